@@ -1,0 +1,86 @@
+//! Arguments → call → exit code. Only this module prints, logs a fatal error or chooses an exit
+//! code: 0 done; 1 failed; 2 usage; 78 bad configuration.
+
+mod check;
+mod completions;
+mod fit;
+mod merge;
+mod show;
+mod synth;
+mod transform;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// How a command ends when it does not end well; the message carries place, value and remedy.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CliError {
+    /// The work failed: exit code 1.
+    #[error("{0}")]
+    Failed(String),
+    /// The arguments do not fit: exit code 2.
+    #[error("{0}")]
+    Usage(String),
+    /// The configuration does not fit: exit code 78 (`EX_CONFIG` of sysexits.h).
+    #[error("{0}")]
+    BadConfig(String),
+}
+
+impl CliError {
+    /// The exit code that says it.
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Failed(_) => 1,
+            Self::Usage(_) => 2,
+            Self::BadConfig(_) => 78,
+        }
+    }
+}
+
+/// Principal components of data that never ends.
+#[derive(Debug, Parser)]
+#[command(name = "ojad", version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Fit(fit::Args),
+    Show(show::Args),
+    Transform(transform::Args),
+    Merge(merge::Args),
+    Check(check::Args),
+    Synth(synth::Args),
+    Completions(completions::Args),
+}
+
+/// Parses the arguments, runs the command, and turns its end into an exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let ended = match cli.command {
+        Command::Fit(args) => fit::run(&args),
+        Command::Show(args) => show::run(&args),
+        Command::Transform(args) => transform::run(&args),
+        Command::Merge(args) => merge::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Synth(args) => synth::run(&args),
+        Command::Completions(args) => completions::run(&args),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&error.to_string());
+            ExitCode::from(error.code())
+        }
+    }
+}
+
+/// Writes one line to stderr; a closed stderr is no reason to fail.
+fn say(message: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "ojad: {message}");
+}

@@ -1,0 +1,68 @@
+//! What a learner says at any moment: the boundary between learning and publishing.
+
+/// Components, eigenvalues and moments read off a learner's state, in f64.
+///
+/// m features, k components. Vectors live in scaled units (feature ÷ `scale`), eigenvalues in
+/// squared scaled units; every divisor is n (the effective rows).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Estimate {
+    /// m.
+    pub features: usize,
+    /// Rows learned from.
+    pub rows: u64,
+    /// Sum of the rows' weights: equals `rows` without forgetting.
+    pub effective_rows: f64,
+    /// Mean of each feature, length m, in feature units. Zero when `center = false`.
+    pub mean: Vec<f64>,
+    /// Divisor of each feature before learning, length m: 1 when `scale = "none"`, else the
+    /// running standard deviation (1 for a constant feature).
+    pub scale: Vec<f64>,
+    /// Variance of each feature about its mean, length m, squared feature units, divisor n.
+    pub variance: Vec<f64>,
+    /// Whether a feature has not moved so far, length m.
+    pub constant: Vec<bool>,
+    /// Components: k rows of m entries, row-major, unit length, descending eigenvalue, entry of
+    /// largest magnitude positive. Fewer than k rows were seen: the rest are zero rows.
+    pub vectors: Vec<f64>,
+    /// Eigenvalues, length k, descending.
+    pub eigenvalues: Vec<f64>,
+    /// Standard error of each eigenvalue, length k. NaN where it cannot be known yet.
+    pub eigenvalue_stderr: Vec<f64>,
+    /// Standard error of each component's direction, radians, length k. NaN where unknown.
+    pub angle_stderr_rad: Vec<f64>,
+    /// s = √(1 − λ/eigenvalue)₊, length k (Kunin et al. 2019).
+    pub weight_singular_values: Vec<f64>,
+    /// Whether the eigenvalue stands above the penalty, length k.
+    pub active: Vec<bool>,
+    /// λ, squared scaled units.
+    pub penalty: f64,
+    /// Mean variance of the directions outside the learner's subspace.
+    pub noise_variance: f64,
+    /// Trace of the covariance in scaled units.
+    pub total_variance: f64,
+    /// Number of components that stand above noise.
+    pub components_above_noise: usize,
+    /// Whether that number is limited by the directions held, so that it is a lower bound.
+    pub above_noise_is_lower_bound: bool,
+}
+
+impl Estimate {
+    /// k, the number of components.
+    pub fn components(&self) -> usize {
+        self.eigenvalues.len()
+    }
+
+    /// Entries of component `i` (0-based), length m.
+    pub fn vector(&self, i: usize) -> &[f64] {
+        &self.vectors[i * self.features..(i + 1) * self.features]
+    }
+
+    /// Eigenvalue `i` divided by the total variance; 0 when nothing varies.
+    pub fn explained_variance_ratio(&self, i: usize) -> f64 {
+        if self.total_variance > 0.0 {
+            self.eigenvalues[i] / self.total_variance
+        } else {
+            0.0
+        }
+    }
+}

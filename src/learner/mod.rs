@@ -1,0 +1,5 @@
+//! Minibatches in, state, estimate out.
+
+mod estimate;
+
+pub use estimate::Estimate;

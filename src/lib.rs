@@ -1,0 +1,27 @@
+//! Principal components of data that never ends.
+//!
+//! Rows stream from Parquet and Arrow files into a learner in one pass and bounded memory; out
+//! come components, eigenvalues and their error bars. From bottom to top (a module uses only
+//! lower ranks; `tests/it/layers.rs` holds the table):
+//!
+//! | rank | module | what it is for |
+//! |---|---|---|
+//! | 0 | [`linalg`] | thin wrappers of faer, the sign convention, principal angles |
+//! | 1 | [`rows`] | minibatches, feature names, watermarks |
+//! | 2 | [`source`] | bytes → record batches → minibatches |
+//! | 2 | [`learner`] | minibatches → state → estimate |
+//! | 3 | [`snapshot`] | estimate → components, eigenvalues, files |
+//! | 3 | [`checkpoint`] | learner state + watermark, one atomic file |
+//! | 4 | [`config`] | TOML → a checked plan |
+//! | 6 | [`daemon`] | threads, channels, draining |
+//! | 7 | [`cli`] | arguments → call → exit code |
+
+pub mod checkpoint;
+pub mod cli;
+pub mod config;
+pub mod daemon;
+pub mod learner;
+pub mod linalg;
+pub mod rows;
+pub mod snapshot;
+pub mod source;

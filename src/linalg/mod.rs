@@ -1,0 +1,1 @@
+//! Thin wrappers of faer, the sign convention, principal angles.

@@ -1,0 +1,254 @@
+//! Rows on their way from a source to the learner: minibatches, feature names, watermarks.
+//!
+//! In: values that a source decoded. Out: b×m blocks in reused storage. Refuses nothing: what a
+//! row may hold is the source's policy.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// The names of the m features, in the order of a minibatch's columns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Features {
+    names: Arc<[String]>,
+}
+
+impl Features {
+    /// Features in this order.
+    pub fn new(names: Vec<String>) -> Self {
+        Self {
+            names: names.into(),
+        }
+    }
+
+    /// The names, length m.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// m, the number of features.
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether there is no feature.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// Hexadecimal SHA-256 over the names, each preceded by its length: two models with the same
+    /// hash take the same rows.
+    pub fn schema_hash(&self) -> String {
+        let mut hasher = Sha256::new();
+        for name in self.names.iter() {
+            hasher.update((name.len() as u64).to_le_bytes());
+            hasher.update(name.as_bytes());
+        }
+        hex(&hasher.finalize())
+    }
+}
+
+/// Lower-case hexadecimal digits of `bytes`.
+pub fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// The width in which a minibatch stores its values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Width {
+    /// Enough for f32, f16, bool and integers of up to 16 bits.
+    F32,
+    /// For f64, wider integers and decimals: centred in f64 before any f32 product.
+    F64,
+}
+
+/// Which neighbour of a value is adjacent in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// The m values of a row are contiguous: list and binary columns.
+    RowMajor,
+    /// The values of a feature are contiguous, `capacity` apart from the next feature's: one
+    /// Parquet or Arrow column per feature stays as it was stored.
+    ColumnMajor,
+}
+
+/// Storage of a minibatch, in one of the two widths.
+#[derive(Clone, Debug)]
+pub enum Values {
+    /// Values of [`Width::F32`].
+    F32(Vec<f32>),
+    /// Values of [`Width::F64`].
+    F64(Vec<f64>),
+}
+
+/// b×m values in storage that is reused from minibatch to minibatch.
+///
+/// A missing value that the policy imputes is NaN here, and only then may a NaN occur.
+#[derive(Clone, Debug)]
+pub struct Minibatch {
+    values: Values,
+    layout: Layout,
+    capacity: usize,
+    features: usize,
+    rows: usize,
+    has_missing: bool,
+    first_row: u64,
+}
+
+impl Minibatch {
+    /// An empty minibatch with room for `capacity` rows of `features` values.
+    pub fn new(width: Width, layout: Layout, capacity: usize, features: usize) -> Self {
+        let len = capacity * features;
+        let values = match width {
+            Width::F32 => Values::F32(vec![0.0; len]),
+            Width::F64 => Values::F64(vec![0.0; len]),
+        };
+        Self {
+            values,
+            layout,
+            capacity,
+            features,
+            rows: 0,
+            has_missing: false,
+            first_row: 0,
+        }
+    }
+
+    /// Rows of f64 values, row by row: for tests and callers with data in memory.
+    ///
+    /// # Panics
+    /// If `values` is not a whole number of rows.
+    pub fn from_rows(values: &[f64], features: usize) -> Self {
+        assert!(
+            features > 0 && values.len().is_multiple_of(features),
+            "whole rows"
+        );
+        let rows = values.len() / features;
+        let mut batch = Self::new(Width::F64, Layout::RowMajor, rows, features);
+        batch.values = Values::F64(values.to_vec());
+        batch.rows = rows;
+        batch
+    }
+
+    /// b, the rows held now.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The rows that fit.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// m, the values of a row.
+    pub fn features(&self) -> usize {
+        self.features
+    }
+
+    /// How the values lie.
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// The storage: `capacity × features` values of which the first `rows` rows count.
+    pub fn values(&self) -> &Values {
+        &self.values
+    }
+
+    /// The storage, to be filled; then call [`Minibatch::set_rows`].
+    pub fn values_mut(&mut self) -> &mut Values {
+        &mut self.values
+    }
+
+    /// Distance in values from a row to the next.
+    pub fn row_stride(&self) -> usize {
+        match self.layout {
+            Layout::RowMajor => self.features,
+            Layout::ColumnMajor => 1,
+        }
+    }
+
+    /// Distance in values from a feature to the next.
+    pub fn col_stride(&self) -> usize {
+        match self.layout {
+            Layout::RowMajor => 1,
+            Layout::ColumnMajor => self.capacity,
+        }
+    }
+
+    /// Value of feature `j` in row `i`; for tests and slow paths.
+    pub fn value(&self, i: usize, j: usize) -> f64 {
+        let at = i * self.row_stride() + j * self.col_stride();
+        match &self.values {
+            Values::F32(v) => f64::from(v[at]),
+            Values::F64(v) => v[at],
+        }
+    }
+
+    /// Declares that the first `rows` rows are filled.
+    pub fn set_rows(&mut self, rows: usize) {
+        self.rows = rows.min(self.capacity);
+    }
+
+    /// Whether some value is a NaN to be imputed.
+    pub fn has_missing(&self) -> bool {
+        self.has_missing
+    }
+
+    /// Declares whether some value is a NaN to be imputed.
+    pub fn set_has_missing(&mut self, has_missing: bool) {
+        self.has_missing = has_missing;
+    }
+
+    /// Number of accepted rows of the feed before this minibatch.
+    pub fn first_row(&self) -> u64 {
+        self.first_row
+    }
+
+    /// Sets [`Minibatch::first_row`].
+    pub fn set_first_row(&mut self, first_row: u64) {
+        self.first_row = first_row;
+    }
+}
+
+/// The last position that a state contains: plain data, so that states can be moved and merged.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watermark {
+    /// Per input, in the order of reading.
+    pub inputs: Vec<Position>,
+}
+
+/// How far one input has been read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// Path as the user would name it (lossy where it is not UTF-8), or `-`.
+    pub input: String,
+    /// Rows read from it, accepted or rejected.
+    pub rows: u64,
+    /// Whether it was read to its end.
+    pub done: bool,
+}
+
+/// Rows and values counted on the way in: `rows_accepted + rows_rejected == rows_read`, always.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Rows that left the decoder.
+    pub rows_read: u64,
+    /// Rows handed to the learner.
+    pub rows_accepted: u64,
+    /// Rows left out by a policy of `skip`.
+    pub rows_rejected: u64,
+    /// Values that were null, per feature.
+    pub nulls: Vec<u64>,
+    /// Values that were NaN, per feature.
+    pub nans: Vec<u64>,
+    /// Values that were infinite or beyond the precision's range, per feature.
+    pub infinities: Vec<u64>,
+}

@@ -1,0 +1,83 @@
+//! How inputs become rows: the keys of `[features]` and `[source]`.
+
+use serde::{Deserialize, Serialize};
+
+/// What happens to a value that is no finite number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BadValue {
+    /// Ends the run with an error that names file, row and column.
+    #[default]
+    Error,
+    /// Leaves the row out and counts it.
+    Skip,
+    /// Takes the running mean of the feature instead.
+    Mean,
+}
+
+/// What happens to a numeric column that the first file did not have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Extra {
+    /// Ends the run with an error that names file and column.
+    #[default]
+    Error,
+    /// Leaves the column out.
+    Ignore,
+}
+
+/// How the bytes of a `FixedSizeBinary` column are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BinaryDtype {
+    /// Little-endian IEEE 754 half precision.
+    F16,
+    /// Little-endian IEEE 754 single precision.
+    F32,
+    /// Little-endian IEEE 754 double precision.
+    F64,
+}
+
+/// Which columns are features and what a bad value does.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceParams {
+    /// Globs of column names that are features; empty: every numeric column.
+    pub include: Vec<String>,
+    /// Globs of column names that are not.
+    pub exclude: Vec<String>,
+    /// Names of columns that identify a row: never features, passed through by `transform`.
+    pub ids: Vec<String>,
+    /// How `FixedSizeBinary` columns are read; `None`: they are no features.
+    pub dtype: Option<BinaryDtype>,
+    /// A column that the first file did not have.
+    pub extra: Extra,
+    /// A null.
+    pub on_null: BadValue,
+    /// A NaN.
+    pub on_nan: BadValue,
+    /// An infinity, or a magnitude above `limit`.
+    pub on_inf: BadValue,
+    /// Largest magnitude that the learner's precision can square and sum.
+    pub limit: Limit,
+}
+
+/// Largest magnitude of a value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Limit {
+    /// 1e15: its square summed over 10⁵ features stays below the largest f32, 3.4e38.
+    #[default]
+    F32,
+    /// 1e150, by the same reasoning for f64.
+    F64,
+}
+
+impl Limit {
+    /// The magnitude itself.
+    pub fn magnitude(self) -> f64 {
+        match self {
+            Self::F32 => 1e15,
+            Self::F64 => 1e150,
+        }
+    }
+}
