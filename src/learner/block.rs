@@ -1,0 +1,147 @@
+//! A centred, scaled minibatch: what every rule learns from.
+
+use faer::{MatMut, MatRef};
+
+use crate::learner::center::Real;
+use crate::rows::Layout;
+
+/// The rows B of a minibatch as factors of the covariance's change.
+///
+/// With N the weight of all rows so far, n₀ that of the earlier ones, and the rows
+/// ỹᵢ = yᵢ − `shrink`·ȳ,
+///
+///   C_new = (n₀/N)·C_old + (1/N)·Σ ỹᵢ ỹᵢᵀ
+///
+/// is exact. Early blocks are centred on their own mean and carry the row √(n₀s/N)(x̄ − μ) that
+/// makes up for it (Chan, Golub, LeVeque 1983); later ones are centred on the running mean, where
+/// one pass does, and Σyyᵀ − (s²/N)ȳȳᵀ is written as Σỹỹᵀ by `shrink` = 1 − √(1 − s/N).
+#[derive(Clone, Debug)]
+pub struct Block<T> {
+    values: Vec<T>,
+    layout: Layout,
+    capacity: usize,
+    features: usize,
+    rows: usize,
+    /// c of ỹᵢ = yᵢ − c·ȳ; 0 for a block centred on its own mean.
+    pub shrink: f64,
+    /// ȳ, length m.
+    pub mean: Vec<f64>,
+    /// s, the weight of these rows.
+    pub weight: f64,
+    /// n₀, the weight of all earlier rows.
+    pub earlier: f64,
+}
+
+impl<T: Real> Block<T> {
+    /// Room for `rows` rows and the one that corrects the mean.
+    pub fn new(rows: usize, features: usize) -> Self {
+        Self {
+            values: vec![T::of(0.0); (rows + 1) * features],
+            layout: Layout::RowMajor,
+            capacity: rows + 1,
+            features,
+            rows: 0,
+            shrink: 0.0,
+            mean: vec![0.0; features],
+            weight: 0.0,
+            earlier: 0.0,
+        }
+    }
+
+    /// Makes room for `rows` rows laid out like the minibatch to come.
+    pub fn begin(&mut self, rows: usize, layout: Layout) {
+        if rows + 1 > self.capacity {
+            self.capacity = rows + 1;
+            self.values.resize(self.capacity * self.features, T::of(0.0));
+        }
+        self.layout = layout;
+        self.rows = rows;
+    }
+
+    /// Distance from a row (row-major) or a feature (column-major) to the next.
+    pub fn stride(&self) -> usize {
+        match self.layout {
+            Layout::RowMajor => self.features,
+            Layout::ColumnMajor => self.capacity,
+        }
+    }
+
+    /// The storage, written by the centring pass.
+    pub fn values_mut(&mut self) -> &mut [T] {
+        &mut self.values
+    }
+
+    /// Rows held, with the one that corrects the mean.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// N, the weight of all rows, these included.
+    pub fn total(&self) -> f64 {
+        self.earlier + self.weight
+    }
+
+    /// Appends `row`, length m.
+    pub fn push(&mut self, row: impl Iterator<Item = f64>) {
+        let i = self.rows;
+        self.rows += 1;
+        let mut values = self.as_mat_mut();
+        for (j, value) in row.enumerate() {
+            values[(i, j)] = T::of(value);
+        }
+    }
+
+    /// Y, b×m.
+    pub fn as_mat(&self) -> MatRef<'_, T> {
+        self.sub_rows(0, self.rows)
+    }
+
+    /// `count` rows of Y from `first`, count×m.
+    pub fn sub_rows(&self, first: usize, count: usize) -> MatRef<'_, T> {
+        match self.layout {
+            Layout::RowMajor => {
+                let values = &self.values[first * self.features..];
+                MatRef::from_row_major_slice(&values[..count * self.features], count, self.features)
+            }
+            Layout::ColumnMajor => MatRef::from_column_major_slice(
+                &self.values,
+                self.capacity,
+                self.features,
+            )
+            .subrows(first, count),
+        }
+    }
+
+    /// Y, b×m, to be changed.
+    pub fn as_mat_mut(&mut self) -> MatMut<'_, T> {
+        let (rows, features) = (self.rows, self.features);
+        match self.layout {
+            Layout::RowMajor => MatMut::from_row_major_slice_mut(
+                &mut self.values[..rows * features],
+                rows,
+                features,
+            ),
+            Layout::ColumnMajor => {
+                MatMut::from_column_major_slice_mut(&mut self.values, self.capacity, features)
+                    .subrows_mut(0, rows)
+            }
+        }
+    }
+
+    /// Turns the rows into ỹ, for rules that want them as they stand.
+    pub fn apply_shrink(&mut self) {
+        if self.shrink == 0.0 {
+            return;
+        }
+        let shrink = std::mem::replace(&mut self.shrink, 0.0);
+        let mean = std::mem::take(&mut self.mean);
+        let mut values = self.as_mat_mut();
+        for (j, mean) in mean.iter().enumerate() {
+            let shift = T::of(shrink * mean);
+            for i in 0..values.nrows() {
+                values[(i, j)] = values[(i, j)] - shift;
+            }
+        }
+        self.mean = mean;
+    }
+}

@@ -1,0 +1,131 @@
+//! What a learner may be told: the keys of `[learner]`.
+
+/// Which rule turns a minibatch into a better state.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Rule {
+    /// Regularized Oja's rule iterated to its end on [history; minibatch]: nothing to tune.
+    #[default]
+    ClosedForm,
+    /// Regularized Oja's rule, one gradient step a minibatch.
+    Oja(Step),
+    /// The preconditioned rule: W ← (1−η)W + η·C_b W (WᵀC W + λI)⁻¹ with η = min(1, c/t).
+    MatrixStep {
+        /// c of η = c/t, t counted in minibatches from 1.
+        c: f64,
+    },
+}
+
+/// Step size of [`Rule::Oja`].
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Step {
+    /// The same α at every minibatch.
+    Constant(f64),
+    /// α = c/t at minibatch t = 1, 2, …
+    COverT(f64),
+    /// Column-wise adaptive steps (Henriksen and Ward 2019, Algorithm 1).
+    #[default]
+    AdaOja,
+}
+
+/// The width of the large products.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// f32 products, f64 mean and small algebra: eigenvalues below 1e-8 of the top are noise.
+    #[default]
+    F32,
+    /// f64 and orthogonal factorisations throughout: keeps eigenvalues 1e-18 below the top.
+    F64,
+}
+
+/// In which units the learner sees a feature.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scale {
+    /// As it is read.
+    #[default]
+    None,
+    /// Divided by its running standard deviation.
+    Standard,
+}
+
+/// λ of the read-out: components whose eigenvalue is below it are inactive.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Penalty {
+    /// The largest eigenvalue that noise alone would show.
+    #[default]
+    Auto,
+    /// This number, in squared (scaled) feature units.
+    Fixed(f64),
+}
+
+/// How fast earlier rows lose weight.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Forgetting {
+    /// Every row counts the same, for ever.
+    #[default]
+    None,
+    /// Weight of all earlier rows is multiplied by this factor in (0, 1) at each row.
+    PerRow(f64),
+    /// The weight of a row halves every so many rows.
+    HalfLifeRows(f64),
+}
+
+impl Forgetting {
+    /// γ, the factor a row, in (0, 1].
+    pub fn factor_per_row(self) -> f64 {
+        match self {
+            Self::None => 1.0,
+            Self::PerRow(factor) => factor,
+            Self::HalfLifeRows(rows) => (-std::f64::consts::LN_2 / rows).exp(),
+        }
+    }
+}
+
+/// Everything that decides what a learner does with given rows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LearnerParams {
+    /// k, the components reported.
+    pub components: usize,
+    /// p, directions held beside them; `None`: max(10, k).
+    pub oversampling: Option<usize>,
+    /// The rule.
+    pub rule: Rule,
+    /// The width of the large products.
+    pub precision: Precision,
+    /// b, rows a minibatch; `None`: chosen from m and r.
+    pub minibatch: Option<usize>,
+    /// Whether the running mean is taken off.
+    pub center: bool,
+    /// In which units a feature is seen.
+    pub scale: Scale,
+    /// λ of the read-out.
+    pub penalty: Penalty,
+    /// How fast earlier rows lose weight.
+    pub forgetting: Forgetting,
+    /// Seed of the start of `oja` and `matrix-step` and of the closed form's probes.
+    pub seed: u64,
+}
+
+impl Default for LearnerParams {
+    fn default() -> Self {
+        Self {
+            components: 10,
+            oversampling: None,
+            rule: Rule::default(),
+            precision: Precision::default(),
+            minibatch: None,
+            center: true,
+            scale: Scale::default(),
+            penalty: Penalty::default(),
+            forgetting: Forgetting::default(),
+            seed: 0,
+        }
+    }
+}
+
+impl LearnerParams {
+    /// r = min(k + p, m), the directions held.
+    pub fn held(&self, features: usize) -> usize {
+        let k = self.components;
+        (k + self.oversampling.unwrap_or(k.max(10))).min(features)
+    }
+}
