@@ -30,6 +30,8 @@ pub struct Block<T> {
     pub weight: f64,
     /// n₀, the weight of all earlier rows.
     pub earlier: f64,
+    /// Σ‖ỹᵢ‖².
+    pub energy: f64,
 }
 
 impl<T: Real> Block<T> {
@@ -45,6 +47,7 @@ impl<T: Real> Block<T> {
             mean: vec![0.0; features],
             weight: 0.0,
             earlier: 0.0,
+            energy: 0.0,
         }
     }
 

@@ -203,6 +203,10 @@ impl Moments {
             self.mean[j] += share * moved;
         }
         block.shrink = if self.center { 1.0 - (1.0 - s / n).sqrt() } else { 0.0 };
+        let taken = if self.center { s * s / n } else { 0.0 };
+        block.energy = (0..self.features())
+            .map(|j| (self.squares[j] - taken * block.mean[j] * block.mean[j]).max(0.0))
+            .sum();
         rescaled
     }
 
@@ -266,6 +270,7 @@ impl Moments {
             block.push(row.into_iter());
         }
         block.mean.fill(0.0);
+        block.energy = block_energy(block);
         rescaled
     }
 
@@ -288,6 +293,12 @@ impl Moments {
             }
         }
     }
+}
+
+/// Σ‖y‖² of a block that carries its correction row.
+fn block_energy<T: Real>(block: &Block<T>) -> f64 {
+    let y = block.as_mat();
+    y.col_iter().map(|col| col.iter().map(|v| v.wide() * v.wide()).sum::<f64>()).sum()
 }
 
 /// 1 + γ + … + γ^(rows−1).

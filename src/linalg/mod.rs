@@ -1,1 +1,12 @@
 //! Thin wrappers of faer, the sign convention, principal angles.
+//!
+//! In: small square matrices and m×k blocks. Out: their factorizations, in reused storage.
+//! Refuses what faer refuses: a matrix with a NaN has no eigenvalues.
+
+mod angles;
+mod sign;
+mod small;
+
+pub use angles::{mean_sin2, sin2_of_angles};
+pub use sign::orient;
+pub use small::{LinalgError, Scratch, Spectrum};

@@ -1,0 +1,266 @@
+//! The closed form's exact step: eigenvectors of the Gram matrix of all factor rows.
+//!
+//! With H = V diag(e) Vᵀ the rows √e·VᵀU and Ỹ/√N are a factor of A; their (h+b)×(h+b) Gram
+//! matrix has A's eigenvalues, and its vectors say how the rows combine into A's. Costs
+//! m·b² + O((h+b)³): for the first minibatches and for drifts.
+
+use faer::linalg::matmul::{matmul, triangular};
+use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
+use faer::{Accum, Mat, MatMut, MatRef, Par};
+
+use crate::learner::block::Block;
+use crate::learner::subspace::{Subspace, rows_of, to_f32};
+use crate::linalg::LinalgError;
+
+/// Directions with less than this share of the leading eigenvalue are rounding of f32 products.
+const PRECISION: f64 = 1e-8;
+
+/// A row that should have unit length and is off by more than this factor is rounding noise that
+/// an overestimated eigenvalue let through.
+const UNIT_TOLERANCE: f64 = 0.5;
+
+impl Subspace {
+    /// The best rank-r part of UᵀHU + ỸᵀỸ/N, H in `work.history`, P̃ in `work.scores`.
+    pub(super) fn exact(&mut self, block: &Block<f32>) -> Result<(), LinalgError> {
+        let (h, b, n) = (self.held, block.rows(), block.total());
+        let mut rotation = Mat::<f64>::zeros(h, h);
+        let mut roots = vec![0.0; h];
+        if h > 0 {
+            self.work.scratch.eigen(self.work.history.0.as_ref(), &mut self.work.spectrum)?;
+            rotation.copy_from(&self.work.spectrum.vectors);
+            for (root, value) in roots.iter_mut().zip(&self.work.spectrum.values) {
+                *root = value.max(0.0).sqrt();
+            }
+        }
+        self.stack_gram(block, &rotation, &roots);
+        self.work.scratch.eigen(self.work.stacked.0.as_ref(), &mut self.work.spectrum)?;
+        let values = &self.work.spectrum.values;
+        let top = values.first().copied().unwrap_or(0.0);
+        let found = values
+            .iter()
+            .take(self.limit)
+            .take_while(|value| **value > PRECISION * top && **value > 0.0)
+            .count();
+        // T (found × (h+b)): the combination of U's rows and of Y's.
+        let vectors = &self.work.spectrum.vectors;
+        let scaled = Mat::<f64>::from_fn(h, found, |j, i| {
+            vectors[(j, i)] * roots[j] / values[i].sqrt()
+        });
+        let of_history = &rotation * scaled; // h×found
+        let of_rows = Mat::<f32>::from_fn(b, found, |j, i| {
+            (vectors[(h + j, i)] / (n * values[i]).sqrt()) as f32
+        });
+        let mut history32 = vec![0.0_f32; h * found];
+        to_f32(of_history.as_ref(), &mut history32);
+        self.combine_rows(block, &history32, &of_rows, found);
+        self.adopt(found)
+    }
+
+    /// The Gram matrix of √e·VᵀU and Ỹ/√N, lower triangle, in `work.stacked`.
+    fn stack_gram(&mut self, block: &Block<f32>, rotation: &Mat<f64>, roots: &[f64]) {
+        let (h, b, n) = (self.held, block.rows(), block.total());
+        let work = &mut self.work;
+        work.gram.resize(b * b, 0.0);
+        let mut gram = MatMut::from_column_major_slice_mut(&mut work.gram[..b * b], b, b);
+        let y = block.as_mat();
+        // b×b
+        triangular::matmul(
+            gram.as_mut(),
+            triangular::BlockStructure::TriangularLower,
+            Accum::Replace,
+            y,
+            triangular::BlockStructure::Rectangular,
+            y.transpose(),
+            triangular::BlockStructure::Rectangular,
+            1.0,
+            Par::Seq,
+        );
+        // yᵢ·ȳ is the mean of row i; ȳ·ȳ the mean of those.
+        let mut with_mean = vec![0.0_f64; b];
+        if block.shrink > 0.0 {
+            for j in 0..b {
+                for i in j..b {
+                    let v = f64::from(gram[(i, j)]) / b as f64;
+                    with_mean[i] += v;
+                    if i != j {
+                        with_mean[j] += v;
+                    }
+                }
+            }
+        }
+        let mean_square = with_mean.iter().sum::<f64>() / b as f64;
+        let c = block.shrink;
+        let p = MatRef::from_column_major_slice(&work.scores[..b * h], b, h);
+        let p = Mat::<f64>::from_fn(b, h, |i, j| f64::from(p[(i, j)]) / n.sqrt());
+        let cross = p * rotation; // b×h
+        let mut stacked = work.stacked.sized(h + b, h + b);
+        stacked.fill(0.0);
+        for j in 0..h {
+            stacked[(j, j)] = roots[j] * roots[j];
+            for i in 0..b {
+                stacked[(h + i, j)] = cross[(i, j)] * roots[j];
+            }
+        }
+        for j in 0..b {
+            for i in j..b {
+                let v = f64::from(gram[(i, j)]) - c * (with_mean[i] + with_mean[j])
+                    + c * c * mean_square;
+                stacked[(h + i, h + j)] = v / n;
+            }
+        }
+    }
+
+    /// next ← TₕᵀU + Tᵦᵀ(Y − c·1ȳᵀ), found×m.
+    fn combine_rows(
+        &mut self,
+        block: &Block<f32>,
+        of_history: &[f32],
+        of_rows: &Mat<f32>,
+        found: usize,
+    ) {
+        let (h, m) = (self.held, self.features);
+        let mut next = MatMut::from_row_major_slice_mut(&mut self.next[..found * m], found, m);
+        let y = block.as_mat();
+        matmul(next.as_mut(), Accum::Replace, of_rows.transpose(), y, 1.0, Par::Seq);
+        if h > 0 {
+            let u = rows_of(&self.weights, h, m);
+            let of_history = MatRef::from_column_major_slice(of_history, h, found);
+            matmul(next.as_mut(), Accum::Add, of_history.transpose(), u, 1.0, Par::Seq);
+        }
+        if block.shrink > 0.0 {
+            for (i, row) in self.next[..found * m].chunks_exact_mut(m).enumerate() {
+                let sum: f64 = of_rows.col(i).iter().map(|v| f64::from(*v)).sum();
+                let share = (block.shrink * sum) as f32;
+                for (v, y) in row.iter_mut().zip(&block.mean) {
+                    *v -= share * (*y as f32);
+                }
+            }
+        }
+    }
+
+    /// Orthonormalizes the `found` rows in `next` and makes them the held directions.
+    fn adopt(&mut self, found: usize) -> Result<(), LinalgError> {
+        let m = self.features;
+        let next = rows_of(&self.next, found, m);
+        let gram = next * next.transpose();
+        let sound = (0..found)
+            .take_while(|&i| (gram[(i, i)] - 1.0).abs() < UNIT_TOLERANCE as f32)
+            .count();
+        self.held = sound;
+        self.steps_since_rotation = 0;
+        let mut factor = self.work.moment.sized(sound, sound);
+        for j in 0..sound {
+            for i in 0..sound {
+                factor[(i, j)] = f64::from(gram[(i, j)]);
+            }
+        }
+        self.work.scratch.cholesky(self.work.moment.0.as_mut())?;
+        // U⁺ = S⁻¹·next; the core Sᵀ diag(e) S keeps the covariance that `next` stood for.
+        let factor = self.work.moment.0.as_ref();
+        let values = &self.work.spectrum.values;
+        let scaled =
+            Mat::<f64>::from_fn(sound, sound, |i, j| factor[(i, j)] * values[i].sqrt());
+        let core = scaled.transpose() * &scaled;
+        self.core.as_mut().submatrix_mut(0, 0, sound, sound).copy_from(&core);
+        let mut inverse = Mat::<f64>::identity(sound, sound);
+        solve_lower_triangular_in_place(factor, inverse.as_mut(), Par::Seq);
+        let mut inverse32 = vec![0.0_f32; sound * sound];
+        to_f32(inverse.as_ref(), &mut inverse32);
+        let inverse = MatRef::from_column_major_slice(&inverse32, sound, sound);
+        let next = rows_of(&self.next, sound, m);
+        let mut u = MatMut::from_row_major_slice_mut(&mut self.weights[..sound * m], sound, m);
+        matmul(u.as_mut(), Accum::Replace, inverse, next, 1.0, Par::Seq);
+        Ok(())
+    }
+
+    /// Probes: starts them, and at the end of an epoch lets what they found take its place.
+    pub(super) fn tend_probes(
+        &mut self,
+        n: f64,
+        total: f64,
+        active: usize,
+    ) -> Result<(), LinalgError> {
+        if self.probes.are_live() && !self.probes.are_ripe() || self.probes.count() == 0 {
+            return Ok(());
+        }
+        if self.probes.are_live() {
+            self.absorb(n, total, active)?;
+        }
+        let (h, m, c) = (self.held, self.features, self.probes.count());
+        let (held, rest) = self.weights.split_at_mut(h * m);
+        self.probes.start(rows_of(held, h, m), &mut rest[..c * m], n);
+        Ok(())
+    }
+
+    /// Lets what the probes gathered take the place of the weakest held directions, if it
+    /// outweighs them.
+    ///
+    /// # Errors
+    /// If the state holds a value that is no finite number.
+    pub fn absorb(&mut self, n: f64, total: f64, active: usize) -> Result<(), LinalgError> {
+        let (h, m, c) = (self.held, self.features, self.probes.count());
+        if !self.probes.are_live() || h == 0 {
+            return Ok(());
+        }
+        self.rotate()?;
+        let (held, rest) = self.weights.split_at_mut(h * m);
+        let found = self.probes.harvest(rows_of(held, h, m), &rest[..c * m])?;
+        let sum: f64 = (0..h).map(|i| self.core[(i, i)]).sum();
+        let noise = (total - sum).max(0.0) / active.saturating_sub(h).max(1) as f64;
+        let share = found.weight / n;
+        // Weakest last: the i-th found replaces the i-th weakest while it outweighs it.
+        for (i, variance) in found.variances.iter().enumerate().take(h) {
+            let at = h - 1 - i;
+            let gained = (variance - noise) * share;
+            if gained <= self.core[(at, at)] - noise {
+                break;
+            }
+            self.core[(at, at)] = gained + noise;
+            self.weights[at * m..(at + 1) * m]
+                .copy_from_slice(&found.vectors[i * m..(i + 1) * m]);
+        }
+        Ok(())
+    }
+
+    /// Follows a change of units: with D = diag(`ratios`), the covariance becomes DCD.
+    ///
+    /// U·D is orthonormalized again and the core carries the rest, so nothing is lost.
+    ///
+    /// # Errors
+    /// If the state holds a value that is no finite number.
+    pub fn rescale(&mut self, ratios: &[f64]) -> Result<(), LinalgError> {
+        let (h, m) = (self.held, self.features);
+        for row in self.weights[..h * m].chunks_exact_mut(m) {
+            for (v, ratio) in row.iter_mut().zip(ratios) {
+                *v = (f64::from(*v) * ratio) as f32;
+            }
+        }
+        if self.probes.are_live() {
+            let c = self.probes.count();
+            self.probes.rescale(&mut self.weights[h * m..(h + c) * m], ratios);
+        }
+        if h == 0 {
+            return Ok(());
+        }
+        let u = rows_of(&self.weights, h, m);
+        let gram = u * u.transpose();
+        let gram = Mat::<f64>::from_fn(h, h, |i, j| f64::from(gram[(i, j)]));
+        self.work.scratch.eigen(gram.as_ref(), &mut self.work.spectrum)?;
+        // Gram = QΛQᵀ: U⁺ = Λ^(−1/2)QᵀUD and core⁺ = Λ^(1/2)Qᵀ·core·QΛ^(1/2).
+        let (q, values) = (&self.work.spectrum.vectors, &self.work.spectrum.values);
+        let floor = 1e-12 * values[0];
+        let root = |i: usize| values[i].max(floor).sqrt();
+        let forward = Mat::<f64>::from_fn(h, h, |i, j| q[(i, j)] * root(j));
+        let core = forward.transpose() * self.core.as_ref().submatrix(0, 0, h, h) * &forward;
+        let back = Mat::<f64>::from_fn(h, h, |i, j| q[(i, j)] / root(j));
+        self.core.as_mut().submatrix_mut(0, 0, h, h).copy_from(&core);
+        let mut back32 = vec![0.0_f32; h * h];
+        to_f32(back.as_ref(), &mut back32);
+        let back = MatRef::from_column_major_slice(&back32, h, h);
+        let mut next = MatMut::from_row_major_slice_mut(&mut self.next[..h * m], h, m);
+        matmul(next.as_mut(), Accum::Replace, back.transpose(), u, 1.0, Par::Seq);
+        self.weights[..h * m].copy_from_slice(&self.next[..h * m]);
+        // Sorted again, for the step's leading sums; round-off of f32 goes with it.
+        self.rotate()
+    }
+}

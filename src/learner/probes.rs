@@ -1,0 +1,229 @@
+//! The recycle bin: what every minibatch's cut throws away, gathered until it shows.
+//!
+//! A direction that is always just below the cut of each minibatch ("drip") never enters U,
+//! however much it adds up to. A few probes V outside U therefore run the block power method over
+//! long epochs: Z = mean of ỹ(ỹᵀV) over the epoch has no cut at all, and its Nyström form gives
+//! directions with their variance. At the end of an epoch, half as long as all that went before,
+//! those that outweigh the weakest held ones take their place; the rest start the next epoch, so
+//! that the power iteration goes on.
+//!
+//! Source: Mitliagkas, Caramanis, Jain 2013, Algorithm 1 (block-stochastic power method).
+
+use faer::linalg::matmul::matmul;
+use faer::{Accum, Mat, MatMut, MatRef, Par};
+use rand::SeedableRng as _;
+use rand::rngs::ChaCha8Rng;
+use rand_distr::{Distribution as _, StandardNormal};
+
+use crate::learner::block::Block;
+use crate::learner::subspace::rows_of;
+use crate::linalg::{LinalgError, Scratch, Spectrum};
+
+/// c: the microkernels of f32 products work on eight columns or more, so that four beside 20 held
+/// directions cost nothing that can be measured.
+const PROBES: usize = 4;
+
+/// Weight of an epoch as a share of all that went before it.
+const EPOCH_SHARE: f64 = 0.5;
+
+/// c probes outside the held directions, and what an epoch has gathered of them.
+#[derive(Clone)]
+pub struct Probes {
+    features: usize,
+    count: usize,
+    live: bool,
+    /// Seed of the next random start; counts up, so that a state is plain data.
+    seed: u64,
+    /// Z, c×m: mean of P̃ᵀỸ over the epoch's rows.
+    gathered: Vec<f32>,
+    weight: f64,
+    weight_at_start: f64,
+    scratch: Scratch,
+    spectrum: Spectrum,
+}
+
+/// Directions that an epoch found: j rows of m entries, and their variance over the epoch.
+pub struct Found {
+    /// Row-major, unit length, orthogonal to the held directions.
+    pub vectors: Vec<f32>,
+    /// Descending.
+    pub variances: Vec<f64>,
+    /// Weight of the epoch.
+    pub weight: f64,
+}
+
+impl Probes {
+    /// Probes for `features` of which `limit` directions are held.
+    pub fn new(features: usize, limit: usize, seed: u64) -> Self {
+        let count = PROBES.min(features.saturating_sub(limit));
+        Self {
+            features,
+            count,
+            live: false,
+            seed,
+            gathered: vec![0.0; count * features],
+            weight: 0.0,
+            weight_at_start: 0.0,
+            scratch: Scratch::default(),
+            spectrum: Spectrum::default(),
+        }
+    }
+
+    /// c.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Whether an epoch is under way.
+    pub fn are_live(&self) -> bool {
+        self.live
+    }
+
+    /// Ends the epoch without a result.
+    pub fn stop(&mut self) {
+        self.live = false;
+    }
+
+    /// Adds `products` = P̃ᵀỸ/N of a block, c×m.
+    pub fn add(&mut self, products: &[f32], block: &Block<f32>) {
+        let before = self.weight * block.earlier / (block.total() - block.weight).max(1.0);
+        self.weight = before + block.weight;
+        let (old, new) = (before / self.weight, block.total() / self.weight);
+        for (sum, v) in self.gathered.iter_mut().zip(products) {
+            *sum = *sum * old as f32 + *v * new as f32;
+        }
+    }
+
+    /// Whether the epoch has run its length.
+    pub fn are_ripe(&self) -> bool {
+        self.live && self.weight >= EPOCH_SHARE * self.weight_at_start
+    }
+
+    /// Starts an epoch: writes V (c×m) orthonormal and outside `held`, from what was gathered or,
+    /// at first and where that is too little, from the random source.
+    pub fn start(&mut self, held: MatRef<'_, f32>, probes: &mut [f32], weight: f64) {
+        let was_live = self.live;
+        self.live = self.count > 0;
+        self.weight = 0.0;
+        self.weight_at_start = weight;
+        if was_live {
+            probes.copy_from_slice(&self.gathered);
+        }
+        self.gathered.fill(0.0);
+        if was_live && self.orthonormalize(held, probes) {
+            return;
+        }
+        let mut random = ChaCha8Rng::seed_from_u64(self.seed);
+        self.seed = self.seed.wrapping_add(1);
+        for v in probes.iter_mut() {
+            *v = StandardNormal.sample(&mut random);
+        }
+        if !self.orthonormalize(held, probes) {
+            self.live = false;
+        }
+    }
+
+    /// Twice is enough (Kahan, in Parlett 1980): false if the rows are not independent.
+    fn orthonormalize(&mut self, held: MatRef<'_, f32>, rows: &mut [f32]) -> bool {
+        (0..2).all(|_| {
+            deflate(held, rows, self.count, self.features);
+            self.normalize(rows)
+        })
+    }
+
+    fn normalize(&mut self, rows: &mut [f32]) -> bool {
+        let (c, m) = (self.count, self.features);
+        let mut gram = Mat::<f64>::zeros(c, c);
+        for i in 0..c {
+            for j in 0..=i {
+                gram[(i, j)] = dot(&rows[i * m..(i + 1) * m], &rows[j * m..(j + 1) * m]);
+            }
+        }
+        let largest = (0..c).map(|i| gram[(i, i)]).fold(0.0, f64::max);
+        if self.scratch.cholesky(gram.as_mut()).is_err()
+            || (0..c).any(|i| gram[(i, i)] * gram[(i, i)] <= 1e-10 * largest)
+        {
+            return false;
+        }
+        for i in 0..c {
+            let (done, rest) = rows.split_at_mut(i * m);
+            let row = &mut rest[..m];
+            for (j, other) in done.chunks_exact(m).enumerate() {
+                let share = gram[(i, j)] as f32;
+                row.iter_mut().zip(other).for_each(|(v, o)| *v -= share * o);
+            }
+            let factor = (1.0 / gram[(i, i)]) as f32;
+            row.iter_mut().for_each(|v| *v *= factor);
+        }
+        true
+    }
+
+    /// Directions that the epoch found outside `held`; `probes` is V.
+    ///
+    /// # Errors
+    /// If a gathered value is no finite number.
+    pub fn harvest(
+        &mut self,
+        held: MatRef<'_, f32>,
+        probes: &[f32],
+    ) -> Result<Found, LinalgError> {
+        let (c, m) = (self.count, self.features);
+        deflate(held, &mut self.gathered, c, m);
+        // K = ZVᵀ, c×c; F = K^(−1/2)Z, so that FᵀF is the Nyström form.
+        let k = Mat::<f64>::from_fn(c, c, |i, j| {
+            let half = |i: usize, j: usize| {
+                dot(&self.gathered[i * m..(i + 1) * m], &probes[j * m..(j + 1) * m])
+            };
+            0.5 * (half(i, j) + half(j, i))
+        });
+        self.scratch.eigen(k.as_ref(), &mut self.spectrum)?;
+        let top = self.spectrum.values.first().copied().unwrap_or(0.0);
+        let kept = self.spectrum.values.iter().filter(|v| **v > 1e-6 * top && **v > 0.0).count();
+        let factors = self.combine(&self.gathered, kept, |i| 1.0 / self.spectrum.values[i].sqrt());
+        let gram = Mat::<f64>::from_fn(kept, kept, |i, j| {
+            dot(&factors[i * m..(i + 1) * m], &factors[j * m..(j + 1) * m])
+        });
+        self.scratch.eigen(gram.as_ref(), &mut self.spectrum)?;
+        let variances = self.spectrum.values.clone();
+        let vectors = self.combine(&factors, kept, |i| {
+            1.0 / variances[i].max(f64::MIN_POSITIVE).sqrt()
+        });
+        Ok(Found { vectors, variances, weight: self.weight })
+    }
+
+    /// Row i = factor(i) · Σⱼ Q[j, i]·row j, for i < `count`.
+    fn combine(&self, rows: &[f32], count: usize, factor: impl Fn(usize) -> f64) -> Vec<f32> {
+        let m = self.features;
+        let q = &self.spectrum.vectors;
+        let mut out = vec![0.0_f32; count * m];
+        for (i, into) in out.chunks_exact_mut(m).enumerate() {
+            for (j, row) in rows.chunks_exact(m).enumerate().take(q.nrows()) {
+                let share = (q[(j, i)] * factor(i)) as f32;
+                into.iter_mut().zip(row).for_each(|(v, r)| *v += share * r);
+            }
+        }
+        out
+    }
+
+    /// Follows a change of units: with D = diag(`ratios`), C becomes DCD, V becomes D⁻¹V.
+    pub fn rescale(&mut self, probes: &mut [f32], ratios: &[f64]) {
+        let m = self.features;
+        for (v, z) in probes.chunks_exact_mut(m).zip(self.gathered.chunks_exact_mut(m)) {
+            for ((v, z), ratio) in v.iter_mut().zip(z).zip(ratios) {
+                *v = (f64::from(*v) / ratio) as f32;
+                *z = (f64::from(*z) * ratio) as f32;
+            }
+        }
+    }
+}
+
+/// rows ← rows − (rows·Uᵀ)U.
+fn deflate(held: MatRef<'_, f32>, rows: &mut [f32], count: usize, features: usize) {
+    let inside = rows_of(rows, count, features) * held.transpose();
+    let mut rows = MatMut::from_row_major_slice_mut(rows, count, features);
+    matmul(rows.as_mut(), Accum::Add, inside.as_ref(), held, -1.0, Par::Seq);
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+}

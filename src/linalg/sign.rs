@@ -1,0 +1,23 @@
+//! One sign for a component, so that two runs can be compared entry by entry.
+
+/// Flips `vector` so that its entry of largest magnitude is positive (the first of several).
+///
+/// Shapes: length m. Returns whether it flipped.
+///
+/// ```
+/// let mut v = [0.6, -0.8];
+/// assert!(ojad::linalg::orient(&mut v));
+/// assert_eq!(v, [-0.6, 0.8]);
+/// ```
+pub fn orient(vector: &mut [f64]) -> bool {
+    let mut top = 0.0_f64;
+    for &v in vector.iter() {
+        if v.abs() > top.abs() {
+            top = v;
+        }
+    }
+    if top < 0.0 {
+        vector.iter_mut().for_each(|v| *v = -*v);
+    }
+    top < 0.0
+}
