@@ -9,6 +9,7 @@ use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 
 use crate::learner::block::Block;
+use crate::learner::engine::Outlook;
 use crate::learner::subspace::{Subspace, rows_of, to_f32};
 use crate::linalg::LinalgError;
 
@@ -174,30 +175,23 @@ impl Subspace {
     }
 
     /// Probes: starts them, and at the end of an epoch lets what they found take its place.
-    pub(super) fn tend_probes(
-        &mut self,
-        n: f64,
-        total: f64,
-        active: usize,
-    ) -> Result<(), LinalgError> {
+    pub(super) fn tend_probes(&mut self, outlook: Outlook) -> Result<(), LinalgError> {
         if self.probes.are_live() && !self.probes.are_ripe() || self.probes.count() == 0 {
             return Ok(());
         }
         if self.probes.are_live() {
-            self.absorb(n, total, active)?;
+            self.absorb(outlook)?;
         }
         let (h, m, c) = (self.held, self.features, self.probes.count());
         let (held, rest) = self.weights.split_at_mut(h * m);
-        self.probes.start(rows_of(held, h, m), &mut rest[..c * m], n);
+        self.probes.start(rows_of(held, h, m), &mut rest[..c * m], outlook.weight);
         Ok(())
     }
 
     /// Lets what the probes gathered take the place of the weakest held directions, if it
     /// outweighs them.
-    ///
-    /// # Errors
-    /// If the state holds a value that is no finite number.
-    pub fn absorb(&mut self, n: f64, total: f64, active: usize) -> Result<(), LinalgError> {
+    pub(super) fn absorb(&mut self, outlook: Outlook) -> Result<(), LinalgError> {
+        let Outlook { total, active, weight: n } = outlook;
         let (h, m, c) = (self.held, self.features, self.probes.count());
         if !self.probes.are_live() || h == 0 {
             return Ok(());
@@ -225,10 +219,7 @@ impl Subspace {
     /// Follows a change of units: with D = diag(`ratios`), the covariance becomes DCD.
     ///
     /// U·D is orthonormalized again and the core carries the rest, so nothing is lost.
-    ///
-    /// # Errors
-    /// If the state holds a value that is no finite number.
-    pub fn rescale(&mut self, ratios: &[f64]) -> Result<(), LinalgError> {
+    pub(super) fn follow_units(&mut self, ratios: &[f64]) -> Result<(), LinalgError> {
         let (h, m) = (self.held, self.features);
         for row in self.weights[..h * m].chunks_exact_mut(m) {
             for (v, ratio) in row.iter_mut().zip(ratios) {

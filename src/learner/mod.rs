@@ -1,13 +1,138 @@
 //! Minibatches in, state, estimate out.
+//!
+//! [`new`] gives the [`Learner`] that the parameters ask for. Underneath, [`moments`] centres and
+//! scales a minibatch into a [`block`], an [`engine`] (the closed form on held directions, on all
+//! directions or in full precision; Oja's rule; the matrix step) learns from it, and [`quartics`]
+//! gathers what the error bars need. A [`Summary`] is the state as plain data.
 
 pub mod block;
 pub mod center;
+pub mod dense;
+pub mod engine;
 mod estimate;
 mod exact;
+pub mod full;
+pub mod merge;
 pub mod moments;
+pub mod noise;
+pub mod oja;
 mod params;
 pub mod probes;
+pub mod quartics;
+mod streaming;
 pub mod subspace;
+mod summary;
 
+use dense::Dense;
 pub use estimate::Estimate;
+use full::Full;
+pub use merge::{MergeError, merge};
+use oja::{MatrixStep, Oja};
 pub use params::{Forgetting, LearnerParams, Penalty, Precision, Rule, Scale, Step};
+use streaming::Streaming;
+use subspace::Subspace;
+pub use summary::Summary;
+
+use crate::linalg::LinalgError;
+use crate::rows::Minibatch;
+
+/// Why a minibatch could not be learned from.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LearnError {
+    /// More components than features.
+    #[error(
+        "components = {components}, but there are only {features} features; \
+         ask for at most {features}"
+    )]
+    TooManyComponents {
+        /// k.
+        components: usize,
+        /// m.
+        features: usize,
+    },
+    /// A minibatch of another width.
+    #[error("a minibatch has {found} features, the learner {expected}")]
+    Features {
+        /// m of the learner.
+        expected: usize,
+        /// m of the minibatch.
+        found: usize,
+    },
+    /// The state stopped being finite.
+    #[error(
+        "after row {first_row}: {source}; a value is too large for this precision: \
+         set `learner.precision = \"f64\"` or clean the row"
+    )]
+    NotFinite {
+        /// Accepted rows before the minibatch.
+        first_row: u64,
+        /// What the algebra refused.
+        source: LinalgError,
+    },
+}
+
+/// A rule that learns from minibatches, and what it has learned.
+pub trait Learner: Send {
+    /// Takes a minibatch in: O(b·m·r) time.
+    ///
+    /// # Errors
+    /// If the minibatch has another number of features or a value that is no finite number.
+    fn update(&mut self, batch: &Minibatch) -> Result<(), LearnError>;
+
+    /// The state as plain data.
+    ///
+    /// # Errors
+    /// If the state is not finite.
+    fn summary(&self) -> Result<Summary, LearnError>;
+
+    /// The parameters that it was made with.
+    fn params(&self) -> &LearnerParams;
+
+    /// Rows learned from.
+    fn rows(&self) -> u64;
+
+    /// The components and all that is known of them.
+    ///
+    /// # Errors
+    /// If the state is not finite.
+    fn estimate(&self) -> Result<Estimate, LearnError> {
+        let params = self.params();
+        Ok(self.summary()?.estimate(params.components, params.penalty))
+    }
+}
+
+/// The learner that `params` ask for, for `features` features.
+///
+/// # Errors
+/// If there are fewer features than components.
+pub fn new(params: &LearnerParams, features: usize) -> Result<Box<dyn Learner>, LearnError> {
+    let k = params.components;
+    if k > features {
+        return Err(LearnError::TooManyComponents { components: k, features });
+    }
+    let (held, rows) = (params.held(features), params.minibatch_rows(features));
+    let params = params.clone();
+    Ok(match (params.rule, params.precision) {
+        (Rule::ClosedForm, Precision::F64) => {
+            let engine = Full::new(features, held);
+            Box::new(Streaming::new(params, features, rows, engine))
+        }
+        (Rule::ClosedForm, Precision::F32) if Dense::pays(features, held) => {
+            let engine = Dense::new(features, held);
+            Box::new(Streaming::new(params, features, rows, engine))
+        }
+        (Rule::ClosedForm, Precision::F32) => {
+            let engine = Subspace::new(features, k, held, params.seed);
+            Box::new(Streaming::new(params, features, rows, engine))
+        }
+        (Rule::Oja(step), _) => {
+            let engine = Oja::new(features, &params, step);
+            Box::new(Streaming::new(params, features, rows, engine))
+        }
+        (Rule::MatrixStep { c }, _) => {
+            let engine = MatrixStep::new(features, &params, c);
+            Box::new(Streaming::new(params, features, rows, engine))
+        }
+    })
+}

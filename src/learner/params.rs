@@ -129,3 +129,28 @@ impl LearnerParams {
         (k + self.oversampling.unwrap_or(k.max(10))).min(features)
     }
 }
+
+/// Bytes of a block that stay in the second-level cache beside the directions: of the 1 MiB that
+/// today's cores have, four fifths.
+const BLOCK_BYTES: usize = 800 << 10;
+
+/// Largest minibatch chosen: beyond it the small algebra is no longer what an update costs.
+const LARGEST_MINIBATCH: usize = 512;
+
+impl LearnerParams {
+    /// b: the `minibatch` key, or what m and r ask for.
+    ///
+    /// At least 2r rows, so that a cut leaves something out; as many as the cache holds, so that
+    /// the r×r algebra of an update is spread over them; at most 12r, because the exact step costs
+    /// b² a minibatch.
+    pub fn minibatch_rows(&self, features: usize) -> usize {
+        if let Some(rows) = self.minibatch {
+            return rows.max(1);
+        }
+        let r = self.held(features).max(1);
+        let cached = BLOCK_BYTES / 4 / features.max(1);
+        let rows = cached.min((12 * r).max(64)).min(LARGEST_MINIBATCH).max(2 * r);
+        // Whole vectors of sixteen floats.
+        rows.div_ceil(16) * 16
+    }
+}

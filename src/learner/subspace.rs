@@ -23,6 +23,7 @@ use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 
 use crate::learner::block::Block;
+use crate::learner::engine::{Directions, Engine, Outlook};
 use crate::learner::probes::Probes;
 use crate::linalg::{LinalgError, Scratch, Spectrum};
 
@@ -89,6 +90,42 @@ impl Mat64 {
     }
 }
 
+impl Engine for Subspace {
+    type Float = f32;
+
+    fn update(&mut self, block: &mut Block<f32>, outlook: Outlook) -> Result<(), LinalgError> {
+        self.learn(block, outlook)
+    }
+
+    fn rescale(&mut self, ratios: &[f64]) -> Result<(), LinalgError> {
+        self.follow_units(ratios)
+    }
+
+    fn basis(&self) -> MatRef<'_, f32> {
+        rows_of(&self.weights, self.held, self.features)
+    }
+
+    fn directions(&self, outlook: Outlook) -> Result<Directions, LinalgError> {
+        let mut copy = self.clone();
+        copy.absorb(outlook)?;
+        copy.rotate()?;
+        let (h, sum) = (copy.held, trace(copy.core()));
+        let outside = (outlook.total - sum).max(0.0);
+        let noise = if copy.is_full() && outlook.active > h {
+            outside / (outlook.active - h) as f64
+        } else {
+            0.0
+        };
+        let u = copy.basis();
+        Ok(Directions {
+            vectors: Mat::from_fn(h, self.features, |i, j| f64::from(u[(i, j)])),
+            eigenvalues: (0..h).map(|i| copy.core[(i, i)]).collect(),
+            noise,
+            limit: self.limit,
+        })
+    }
+}
+
 impl Subspace {
     /// An empty state that reports `components` and holds up to `limit` directions.
     pub fn new(features: usize, components: usize, limit: usize, seed: u64) -> Self {
@@ -108,37 +145,13 @@ impl Subspace {
         }
     }
 
-    /// h, directions held.
-    pub fn held(&self) -> usize {
-        self.held
-    }
-
-    /// U, h×m.
-    pub fn directions(&self) -> MatRef<'_, f32> {
-        rows_of(&self.weights, self.held, self.features)
-    }
-
     /// D, h×h.
-    pub fn core(&self) -> MatRef<'_, f64> {
+    fn core(&self) -> MatRef<'_, f64> {
         self.core.as_ref().submatrix(0, 0, self.held, self.held)
     }
 
-    /// Scores YUᵀ of the last block in the directions it met, b×h, and the number of rows.
-    pub fn last_scores(&self, rows: usize, held: usize) -> MatRef<'_, f32> {
-        MatRef::from_column_major_slice(&self.work.scores[..rows * held], rows, held)
-    }
-
-    /// Takes a block in. `total` is the trace of the covariance of all rows, these included;
-    /// `active` the number of features that carry variance. Returns h as the block met it.
-    ///
-    /// # Errors
-    /// If the block holds a value that is no finite number.
-    pub fn update(
-        &mut self,
-        block: &Block<f32>,
-        total: f64,
-        active: usize,
-    ) -> Result<usize, LinalgError> {
+    fn learn(&mut self, block: &Block<f32>, outlook: Outlook) -> Result<(), LinalgError> {
+        let Outlook { total, active, .. } = outlook;
         let n = block.total();
         let kept = block.earlier / n;
         let met = self.held;
@@ -168,11 +181,11 @@ impl Subspace {
             self.rotate()?;
         }
         if self.is_full() {
-            self.tend_probes(n, total, active)?;
+            self.tend_probes(outlook)?;
         } else {
             self.probes.stop();
         }
-        Ok(met)
+        Ok(())
     }
 
     fn is_full(&self) -> bool {
@@ -332,10 +345,7 @@ impl Subspace {
     }
 
     /// Rotates U to the eigenvectors of the core, descending.
-    ///
-    /// # Errors
-    /// If the core holds a NaN.
-    pub fn rotate(&mut self) -> Result<(), LinalgError> {
+    pub(super) fn rotate(&mut self) -> Result<(), LinalgError> {
         let (h, m) = (self.held, self.features);
         self.steps_since_rotation = 0;
         if h == 0 {

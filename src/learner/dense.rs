@@ -1,0 +1,119 @@
+//! The closed form when all m directions are held: nothing is cut, so nothing is lost.
+//!
+//! With r = m the rule's fixed point keeps C itself, λ = σ² = 0, and the eigenvectors are only
+//! needed when somebody asks. Where m is at most a few times r this costs less than the r held
+//! directions would (m² against 4mr flops a row, no small algebra at all) in the same O(m·r)
+//! memory, and it is exact to f64 round-off.
+
+use faer::linalg::matmul::triangular::{BlockStructure, matmul};
+use faer::{Accum, Mat, MatRef, Par};
+
+use crate::learner::block::Block;
+use crate::learner::engine::{Directions, Engine, Outlook};
+use crate::linalg::{LinalgError, Scratch, Spectrum};
+
+/// Features per held direction up to which all directions are held.
+const FEATURES_PER_DIRECTION: usize = 8;
+
+/// Weight grows by this factor between two looks at the eigenvectors for the error bars.
+const LOOK_GROWTH: f64 = 1.5;
+
+/// The covariance, lower triangle.
+#[derive(Clone)]
+pub struct Dense {
+    covariance: Mat<f64>,
+    basis: Mat<f64>,
+    held: usize,
+    weight_at_look: f64,
+    scratch: Scratch,
+    spectrum: Spectrum,
+}
+
+impl Dense {
+    /// Whether all of `features` directions are worth holding where `held` would be.
+    pub fn pays(features: usize, held: usize) -> bool {
+        features <= FEATURES_PER_DIRECTION * held
+    }
+
+    /// An empty state; error bars look at `held` directions.
+    pub fn new(features: usize, held: usize) -> Self {
+        Self {
+            covariance: Mat::zeros(features, features),
+            basis: Mat::zeros(0, features),
+            held,
+            weight_at_look: 0.0,
+            scratch: Scratch::default(),
+            spectrum: Spectrum::default(),
+        }
+    }
+
+    fn look(&mut self) -> Result<(), LinalgError> {
+        let (m, held) = (self.covariance.nrows(), self.held);
+        self.scratch.eigen(self.covariance.as_ref(), &mut self.spectrum)?;
+        self.basis.resize_with(held, m, |_, _| 0.0);
+        self.basis.copy_from(self.spectrum.vectors.as_ref().subcols(0, held).transpose());
+        Ok(())
+    }
+}
+
+impl Engine for Dense {
+    type Float = f64;
+
+    fn update(&mut self, block: &mut Block<f64>, _outlook: Outlook) -> Result<(), LinalgError> {
+        block.apply_shrink();
+        let n = block.total();
+        let kept = block.earlier / n;
+        let m = self.covariance.nrows();
+        for j in 0..m {
+            self.covariance.col_mut(j).subrows_mut(j, m - j).iter_mut().for_each(|v| *v *= kept);
+        }
+        let y = block.as_mat();
+        // m×m
+        matmul(
+            self.covariance.as_mut(),
+            BlockStructure::TriangularLower,
+            Accum::Add,
+            y.transpose(),
+            BlockStructure::Rectangular,
+            y,
+            BlockStructure::Rectangular,
+            1.0 / n,
+            Par::Seq,
+        );
+        if n >= LOOK_GROWTH * self.weight_at_look || kept < 1.0 / LOOK_GROWTH {
+            self.weight_at_look = n;
+            self.look()?;
+        }
+        Ok(())
+    }
+
+    fn rescale(&mut self, ratios: &[f64]) -> Result<(), LinalgError> {
+        let m = self.covariance.nrows();
+        for j in 0..m {
+            for i in j..m {
+                self.covariance[(i, j)] *= ratios[i] * ratios[j];
+            }
+        }
+        Ok(())
+    }
+
+    fn basis(&self) -> MatRef<'_, f64> {
+        self.basis.as_ref()
+    }
+
+    fn directions(&self, _outlook: Outlook) -> Result<Directions, LinalgError> {
+        let m = self.covariance.nrows();
+        let mut spectrum = Spectrum::default();
+        self.scratch.clone().eigen(self.covariance.as_ref(), &mut spectrum)?;
+        let top = spectrum.values.first().copied().unwrap_or(0.0);
+        // Round-off of the products leaves this much in a direction that holds nothing.
+        let floor = top * f64::EPSILON * m as f64;
+        let held = spectrum.values.iter().filter(|v| **v > floor).count();
+        Ok(Directions {
+            vectors: Mat::from_fn(held, m, |i, j| spectrum.vectors[(j, i)]),
+            eigenvalues: spectrum.values[..held].to_vec(),
+            noise: 0.0,
+            limit: m,
+        })
+    }
+}

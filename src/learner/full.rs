@@ -1,0 +1,107 @@
+//! `precision = "f64"`: the closed form by orthogonal factorization of its rows.
+//!
+//! The rows √dₛ·U and Ỹ/√N are never squared into a Gram matrix, so an eigenvalue 1e-18 below the
+//! top (a singular value 1e-9 below) keeps digits. The tail is carried as the sum of what was cut,
+//! never as total − Σd, which would lose it to cancellation. Costs (r+b)²·m flops a minibatch.
+
+use faer::{Mat, MatRef};
+
+use crate::learner::block::Block;
+use crate::learner::engine::{Directions, Engine, Outlook};
+use crate::linalg::LinalgError;
+
+/// Singular values below this share of the largest are round-off of f64.
+const PRECISION: f64 = 1e-14;
+
+/// U (h×m), d (h) and the energy outside.
+#[derive(Clone)]
+pub struct Full {
+    limit: usize,
+    vectors: Mat<f64>,
+    eigenvalues: Vec<f64>,
+    tail: f64,
+}
+
+impl Full {
+    /// An empty state that holds up to `limit` directions.
+    pub fn new(features: usize, limit: usize) -> Self {
+        Self { limit, vectors: Mat::zeros(0, features), eigenvalues: Vec::new(), tail: 0.0 }
+    }
+
+    fn noise(&self, active: usize) -> f64 {
+        let held = self.eigenvalues.len();
+        if held == self.limit && active > held { self.tail / (active - held) as f64 } else { 0.0 }
+    }
+
+    /// Replaces the state by the best rank-r part of `rows`ᵀ`rows`; what is cut joins the tail.
+    fn compress(&mut self, rows: &Mat<f64>) -> Result<(), LinalgError> {
+        let svd = rows.transpose().thin_svd().map_err(|_| LinalgError::NoConvergence)?;
+        let s = svd.S().column_vector();
+        let top = s.iter().copied().fold(0.0, f64::max);
+        if !top.is_finite() {
+            return Err(LinalgError::NoConvergence);
+        }
+        let found =
+            s.iter().take(self.limit).take_while(|v| **v > PRECISION * top && **v > 0.0).count();
+        self.tail += s.iter().skip(found).map(|v| v * v).sum::<f64>();
+        self.eigenvalues = s.iter().take(found).map(|v| v * v).collect();
+        self.vectors = svd.U().subcols(0, found).transpose().to_owned();
+        Ok(())
+    }
+}
+
+impl Engine for Full {
+    type Float = f64;
+
+    fn update(&mut self, block: &mut Block<f64>, outlook: Outlook) -> Result<(), LinalgError> {
+        block.apply_shrink();
+        let n = block.total();
+        let kept = block.earlier / n;
+        self.tail *= kept;
+        let noise = self.noise(outlook.active);
+        let (h, b, m) = (self.eigenvalues.len(), block.rows(), self.vectors.ncols());
+        let mut roots = vec![0.0; h];
+        for (root, d) in roots.iter_mut().zip(&self.eigenvalues) {
+            // Clipped at zero, the direction takes what it lacks out of the tail.
+            let left = kept * d - noise;
+            self.tail = (self.tail + left.min(0.0)).max(0.0);
+            *root = left.max(0.0).sqrt();
+        }
+        let y = block.as_mat();
+        let root_n = n.sqrt();
+        let rows = Mat::<f64>::from_fn(h + b, m, |i, j| {
+            if i < h { roots[i] * self.vectors[(i, j)] } else { y[(i - h, j)] / root_n }
+        });
+        self.compress(&rows)?;
+        self.eigenvalues.iter_mut().for_each(|d| *d += noise);
+        Ok(())
+    }
+
+    fn rescale(&mut self, ratios: &[f64]) -> Result<(), LinalgError> {
+        let h = self.eigenvalues.len();
+        let active = ratios.len();
+        if h == 0 {
+            return Ok(());
+        }
+        // An isotropic tail stays one: its trace follows the mean square of the ratios.
+        let square = ratios.iter().map(|r| r * r).sum::<f64>() / active as f64;
+        self.tail *= square;
+        let rows = Mat::<f64>::from_fn(h, active, |i, j| {
+            self.eigenvalues[i].sqrt() * self.vectors[(i, j)] * ratios[j]
+        });
+        self.compress(&rows)
+    }
+
+    fn basis(&self) -> MatRef<'_, f64> {
+        self.vectors.as_ref()
+    }
+
+    fn directions(&self, outlook: Outlook) -> Result<Directions, LinalgError> {
+        Ok(Directions {
+            vectors: self.vectors.clone(),
+            eigenvalues: self.eigenvalues.clone(),
+            noise: self.noise(outlook.active),
+            limit: self.limit,
+        })
+    }
+}

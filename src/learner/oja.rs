@@ -1,0 +1,254 @@
+//! The plain rules, for comparison and teaching: regularized Oja's rule and the matrix step.
+//!
+//! Both keep W (m×k, stored as its transpose) and a running k×k second moment M ≈ WᵀCW, by which
+//! the read-out orders and rotates: the SVD of W alone orders directions poorly when λ is small,
+//! because all its singular values are then near 1.
+
+use faer::linalg::matmul::matmul;
+use faer::{Accum, Mat, MatRef, Par};
+use rand::SeedableRng as _;
+use rand::rngs::ChaCha8Rng;
+use rand_distr::{Distribution as _, StandardNormal};
+
+use crate::learner::block::Block;
+use crate::learner::engine::{Directions, Engine, Outlook};
+use crate::learner::params::{LearnerParams, Penalty, Step};
+use crate::linalg::{LinalgError, Scratch, Spectrum};
+
+/// b₀ of AdaOja's step: small against any gradient (Henriksen and Ward 2019, section 4).
+const ADA_START: f64 = 1e-5;
+
+/// W, M and the minibatches counted.
+#[derive(Clone)]
+struct Weights {
+    /// Wᵀ, k×m.
+    w: Mat<f64>,
+    /// M, k×k.
+    moment: Mat<f64>,
+    minibatches: u64,
+}
+
+/// What a block says about W.
+struct Gradient {
+    /// (C_b W)ᵀ, k×m.
+    cw: Mat<f64>,
+    /// WᵀC_bW, k×k.
+    wcw: Mat<f64>,
+}
+
+impl Weights {
+    fn new(features: usize, params: &LearnerParams) -> Self {
+        let k = params.components;
+        let mut random = ChaCha8Rng::seed_from_u64(params.seed);
+        let w = Mat::from_fn(k, features, |_, _| StandardNormal.sample(&mut random));
+        let mut weights = Self { w, moment: Mat::zeros(k, k), minibatches: 0 };
+        weights.orthonormalize();
+        weights
+    }
+
+    fn orthonormalize(&mut self) {
+        self.w = self.w.transpose().qr().compute_thin_Q().transpose().to_owned();
+    }
+
+    /// C_b W in O(bmk): C_b itself is never formed.
+    fn gradient(&mut self, block: &mut Block<f64>) -> Gradient {
+        block.apply_shrink();
+        self.minibatches += 1;
+        let (y, each) = (block.as_mat(), 1.0 / block.weight);
+        let scores = y * self.w.transpose(); // b×k
+        let k = self.w.nrows();
+        let mut cw = Mat::zeros(k, self.w.ncols());
+        matmul(cw.as_mut(), Accum::Replace, scores.transpose(), y, each, Par::Seq);
+        let mut wcw = Mat::zeros(k, k);
+        matmul(wcw.as_mut(), Accum::Replace, scores.transpose(), &scores, each, Par::Seq);
+        Gradient { cw, wcw }
+    }
+
+    fn average_moment(&mut self, wcw: &Mat<f64>, share: f64) {
+        let k = self.moment.nrows();
+        for j in 0..k {
+            for i in 0..k {
+                self.moment[(i, j)] += share * (wcw[(i, j)] - self.moment[(i, j)]);
+            }
+        }
+    }
+
+    fn check(&self) -> Result<(), LinalgError> {
+        let square = self.w.as_ref().squared_norm_l2();
+        if square.is_finite() { Ok(()) } else { Err(LinalgError::NoConvergence) }
+    }
+
+    fn rescale(&mut self, ratios: &[f64]) {
+        // W lives in scaled units; a unit that shrinks by D stretches the direction by D.
+        for (j, ratio) in ratios.iter().enumerate() {
+            self.w.col_mut(j).iter_mut().for_each(|v| *v *= ratio);
+        }
+    }
+
+    /// U and eigenvalues: with Wᵀ = RᵀQᵀ, the second moment in Q is R⁻ᵀMR⁻¹.
+    fn directions(&self) -> Result<Directions, LinalgError> {
+        let k = self.w.nrows();
+        let qr = self.w.transpose().qr();
+        let q = qr.compute_thin_Q();
+        let svd = qr.thin_R().to_owned().thin_svd().map_err(|_| LinalgError::NoConvergence)?;
+        let s = svd.S().column_vector();
+        // R⁻¹ = V S⁻¹ Uᵀ, without the directions that have no weight.
+        let floor = 1e-12 * s.iter().copied().fold(0.0, f64::max);
+        let inverse = Mat::from_fn(k, k, |i, j| {
+            (0..k)
+                .filter(|&l| s[l] > floor)
+                .map(|l| svd.V()[(i, l)] / s[l] * svd.U()[(j, l)])
+                .sum::<f64>()
+        });
+        let moment = inverse.transpose() * &self.moment * &inverse;
+        let mut spectrum = Spectrum::default();
+        Scratch::default().eigen(moment.as_ref(), &mut spectrum)?;
+        let vectors = (q * &spectrum.vectors).transpose().to_owned();
+        let eigenvalues = spectrum.values.iter().map(|v| v.max(0.0)).collect();
+        Ok(Directions { vectors, eigenvalues, noise: 0.0, limit: k })
+    }
+}
+
+/// Regularized Oja's rule, W ← W − α[(WWᵀ − I)C_bW + λW].
+///
+/// λ is the fixed penalty, 0 with `penalty = "auto"`. Source: Kunin et al. 2019, equation of the
+/// tied gradient; AdaOja: Henriksen and Ward 2019, Algorithm 1.
+#[derive(Clone)]
+pub struct Oja {
+    weights: Weights,
+    step: Step,
+    penalty: f64,
+    ada: Vec<f64>,
+}
+
+fn fixed_penalty(params: &LearnerParams) -> f64 {
+    match params.penalty {
+        Penalty::Auto => 0.0,
+        Penalty::Fixed(value) => value,
+    }
+}
+
+impl Oja {
+    /// Random orthonormal weights.
+    pub fn new(features: usize, params: &LearnerParams, step: Step) -> Self {
+        Self {
+            weights: Weights::new(features, params),
+            step,
+            penalty: fixed_penalty(params),
+            ada: vec![ADA_START * ADA_START; params.components],
+        }
+    }
+
+    fn gradient_step(&mut self, gradient: &Gradient, alpha: f64) {
+        let w = &mut self.weights.w;
+        // ((WWᵀ − I)CW + λW)ᵀ = (WᵀCW)Wᵀ − (CW)ᵀ + λWᵀ, k×m.
+        let mut change = &gradient.wcw * &*w;
+        change -= &gradient.cw;
+        for j in 0..w.ncols() {
+            for i in 0..w.nrows() {
+                w[(i, j)] -= alpha * (change[(i, j)] + self.penalty * w[(i, j)]);
+            }
+        }
+    }
+
+    fn ada_step(&mut self, gradient: &Gradient) {
+        for (i, square) in self.ada.iter_mut().enumerate() {
+            *square += gradient.cw.row(i).squared_norm_l2();
+            let step = 1.0 / square.sqrt();
+            for j in 0..self.weights.w.ncols() {
+                self.weights.w[(i, j)] += step * gradient.cw[(i, j)];
+            }
+        }
+        self.weights.orthonormalize();
+    }
+}
+
+impl Engine for Oja {
+    type Float = f64;
+
+    fn update(&mut self, block: &mut Block<f64>, _outlook: Outlook) -> Result<(), LinalgError> {
+        let gradient = self.weights.gradient(block);
+        let t = self.weights.minibatches as f64;
+        match self.step {
+            Step::Constant(alpha) => self.gradient_step(&gradient, alpha),
+            Step::COverT(c) => self.gradient_step(&gradient, c / t),
+            Step::AdaOja => self.ada_step(&gradient),
+        }
+        // Later weights are better: the ramp 2/(t+1) lets the early ones fade.
+        self.weights.average_moment(&gradient.wcw, 2.0 / (t + 1.0));
+        self.weights.check()
+    }
+
+    fn rescale(&mut self, ratios: &[f64]) -> Result<(), LinalgError> {
+        self.weights.rescale(ratios);
+        Ok(())
+    }
+
+    fn basis(&self) -> MatRef<'_, f64> {
+        self.weights.w.as_ref()
+    }
+
+    fn directions(&self, _outlook: Outlook) -> Result<Directions, LinalgError> {
+        self.weights.directions()
+    }
+}
+
+/// The preconditioned rule, W ← (1−η)W + η·C_bW(M + λI)⁻¹ with η = min(1, c/t) and M ≈ WᵀCW.
+///
+/// With η = 1 on the whole data it is the exact alternation of the tied autoencoder.
+#[derive(Clone)]
+pub struct MatrixStep {
+    weights: Weights,
+    c: f64,
+    penalty: f64,
+}
+
+impl MatrixStep {
+    /// Random orthonormal weights.
+    pub fn new(features: usize, params: &LearnerParams, c: f64) -> Self {
+        Self { weights: Weights::new(features, params), c, penalty: fixed_penalty(params) }
+    }
+}
+
+impl Engine for MatrixStep {
+    type Float = f64;
+
+    fn update(&mut self, block: &mut Block<f64>, _outlook: Outlook) -> Result<(), LinalgError> {
+        let gradient = self.weights.gradient(block);
+        let eta = (self.c / self.weights.minibatches as f64).min(1.0);
+        self.weights.average_moment(&gradient.wcw, eta);
+        let k = self.weights.w.nrows();
+        let mut spectrum = Spectrum::default();
+        Scratch::default().eigen(self.weights.moment.as_ref(), &mut spectrum)?;
+        // (M + λI)⁻¹, without the directions that carry nothing: k may exceed the rank.
+        let floor = 1e-12 * spectrum.values.first().copied().unwrap_or(0.0).max(f64::MIN_POSITIVE);
+        let q = &spectrum.vectors;
+        let inverse = Mat::from_fn(k, k, |i, j| {
+            (0..k)
+                .filter(|&l| spectrum.values[l] > floor)
+                .map(|l| q[(i, l)] * q[(j, l)] / (spectrum.values[l] + self.penalty))
+                .sum::<f64>()
+        });
+        let target = inverse * &gradient.cw;
+        let w = &mut self.weights.w;
+        for j in 0..w.ncols() {
+            for i in 0..k {
+                w[(i, j)] += eta * (target[(i, j)] - w[(i, j)]);
+            }
+        }
+        self.weights.check()
+    }
+
+    fn rescale(&mut self, ratios: &[f64]) -> Result<(), LinalgError> {
+        self.weights.rescale(ratios);
+        Ok(())
+    }
+
+    fn basis(&self) -> MatRef<'_, f64> {
+        self.weights.w.as_ref()
+    }
+
+    fn directions(&self, _outlook: Outlook) -> Result<Directions, LinalgError> {
+        self.weights.directions()
+    }
+}

@@ -1,0 +1,120 @@
+//! A rule with its moments, scale and error bars: what the trainer owns.
+
+use faer::Mat;
+
+use crate::learner::block::Block;
+use crate::learner::center::{Centred, Pivot};
+use crate::learner::engine::{Engine, Outlook};
+use crate::learner::moments::Moments;
+use crate::learner::params::{LearnerParams, Scale};
+use crate::learner::quartics::Quartics;
+use crate::learner::summary::Summary;
+use crate::learner::{LearnError, Learner};
+use crate::rows::Minibatch;
+
+/// Learns from minibatches by the rule `E`.
+pub struct Streaming<E: Engine> {
+    params: LearnerParams,
+    moments: Moments,
+    pivot: Pivot<E::Float>,
+    block: Block<E::Float>,
+    ratios: Vec<f64>,
+    quartics: Quartics,
+    scores: Mat<E::Float>,
+    engine: E,
+}
+
+impl<E: Engine> Streaming<E> {
+    /// A learner of `features` features that expects minibatches of `rows` rows.
+    pub fn new(params: LearnerParams, features: usize, rows: usize, engine: E) -> Self {
+        Self {
+            moments: Moments::new(&params, features),
+            pivot: Pivot::new(features),
+            block: Block::new(rows, features),
+            ratios: vec![1.0; features],
+            quartics: Quartics::default(),
+            scores: Mat::new(),
+            params,
+            engine,
+        }
+    }
+
+    fn outlook(&self, scale: &[f64]) -> Outlook {
+        Outlook {
+            total: self.moments.total_variance(scale),
+            active: self.moments.active_features(),
+            weight: self.moments.weight,
+        }
+    }
+}
+
+impl<E: Engine + Clone> Learner for Streaming<E>
+where
+    f32: Centred<E::Float>,
+    f64: Centred<E::Float>,
+{
+    fn update(&mut self, batch: &Minibatch) -> Result<(), LearnError> {
+        if batch.rows() == 0 {
+            return Ok(());
+        }
+        if batch.features() != self.moments.features() {
+            return Err(LearnError::Features {
+                expected: self.moments.features(),
+                found: batch.features(),
+            });
+        }
+        let rescaled =
+            self.moments.take(batch, &mut self.pivot, &mut self.block, &mut self.ratios);
+        let failed = |source| LearnError::NotFinite { first_row: batch.first_row(), source };
+        if rescaled {
+            self.engine.rescale(&self.ratios).map_err(failed)?;
+        }
+        let outlook = self.outlook(&self.moments.scale);
+        self.engine.update(&mut self.block, outlook).map_err(failed)?;
+        let gamma = self.params.forgetting.factor_per_row();
+        self.quartics.look(&self.engine, &self.block, batch.rows(), gamma, &mut self.scores);
+        Ok(())
+    }
+
+    fn summary(&self) -> Result<Summary, LearnError> {
+        let failed = |source| LearnError::NotFinite { first_row: self.moments.rows, source };
+        let m = self.moments.features();
+        let scale: Vec<f64> = (0..m).map(|j| self.moments.current_scale(j)).collect();
+        let outlook = self.outlook(&scale);
+        let directions = if self.params.scale == Scale::Standard {
+            let ratios: Vec<f64> =
+                self.moments.scale.iter().zip(&scale).map(|(old, new)| old / new).collect();
+            let mut copy = self.engine.clone();
+            copy.rescale(&ratios).map_err(failed)?;
+            copy.directions(outlook).map_err(failed)?
+        } else {
+            self.engine.directions(outlook).map_err(failed)?
+        };
+        Ok(Summary {
+            rows: self.moments.rows,
+            weight: self.moments.weight,
+            squared_weight: self.moments.squared_weight,
+            mean: self.moments.mean.clone(),
+            variance: self.moments.variance.clone(),
+            scale,
+            constant: (0..m).map(|j| self.moments.is_constant(j)).collect(),
+            is_centered: self.params.center,
+            is_scaled: self.params.scale == Scale::Standard,
+            vectors: directions.vectors,
+            eigenvalues: directions.eigenvalues,
+            noise: directions.noise,
+            limit: directions.limit,
+            total: outlook.total,
+            active: outlook.active,
+            quartics: self.quartics.clone(),
+        })
+    }
+
+    fn params(&self) -> &LearnerParams {
+        &self.params
+    }
+
+    fn rows(&self) -> u64 {
+        self.moments.rows
+    }
+}

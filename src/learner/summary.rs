@@ -1,0 +1,144 @@
+//! A learner's state as plain data: what is read out, stored and merged.
+
+use faer::Mat;
+
+use crate::learner::estimate::Estimate;
+use crate::learner::noise::above_noise;
+use crate::learner::params::Penalty;
+use crate::learner::quartics::Quartics;
+use crate::linalg::orient;
+
+/// Moments and directions of some rows, in f64: m features, h directions.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// Rows learned from.
+    pub rows: u64,
+    /// N, the sum of the rows' weights.
+    pub weight: f64,
+    /// Sum of the squared weights.
+    pub squared_weight: f64,
+    /// Mean, length m, feature units.
+    pub mean: Vec<f64>,
+    /// Variance about the mean, length m, divisor N.
+    pub variance: Vec<f64>,
+    /// Divisor of each feature, length m.
+    pub scale: Vec<f64>,
+    /// Whether a feature has not moved, length m.
+    pub constant: Vec<bool>,
+    /// Whether the mean is taken off.
+    pub is_centered: bool,
+    /// Whether features are divided by their standard deviation.
+    pub is_scaled: bool,
+    /// h×m, orthonormal rows, scaled units.
+    pub vectors: Mat<f64>,
+    /// Length h, descending, squared scaled units; each contains `noise`.
+    pub eigenvalues: Vec<f64>,
+    /// σ², variance of each direction outside that the rule reckons with.
+    pub noise: f64,
+    /// r, the directions that could be held.
+    pub limit: usize,
+    /// Trace of the covariance, scaled units.
+    pub total: f64,
+    /// Features that carry variance.
+    pub active: usize,
+    /// Fourth moments of the scores.
+    pub quartics: Quartics,
+}
+
+impl Summary {
+    /// m.
+    pub fn features(&self) -> usize {
+        self.mean.len()
+    }
+
+    /// Kish's effective sample size, (Σw)²/Σw².
+    pub fn effective_sample(&self) -> f64 {
+        if self.squared_weight > 0.0 { self.weight * self.weight / self.squared_weight } else { 0.0 }
+    }
+
+    /// The first k components with all that is known of them.
+    pub fn estimate(&self, k: usize, penalty: Penalty) -> Estimate {
+        let (m, h) = (self.features(), self.eigenvalues.len());
+        let k = k.min(m);
+        let mut vectors = vec![0.0; k * m];
+        for (i, row) in vectors.chunks_exact_mut(m).enumerate().take(h) {
+            for (j, v) in row.iter_mut().enumerate() {
+                *v = self.vectors[(i, j)];
+            }
+            orient(row);
+        }
+        let mut eigenvalues: Vec<f64> = self.eigenvalues.iter().copied().take(k).collect();
+        eigenvalues.resize(k, 0.0);
+        let real = above_noise(&self.eigenvalues, self.total, self.active, self.effective_sample());
+        let penalty = match penalty {
+            Penalty::Auto => real.threshold,
+            Penalty::Fixed(value) => value,
+        };
+        let shrunk = |d: &f64| if *d > penalty { (1.0 - penalty / d).sqrt() } else { 0.0 };
+        let outside = (self.total - self.eigenvalues.iter().sum::<f64>()).max(0.0);
+        let dimensions = self.active.saturating_sub(h);
+        Estimate {
+            features: m,
+            rows: self.rows,
+            effective_rows: self.weight,
+            mean: if self.is_centered { self.mean.clone() } else { vec![0.0; m] },
+            scale: self.scale.clone(),
+            variance: self.variance.clone(),
+            constant: self.constant.clone(),
+            eigenvalue_stderr: (0..k).map(|i| self.eigenvalue_stderr(i)).collect(),
+            angle_stderr_rad: (0..k).map(|i| self.angle_stderr_rad(i)).collect(),
+            weight_singular_values: eigenvalues.iter().map(shrunk).collect(),
+            active: eigenvalues.iter().map(|d| *d > penalty).collect(),
+            vectors,
+            eigenvalues,
+            penalty,
+            noise_variance: if dimensions > 0 { outside / dimensions as f64 } else { 0.0 },
+            total_variance: self.total,
+            components_above_noise: real.count,
+            above_noise_is_lower_bound: real.is_lower_bound,
+        }
+    }
+
+    /// Asymptotic standard error of eigenvalue i: √((E zᵢ⁴ − λᵢ²)/n), with the data's own fourth
+    /// moment.
+    ///
+    /// Units: squared scaled units. Source: Davis 1977, theorem 1 (Anderson 1963 without the
+    /// Gaussian assumption: there E z⁴ = 3λ² and this is λ√(2/n)).
+    fn eigenvalue_stderr(&self, i: usize) -> f64 {
+        let Some(value) = self.eigenvalues.get(i) else { return f64::NAN };
+        let n = self.effective_sample();
+        let excess = self.quartics.relative(i, i) - 1.0;
+        if n > 1.0 { value * (excess.max(0.0) / n).sqrt() } else { f64::NAN }
+    }
+
+    /// Asymptotic root mean square angle between component i and the truth.
+    ///
+    /// θᵢ² = Σ_{j≠i} E zᵢ²zⱼ² / (n(λᵢ−λⱼ)²), the directions outside taken together at their mean
+    /// variance; at most π/2. Units: radians. Source: Davis 1977, theorem 2 (Anderson 1963,
+    /// equation (2.9), for Gaussian rows).
+    fn angle_stderr_rad(&self, i: usize) -> f64 {
+        let Some(value) = self.eigenvalues.get(i) else { return f64::NAN };
+        let n = self.effective_sample();
+        if n <= 1.0 || *value <= 0.0 {
+            return f64::NAN;
+        }
+        let mut square = 0.0;
+        for (j, other) in self.eigenvalues.iter().enumerate() {
+            if j != i {
+                let gap = value - other;
+                // Directions that error bars do not follow count as Gaussian.
+                let relative = self.quartics.relative(i, j);
+                let relative = if relative.is_finite() { relative } else { 1.0 };
+                square += relative * value * other / (gap * gap);
+            }
+        }
+        let h = self.eigenvalues.len();
+        let outside = (self.total - self.eigenvalues.iter().sum::<f64>()).max(0.0);
+        if self.active > h && outside > 0.0 {
+            let gap = value - outside / (self.active - h) as f64;
+            square += self.quartics.relative_outside(i) * value * outside / (gap * gap);
+        }
+        let angle = (square / n).sqrt();
+        if angle.is_nan() { f64::NAN } else { angle.min(std::f64::consts::FRAC_PI_2) }
+    }
+}
