@@ -145,13 +145,30 @@ pub fn center<X: Centred<T>, T: Real>(
     sum: &mut [f64],
     squares: &mut [f64],
 ) {
-    pulp::Arch::new().dispatch(
-        #[inline(always)]
-        || match shape.layout {
+    pulp::Arch::new().dispatch(Pass { x, shape, pivot, y, sum, squares });
+}
+
+/// The pass as a value, so that its loops are compiled for the vector width found at run time.
+struct Pass<'a, X, T> {
+    x: &'a [X],
+    shape: Shape,
+    pivot: &'a Pivot<T>,
+    y: &'a mut [T],
+    sum: &'a mut [f64],
+    squares: &'a mut [f64],
+}
+
+impl<X: Centred<T>, T: Real> pulp::NullaryFnOnce for Pass<'_, X, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { x, shape, pivot, y, sum, squares } = self;
+        match shape.layout {
             Layout::RowMajor => center_rows(x, shape, pivot, y, sum, squares),
             Layout::ColumnMajor => center_columns(x, shape, pivot, y, sum, squares),
-        },
-    );
+        }
+    }
 }
 
 /// Features whose sums live in registers while the rows of a lane go by.

@@ -60,12 +60,17 @@ impl Engine for Dense {
     type Float = f64;
 
     fn update(&mut self, block: &mut Block<f64>, _outlook: Outlook) -> Result<(), LinalgError> {
-        block.apply_shrink();
         let n = block.total();
         let kept = block.earlier / n;
         let m = self.covariance.nrows();
+        // (1/N)·Σỹỹᵀ = (1/N)·Σyyᵀ − (s/N)²·ȳȳᵀ where the running mean was taken off.
+        let share = if block.shrink > 0.0 { block.weight / n } else { 0.0 };
         for j in 0..m {
-            self.covariance.col_mut(j).subrows_mut(j, m - j).iter_mut().for_each(|v| *v *= kept);
+            let mean = share * share * block.mean[j];
+            let column = self.covariance.col_mut(j).subrows_mut(j, m - j);
+            for (v, other) in column.iter_mut().zip(&block.mean[j..]) {
+                *v = kept * *v - mean * other;
+            }
         }
         let y = block.as_mat();
         // m×m

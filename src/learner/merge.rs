@@ -8,6 +8,7 @@
 
 use faer::Mat;
 
+use crate::learner::moments::CONSTANT_SHARE;
 use crate::learner::quartics::Quartics;
 use crate::learner::summary::Summary;
 
@@ -15,6 +16,9 @@ use crate::learner::summary::Summary;
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MergeError {
+    /// There is nothing to merge.
+    #[error("no state to merge; name at least one")]
+    Empty,
     /// They have seen other features.
     #[error("one state has {left} features, the other {right}; only states of the same features merge")]
     Features {
@@ -37,14 +41,82 @@ pub enum MergeError {
     NotFinite,
 }
 
-/// The state of the rows of both.
+/// The state of the rows of both: [`merge_all`] of two.
 ///
 /// # Errors
-/// If the states have other features or settings, or hold a NaN.
+/// As [`merge_all`].
 pub fn merge(a: &Summary, b: &Summary) -> Result<Summary, MergeError> {
-    let m = a.features();
-    if m != b.features() {
-        return Err(MergeError::Features { left: m, right: b.features() });
+    merge_all(&[a, b])
+}
+
+/// The state of the rows of all: one cut for all of them, where merging in pairs cuts each time.
+///
+/// # Errors
+/// If the states have other features or settings, hold a NaN, or if there is none.
+pub fn merge_all(states: &[&Summary]) -> Result<Summary, MergeError> {
+    let first = *states.first().ok_or(MergeError::Empty)?;
+    for state in states {
+        check(first, state)?;
+    }
+    let m = first.features();
+    let weight: f64 = states.iter().map(|state| state.weight).sum();
+    if weight <= 0.0 {
+        return Ok(first.clone());
+    }
+    let shares: Vec<f64> = states.iter().map(|state| state.weight / weight).collect();
+    let sum = |of: &dyn Fn(&Summary) -> f64| -> f64 {
+        states.iter().zip(&shares).map(|(state, share)| share * of(state)).sum()
+    };
+    // About the first mean, so that means far from zero keep their digits.
+    let mean: Vec<f64> = (0..m)
+        .map(|j| first.mean[j] + sum(&|state| state.mean[j] - first.mean[j]))
+        .collect();
+    let variance: Vec<f64> = (0..m)
+        .map(|j| sum(&|state| state.variance[j] + (state.mean[j] - mean[j]).powi(2)))
+        .collect();
+    let constant: Vec<bool> = (0..m)
+        .map(|j| {
+            states.iter().all(|state| state.constant[j])
+                && variance[j] <= CONSTANT_SHARE * mean[j] * mean[j]
+        })
+        .collect();
+    let scale: Vec<f64> = (0..m)
+        .map(|j| if first.is_scaled && !constant[j] { variance[j].sqrt() } else { 1.0 })
+        .collect();
+    let carries = |j: usize| !constant[j] || (!first.is_centered && mean[j] != 0.0);
+    let second = |j: usize| {
+        let square = if first.is_centered { 0.0 } else { mean[j] * mean[j] };
+        (variance[j] + square) / (scale[j] * scale[j])
+    };
+    let limit = states.iter().map(|state| state.limit).max().unwrap_or(0);
+    let noise = sum(&|state| state.noise);
+    let rows = factor_rows(states, &shares, &mean, &scale);
+    let (vectors, eigenvalues) = best_part(&rows, limit, noise)?;
+    let total = (0..m).filter(|j| carries(*j)).map(second).sum();
+    let active = (0..m).filter(|j| carries(*j)).count();
+    Ok(Summary {
+        rows: states.iter().map(|state| state.rows).sum(),
+        weight,
+        squared_weight: states.iter().map(|state| state.squared_weight).sum(),
+        total,
+        active,
+        mean,
+        variance,
+        scale,
+        constant,
+        is_centered: first.is_centered,
+        is_scaled: first.is_scaled,
+        vectors,
+        eigenvalues,
+        noise,
+        limit,
+        quartics: average(states, &shares),
+    })
+}
+
+fn check(a: &Summary, b: &Summary) -> Result<(), MergeError> {
+    if a.features() != b.features() {
+        return Err(MergeError::Features { left: a.features(), right: b.features() });
     }
     if a.is_centered != b.is_centered {
         return Err(MergeError::Setting { key: "center" });
@@ -52,79 +124,40 @@ pub fn merge(a: &Summary, b: &Summary) -> Result<Summary, MergeError> {
     if a.is_scaled != b.is_scaled {
         return Err(MergeError::Setting { key: "scale" });
     }
-    let weight = a.weight + b.weight;
-    if weight <= 0.0 {
-        return Ok(a.clone());
-    }
-    let (wa, wb) = (a.weight / weight, b.weight / weight);
-    let between = (wa * wb).sqrt();
-    let moved: Vec<f64> = b.mean.iter().zip(&a.mean).map(|(b, a)| b - a).collect();
-    let mean: Vec<f64> = a.mean.iter().zip(&moved).map(|(a, d)| a + wb * d).collect();
-    let variance: Vec<f64> = (0..m)
-        .map(|j| wa * a.variance[j] + wb * b.variance[j] + wa * wb * moved[j] * moved[j])
-        .collect();
-    let constant: Vec<bool> =
-        (0..m).map(|j| a.constant[j] && b.constant[j] && variance[j] <= 1e-26 * mean[j] * mean[j]).collect();
-    let scale: Vec<f64> = (0..m)
-        .map(|j| if a.is_scaled && !constant[j] { variance[j].sqrt() } else { 1.0 })
-        .collect();
-    let second = |j: usize| {
-        let square = if a.is_centered { 0.0 } else { mean[j] * mean[j] };
-        (variance[j] + square) / (scale[j] * scale[j])
-    };
-    let limit = a.limit.max(b.limit);
-    let noise = wa * a.noise + wb * b.noise;
-    let shift = a.is_centered.then_some(moved.as_slice());
-    let (vectors, eigenvalues) =
-        combine(&[(a, wa), (b, wb)], &scale, shift.map(|d| (d, between)), limit, noise)?;
-    Ok(Summary {
-        rows: a.rows + b.rows,
-        weight,
-        squared_weight: a.squared_weight + b.squared_weight,
-        total: (0..m).filter(|j| !constant[*j] || !a.is_centered).map(second).sum(),
-        active: (0..m)
-            .filter(|j| !constant[*j] || (!a.is_centered && mean[*j] != 0.0))
-            .count(),
-        mean,
-        variance,
-        scale,
-        constant,
-        is_centered: a.is_centered,
-        is_scaled: a.is_scaled,
-        vectors,
-        eigenvalues,
-        noise,
-        limit,
-        quartics: average(&a.quartics, &b.quartics, wa, wb),
-    })
+    Ok(())
 }
 
-/// Best rank-`limit` part of the weighted histories and the row between the means.
-fn combine(
-    sides: &[(&Summary, f64)],
-    scale: &[f64],
-    between: Option<(&[f64], f64)>,
-    limit: usize,
-    noise: f64,
-) -> Result<(Mat<f64>, Vec<f64>), MergeError> {
+/// √(share·(d − σ²))·U of every state and, where means are taken off, √share·(μᵢ − μ), in the
+/// units of `scale`.
+fn factor_rows(states: &[&Summary], shares: &[f64], mean: &[f64], scale: &[f64]) -> Mat<f64> {
     let m = scale.len();
-    let held: usize = sides.iter().map(|(side, _)| side.eigenvalues.len()).sum();
-    let mut rows = Mat::<f64>::zeros(held + 1, m);
+    let held: usize = states.iter().map(|state| state.eigenvalues.len()).sum();
+    let mut rows = Mat::<f64>::zeros(held + states.len(), m);
     let mut at = 0;
-    for (side, share) in sides {
-        for (i, value) in side.eigenvalues.iter().enumerate() {
-            let root = (share * (value - side.noise).max(0.0)).sqrt();
+    for (state, share) in states.iter().zip(shares) {
+        for (i, value) in state.eigenvalues.iter().enumerate() {
+            let root = (share * (value - state.noise).max(0.0)).sqrt();
             for j in 0..m {
-                rows[(at, j)] = root * side.vectors[(i, j)] * side.scale[j] / scale[j];
+                rows[(at, j)] = root * state.vectors[(i, j)] * state.scale[j] / scale[j];
             }
             at += 1;
         }
-    }
-    if let Some((moved, factor)) = between {
-        for j in 0..m {
-            rows[(at, j)] = factor * moved[j] / scale[j];
+        if state.is_centered {
+            for j in 0..m {
+                rows[(at, j)] = share.sqrt() * (state.mean[j] - mean[j]) / scale[j];
+            }
         }
+        at += 1;
     }
+    rows
+}
+
+/// Best rank-`limit` part of `rows`ᵀ`rows`, σ² added back.
+fn best_part(
+    rows: &Mat<f64>,
+    limit: usize,
+    noise: f64,
+) -> Result<(Mat<f64>, Vec<f64>), MergeError> {
     let svd = rows.transpose().thin_svd().map_err(|_| MergeError::NotFinite)?;
     let s = svd.S().column_vector();
     let top = s.iter().copied().fold(0.0, f64::max);
@@ -133,16 +166,27 @@ fn combine(
     Ok((svd.U().subcols(0, found).transpose().to_owned(), eigenvalues))
 }
 
-/// Weighted averages of what both have; components of the same rank stand for each other.
-fn average(a: &Quartics, b: &Quartics, wa: f64, wb: f64) -> Quartics {
-    let h = a.square.len().min(b.square.len());
-    if h == 0 {
-        return if a.square.is_empty() { b.clone() } else { a.clone() };
+/// Weighted averages of what all have; components of the same rank stand for each other.
+fn average(states: &[&Summary], shares: &[f64]) -> Quartics {
+    let known = || {
+        states
+            .iter()
+            .zip(shares)
+            .map(|(state, share)| (&state.quartics, *share))
+            .filter(|(quartics, _)| !quartics.square.is_empty())
+    };
+    let Some(h) = known().map(|(quartics, _)| quartics.square.len()).min() else {
+        return Quartics::default();
+    };
+    let weight: f64 = known().map(|(_, share)| share).sum();
+    let mean = |of: &dyn Fn(&Quartics) -> f64| -> f64 {
+        known().map(|(quartics, share)| share / weight * of(quartics)).sum()
+    };
+    Quartics {
+        square: (0..h).map(|i| mean(&|q| q.square[i])).collect(),
+        with_outside: (0..h).map(|i| mean(&|q| q.with_outside[i])).collect(),
+        outside: mean(&|q| q.outside),
+        quartic: Mat::from_fn(h, h, |i, j| mean(&|q| q.quartic[(i, j)])),
+        ..Quartics::default()
     }
-    let mut out = a.clone();
-    out.square = (0..h).map(|i| wa * a.square[i] + wb * b.square[i]).collect();
-    out.with_outside = (0..h).map(|i| wa * a.with_outside[i] + wb * b.with_outside[i]).collect();
-    out.outside = wa * a.outside + wb * b.outside;
-    out.quartic = Mat::from_fn(h, h, |i, j| wa * a.quartic[(i, j)] + wb * b.quartic[(i, j)]);
-    out
 }

@@ -26,7 +26,7 @@ mod summary;
 use dense::Dense;
 pub use estimate::Estimate;
 use full::Full;
-pub use merge::{MergeError, merge};
+pub use merge::{MergeError, merge, merge_all};
 use oja::{MatrixStep, Oja};
 pub use params::{Forgetting, LearnerParams, Penalty, Precision, Rule, Scale, Step};
 use streaming::Streaming;
@@ -104,9 +104,14 @@ pub trait Learner: Send {
 
 /// The learner that `params` ask for, for `features` features.
 ///
+/// Switches faer's global parallelism off: the same rows must give the same bits on any machine
+/// of the same kind.
+///
 /// # Errors
 /// If there are fewer features than components.
 pub fn new(params: &LearnerParams, features: usize) -> Result<Box<dyn Learner>, LearnError> {
+    // Products on several threads sum in an order that depends on how many there are.
+    faer::set_global_parallelism(faer::Par::Seq);
     let k = params.components;
     if k > features {
         return Err(LearnError::TooManyComponents { components: k, features });

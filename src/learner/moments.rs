@@ -14,7 +14,7 @@ const EARLY_MINIBATCHES: f64 = 8.0;
 
 /// A feature whose variance is below this share of its squared mean has not moved: the share is
 /// the square of the relative rounding of an f64 mean, with room for the sums.
-const CONSTANT_SHARE: f64 = 1e-26;
+pub(super) const CONSTANT_SHARE: f64 = 1e-26;
 
 /// Running moments of m features.
 #[derive(Clone, Debug)]

@@ -1,8 +1,8 @@
 //! The plain rules, for comparison and teaching: regularized Oja's rule and the matrix step.
 //!
-//! Both keep W (m×k, stored as its transpose) and a running k×k second moment M ≈ WᵀCW, by which
-//! the read-out orders and rotates: the SVD of W alone orders directions poorly when λ is small,
-//! because all its singular values are then near 1.
+//! Both keep W (m×k, stored as its transpose) and a running k×k second moment M ≈ QᵀCQ in the
+//! orthonormal Q = W(WᵀW)^(−1/2), by which the read-out orders and rotates: the SVD of W alone
+//! orders directions poorly when λ is small, because all its singular values are then near 1.
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatRef, Par};
@@ -34,6 +34,8 @@ struct Gradient {
     cw: Mat<f64>,
     /// WᵀC_bW, k×k.
     wcw: Mat<f64>,
+    /// QᵀC_bQ, k×k.
+    qcq: Mat<f64>,
 }
 
 impl Weights {
@@ -51,7 +53,7 @@ impl Weights {
     }
 
     /// C_b W in O(bmk): C_b itself is never formed.
-    fn gradient(&mut self, block: &mut Block<f64>) -> Gradient {
+    fn gradient(&mut self, block: &mut Block<f64>) -> Result<Gradient, LinalgError> {
         block.apply_shrink();
         self.minibatches += 1;
         let (y, each) = (block.as_mat(), 1.0 / block.weight);
@@ -61,14 +63,22 @@ impl Weights {
         matmul(cw.as_mut(), Accum::Replace, scores.transpose(), y, each, Par::Seq);
         let mut wcw = Mat::zeros(k, k);
         matmul(wcw.as_mut(), Accum::Replace, scores.transpose(), &scores, each, Par::Seq);
-        Gradient { cw, wcw }
+        let root = self.inverse_root()?;
+        let qcq = &root * &wcw * &root;
+        Ok(Gradient { cw, wcw, qcq })
     }
 
-    fn average_moment(&mut self, wcw: &Mat<f64>, share: f64) {
+    /// (WᵀW)^(−1/2), k×k, without the directions that have no weight.
+    fn inverse_root(&self) -> Result<Mat<f64>, LinalgError> {
+        let gram = &self.w * self.w.transpose();
+        inverse_power(&gram, 0.0, 0.5)
+    }
+
+    fn average_moment(&mut self, new: &Mat<f64>, share: f64) {
         let k = self.moment.nrows();
         for j in 0..k {
             for i in 0..k {
-                self.moment[(i, j)] += share * (wcw[(i, j)] - self.moment[(i, j)]);
+                self.moment[(i, j)] += share * (new[(i, j)] - self.moment[(i, j)]);
             }
         }
     }
@@ -85,28 +95,30 @@ impl Weights {
         }
     }
 
-    /// U and eigenvalues: with Wᵀ = RᵀQᵀ, the second moment in Q is R⁻ᵀMR⁻¹.
+    /// U and eigenvalues: the second moment's eigenvectors, in Q.
     fn directions(&self) -> Result<Directions, LinalgError> {
         let k = self.w.nrows();
-        let qr = self.w.transpose().qr();
-        let q = qr.compute_thin_Q();
-        let svd = qr.thin_R().to_owned().thin_svd().map_err(|_| LinalgError::NoConvergence)?;
-        let s = svd.S().column_vector();
-        // R⁻¹ = V S⁻¹ Uᵀ, without the directions that have no weight.
-        let floor = 1e-12 * s.iter().copied().fold(0.0, f64::max);
-        let inverse = Mat::from_fn(k, k, |i, j| {
-            (0..k)
-                .filter(|&l| s[l] > floor)
-                .map(|l| svd.V()[(i, l)] / s[l] * svd.U()[(j, l)])
-                .sum::<f64>()
-        });
-        let moment = inverse.transpose() * &self.moment * &inverse;
+        let q = self.inverse_root()? * &self.w; // k×m
         let mut spectrum = Spectrum::default();
-        Scratch::default().eigen(moment.as_ref(), &mut spectrum)?;
-        let vectors = (q * &spectrum.vectors).transpose().to_owned();
+        Scratch::default().eigen(self.moment.as_ref(), &mut spectrum)?;
+        let vectors = spectrum.vectors.transpose() * q;
         let eigenvalues = spectrum.values.iter().map(|v| v.max(0.0)).collect();
         Ok(Directions { vectors, eigenvalues, noise: 0.0, limit: k })
     }
+}
+
+/// (A + λI)^(−power) of a symmetric A, without the directions that A does not have.
+fn inverse_power(a: &Mat<f64>, penalty: f64, power: f64) -> Result<Mat<f64>, LinalgError> {
+    let mut spectrum = Spectrum::default();
+    Scratch::default().eigen(a.as_ref(), &mut spectrum)?;
+    let floor = 1e-12 * spectrum.values.first().copied().unwrap_or(0.0).max(f64::MIN_POSITIVE);
+    let (q, k) = (&spectrum.vectors, a.nrows());
+    Ok(Mat::from_fn(k, k, |i, j| {
+        (0..k)
+            .filter(|&l| spectrum.values[l] > floor)
+            .map(|l| q[(i, l)] * q[(j, l)] * (spectrum.values[l] + penalty).powf(-power))
+            .sum::<f64>()
+    }))
 }
 
 /// Regularized Oja's rule, W ← W − α[(WWᵀ − I)C_bW + λW].
@@ -167,7 +179,7 @@ impl Engine for Oja {
     type Float = f64;
 
     fn update(&mut self, block: &mut Block<f64>, _outlook: Outlook) -> Result<(), LinalgError> {
-        let gradient = self.weights.gradient(block);
+        let gradient = self.weights.gradient(block)?;
         let t = self.weights.minibatches as f64;
         match self.step {
             Step::Constant(alpha) => self.gradient_step(&gradient, alpha),
@@ -175,7 +187,7 @@ impl Engine for Oja {
             Step::AdaOja => self.ada_step(&gradient),
         }
         // Later weights are better: the ramp 2/(t+1) lets the early ones fade.
-        self.weights.average_moment(&gradient.wcw, 2.0 / (t + 1.0));
+        self.weights.average_moment(&gradient.qcq, 2.0 / (t + 1.0));
         self.weights.check()
     }
 
@@ -193,7 +205,7 @@ impl Engine for Oja {
     }
 }
 
-/// The preconditioned rule, W ← (1−η)W + η·C_bW(M + λI)⁻¹ with η = min(1, c/t) and M ≈ WᵀCW.
+/// The preconditioned rule, W ← (1−η)W + η·C_bW(WᵀC_bW + λI)⁻¹ with η = min(1, c/t).
 ///
 /// With η = 1 on the whole data it is the exact alternation of the tied autoencoder.
 #[derive(Clone)]
@@ -214,25 +226,15 @@ impl Engine for MatrixStep {
     type Float = f64;
 
     fn update(&mut self, block: &mut Block<f64>, _outlook: Outlook) -> Result<(), LinalgError> {
-        let gradient = self.weights.gradient(block);
+        let gradient = self.weights.gradient(block)?;
         let eta = (self.c / self.weights.minibatches as f64).min(1.0);
-        self.weights.average_moment(&gradient.wcw, eta);
-        let k = self.weights.w.nrows();
-        let mut spectrum = Spectrum::default();
-        Scratch::default().eigen(self.weights.moment.as_ref(), &mut spectrum)?;
-        // (M + λI)⁻¹, without the directions that carry nothing: k may exceed the rank.
-        let floor = 1e-12 * spectrum.values.first().copied().unwrap_or(0.0).max(f64::MIN_POSITIVE);
-        let q = &spectrum.vectors;
-        let inverse = Mat::from_fn(k, k, |i, j| {
-            (0..k)
-                .filter(|&l| spectrum.values[l] > floor)
-                .map(|l| q[(i, l)] * q[(j, l)] / (spectrum.values[l] + self.penalty))
-                .sum::<f64>()
-        });
+        let t = self.weights.minibatches as f64;
+        self.weights.average_moment(&gradient.qcq, 2.0 / (t + 1.0));
+        let inverse = inverse_power(&gradient.wcw, self.penalty, 1.0)?;
         let target = inverse * &gradient.cw;
         let w = &mut self.weights.w;
         for j in 0..w.ncols() {
-            for i in 0..k {
+            for i in 0..w.nrows() {
                 w[(i, j)] += eta * (target[(i, j)] - w[(i, j)]);
             }
         }

@@ -1,5 +1,7 @@
 //! What a learner may be told: the keys of `[learner]`.
 
+use crate::learner::dense::Dense;
+
 /// Which rule turns a minibatch into a better state.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Rule {
@@ -8,7 +10,7 @@ pub enum Rule {
     ClosedForm,
     /// Regularized Oja's rule, one gradient step a minibatch.
     Oja(Step),
-    /// The preconditioned rule: W ← (1−η)W + η·C_b W (WᵀC W + λI)⁻¹ with η = min(1, c/t).
+    /// The preconditioned rule: W ← (1−η)W + η·C_b W (WᵀC_b W + λI)⁻¹ with η = min(1, c/t).
     MatrixStep {
         /// c of η = c/t, t counted in minibatches from 1.
         c: f64,
@@ -141,15 +143,16 @@ impl LearnerParams {
     /// b: the `minibatch` key, or what m and r ask for.
     ///
     /// At least 2r rows, so that a cut leaves something out; as many as the cache holds, so that
-    /// the r×r algebra of an update is spread over them; at most 12r, because the exact step costs
-    /// b² a minibatch.
+    /// the r×r algebra of an update is spread over them; at most 12r where an exact step costs b²
+    /// a minibatch.
     pub fn minibatch_rows(&self, features: usize) -> usize {
         if let Some(rows) = self.minibatch {
             return rows.max(1);
         }
         let r = self.held(features).max(1);
         let cached = BLOCK_BYTES / 4 / features.max(1);
-        let rows = cached.min((12 * r).max(64)).min(LARGEST_MINIBATCH).max(2 * r);
+        let most = if Dense::pays(features, r) { LARGEST_MINIBATCH } else { (12 * r).max(64) };
+        let rows = cached.min(most).min(LARGEST_MINIBATCH).max(2 * r);
         // Whole vectors of sixteen floats.
         rows.div_ceil(16) * 16
     }

@@ -32,9 +32,9 @@ pub struct Quartics {
     pub outside: f64,
     /// E zᵢ²ρ², length h.
     pub with_outside: Vec<f64>,
-    blocks: usize,
-    squares: Mat<f64>,
-    sample_quartic: Mat<f64>,
+    pub(super) blocks: usize,
+    pub(super) squares: Mat<f64>,
+    pub(super) sample_quartic: Mat<f64>,
 }
 
 impl Default for Quartics {
@@ -94,7 +94,7 @@ impl Quartics {
                 self.squares[(i, j)] = z * z / weight;
                 inside += z * z;
             }
-            let length: f64 = y.row(i).iter().map(|v| v.wide() * v.wide()).sum();
+            let length = y.row(i).squared_norm_l2().wide();
             self.squares[(i, h)] = (length - inside).max(0.0) / weight;
         }
         self.average(h, count, (2.0 * block.weight / block.total()).min(1.0));

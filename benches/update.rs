@@ -1,0 +1,164 @@
+//! The update ÷ its own bare products, side by side: what learning costs beside the flops that it
+//! cannot do without.
+//!
+//! `cargo bench --bench update`
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use faer::linalg::matmul::{matmul, triangular};
+use faer::{Accum, Mat, MatMut, MatRef, Par};
+use ojad::learner::{self, LearnerParams};
+use ojad::rows::{Layout, Minibatch, Values, Width};
+use rand::SeedableRng as _;
+use rand::rngs::ChaCha8Rng;
+use rand_distr::{Distribution as _, StandardNormal};
+
+/// Minibatches that go round: more than one, so that no result is reused.
+const MINIBATCHES: usize = 4;
+
+/// Updates before the clock starts: the exact steps of the beginning are through then.
+const WARM_UP: usize = 600;
+
+/// Runs of which the median counts.
+const RUNS: usize = 9;
+
+fn main() {
+    println!("{:>7} {:>4} {:>5} {:>10} {:>12} {:>12} {:>6}", "m", "k", "b", "layout", "update µs", "products µs", "ratio");
+    let only: Option<usize> = std::env::args().filter_map(|a| a.parse().ok()).next();
+    for (m, k) in [(784, 10), (784, 20), (100, 10), (20_000, 50)].into_iter().skip(only.unwrap_or(0)).take(only.map_or(4, |_| 1)) {
+        for layout in [Layout::RowMajor, Layout::ColumnMajor] {
+            compare(m, k, layout);
+        }
+    }
+}
+
+fn compare(m: usize, k: usize, layout: Layout) {
+    let params = LearnerParams { components: k, ..LearnerParams::default() };
+    let b = params.minibatch_rows(m);
+    let batches = planted(m, k, b, layout);
+    let mut learner = learner::new(&params, m).expect("k <= m");
+    for i in 0..WARM_UP {
+        learner.update(&batches[i % MINIBATCHES]).expect("finite rows");
+    }
+    let r = params.held(m);
+    let mut products = Products::new(m, r, b);
+    let each = (100_000_000 / (m * b * r)).max(4);
+    let (mut updates, mut bare) = (Vec::new(), Vec::new());
+    for _ in 0..RUNS {
+        let start = Instant::now();
+        for i in 0..each {
+            learner.update(&batches[i % MINIBATCHES]).expect("finite rows");
+        }
+        updates.push(start.elapsed().as_secs_f64() / each as f64);
+        let start = Instant::now();
+        for i in 0..each {
+            products.run(&batches[i % MINIBATCHES]);
+        }
+        bare.push(start.elapsed().as_secs_f64() / each as f64);
+    }
+    let (update, bare) = (median(updates), median(bare));
+    println!(
+        "{m:>7} {k:>4} {b:>5} {:>10} {:>12.1} {:>12.1} {:>6.2}",
+        format!("{layout:?}").trim_end_matches("Major"),
+        update * 1e6,
+        bare * 1e6,
+        update / bare,
+    );
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+fn planted(m: usize, k: usize, b: usize, layout: Layout) -> Vec<Minibatch> {
+    let mut random = ChaCha8Rng::seed_from_u64(1);
+    (0..MINIBATCHES)
+        .map(|_| {
+            let mut batch = Minibatch::new(Width::F32, layout, b, m);
+            let (row, col) = (batch.row_stride(), batch.col_stride());
+            if let Values::F32(values) = batch.values_mut() {
+                for i in 0..b {
+                    for j in 0..m {
+                        let z: f32 = StandardNormal.sample(&mut random);
+                        let spread = if j < k { 5.0 } else { 1.0 };
+                        values[i * row + j * col] = spread * z;
+                    }
+                }
+            }
+            batch.set_rows(b);
+            batch
+        })
+        .collect()
+}
+
+/// The products of an update on bare buffers: on held directions P = YUᵀ, Z = PᵀY, PᵀP, HU, ZZᵀ
+/// and S⁻¹Z in f32; on all directions YᵀY in f64.
+struct Products {
+    m: usize,
+    r: usize,
+    b: usize,
+    wide: Mat<f64>,
+    covariance: Mat<f64>,
+    w: Vec<f32>,
+    z: Vec<f32>,
+    p: Mat<f32>,
+    small: Mat<f32>,
+}
+
+impl Products {
+    fn new(m: usize, r: usize, b: usize) -> Self {
+        let all = ojad::learner::dense::Dense::pays(m, r);
+        let (rows, cols) = if all { (b, m) } else { (0, 0) };
+        Self {
+            m,
+            r,
+            b,
+            wide: Mat::from_fn(rows, cols, |i, j| ((i * 31 + j * 17) % 101) as f64 - 50.0),
+            covariance: Mat::zeros(cols, cols),
+            w: vec![0.01; r * m],
+            z: vec![0.01; r * m],
+            p: Mat::zeros(b, r),
+            small: Mat::zeros(r, r),
+        }
+    }
+
+    fn run(&mut self, batch: &Minibatch) {
+        let (m, r, b) = (self.m, self.r, self.b);
+        if self.wide.nrows() > 0 {
+            let y = self.wide.as_ref();
+            triangular::matmul(
+                self.covariance.as_mut(),
+                triangular::BlockStructure::TriangularLower,
+                Accum::Add,
+                y.transpose(),
+                triangular::BlockStructure::Rectangular,
+                y,
+                triangular::BlockStructure::Rectangular,
+                1.0,
+                Par::Seq,
+            );
+            black_box(&self.covariance);
+            return;
+        }
+        let Values::F32(values) = batch.values() else { return };
+        let y = match batch.layout() {
+            Layout::RowMajor => MatRef::from_row_major_slice(values, b, m),
+            Layout::ColumnMajor => MatRef::from_column_major_slice(values, b, m),
+        };
+        let w = MatRef::from_row_major_slice(&self.w, r, m);
+        matmul(self.p.as_mut(), Accum::Replace, y, w.transpose(), 1.0, Par::Seq);
+        let mut z = MatMut::from_row_major_slice_mut(&mut self.z, r, m);
+        matmul(z.as_mut(), Accum::Replace, self.p.transpose(), y, 1.0, Par::Seq);
+        let p = self.p.as_ref();
+        matmul(self.small.as_mut(), Accum::Replace, p.transpose(), p, 1.0, Par::Seq);
+        matmul(z.as_mut(), Accum::Add, self.small.as_ref(), w, 1e-9, Par::Seq);
+        let z = MatRef::from_row_major_slice(&self.z, r, m);
+        matmul(self.small.as_mut(), Accum::Replace, z, z.transpose(), 1e-9, Par::Seq);
+        let mut w = MatMut::from_row_major_slice_mut(&mut self.w, r, m);
+        matmul(w.as_mut(), Accum::Replace, self.small.as_ref(), z, 1e-9, Par::Seq);
+        self.w.iter_mut().for_each(|v| *v = v.clamp(-1.0, 1.0));
+        black_box(&self.w);
+    }
+}

@@ -1,0 +1,205 @@
+//! One pass over finite inputs.
+
+use std::io;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
+
+use crate::daemon::reader::{self, Ended, Filled};
+use crate::daemon::shutdown::Shutdown;
+use crate::learner::{LearnError, Learner};
+use crate::rows::{Tally, Watermark};
+use crate::source::{Extent, Reader, SourceError};
+
+/// How often the trainer looks at the shutdown flag while no minibatch comes.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// How long a reader may take to notice a shutdown; one that is blocked on a silent stream is left
+/// behind then.
+const READER_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Room for minibatches and threads to fill them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Rows a minibatch.
+    pub minibatch_rows: usize,
+    /// Minibatches that may wait between reader and trainer.
+    pub channel_minibatches: usize,
+    /// 1: read and learn in turn; 2: read ahead on a thread of its own.
+    pub threads: usize,
+}
+
+/// How far a fit has come.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// Rows read, accepted or rejected.
+    pub rows_read: u64,
+    /// What there is to read.
+    pub extent: Extent,
+}
+
+/// Why a fit ended without a result.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FitError {
+    /// An input could not be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A minibatch could not be learned.
+    #[error(transparent)]
+    Learn(#[from] LearnError),
+    /// The reader thread could not be started, or died.
+    #[error("the reader thread {what}: {cause}; set `run.threads = 1` to do without it")]
+    Thread {
+        /// "could not be started" or "died".
+        what: &'static str,
+        /// What the system says.
+        cause: String,
+    },
+}
+
+/// What a fit leaves beside the learner.
+#[derive(Clone, Debug)]
+pub struct Fitted {
+    /// Rows and values counted.
+    pub tally: Tally,
+    /// The position behind the last row learned.
+    pub watermark: Watermark,
+    /// Whether a shutdown ended it before the inputs did.
+    pub is_interrupted: bool,
+}
+
+/// Learns every row of `reader`, calling `progress` after each minibatch.
+///
+/// A raised `shutdown` ends it cleanly: what was read is learned, and the result says so.
+///
+/// # Errors
+/// If an input cannot be read or a minibatch cannot be learned.
+pub fn fit(
+    reader: Reader,
+    learner: &mut dyn Learner,
+    room: Room,
+    shutdown: &Shutdown,
+    progress: &mut dyn FnMut(Progress, &dyn Learner),
+) -> Result<Fitted, FitError> {
+    if room.threads <= 1 {
+        in_turn(reader, learner, room, shutdown, progress)
+    } else {
+        ahead(reader, learner, room, shutdown, progress)
+    }
+}
+
+fn in_turn(
+    mut reader: Reader,
+    learner: &mut dyn Learner,
+    room: Room,
+    shutdown: &Shutdown,
+    progress: &mut dyn FnMut(Progress, &dyn Learner),
+) -> Result<Fitted, FitError> {
+    let mut batch = reader.new_minibatch(room.minibatch_rows);
+    while !shutdown.is_requested() {
+        if reader.fill(&mut batch)? == 0 {
+            break;
+        }
+        learner.update(&batch)?;
+        let now = Progress { rows_read: reader.tally().rows_read, extent: reader.extent() };
+        progress(now, learner);
+    }
+    Ok(fitted(&reader, shutdown))
+}
+
+fn fitted(reader: &Reader, shutdown: &Shutdown) -> Fitted {
+    Fitted {
+        tally: reader.tally().clone(),
+        watermark: reader.watermark(),
+        is_interrupted: shutdown.is_requested(),
+    }
+}
+
+fn ahead(
+    reader: Reader,
+    learner: &mut dyn Learner,
+    room: Room,
+    shutdown: &Shutdown,
+    progress: &mut dyn FnMut(Progress, &dyn Learner),
+) -> Result<Fitted, FitError> {
+    // One more than may wait: the reader fills it while the others do.
+    let buffers = room.channel_minibatches.max(1) + 1;
+    let (to_reader, empty) = bounded(buffers + 1);
+    let (to_trainer, filled) = bounded(buffers);
+    for _ in 0..buffers {
+        // The channel has room for all of them.
+        let _ = to_reader.send(reader.new_minibatch(room.minibatch_rows));
+    }
+    let thread = reader::spawn(reader, empty, to_trainer, shutdown.clone())
+        .map_err(|cause: io::Error| FitError::Thread {
+            what: "could not be started",
+            cause: cause.to_string(),
+        })?;
+    let mut rows_read = 0;
+    let mut deadline = None;
+    while let Some(arrived) = next(&filled, shutdown, &mut deadline) {
+        learner.update(&arrived.batch)?;
+        rows_read = arrived.rows_read;
+        progress(Progress { rows_read, extent: arrived.extent }, learner);
+        // A reader that has ended needs no more minibatches.
+        let _ = to_reader.send(arrived.batch);
+    }
+    drop((to_reader, filled));
+    match finish(thread, shutdown)? {
+        Some(Ended { error: Some(error), .. }) => Err(error.into()),
+        Some(Ended { reader, error: None }) => Ok(fitted(&reader, shutdown)),
+        None => Ok(Fitted {
+            tally: Tally {
+                rows_read,
+                rows_accepted: learner.rows(),
+                rows_rejected: rows_read.saturating_sub(learner.rows()),
+                ..Tally::default()
+            },
+            watermark: Watermark::default(),
+            is_interrupted: true,
+        }),
+    }
+}
+
+/// The next filled minibatch; `None` when the reader has ended, or has not noticed a shutdown in
+/// time.
+fn next(
+    filled: &Receiver<Filled>,
+    shutdown: &Shutdown,
+    deadline: &mut Option<Instant>,
+) -> Option<Filled> {
+    loop {
+        match filled.recv_timeout(LOOK_EVERY) {
+            Ok(arrived) => return Some(arrived),
+            Err(RecvTimeoutError::Disconnected) => return None,
+            Err(RecvTimeoutError::Timeout) if shutdown.is_requested() => {
+                let until = *deadline.get_or_insert_with(|| Instant::now() + READER_PATIENCE);
+                if Instant::now() >= until {
+                    return None;
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+    }
+}
+
+/// Joins the reader; `None` if a shutdown finds it blocked on its input.
+fn finish(thread: JoinHandle<Ended>, shutdown: &Shutdown) -> Result<Option<Ended>, FitError> {
+    let until = Instant::now() + READER_PATIENCE;
+    while shutdown.is_requested() && !thread.is_finished() {
+        if Instant::now() >= until {
+            return Ok(None);
+        }
+        thread::sleep(LOOK_EVERY / 10);
+    }
+    thread.join().map(Some).map_err(|panic| FitError::Thread {
+        what: "died",
+        cause: panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string))
+            .unwrap_or_else(|| "no reason given".to_owned()),
+    })
+}

@@ -1,0 +1,102 @@
+//! Error bars cover the truth as often as they say, on Gaussian and on heavy-tailed rows.
+//!
+//! 200 data sets of 3,000 rows: the share of data sets in which λᵢ ± 1.96 stderr holds the truth
+//! has a standard error of √(0.95·0.05/200) = 0.015; three of them and the n = 3,000 bias of a
+//! fourth moment are allowed for.
+
+use ojad::learner::{LearnerParams, Penalty};
+use rand_distr::{Distribution, StandardNormal, StudentT};
+
+use crate::reference::{distance, fitted, planted, spikes, vectors};
+
+/// Unit variance from a law of variance `variance`.
+struct Unit<D>(D, f64);
+
+impl<D: Distribution<f64>> Distribution<f64> for Unit<D> {
+    fn sample<R: rand::Rng + ?Sized>(&self, random: &mut R) -> f64 {
+        self.0.sample(random) / self.1.sqrt()
+    }
+}
+
+/// Coverage of the eigenvalues' intervals, and mean θ² ÷ mean angle_stderr², per component.
+fn coverage(law: &impl Distribution<f64>, m: usize, params: &LearnerParams) -> ([f64; 3], [f64; 3]) {
+    let runs = 200;
+    let spectrum: Vec<f64> = [12.0, 8.0, 5.0].into_iter().chain(vec![1.0; m - 3]).collect();
+    let (mut covered, mut square, mut bar) = ([0.0; 3], [0.0; 3], [0.0; 3]);
+    for seed in 0..runs {
+        let (rows, basis) = planted(3_000, &spectrum, 0.0, 1_000 + seed, law);
+        let estimate = fitted(&rows, params);
+        let u = vectors(&estimate);
+        for i in 0..3 {
+            let off = (estimate.eigenvalues[i] - spectrum[i]).abs();
+            covered[i] += f64::from(u8::from(off <= 1.96 * estimate.eigenvalue_stderr[i]));
+            let cosine: f64 = (0..m).map(|j| u[(i, j)] * basis[(i, j)]).sum();
+            square[i] += 1.0 - cosine * cosine;
+            bar[i] += estimate.angle_stderr_rad[i].powi(2);
+        }
+    }
+    let ratio = [0, 1, 2].map(|i| square[i] / bar[i]);
+    (covered.map(|c| c / f64::from(u32::try_from(runs).expect("few runs"))), ratio)
+}
+
+#[test]
+fn bars_cover_on_gaussian_rows() {
+    let params = LearnerParams { components: 3, ..LearnerParams::default() };
+    let (covered, angle) = coverage(&StandardNormal, 24, &params);
+    assert!(covered.iter().all(|c| (0.90..=0.99).contains(c)), "{covered:?}");
+    assert!(angle.iter().all(|a| (0.8..=1.25).contains(a)), "{angle:?}");
+}
+
+#[test]
+fn bars_cover_on_heavy_tailed_rows() {
+    // Student's t with 9 degrees of freedom: kurtosis 4.2 and a finite eighth moment, which the
+    // error bar's own error bar needs. A Gaussian bar would cover 88%.
+    let law = Unit(StudentT::new(9.0).expect("valid law"), 9.0 / 7.0);
+    let params = LearnerParams { components: 3, ..LearnerParams::default() };
+    let (covered, angle) = coverage(&law, 24, &params);
+    assert!(covered.iter().all(|c| (0.88..=0.99).contains(c)), "{covered:?}");
+    assert!(angle.iter().all(|a| (0.75..=1.25).contains(a)), "{angle:?}");
+}
+
+#[test]
+fn the_planted_number_of_components_is_found() {
+    for (n, m, k) in [(400, 100, 4), (2_000, 200, 5), (8_000, 200, 5)] {
+        let (rows, _) = planted(n, &spikes(m, k, 20.0, 6.0), 0.0, n as u64, &StandardNormal);
+        let estimate = fitted(&rows, &LearnerParams::default());
+        assert_eq!(estimate.components_above_noise, k, "n = {n}, m = {m}");
+        assert!(!estimate.above_noise_is_lower_bound);
+        assert_eq!(estimate.active.iter().filter(|a| **a).count(), k);
+    }
+}
+
+#[test]
+fn the_penalty_switches_components_off_and_says_so() {
+    let (rows, _) = planted(2_000, &spikes(40, 3, 9.0, 4.0), 0.0, 1, &StandardNormal);
+    let params =
+        LearnerParams { components: 5, penalty: Penalty::Fixed(3.0), ..LearnerParams::default() };
+    let estimate = fitted(&rows, &params);
+    assert_eq!(estimate.active, [true, true, true, false, false]);
+    for (s, value) in estimate.weight_singular_values.iter().zip(&estimate.eigenvalues) {
+        // eigenvalue = λ/(1 − s²) where active (Kunin et al. 2019).
+        let back = if *s > 0.0 { 3.0 / (1.0 - s * s) } else { *value };
+        assert!((back / value - 1.0).abs() < 1e-12);
+    }
+}
+
+#[test]
+fn the_truth_is_where_the_formula_says() {
+    // Σ(l+1)/l²·(m−k)/(nk), l = λᵢ − 1: DESIGN's distance of any one-pass method to the truth.
+    let (m, n, k) = (200, 8_000, 5);
+    let spectrum = spikes(m, k, 20.0, 8.0);
+    let (rows, basis) = planted(n, &spectrum, 0.0, 3, &StandardNormal);
+    let estimate = fitted(&rows, &LearnerParams { components: k, ..LearnerParams::default() });
+    let truth = basis.subrows(0, k).to_owned();
+    let predicted: f64 = spectrum[..k]
+        .iter()
+        .map(|v| v / ((v - 1.0) * (v - 1.0)))
+        .sum::<f64>()
+        * (m - k) as f64
+        / (n * k) as f64;
+    let sin2 = distance(&estimate, &truth);
+    assert!((sin2 / predicted - 1.0).abs() < 0.15, "{sin2} {predicted}");
+}
