@@ -1,1 +1,69 @@
-//! snapshot
+//! Estimate → components, eigenvalues, files.
+//!
+//! A snapshot is a directory that appears whole or not at all: [`write()`] makes it beside its
+//! place and renames it, [`read()`] checks every checksum. [`table()`] is what people see of it.
+
+mod disk;
+mod error;
+mod read;
+mod table;
+mod write;
+
+use serde::{Deserialize, Serialize};
+
+pub use error::SnapshotError;
+pub use read::read;
+pub use table::table;
+pub use write::write;
+
+use crate::learner::{Estimate, LearnerParams};
+use crate::rows::{Features, Tally, Watermark};
+
+/// Version of the layout; a reader refuses a newer one.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Everything that a snapshot holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot {
+    /// Components and moments.
+    pub estimate: Estimate,
+    /// Names of the m features.
+    pub features: Features,
+    /// Rows and values counted.
+    pub tally: Tally,
+    /// The position behind the last row learned.
+    pub watermark: Watermark,
+    /// How it was learned.
+    pub provenance: Provenance,
+}
+
+/// How the components were learned.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// The rule and its parameters, as text.
+    pub learner: String,
+    /// Rows a minibatch.
+    pub minibatch_rows: usize,
+    /// Whether the mean was taken off.
+    pub center: bool,
+    /// Whether features were divided by their standard deviation.
+    pub standard_scale: bool,
+    /// Sum of the squared row weights: `effective_rows²` ÷ it is the effective sample size.
+    pub squared_weight: f64,
+    /// Whether a signal ended the pass before the inputs did.
+    pub interrupted: bool,
+}
+
+impl Provenance {
+    /// Provenance of a pass with these parameters over m features.
+    pub fn new(params: &LearnerParams, features: usize, squared_weight: f64) -> Self {
+        Self {
+            learner: format!("{:?}, {:?}, {:?}", params.rule, params.precision, params.forgetting),
+            minibatch_rows: params.minibatch_rows(features),
+            center: params.center,
+            standard_scale: params.scale == crate::learner::Scale::Standard,
+            squared_weight,
+            interrupted: false,
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Directory → snapshot, every checksum checked.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{Float64Type, UInt64Type};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::data_type::AsBytes as _;
+use serde::{Deserialize, Serialize};
+
+use crate::learner::Estimate;
+use crate::rows::{Features, Tally, Watermark};
+use crate::snapshot::disk::checksum;
+use crate::snapshot::{FORMAT_VERSION, Provenance, Snapshot, SnapshotError};
+
+/// What `snapshot.json` holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Metadata {
+    format_version: u32,
+    ojad_version: String,
+    features: usize,
+    components: usize,
+    rows: u64,
+    rows_rejected: u64,
+    effective_rows: f64,
+    divisor: String,
+    penalty: f64,
+    noise_variance: f64,
+    total_variance: f64,
+    components_above_noise: usize,
+    components_above_noise_is_lower_bound: bool,
+    constant_features: Vec<usize>,
+    feature_schema_hash: String,
+    learner: Provenance,
+    tally: Tally,
+    watermark: Watermark,
+    components_sha256: String,
+    features_sha256: String,
+}
+
+impl Metadata {
+    pub(super) fn of(snapshot: &Snapshot, components: String, features: String) -> Self {
+        let estimate = &snapshot.estimate;
+        Self {
+            format_version: FORMAT_VERSION,
+            ojad_version: env!("CARGO_PKG_VERSION").into(),
+            features: estimate.features,
+            components: estimate.components(),
+            rows: estimate.rows,
+            rows_rejected: snapshot.tally.rows_rejected,
+            effective_rows: estimate.effective_rows,
+            divisor: "n".into(),
+            penalty: estimate.penalty,
+            noise_variance: estimate.noise_variance,
+            total_variance: estimate.total_variance,
+            components_above_noise: estimate.components_above_noise,
+            components_above_noise_is_lower_bound: estimate.above_noise_is_lower_bound,
+            constant_features: (0..estimate.features).filter(|j| estimate.constant[*j]).collect(),
+            feature_schema_hash: snapshot.features.schema_hash(),
+            learner: snapshot.provenance.clone(),
+            tally: snapshot.tally.clone(),
+            watermark: snapshot.watermark.clone(),
+            components_sha256: components,
+            features_sha256: features,
+        }
+    }
+}
+
+/// Reads a snapshot directory, or the `latest` one of a directory that holds snapshots.
+///
+/// # Errors
+/// If there is none, or a file is missing, damaged or of a newer format.
+pub fn read(path: &Path) -> Result<Snapshot, SnapshotError> {
+    let directory = locate(path)?;
+    let json = directory.join("snapshot.json");
+    let metadata: Metadata = serde_json::from_slice(&bytes_of(&json)?)
+        .map_err(|error| damaged(&json, error.to_string()))?;
+    if metadata.format_version > FORMAT_VERSION {
+        return Err(SnapshotError::NewerFormat {
+            path: json,
+            found: metadata.format_version,
+            known: FORMAT_VERSION,
+        });
+    }
+    let components = directory.join("components.parquet");
+    let table = decode(&components, &metadata.components_sha256)?;
+    let features = directory.join("features.parquet");
+    let moments = decode(&features, &metadata.features_sha256)?;
+    let estimate = estimate_of(&metadata, &Columns(&table, &components), &Columns(&moments, &features))?;
+    let names = Columns(&moments, &features).strings("feature")?;
+    let features_read = Features::new(names);
+    if features_read.schema_hash() != metadata.feature_schema_hash {
+        return Err(damaged(&features, "feature names do not fit their hash".into()));
+    }
+    Ok(Snapshot {
+        estimate,
+        features: features_read,
+        tally: metadata.tally,
+        watermark: metadata.watermark,
+        provenance: metadata.learner,
+    })
+}
+
+fn locate(path: &Path) -> Result<PathBuf, SnapshotError> {
+    [path.to_owned(), path.join("latest")]
+        .into_iter()
+        .find(|directory| directory.join("snapshot.json").exists())
+        .ok_or_else(|| SnapshotError::NotASnapshot { path: path.to_owned() })
+}
+
+fn damaged(path: &Path, reason: String) -> SnapshotError {
+    SnapshotError::Damaged { path: path.to_owned(), reason }
+}
+
+fn bytes_of(path: &Path) -> Result<Vec<u8>, SnapshotError> {
+    fs::read(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => damaged(path, "the file is missing".into()),
+        _ => SnapshotError::Io {
+            path: path.to_owned(),
+            action: "cannot read",
+            source,
+            remedy: "check its permissions",
+        },
+    })
+}
+
+fn decode(path: &Path, expected: &str) -> Result<RecordBatch, SnapshotError> {
+    let bytes = bytes_of(path)?;
+    if checksum(bytes.as_bytes()) != expected {
+        return Err(damaged(path, "its bytes do not fit the checksum in snapshot.json".into()));
+    }
+    let refused = |reason: String| SnapshotError::Parquet { path: path.to_owned(), reason };
+    let reader = ParquetRecordBatchReaderBuilder::try_new(parquet_bytes(bytes))
+        .and_then(ParquetRecordBatchReaderBuilder::build)
+        .map_err(|error| refused(error.to_string()))?;
+    let schema = reader.schema();
+    let batches: Vec<RecordBatch> =
+        reader.collect::<Result<_, _>>().map_err(|error| refused(error.to_string()))?;
+    concat_batches(&schema, &batches).map_err(|error| refused(error.to_string()))
+}
+
+fn parquet_bytes(bytes: Vec<u8>) -> bytes::Bytes {
+    bytes.into()
+}
+
+/// A table and its file's name, for messages.
+struct Columns<'a>(&'a RecordBatch, &'a Path);
+
+impl Columns<'_> {
+    fn column(&self, name: &str) -> Result<&dyn Array, SnapshotError> {
+        self.0
+            .column_by_name(name)
+            .map(AsRef::as_ref)
+            .ok_or_else(|| damaged(self.1, format!("column `{name}` is missing")))
+    }
+
+    fn wrong(&self, name: &str) -> SnapshotError {
+        damaged(self.1, format!("column `{name}` has another type"))
+    }
+
+    fn numbers(&self, name: &str) -> Result<Vec<f64>, SnapshotError> {
+        let column = self.column(name)?;
+        let array =
+            column.as_primitive_opt::<Float64Type>().ok_or_else(|| self.wrong(name))?;
+        Ok(array.iter().map(|v| v.unwrap_or(f64::NAN)).collect())
+    }
+
+    fn strings(&self, name: &str) -> Result<Vec<String>, SnapshotError> {
+        let column = self.column(name)?;
+        let array = column.as_string_opt::<i32>().ok_or_else(|| self.wrong(name))?;
+        Ok(array.iter().map(|v| v.unwrap_or_default().to_owned()).collect())
+    }
+
+    fn flags(&self, name: &str) -> Result<Vec<bool>, SnapshotError> {
+        let column = self.column(name)?;
+        let array = column.as_boolean_opt().ok_or_else(|| self.wrong(name))?;
+        Ok(array.iter().map(|v| v.unwrap_or_default()).collect())
+    }
+
+    fn vectors(&self, name: &str, m: usize) -> Result<Vec<f64>, SnapshotError> {
+        let column = self.column(name)?;
+        let list = column.as_fixed_size_list_opt().ok_or_else(|| self.wrong(name))?;
+        let values =
+            list.values().as_primitive_opt::<Float64Type>().ok_or_else(|| self.wrong(name))?;
+        if usize::try_from(list.value_length()).ok() != Some(m) {
+            return Err(damaged(self.1, format!("column `{name}` is not {m} long")));
+        }
+        let first = list.value_offset(0) as usize;
+        Ok(values.values()[first..first + m * list.len()].to_vec())
+    }
+}
+
+fn estimate_of(
+    metadata: &Metadata,
+    components: &Columns<'_>,
+    features: &Columns<'_>,
+) -> Result<Estimate, SnapshotError> {
+    let (k, m) = (metadata.components, metadata.features);
+    let rows = [(components, k), (features, m)];
+    if let Some((table, expected)) = rows.iter().find(|(table, rows)| table.0.num_rows() != *rows) {
+        let found = table.0.num_rows();
+        return Err(damaged(table.1, format!("{found} rows, snapshot.json says {expected}")));
+    }
+    // Present and of the right type, though the tally in snapshot.json says more.
+    features
+        .column("missing")?
+        .as_primitive_opt::<UInt64Type>()
+        .ok_or_else(|| features.wrong("missing"))?;
+    let mut constant = vec![false; m];
+    for j in &metadata.constant_features {
+        if let Some(flag) = constant.get_mut(*j) {
+            *flag = true;
+        }
+    }
+    Ok(Estimate {
+        features: m,
+        rows: metadata.rows,
+        effective_rows: metadata.effective_rows,
+        mean: features.numbers("mean")?,
+        scale: features.numbers("scale")?,
+        variance: features.numbers("variance")?,
+        constant,
+        vectors: if k > 0 { components.vectors("vector", m)? } else { Vec::new() },
+        eigenvalues: components.numbers("eigenvalue")?,
+        eigenvalue_stderr: components.numbers("eigenvalue_stderr")?,
+        angle_stderr_rad: components.numbers("angle_stderr_rad")?,
+        weight_singular_values: components.numbers("weight_singular_value")?,
+        active: components.flags("active")?,
+        penalty: metadata.penalty,
+        noise_variance: metadata.noise_variance,
+        total_variance: metadata.total_variance,
+        components_above_noise: metadata.components_above_noise,
+        above_noise_is_lower_bound: metadata.components_above_noise_is_lower_bound,
+    })
+}

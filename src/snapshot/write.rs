@@ -1,0 +1,182 @@
+//! Snapshot → directory, whole or not at all.
+//!
+//! The files are written and fsynced in a temporary directory beside the place (its name begins
+//! with a dot, so that nobody takes it for a snapshot), the directory is fsynced and renamed, and
+//! `latest` is swapped by a rename too. A failure on the way removes the temporary directory.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, FixedSizeListArray, Float64Array, Int32Array, RecordBatch, StringArray,
+    UInt64Array,
+};
+use arrow::datatypes::{DataType, Field, Schema};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+
+use crate::learner::Estimate;
+use crate::snapshot::disk::{checksum, point_latest, sync_directory, write_durably, writing};
+use crate::snapshot::read::Metadata;
+use crate::snapshot::{Snapshot, SnapshotError};
+
+/// Snapshots of the same number of rows that a directory can hold: more is a mistake.
+const SAME_ROWS_AT_MOST: u32 = 10_000;
+
+/// Writes the snapshot as a new directory in `directory` (made if missing) and points `latest` to
+/// it. Its name is `rows-` and the rows learned, with a suffix where that is taken.
+///
+/// # Errors
+/// If a file cannot be written; nothing is left behind then.
+pub fn write(snapshot: &Snapshot, directory: &Path) -> Result<PathBuf, SnapshotError> {
+    fs::create_dir_all(directory).map_err(writing(directory, "cannot create the directory"))?;
+    let temporary = tempfile::Builder::new()
+        .prefix(".snapshot-")
+        .tempdir_in(directory)
+        .map_err(writing(directory, "cannot create a directory in it"))?;
+    write_files(snapshot, temporary.path())?;
+    sync_directory(temporary.path())?;
+    let mut name = String::new();
+    let mut place = PathBuf::new();
+    for attempt in 1..=SAME_ROWS_AT_MOST {
+        let suffix = if attempt == 1 { String::new() } else { format!("-{attempt}") };
+        name = format!("rows-{:012}{suffix}", snapshot.estimate.rows);
+        place = directory.join(&name);
+        if !place.exists() {
+            break;
+        }
+    }
+    make_readable(temporary.path())?;
+    fs::rename(temporary.path(), &place).map_err(writing(&place, "cannot rename to"))?;
+    // Renamed away: there is nothing left to remove.
+    let _ = temporary.keep();
+    sync_directory(directory)?;
+    point_latest(directory, &name)?;
+    Ok(place)
+}
+
+/// Temporary directories are private; a snapshot is as readable as its files.
+fn make_readable(directory: &Path) -> Result<(), SnapshotError> {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o755))
+        .map_err(writing(directory, "cannot set permissions of"))
+}
+
+fn write_files(snapshot: &Snapshot, directory: &Path) -> Result<(), SnapshotError> {
+    let mut checksums = Vec::new();
+    let tables = [
+        ("components.parquet", components(&snapshot.estimate)),
+        ("features.parquet", features(snapshot)),
+    ];
+    for (name, table) in tables {
+        let path = directory.join(name);
+        let refused = |reason: String| SnapshotError::Parquet { path: path.clone(), reason };
+        let table = table.map_err(|error| refused(error.to_string()))?;
+        let bytes = encode(&table).map_err(|error| refused(error.to_string()))?;
+        write_durably(&path, &bytes)?;
+        checksums.push(checksum(&bytes));
+    }
+    let [components, features] = [checksums.remove(0), checksums.remove(0)];
+    let metadata = Metadata::of(snapshot, components, features);
+    let path = directory.join("snapshot.json");
+    let json = serde_json::to_vec_pretty(&metadata)
+        .map_err(|error| SnapshotError::Damaged { path: path.clone(), reason: error.to_string() })?;
+    write_durably(&path, &json)
+}
+
+fn encode(table: &RecordBatch) -> Result<Vec<u8>, parquet::errors::ParquetError> {
+    let level = ZstdLevel::try_new(3)?;
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(level))
+        .set_dictionary_enabled(false)
+        .build();
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, table.schema(), Some(properties))?;
+    writer.write(table)?;
+    writer.close()?;
+    Ok(bytes)
+}
+
+/// An error bar that cannot be known is null.
+fn known(values: &[f64]) -> Float64Array {
+    values.iter().map(|v| if v.is_nan() { None } else { Some(*v) }).collect()
+}
+
+fn plain(values: Vec<f64>) -> ArrayRef {
+    Arc::new(Float64Array::from(values))
+}
+
+/// A row per component, descending.
+fn components(estimate: &Estimate) -> Result<RecordBatch, arrow::error::ArrowError> {
+    let k = estimate.components();
+    let ratios: Vec<f64> = (0..k).map(|i| estimate.explained_variance_ratio(i)).collect();
+    let cumulative = ratios
+        .iter()
+        .scan(0.0, |sum, ratio| {
+            *sum += ratio;
+            Some(*sum)
+        })
+        .collect();
+    let item = Arc::new(Field::new("item", DataType::Float64, false));
+    let m = i32::try_from(estimate.features).map_err(|_| {
+        arrow::error::ArrowError::InvalidArgumentError("more than 2³¹ − 1 features".into())
+    })?;
+    let vectors = FixedSizeListArray::try_new(
+        Arc::clone(&item),
+        m,
+        plain(estimate.vectors.clone()),
+        None,
+    )?;
+    let numbers: Int32Array = (1..).take(k).collect();
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("component", Arc::new(numbers)),
+        ("eigenvalue", plain(estimate.eigenvalues.clone())),
+        ("explained_variance_ratio", plain(ratios)),
+        ("cumulative_ratio", plain(cumulative)),
+        ("weight_singular_value", plain(estimate.weight_singular_values.clone())),
+        ("eigenvalue_stderr", Arc::new(known(&estimate.eigenvalue_stderr))),
+        ("angle_stderr_rad", Arc::new(known(&estimate.angle_stderr_rad))),
+        ("active", Arc::new(BooleanArray::from(estimate.active.clone()))),
+        ("vector", Arc::new(vectors)),
+    ];
+    table(columns)
+}
+
+/// A row per feature, with the entries of the components beside its moments.
+fn features(snapshot: &Snapshot) -> Result<RecordBatch, arrow::error::ArrowError> {
+    let estimate = &snapshot.estimate;
+    let missing: UInt64Array = (0..estimate.features)
+        .map(|j| {
+            let of = |counts: &[u64]| counts.get(j).copied().unwrap_or(0);
+            let tally = &snapshot.tally;
+            of(&tally.nulls) + of(&tally.nans) + of(&tally.infinities)
+        })
+        .collect();
+    let names: StringArray = snapshot.features.names().iter().map(Some).collect();
+    let mut columns: Vec<(String, ArrayRef)> = vec![
+        ("feature".into(), Arc::new(names)),
+        ("mean".into(), plain(estimate.mean.clone())),
+        ("scale".into(), plain(estimate.scale.clone())),
+        ("variance".into(), plain(estimate.variance.clone())),
+        ("missing".into(), Arc::new(missing)),
+    ];
+    for i in 0..estimate.components() {
+        columns.push((format!("pc{}", i + 1), plain(estimate.vector(i).to_vec())));
+    }
+    table(columns)
+}
+
+fn table<N: Into<String>>(
+    columns: Vec<(N, ArrayRef)>,
+) -> Result<RecordBatch, arrow::error::ArrowError> {
+    let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = columns
+        .into_iter()
+        .map(|(name, array)| {
+            let nullable = array.null_count() > 0;
+            (Field::new(name.into(), array.data_type().clone(), nullable), array)
+        })
+        .unzip();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)
+}
