@@ -1,0 +1,231 @@
+//! What can go wrong between a path and a minibatch: each message gives place, value and remedy.
+
+use std::io;
+use std::path::PathBuf;
+
+/// What can go wrong between a path and a minibatch.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// No input was named.
+    #[error("no input: name a file, a directory, a glob, or - for an Arrow IPC stream")]
+    NoInput,
+    /// A path that is not there, or a glob that matches nothing.
+    #[error("{path}: no such file or directory, and no glob that matches one; check the name", path = .path.display())]
+    NotFound {
+        /// As the user wrote it.
+        path: PathBuf,
+    },
+    /// A directory without a data file.
+    #[error("{path}: the directory holds no data file; name one that holds Parquet or Arrow IPC files", path = .path.display())]
+    EmptyDirectory {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// More files than one run takes.
+    #[error("{path}: more than {limit} files or {depth} levels below it; name a smaller part", path = .path.display())]
+    TooMany {
+        /// The directory.
+        path: PathBuf,
+        /// Files that one run takes.
+        limit: usize,
+        /// Levels of directories that one run descends.
+        depth: usize,
+    },
+    /// The operating system refused.
+    #[error("{path}: cannot be read: {source}; check that it is there and readable", path = .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file of no bytes.
+    #[error("{path}: the file is empty (0 bytes); write it again or leave it out", path = .path.display())]
+    EmptyFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Magic bytes of no format read here.
+    #[error(
+        "{path}: neither Parquet nor Arrow IPC: it begins with {found}; convert it, or leave it out \
+         (in a directory, names that begin with . or _ are left out)",
+        path = .path.display()
+    )]
+    UnknownFormat {
+        /// The file.
+        path: PathBuf,
+        /// Its first bytes, escaped.
+        found: String,
+    },
+    /// The first version of Feather, which is not Arrow IPC.
+    #[error("{path}: Feather version 1 is not read; write it again as Feather version 2 (Arrow IPC) or Parquet", path = .path.display())]
+    FeatherV1 {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Standard input that is no stream.
+    #[error(
+        "-: standard input holds {found}; only an Arrow IPC stream can be read there: name the file instead"
+    )]
+    NotAStream {
+        /// What its first bytes say.
+        found: String,
+    },
+    /// Bytes that do not follow their format.
+    #[error("{path}: corrupt or truncated: {reason}; write it again or leave it out", path = .path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What the decoder said.
+        reason: String,
+    },
+    /// No column that can be a feature.
+    #[error("{path}: no numeric column to take as a feature; it has {columns}", path = .path.display())]
+    NoFeature {
+        /// The file.
+        path: PathBuf,
+        /// The columns and why each was left out.
+        columns: String,
+    },
+    /// No row in any input.
+    #[error("{inputs}: no rows; name inputs that hold some")]
+    NoRows {
+        /// The inputs.
+        inputs: String,
+    },
+    /// A glob that cannot be parsed.
+    #[error("`{glob}`: not a glob: {reason}; correct it")]
+    Glob {
+        /// The glob.
+        glob: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Two columns of one name.
+    #[error("{path}: two columns are named `{column}`; rename one or exclude both", path = .path.display())]
+    Duplicate {
+        /// The file.
+        path: PathBuf,
+        /// The name.
+        column: String,
+    },
+    /// A feature of the first file that is not in this one.
+    #[error(
+        "{path}: column `{column}` of {first} is missing; add it, exclude it (`features.exclude`), or leave the file out",
+        path = .path.display(), first = .first.display()
+    )]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// The file that fixed the features.
+        first: PathBuf,
+    },
+    /// A feature of this file that was not in the first.
+    #[error(
+        "{path}: column `{column}` is not in {first}; exclude it (`features.exclude`) or set `features.extra = \"ignore\"`",
+        path = .path.display(), first = .first.display()
+    )]
+    Extra {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// The file that fixed the features.
+        first: PathBuf,
+    },
+    /// A feature of another type or length than in the first file.
+    #[error(
+        "{path}: column `{column}` is {found} here but {expected} in {first}; make them agree or exclude the column",
+        path = .path.display(), first = .first.display()
+    )]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// What it is here.
+        found: String,
+        /// What it was.
+        expected: String,
+        /// The file that fixed the features.
+        first: PathBuf,
+    },
+    /// A value that the policy does not let pass.
+    #[error(
+        "{path}: row {row} (from 0 in this file), column `{column}`: value is {value}; clean the row, or set `{key}` to \"skip\" or \"mean\"",
+        path = .path.display()
+    )]
+    BadValue {
+        /// The file.
+        path: PathBuf,
+        /// 0-based row in the file.
+        row: u64,
+        /// The feature.
+        column: String,
+        /// The value.
+        value: String,
+        /// The key that decides.
+        key: &'static str,
+    },
+    /// A list of another length than the rows before.
+    #[error(
+        "{path}: row {row} (from 0 in this file), column `{column}`: a list of {found} values where {expected} are expected; make all rows as long, or exclude the column",
+        path = .path.display()
+    )]
+    ListLength {
+        /// The file.
+        path: PathBuf,
+        /// 0-based row in the file.
+        row: u64,
+        /// The column.
+        column: String,
+        /// Its length here.
+        found: usize,
+        /// The length of the first list.
+        expected: usize,
+    },
+    /// A list column without any list to tell the length by.
+    #[error("{path}: column `{column}`: every list looked at is null, so that its length is unknown; exclude the column or put a file with values first", path = .path.display())]
+    UnknownLength {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+    },
+    /// Binary rows that are no whole number of values.
+    #[error("{path}: column `{column}`: {bytes} bytes are no whole number of {dtype} values; correct `features.dtype`", path = .path.display())]
+    BinaryLength {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// Bytes of a row.
+        bytes: usize,
+        /// The configured type.
+        dtype: &'static str,
+    },
+    /// An id column that the file does not have.
+    #[error("{path}: id column `{column}` is not there; it has {there}", path = .path.display())]
+    IdMissing {
+        /// The file.
+        path: PathBuf,
+        /// The id column.
+        column: String,
+        /// The columns that are.
+        there: String,
+    },
+    /// Id columns that do not fit together or were not read.
+    #[error("{path}: the id columns cannot be passed through: {reason}; make their types agree", path = .path.display())]
+    Ids {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// Reading on after an error.
+    #[error("reading ended with an error before; open the inputs again")]
+    Ended,
+}

@@ -1,0 +1,246 @@
+//! Arrow IPC files (Feather version 2) → chunks: one record batch in memory at a time, in a buffer
+//! that is used again, its columns not copied before the minibatch.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::buffer::{Buffer, MutableBuffer};
+use arrow::datatypes::SchemaRef;
+use arrow::ipc::convert::try_fb_to_schema;
+use arrow::ipc::reader::{FileDecoder, read_footer_length};
+use arrow::ipc::{Block, MetadataVersion, root_as_footer, root_as_message};
+
+use super::SourceError;
+use super::batches::{Cutter, Feed, Task};
+use super::column::Chunk;
+use super::discover::unreadable;
+use super::positioned::Positioned;
+
+/// Bytes behind the footer: its length and the magic.
+const TRAILER: u64 = 10;
+/// Record batches whose lengths are added up ahead; a file of more does not know its rows.
+const COUNTED_MAX: usize = 100_000;
+
+/// An Arrow IPC file of which the footer has been read.
+pub(super) struct IpcFile {
+    path: PathBuf,
+    file: Positioned,
+    schema: SchemaRef,
+    version: MetadataVersion,
+    dictionaries: Vec<Block>,
+    batches: Vec<Block>,
+    rows: Option<u64>,
+}
+
+impl IpcFile {
+    pub fn open(path: &Path) -> Result<Self, SourceError> {
+        let file = Positioned::open(path).map_err(|source| unreadable(path, source))?;
+        let corrupt = |reason: String| SourceError::Corrupt {
+            path: path.to_owned(),
+            reason,
+        };
+        let short = || corrupt("the file ends before its footer".to_owned());
+        let trailer_at = file.bytes().checked_sub(TRAILER).ok_or_else(short)?;
+        let mut trailer = [0; TRAILER as usize];
+        let read = |to: &mut [u8], at: u64| {
+            file.read_exact_at(to, at)
+                .map_err(|source| unreadable(path, source))
+        };
+        read(&mut trailer, trailer_at)?;
+        let len = read_footer_length(trailer)
+            .map_err(|error| corrupt(format!("no footer at its end ({error})")))?;
+        let footer_at = trailer_at.checked_sub(len as u64).ok_or_else(short)?;
+        let mut footer = vec![0; len];
+        read(&mut footer, footer_at)?;
+        let footer = root_as_footer(&footer)
+            .map_err(|error| corrupt(format!("its footer cannot be read: {error}")))?;
+        let schema = footer
+            .schema()
+            .ok_or_else(|| corrupt("its footer has no schema".to_owned()))?;
+        let schema = try_fb_to_schema(schema).map_err(|error| corrupt(error.to_string()))?;
+        let mut ipc = Self {
+            path: path.to_owned(),
+            version: footer.version(),
+            dictionaries: footer.dictionaries().iter().flatten().copied().collect(),
+            batches: footer.recordBatches().iter().flatten().copied().collect(),
+            schema: Arc::new(schema),
+            file,
+            rows: None,
+        };
+        ipc.rows = ipc.count()?;
+        Ok(ipc)
+    }
+
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    pub fn rows(&self) -> Option<u64> {
+        self.rows
+    }
+
+    /// Adds up the rows that the headers of the record batches state.
+    fn count(&self) -> Result<Option<u64>, SourceError> {
+        if self.batches.len() > COUNTED_MAX {
+            return Ok(None);
+        }
+        let mut rows = 0;
+        let mut head = Vec::new();
+        for block in &self.batches {
+            let (at, meta, _) = self.bounds(block)?;
+            head.resize(meta, 0);
+            self.read(&mut head, at)?;
+            // Newer files mark the length by four bytes of 0xFF before it.
+            let skip = if head.starts_with(&[0xFF; 4]) { 8 } else { 4 };
+            let message = root_as_message(head.get(skip..).unwrap_or_default())
+                .map_err(|error| self.corrupt(error.to_string()))?;
+            let length = message.header_as_record_batch().map_or(0, |b| b.length());
+            rows += u64::try_from(length).unwrap_or(0);
+        }
+        Ok(Some(rows))
+    }
+
+    fn corrupt(&self, reason: String) -> SourceError {
+        SourceError::Corrupt {
+            path: self.path.clone(),
+            reason,
+        }
+    }
+
+    fn read(&self, to: &mut [u8], at: u64) -> Result<(), SourceError> {
+        let read = self.file.read_exact_at(to, at);
+        read.map_err(|source| unreadable(&self.path, source))
+    }
+
+    /// Offset, bytes of the header, bytes in all.
+    fn bounds(&self, block: &Block) -> Result<(u64, usize, usize), SourceError> {
+        let inside = || {
+            let at = u64::try_from(block.offset()).ok()?;
+            let meta = usize::try_from(block.metaDataLength()).ok()?;
+            let len = meta.checked_add(usize::try_from(block.bodyLength()).ok()?)?;
+            let end = at.checked_add(len as u64)?;
+            (end <= self.file.bytes()).then_some((at, meta, len))
+        };
+        inside().ok_or_else(|| self.corrupt("a record batch lies outside the file".to_owned()))
+    }
+
+    /// The bytes of a block, in `spare`'s memory when nothing else uses it any more.
+    fn block(&self, block: &Block, spare: Option<Buffer>) -> Result<Buffer, SourceError> {
+        let (at, _, len) = self.bounds(block)?;
+        let mut bytes = spare
+            .and_then(|buffer| buffer.into_mutable().ok())
+            .unwrap_or_else(|| MutableBuffer::new(len));
+        bytes.resize(len, 0);
+        self.read(bytes.as_slice_mut(), at)?;
+        Ok(bytes.into())
+    }
+
+    /// A decoder of these root columns that knows the dictionaries.
+    fn decoder(&self, columns: Vec<usize>) -> Result<FileDecoder, SourceError> {
+        let mut decoder =
+            FileDecoder::new(self.schema.clone(), self.version).with_projection(columns);
+        for block in &self.dictionaries {
+            let bytes = self.block(block, None)?;
+            decoder
+                .read_dictionary(block, &bytes)
+                .map_err(|error| self.corrupt(error.to_string()))?;
+        }
+        Ok(decoder)
+    }
+
+    /// Root columns of these names, in the order of the file.
+    fn columns(&self, names: &[&str]) -> Vec<usize> {
+        let fields = self.schema.fields().iter().enumerate();
+        fields
+            .filter(|(_, field)| names.contains(&field.name().as_str()))
+            .map(|(i, _)| i)
+            .collect()
+    }
+
+    /// The root columns of these names, from the start of the file.
+    pub fn record_batches(
+        &self,
+        names: &[&str],
+    ) -> Result<impl Iterator<Item = Result<RecordBatch, SourceError>>, SourceError> {
+        let decoder = self.decoder(self.columns(names))?;
+        Ok(self.batches.iter().filter_map(move |block| {
+            let bytes = match self.block(block, None) {
+                Ok(bytes) => bytes,
+                Err(error) => return Some(Err(error)),
+            };
+            let batch = decoder.read_record_batch(block, &bytes);
+            batch
+                .map_err(|error| self.corrupt(error.to_string()))
+                .transpose()
+        }))
+    }
+
+    /// Reads the file to its end as `task` says.
+    pub fn into_feed(self, task: Task) -> Result<IpcFeed, SourceError> {
+        let mut names: Vec<&str> = task
+            .leaves
+            .iter()
+            .map(|leaf| leaf.path[0].as_str())
+            .collect();
+        if task.with_ids {
+            names.extend(task.plan.params.ids.iter().map(String::as_str));
+        }
+        let names: std::collections::HashSet<&str> = names.into_iter().collect();
+        let fields = self.schema.fields().iter().enumerate();
+        let columns = fields
+            .filter(|(_, field)| names.contains(field.name().as_str()))
+            .map(|(i, _)| i)
+            .collect();
+        let decoder = self.decoder(columns)?;
+        Ok(IpcFeed {
+            ipc: self,
+            decoder,
+            cutter: Cutter::new(task),
+            next: 0,
+            spare: None,
+            bytes: 0,
+        })
+    }
+}
+
+/// Reads one Arrow IPC file, record batch after record batch.
+pub(super) struct IpcFeed {
+    ipc: IpcFile,
+    decoder: FileDecoder,
+    cutter: Cutter,
+    next: usize,
+    spare: Option<Buffer>,
+    bytes: u64,
+}
+
+impl Feed for IpcFeed {
+    fn next_chunk(&mut self, chunk: &mut Chunk) -> Result<bool, SourceError> {
+        while !self.cutter.cut(chunk)? {
+            let Some(block) = self.ipc.batches.get(self.next) else {
+                return Ok(false);
+            };
+            // The last users of the buffer let go of it.
+            for column in &mut chunk.columns {
+                column.f32s();
+            }
+            chunk.ids = None;
+            let bytes = self.ipc.block(block, self.spare.take())?;
+            let batch = self
+                .decoder
+                .read_record_batch(block, &bytes)
+                .map_err(|error| self.cutter.task.corrupt(error))?;
+            self.bytes += bytes.len() as u64;
+            self.spare = Some(bytes);
+            self.next += 1;
+            if let Some(batch) = batch {
+                self.cutter.put(batch);
+            }
+        }
+        Ok(true)
+    }
+
+    fn bytes_read(&self) -> u64 {
+        self.bytes
+    }
+}

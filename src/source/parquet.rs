@@ -1,0 +1,267 @@
+//! Parquet files → chunks.
+//!
+//! Plain numbers, flat or in lists, are read leaf by leaf ([`super::leaf`]); everything else
+//! (decimals, half floats, dictionaries, binary rows, ids) by the crate's Arrow reader, in step.
+//! Columns that are not wanted are never touched. Pages are decoded one at a time per column, so
+//! that a row group of any size takes a page per column of memory.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, SchemaRef};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
+    ParquetRecordBatchReaderBuilder,
+};
+use parquet::file::reader::SerializedPageReader;
+
+use super::SourceError;
+use super::batches::{Feed, Task};
+use super::column::Chunk;
+use super::discover::unreadable;
+use super::leaf::{self, LeafReader, Scratch};
+use super::positioned::Positioned;
+use super::select::Leaf;
+use super::values;
+
+/// A Parquet file of which the footer has been read.
+pub(super) struct ParquetFile {
+    file: Positioned,
+    meta: ArrowReaderMetadata,
+}
+
+impl ParquetFile {
+    pub fn open(path: &Path) -> Result<Self, SourceError> {
+        let file = Positioned::open(path).map_err(|source| unreadable(path, source))?;
+        let options = ArrowReaderOptions::new();
+        let meta =
+            ArrowReaderMetadata::load(&file, options).map_err(|error| SourceError::Corrupt {
+                path: path.to_owned(),
+                reason: error.to_string(),
+            })?;
+        Ok(Self { file, meta })
+    }
+
+    pub fn schema(&self) -> &SchemaRef {
+        self.meta.schema()
+    }
+
+    pub fn rows(&self) -> u64 {
+        let rows = self.meta.metadata().file_metadata().num_rows();
+        u64::try_from(rows).unwrap_or(0)
+    }
+
+    /// The columns with these leaves, some rows at a time, from the start of the file.
+    pub fn batches(
+        &self,
+        path: &Path,
+        leaves: &[Leaf],
+    ) -> Result<impl Iterator<Item = Result<RecordBatch, SourceError>> + use<>, SourceError> {
+        let corrupt = |path: &Path, reason: String| SourceError::Corrupt {
+            path: path.to_owned(),
+            reason,
+        };
+        let at = leaves.iter().map(|leaf| leaf.index);
+        let mask = ProjectionMask::leaves(self.meta.parquet_schema(), at);
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
+            self.file.clone(),
+            self.meta.clone(),
+        );
+        let reader = builder.with_projection(mask).with_batch_size(16).build();
+        let reader = reader.map_err(|error| corrupt(path, error.to_string()))?;
+        let path = path.to_owned();
+        Ok(reader.map(move |batch| batch.map_err(|error| corrupt(&path, error.to_string()))))
+    }
+
+    /// Reads the file to its end as `task` says.
+    pub fn into_feed(self, task: Task) -> ParquetFeed {
+        let schema = self.meta.parquet_schema();
+        let mut others: Vec<usize> = Vec::new();
+        let plain = task
+            .leaves
+            .iter()
+            .map(|leaf| {
+                let value = match &leaf.value {
+                    DataType::Dictionary(_, value) => value.as_ref(),
+                    value => value,
+                };
+                let binary = matches!(leaf.shape, super::select::Shape::Binary(_));
+                if !binary
+                    && leaf.index < schema.num_columns()
+                    && leaf::is_plain(value, &schema.column(leaf.index))
+                {
+                    Some(value.clone())
+                } else {
+                    others.push(leaf.index);
+                    None
+                }
+            })
+            .collect();
+        if task.with_ids {
+            for (leaf, root) in (0..schema.num_columns()).map(|i| (i, schema.get_column_root(i))) {
+                if task.plan.params.ids.iter().any(|id| id == root.name()) {
+                    others.push(leaf);
+                }
+            }
+        }
+        let others = (!others.is_empty()).then(|| ProjectionMask::leaves(schema, others));
+        ParquetFeed {
+            file: Arc::new(self.file),
+            meta: self.meta,
+            task,
+            plain,
+            others,
+            group: 0,
+            open: None,
+            row: 0,
+            scratch: Scratch::default(),
+            bytes_before: 0,
+        }
+    }
+}
+
+/// Reads one Parquet file, row group after row group.
+pub(super) struct ParquetFeed {
+    file: Arc<Positioned>,
+    meta: ArrowReaderMetadata,
+    task: Task,
+    /// Per leaf of the task: its type, when it is read by itself.
+    plain: Vec<Option<DataType>>,
+    /// What the Arrow reader decodes.
+    others: Option<ProjectionMask>,
+    /// The next row group.
+    group: usize,
+    open: Option<Group>,
+    /// Rows of the file decoded so far.
+    row: u64,
+    scratch: Scratch,
+    /// Bytes of the row groups that are done.
+    bytes_before: u64,
+}
+
+/// A row group being read.
+struct Group {
+    rows: usize,
+    left: usize,
+    bytes: u64,
+    leaves: Vec<Option<LeafReader>>,
+    others: Option<ParquetRecordBatchReader>,
+}
+
+impl ParquetFeed {
+    fn open_group(&self, index: usize) -> Result<Group, SourceError> {
+        let group = self.meta.metadata().row_group(index);
+        let rows = usize::try_from(group.num_rows()).map_err(|e| self.task.corrupt(e))?;
+        let mut bytes = 0;
+        let mut leaves = Vec::with_capacity(self.plain.len());
+        for (leaf, value) in self.task.leaves.iter().zip(&self.plain) {
+            let Some(value) = value else {
+                leaves.push(None);
+                continue;
+            };
+            if leaf.index >= group.num_columns() {
+                return Err(self
+                    .task
+                    .corrupt("a row group has fewer columns than the schema"));
+            }
+            let column = group.column(leaf.index);
+            bytes += u64::try_from(column.compressed_size()).unwrap_or(0);
+            let pages = SerializedPageReader::new(self.file.clone(), column, rows, None)
+                .map_err(|e| self.task.corrupt(e))?;
+            let schema = self.meta.parquet_schema();
+            let reader = LeafReader::new(schema, leaf.index, value, Box::new(pages));
+            leaves.push(Some(reader));
+        }
+        let others = match &self.others {
+            None => None,
+            Some(mask) => Some(
+                ParquetRecordBatchReaderBuilder::new_with_metadata(
+                    self.file.as_ref().clone(),
+                    self.meta.clone(),
+                )
+                .with_row_groups(vec![index])
+                .with_projection(mask.clone())
+                .with_batch_size(self.task.plan.chunk_rows)
+                .build()
+                .map_err(|e| self.task.corrupt(e))?,
+            ),
+        };
+        Ok(Group {
+            rows,
+            left: rows,
+            bytes,
+            leaves,
+            others,
+        })
+    }
+
+    fn decode(&mut self, chunk: &mut Chunk) -> Result<(), SourceError> {
+        let Some(group) = &mut self.open else {
+            return Ok(());
+        };
+        let task = &self.task;
+        let rows = group.left.min(task.plan.chunk_rows);
+        let limit = task.plan.params.limit.magnitude();
+        let batch = match &mut group.others {
+            None => None,
+            Some(reader) => match reader.next() {
+                Some(Ok(batch)) if batch.num_rows() == rows => Some(batch),
+                Some(Err(error)) => return Err(task.corrupt(error)),
+                Some(Ok(_)) | None => {
+                    return Err(task.corrupt("a column ends before its row group does"));
+                }
+            },
+        };
+        let leaves = task.leaves.iter().zip(&mut group.leaves);
+        for ((leaf, reader), column) in leaves.zip(&mut chunk.columns) {
+            let read = match (reader, &batch) {
+                (Some(reader), _) => reader.read(rows, column, &mut self.scratch),
+                (None, Some(batch)) => values::load(batch, leaf, column),
+                (None, None) => Ok(()),
+            };
+            read.map_err(|misfit| task.misfit(leaf, self.row, misfit))?;
+            column.scan(limit);
+        }
+        chunk.ids = match &batch {
+            Some(batch) => task.ids(batch)?,
+            None => None,
+        };
+        chunk.rows = rows;
+        group.left -= rows;
+        self.row += rows as u64;
+        Ok(())
+    }
+}
+
+impl Feed for ParquetFeed {
+    fn next_chunk(&mut self, chunk: &mut Chunk) -> Result<bool, SourceError> {
+        loop {
+            if let Some(group) = &self.open {
+                if group.left > 0 {
+                    self.decode(chunk)?;
+                    return Ok(true);
+                }
+                self.bytes_before += group.bytes;
+                self.open = None;
+            }
+            if self.group == self.meta.metadata().num_row_groups() {
+                return Ok(false);
+            }
+            // Row groups without rows are passed over.
+            if self.meta.metadata().row_group(self.group).num_rows() != 0 {
+                self.open = Some(self.open_group(self.group)?);
+            }
+            self.group += 1;
+        }
+    }
+
+    fn bytes_read(&self) -> u64 {
+        let part = self.open.as_ref().map_or(0, |group| {
+            let share = (group.rows - group.left) as f64 / group.rows as f64;
+            (group.bytes as f64 * share) as u64
+        });
+        self.bytes_before + part
+    }
+}

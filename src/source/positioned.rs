@@ -1,0 +1,113 @@
+//! A file read at positions, without a cursor: what Parquet and Arrow IPC files are read through.
+//!
+//! Plain reads and no memory map: a file that is truncated while it is mapped ends the process
+//! (SIGBUS), while a read that comes up short is an error that names the file.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parquet::errors::{ParquetError, Result};
+use parquet::file::reader::{ChunkReader, Length};
+
+/// A page header takes some tens of bytes, a few hundred with statistics.
+const HEADER_BUFFER: usize = 1024;
+
+/// An open file; clones share it.
+#[derive(Clone)]
+pub(super) struct Positioned {
+    file: Arc<File>,
+    len: u64,
+}
+
+impl Positioned {
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let len = file.metadata()?.len();
+        Ok(Self {
+            file: Arc::new(file),
+            len,
+        })
+    }
+
+    /// Bytes of the file when it was opened.
+    pub fn bytes(&self) -> u64 {
+        self.len
+    }
+
+    /// Fills `to` from `offset` on.
+    pub fn read_exact_at(&self, to: &mut [u8], offset: u64) -> io::Result<()> {
+        let mut done = 0;
+        while done < to.len() {
+            match read_at(&self.file, &mut to[done..], offset + done as u64) {
+                Ok(0) => {
+                    return Err(io::Error::new(
+                        io::ErrorKind::UnexpectedEof,
+                        format!("the file ends before byte {}", offset + to.len() as u64),
+                    ));
+                }
+                Ok(n) => done += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(unix)]
+fn read_at(file: &File, to: &mut [u8], offset: u64) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, to, offset)
+}
+
+#[cfg(windows)]
+fn read_at(file: &File, to: &mut [u8], offset: u64) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_read(file, to, offset)
+}
+
+/// A cursor of its own into a shared file.
+pub(super) struct From {
+    file: Positioned,
+    offset: u64,
+}
+
+impl Read for From {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        let n = read_at(&self.file.file, to, self.offset)?;
+        self.offset += n as u64;
+        Ok(n)
+    }
+}
+
+impl Length for Positioned {
+    fn len(&self) -> u64 {
+        self.len
+    }
+}
+
+impl ChunkReader for Positioned {
+    type T = BufReader<From>;
+
+    fn get_read(&self, start: u64) -> Result<Self::T> {
+        let from = From {
+            file: self.clone(),
+            offset: start,
+        };
+        Ok(BufReader::with_capacity(HEADER_BUFFER, from))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
+        let end = start.checked_add(length as u64);
+        if end.is_none_or(|end| end > self.len) {
+            return Err(ParquetError::EOF(format!(
+                "{length} bytes from byte {start} on, in a file of {} bytes",
+                self.len
+            )));
+        }
+        let mut bytes = vec![0; length];
+        self.read_exact_at(&mut bytes, start)?;
+        Ok(bytes.into())
+    }
+}

@@ -1,0 +1,317 @@
+//! Arrow arrays → columns of a chunk: every type, without a copy where Arrow already holds the
+//! floats.
+
+use arrow::array::{Array, ArrayRef, AsArray, OffsetSizeTrait, RecordBatch};
+use arrow::buffer::{Buffer, NullBuffer, ScalarBuffer};
+use arrow::datatypes::{
+    ArrowNativeType, ArrowPrimitiveType, DataType, Decimal32Type, Decimal64Type, Decimal128Type,
+    Decimal256Type, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+};
+use half::f16;
+
+use super::column::{Buf, Column, View};
+use super::params::BinaryDtype;
+use super::select::{Leaf, Shape};
+
+/// Why a column of a batch cannot be taken.
+#[derive(Debug)]
+pub(super) enum Misfit {
+    /// A list of another length.
+    Length {
+        /// Row of the batch.
+        row: usize,
+        /// Its values.
+        found: usize,
+    },
+    /// Anything else: the decoder gave what the schema did not promise.
+    Other(String),
+}
+
+/// Loads the column that `leaf` names; the caller scans it.
+pub(super) fn load(batch: &RecordBatch, leaf: &Leaf, out: &mut Column) -> Result<(), Misfit> {
+    let (array, parents) = pick(batch, &leaf.path)?;
+    out.nulls.clear();
+    match leaf.shape {
+        Shape::Scalar => scalars(&array, out)?,
+        Shape::List => lists(&array, out)?,
+        Shape::Binary(dtype) => binaries(&array, dtype, out)?,
+    }
+    if let Some(parents) = parents.filter(|nulls| nulls.null_count() > 0) {
+        null_rows(out, &parents);
+    }
+    let held = match out.view() {
+        View::F32(v) => v.len(),
+        View::F64(v) => v.len(),
+    };
+    if held == batch.num_rows() * out.len {
+        Ok(())
+    } else {
+        Err(Misfit::Other(format!(
+            "column `{}` holds {held} values in {} rows",
+            leaf.name,
+            batch.num_rows()
+        )))
+    }
+}
+
+/// The array that the names lead to, and the nulls of the structs above it.
+fn pick(batch: &RecordBatch, path: &[String]) -> Result<(ArrayRef, Option<NullBuffer>), Misfit> {
+    let missing = || Misfit::Other(format!("column `{}` was not decoded", path.join(".")));
+    let (root, below) = path.split_first().ok_or_else(missing)?;
+    let mut array = batch.column_by_name(root).ok_or_else(missing)?.clone();
+    let mut nulls: Option<NullBuffer> = None;
+    for name in below {
+        let parent = array.as_struct_opt().ok_or_else(missing)?;
+        nulls = NullBuffer::union(nulls.as_ref(), parent.nulls());
+        array = parent.column_by_name(name).ok_or_else(missing)?.clone();
+    }
+    Ok((array, nulls))
+}
+
+/// Marks all values of the null rows.
+fn null_rows(out: &mut Column, nulls: &NullBuffer) {
+    let len = out.len;
+    out.nulls.resize(nulls.len() * len, false);
+    for (row, valid) in nulls.iter().enumerate() {
+        if !valid {
+            out.nulls[row * len..][..len].fill(true);
+        }
+    }
+}
+
+/// Values of a numeric array, one after another, with their nulls.
+fn scalars(array: &dyn Array, out: &mut Column) -> Result<(), Misfit> {
+    match array.data_type() {
+        DataType::Float32 => {
+            out.values = Buf::SharedF32(array.as_primitive::<Float32Type>().values().clone());
+        }
+        DataType::Float64 => {
+            out.values = Buf::SharedF64(array.as_primitive::<Float64Type>().values().clone());
+        }
+        DataType::Float16 => singles::<Float16Type>(array, out, f16::to_f32),
+        DataType::Int8 => singles::<Int8Type>(array, out, f32::from),
+        DataType::Int16 => singles::<Int16Type>(array, out, f32::from),
+        DataType::UInt8 => singles::<UInt8Type>(array, out, f32::from),
+        DataType::UInt16 => singles::<UInt16Type>(array, out, f32::from),
+        DataType::Int32 => doubles::<Int32Type>(array, out, f64::from),
+        DataType::UInt32 => doubles::<UInt32Type>(array, out, f64::from),
+        DataType::Int64 => doubles::<Int64Type>(array, out, |v| v as f64),
+        DataType::UInt64 => doubles::<UInt64Type>(array, out, |v| v as f64),
+        DataType::Decimal32(_, s) => {
+            let unit = unit(*s);
+            doubles::<Decimal32Type>(array, out, |v| unit.of(f64::from(v)));
+        }
+        DataType::Decimal64(_, s) => {
+            let unit = unit(*s);
+            doubles::<Decimal64Type>(array, out, |v| unit.of(v as f64));
+        }
+        DataType::Decimal128(_, s) => {
+            let unit = unit(*s);
+            doubles::<Decimal128Type>(array, out, |v| unit.of(v as f64));
+        }
+        DataType::Decimal256(_, s) => {
+            let unit = unit(*s);
+            doubles::<Decimal256Type>(array, out, |v| unit.of(big(v)));
+        }
+        DataType::Boolean => {
+            let bits = array.as_boolean().values().iter();
+            out.f32s().extend(bits.map(|bit| f32::from(u8::from(bit))));
+        }
+        DataType::Dictionary(..) => return dictionary(array, out),
+        other => {
+            return Err(Misfit::Other(format!(
+                "a column of type {other} is not numeric"
+            )));
+        }
+    }
+    mark(array, out);
+    Ok(())
+}
+
+fn mark(array: &dyn Array, out: &mut Column) {
+    out.nulls.clear();
+    if let Some(nulls) = array.logical_nulls().filter(|nulls| nulls.null_count() > 0) {
+        out.nulls.extend(nulls.iter().map(|valid| !valid));
+    }
+}
+
+fn singles<T: ArrowPrimitiveType>(array: &dyn Array, out: &mut Column, to: fn(T::Native) -> f32) {
+    let values = array.as_primitive::<T>().values();
+    out.f32s().extend(values.iter().map(|&v| to(v)));
+}
+
+fn doubles<T: ArrowPrimitiveType>(
+    array: &dyn Array,
+    out: &mut Column,
+    to: impl Fn(T::Native) -> f64,
+) {
+    let values = array.as_primitive::<T>().values();
+    out.f64s().extend(values.iter().map(|&v| to(v)));
+}
+
+/// 10^scale of a decimal: dividing by an exact power rounds once.
+#[derive(Clone, Copy)]
+struct Unit {
+    divide: bool,
+    power: f64,
+}
+
+fn unit(scale: i8) -> Unit {
+    Unit {
+        divide: scale >= 0,
+        power: 10_f64.powi(i32::from(scale).abs()),
+    }
+}
+
+impl Unit {
+    fn of(self, digits: f64) -> f64 {
+        if self.divide {
+            digits / self.power
+        } else {
+            digits * self.power
+        }
+    }
+}
+
+/// 256 bits as the sum of their raw_values: wrong by one rounding at most.
+fn big(value: arrow::datatypes::i256) -> f64 {
+    let (low, high) = value.to_parts();
+    high as f64 * 2_f64.powi(128) + low as f64
+}
+
+/// The values behind the keys.
+fn dictionary(array: &dyn Array, out: &mut Column) -> Result<(), Misfit> {
+    let Some(coded) = array.as_any_dictionary_opt() else {
+        return Err(Misfit::Other("a dictionary without keys".to_owned()));
+    };
+    let mut words = Column::new(1);
+    scalars(coded.values(), &mut words)?;
+    let keys = if coded.values().is_empty() {
+        vec![0; array.len()]
+    } else {
+        coded.normalized_keys()
+    };
+    match words.view() {
+        View::F32(v) => {
+            let at = |&key: &usize| v.get(key).copied().unwrap_or_default();
+            out.f32s().extend(keys.iter().map(at));
+        }
+        View::F64(v) => {
+            let at = |&key: &usize| v.get(key).copied().unwrap_or_default();
+            out.f64s().extend(keys.iter().map(at));
+        }
+    }
+    mark(array, out);
+    Ok(())
+}
+
+fn lists(array: &dyn Array, out: &mut Column) -> Result<(), Misfit> {
+    match array.data_type() {
+        DataType::List(_) => offset_lists::<i32>(array, out),
+        DataType::LargeList(_) => offset_lists::<i64>(array, out),
+        DataType::FixedSizeList(..) => {
+            let list = array.as_fixed_size_list();
+            let start = list.value_offset_at(0);
+            let items = list.values().slice(start, list.len() * out.len);
+            scalars(&items, out)?;
+            if let Some(nulls) = list.nulls().filter(|nulls| nulls.null_count() > 0) {
+                null_rows(out, nulls);
+            }
+            Ok(())
+        }
+        other => Err(Misfit::Other(format!(
+            "a column of type {other} is no list"
+        ))),
+    }
+}
+
+fn offset_lists<O: OffsetSizeTrait>(array: &dyn Array, out: &mut Column) -> Result<(), Misfit> {
+    let list = array.as_list::<O>();
+    let len = out.len;
+    let offsets: Vec<usize> = list.value_offsets().iter().map(|o| o.as_usize()).collect();
+    let wrong = offsets
+        .windows(2)
+        .enumerate()
+        .find(|(row, pair)| list.is_valid(*row) && pair[1] - pair[0] != len);
+    if let Some((row, pair)) = wrong {
+        return Err(Misfit::Length {
+            row,
+            found: pair[1] - pair[0],
+        });
+    }
+    let (first, last) = (offsets[0], offsets[list.len()]);
+    if last - first == list.len() * len && list.null_count() == 0 {
+        return scalars(&list.values().slice(first, last - first), out);
+    }
+    let mut items = Column::new(1);
+    scalars(&list.values().slice(first, last - first), &mut items)?;
+    let rows = offsets.iter().map(|offset| offset - first);
+    let rows = rows.take(list.len()).enumerate();
+    let rows = rows.map(|(row, at)| list.is_valid(row).then_some(at));
+    match items.view() {
+        View::F32(v) => gather(v, rows.clone(), len, out.f32s()),
+        View::F64(v) => gather(v, rows.clone(), len, out.f64s()),
+    }
+    for at in rows {
+        match at {
+            None => out.nulls.extend(std::iter::repeat_n(true, len)),
+            Some(_) if items.nulls.is_empty() => {
+                out.nulls.extend(std::iter::repeat_n(false, len));
+            }
+            Some(at) => out.nulls.extend_from_slice(&items.nulls[at..at + len]),
+        }
+    }
+    Ok(())
+}
+
+/// The rows that start at these values, zeros for the others.
+fn gather<T: Copy + Default>(
+    from: &[T],
+    rows: impl Iterator<Item = Option<usize>>,
+    len: usize,
+    to: &mut Vec<T>,
+) {
+    for at in rows {
+        match at {
+            Some(at) => to.extend_from_slice(&from[at..at + len]),
+            None => to.extend(std::iter::repeat_n(T::default(), len)),
+        }
+    }
+}
+
+fn binaries(array: &dyn Array, dtype: BinaryDtype, out: &mut Column) -> Result<(), Misfit> {
+    let Some(rows) = array.as_fixed_size_binary_opt() else {
+        return Err(Misfit::Other(
+            "a column is not fixed-size binary".to_owned(),
+        ));
+    };
+    let bytes = rows.values();
+    match dtype {
+        BinaryDtype::F32 => match shared(bytes) {
+            Some(values) => out.values = Buf::SharedF32(values),
+            None => raw_values(bytes, out.f32s(), f32::from_le_bytes),
+        },
+        BinaryDtype::F64 => match shared(bytes) {
+            Some(values) => out.values = Buf::SharedF64(values),
+            None => raw_values(bytes, out.f64s(), f64::from_le_bytes),
+        },
+        BinaryDtype::F16 => {
+            raw_values(bytes, out.f32s(), |raw| f16::from_le_bytes(raw).to_f32());
+        }
+    }
+    if let Some(nulls) = rows.nulls().filter(|nulls| nulls.null_count() > 0) {
+        null_rows(out, nulls);
+    }
+    Ok(())
+}
+
+/// The bytes as values without a copy, where the machine reads little-endian and they lie right.
+fn shared<T: ArrowNativeType>(bytes: &Buffer) -> Option<ScalarBuffer<T>> {
+    let fits = cfg!(target_endian = "little") && bytes.as_ptr().align_offset(align_of::<T>()) == 0;
+    fits.then(|| ScalarBuffer::new(bytes.clone(), 0, bytes.len() / size_of::<T>()))
+}
+
+fn raw_values<T, const N: usize>(bytes: &[u8], to: &mut Vec<T>, read: impl Fn([u8; N]) -> T) {
+    to.extend(bytes.as_chunks::<N>().0.iter().map(|&raw| read(raw)));
+}
