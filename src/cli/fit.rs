@@ -1,11 +1,150 @@
-//! `ojad fit`.
+//! `ojad fit`: one pass over finite input, a progress bar, then a table.
 
-use super::CliError;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
-/// Not built yet.
+use crate::cli::overrides::Overrides;
+use crate::cli::progress::Bar;
+use crate::cli::{CliError, is_unicode, print, say};
+use crate::config::Plan;
+use crate::daemon::{Fitted, Room, Shutdown, fit};
+use crate::learner::{self, Learner};
+use crate::rows::Features;
+use crate::snapshot::{Provenance, Snapshot, table, write};
+use crate::source::{self, Selection};
+
+/// Columns named in the line that says what was taken.
+const NAMED_AT_MOST: usize = 6;
+
+/// Fits the principal components of Parquet and Arrow rows in one pass and bounded memory.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = "\
+Examples:
+  ojad fit data.parquet --components 10
+  ojad fit 'plant/2026-*/' --components 5 --scale standard --id machine --output model/
+  ojad fit genotypes.parquet --on-null mean --half-life-rows 100000 --components 20
+  producer | ojad fit - --components 10 --json
 
-pub(super) fn run(_args: &Args) -> Result<(), CliError> {
-    Err(CliError::Failed("not built yet".into()))
+INPUT is a file, a directory (recursive, in the order of names), a glob, or - for an Arrow IPC
+stream on standard input. Ctrl-C ends cleanly with what was read so far.")]
+pub struct Args {
+    /// Parquet or Arrow IPC files, directories, globs, or `-`.
+    #[arg(required = true, value_name = "INPUT")]
+    inputs: Vec<OsString>,
+    /// Components to report. Default: 10, or what the configuration says.
+    #[arg(long, short = 'k', value_name = "K")]
+    components: Option<usize>,
+    /// Directory that gets the snapshot, and `latest` pointing to it.
+    #[arg(long, short, value_name = "DIR")]
+    output: Option<PathBuf>,
+    /// Print the snapshot's metadata and components as JSON instead of the table.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    overrides: Overrides,
+}
+
+pub(super) fn run(args: &Args) -> Result<(), CliError> {
+    let failed = |error: &dyn std::fmt::Display| CliError::Failed(error.to_string());
+    let mut plan = args.overrides.plan(args.components)?;
+    plan.output = args.output.clone().or(plan.output);
+    if let Some(directory) = &plan.output {
+        check_writable(directory)?;
+    }
+    let shutdown = Shutdown::on_signals().map_err(|error| failed(&error))?;
+    let reader = source::open(&args.inputs, &plan.source).map_err(|error| failed(&error))?;
+    say(&selected(reader.selection()));
+    let features = reader.features().clone();
+    let mut learner = learner::new(&plan.learner, features.len())
+        .map_err(|error| CliError::Usage(error.to_string()))?;
+    let room = Room {
+        minibatch_rows: plan.learner.minibatch_rows(features.len()),
+        channel_minibatches: plan.run.channel_minibatches,
+        threads: plan.run.threads,
+    };
+    let mut bar = Bar::new(reader.extent());
+    let fitted = fit(reader, learner.as_mut(), room, &shutdown, &mut |progress, learner| {
+        bar.show(progress, learner);
+    });
+    bar.finish();
+    let fitted = fitted.map_err(|error| failed(&error))?;
+    report(args, &plan, learner.as_ref(), features, fitted)
+}
+
+/// Says whether the output can be written before hours are spent on reading.
+fn check_writable(directory: &Path) -> Result<(), CliError> {
+    let refused = |error: std::io::Error| {
+        CliError::Failed(format!(
+            "{}: cannot write here: {error}; choose another `--output`",
+            directory.display()
+        ))
+    };
+    std::fs::create_dir_all(directory).map_err(refused)?;
+    tempfile::Builder::new().prefix(".probe-").tempfile_in(directory).map_err(refused)?;
+    Ok(())
+}
+
+/// What was taken and what was left, in one line.
+fn selected(selection: &Selection) -> String {
+    let count: usize = selection.taken.iter().map(|(_, width)| width).sum();
+    let list = |names: Vec<String>| {
+        let more = names.len().saturating_sub(NAMED_AT_MOST);
+        let text = names.into_iter().take(NAMED_AT_MOST).collect::<Vec<_>>().join(", ");
+        if more > 0 { format!("{text} and {more} more") } else { text }
+    };
+    let taken = selection
+        .taken
+        .iter()
+        .map(|(name, width)| if *width > 1 { format!("{name}[{width}]") } else { name.clone() });
+    let left = selection.left.iter().map(|(name, why)| format!("{name} ({why})"));
+    let mut text = format!("{count} features from {}", list(taken.collect()));
+    if !selection.left.is_empty() {
+        text = format!("{text}; left out: {}", list(left.collect()));
+    }
+    text
+}
+
+fn report(
+    args: &Args,
+    plan: &Plan,
+    learner: &dyn Learner,
+    features: Features,
+    fitted: Fitted,
+) -> Result<(), CliError> {
+    let summary = learner.summary().map_err(|error| CliError::Failed(error.to_string()))?;
+    if fitted.is_interrupted {
+        say(&format!("interrupted: this is what {} rows say", summary.rows));
+    }
+    if summary.rows == 0 {
+        return Err(CliError::Failed(format!(
+            "no row to learn from: {} were read and all were rejected; relax `--on-null`, \
+             `--on-nan` or `--on-inf`, or name other inputs",
+            fitted.tally.rows_read
+        )));
+    }
+    let mut provenance = Provenance::new(&plan.learner, features.len(), summary.squared_weight);
+    provenance.interrupted = fitted.is_interrupted;
+    let snapshot = Snapshot {
+        estimate: summary.estimate(plan.learner.components, plan.learner.penalty),
+        features,
+        tally: fitted.tally,
+        watermark: fitted.watermark,
+        provenance,
+    };
+    if let Some(directory) = &plan.output {
+        let path = write(&snapshot, directory).map_err(|error| CliError::Failed(error.to_string()))?;
+        say(&format!("snapshot: {}", path.display()));
+    }
+    let text = if args.json {
+        super::show::json(&snapshot, false)?
+    } else {
+        let rejected = snapshot.tally.rows_rejected;
+        let mut text = table(&snapshot.estimate, &snapshot.features, is_unicode());
+        if rejected > 0 {
+            text.push_str(&format!("{rejected} of {} rows rejected\n", snapshot.tally.rows_read));
+        }
+        text.push_str(&super::show::bad_values(&snapshot));
+        text
+    };
+    print(&text)
 }

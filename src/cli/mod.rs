@@ -5,6 +5,8 @@ mod check;
 mod completions;
 mod fit;
 mod merge;
+mod overrides;
+mod progress;
 mod show;
 mod synth;
 mod transform;
@@ -60,6 +62,7 @@ enum Command {
 
 /// Parses the arguments, runs the command, and turns its end into an exit code.
 pub fn main() -> ExitCode {
+    crate::source::quiet_decoder_panics();
     let cli = Cli::parse();
     let ended = match cli.command {
         Command::Fit(args) => fit::run(&args),
@@ -83,4 +86,25 @@ pub fn main() -> ExitCode {
 fn say(message: &str) {
     use std::io::Write as _;
     let _ = writeln!(std::io::stderr(), "ojad: {message}");
+}
+
+/// Writes a result to stdout; whoever closes the pipe has read enough.
+fn print(text: &str) -> Result<(), CliError> {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(CliError::Failed(format!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the locale says UTF-8.
+fn is_unicode() -> bool {
+    let of = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    of("LC_ALL")
+        .or_else(|| of("LC_CTYPE"))
+        .or_else(|| of("LANG"))
+        .is_none_or(|locale| locale.to_lowercase().replace('-', "").contains("utf8"))
 }

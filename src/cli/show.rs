@@ -1,11 +1,125 @@
-//! `ojad show`.
+//! `ojad show`: what a snapshot says.
 
-use super::CliError;
+use std::fmt::Write as _;
+use std::path::PathBuf;
 
-/// Not built yet.
+use crate::cli::{CliError, is_unicode, print};
+use crate::snapshot::{Snapshot, read, table};
+
+/// Shows the components, eigenvalues, explained variance and error bars of a snapshot.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = "\
+Examples:
+  ojad show model/                     the latest snapshot in model/
+  ojad show model/rows-000000010000 --loadings 5
+  ojad show model/ --json | jq '.components[0].eigenvalue'")]
+pub struct Args {
+    /// A snapshot directory, or a directory with `latest` in it.
+    #[arg(value_name = "SNAPSHOT")]
+    snapshot: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    /// With --json: the vectors too.
+    #[arg(long, requires = "json")]
+    vectors: bool,
+    /// Print the N strongest loadings of each component.
+    #[arg(long, value_name = "N")]
+    loadings: Option<usize>,
+}
 
-pub(super) fn run(_args: &Args) -> Result<(), CliError> {
-    Err(CliError::Failed("not built yet".into()))
+pub(super) fn run(args: &Args) -> Result<(), CliError> {
+    let snapshot =
+        read(&args.snapshot).map_err(|error| CliError::Failed(error.to_string()))?;
+    if args.json {
+        return print(&json(&snapshot, args.vectors)?);
+    }
+    let mut text = table(&snapshot.estimate, &snapshot.features, is_unicode());
+    text.push_str(&bad_values(&snapshot));
+    if let Some(count) = args.loadings {
+        text.push_str(&loadings(&snapshot, count));
+    }
+    print(&text)
+}
+
+/// Counts of values that were no finite numbers, or nothing.
+pub(super) fn bad_values(snapshot: &Snapshot) -> String {
+    let mut text = String::new();
+    let tally = &snapshot.tally;
+    for (what, counts) in
+        [("null", &tally.nulls), ("NaN", &tally.nans), ("infinite", &tally.infinities)]
+    {
+        let total: u64 = counts.iter().sum();
+        let hit = counts.iter().filter(|count| **count > 0).count();
+        if total > 0 {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{total} {what} values in {hit} features");
+        }
+    }
+    text
+}
+
+/// The strongest loadings (component × √eigenvalue) of each component.
+fn loadings(snapshot: &Snapshot, count: usize) -> String {
+    let (estimate, names) = (&snapshot.estimate, snapshot.features.names());
+    let mut text = String::new();
+    for i in 0..estimate.components() {
+        let vector = estimate.vector(i);
+        let mut order: Vec<usize> = (0..vector.len()).collect();
+        order.sort_by(|a, b| vector[*b].abs().total_cmp(&vector[*a].abs()));
+        let _ = writeln!(text, "\ncomponent {}", i + 1);
+        for j in order.into_iter().take(count) {
+            let loading = vector[j] * estimate.eigenvalues[i].sqrt();
+            let _ = writeln!(text, "  {:>9.4}  {loading:>12.5}  {}", vector[j], names[j]);
+        }
+    }
+    text
+}
+
+/// A number that cannot be known is null.
+fn known(value: f64) -> serde_json::Value {
+    serde_json::json!(if value.is_finite() { Some(value) } else { None })
+}
+
+/// Everything but the vectors, which come if asked for.
+pub(super) fn json(snapshot: &Snapshot, with_vectors: bool) -> Result<String, CliError> {
+    let estimate = &snapshot.estimate;
+    let mut cumulative = 0.0;
+    let components: Vec<serde_json::Value> = (0..estimate.components())
+        .map(|i| {
+            let ratio = estimate.explained_variance_ratio(i);
+            cumulative += ratio;
+            let mut component = serde_json::json!({
+                "component": i + 1,
+                "eigenvalue": estimate.eigenvalues[i],
+                "eigenvalue_stderr": known(estimate.eigenvalue_stderr[i]),
+                "angle_stderr_rad": known(estimate.angle_stderr_rad[i]),
+                "explained_variance_ratio": ratio,
+                "cumulative_ratio": cumulative,
+                "weight_singular_value": estimate.weight_singular_values[i],
+                "active": estimate.active[i],
+            });
+            if with_vectors {
+                component["vector"] = serde_json::json!(estimate.vector(i));
+            }
+            component
+        })
+        .collect();
+    let value = serde_json::json!({
+        "rows": estimate.rows,
+        "rows_rejected": snapshot.tally.rows_rejected,
+        "features": estimate.features,
+        "effective_rows": estimate.effective_rows,
+        "total_variance": estimate.total_variance,
+        "noise_variance": estimate.noise_variance,
+        "penalty": estimate.penalty,
+        "components_above_noise": estimate.components_above_noise,
+        "components_above_noise_is_lower_bound": estimate.above_noise_is_lower_bound,
+        "feature_schema_hash": snapshot.features.schema_hash(),
+        "interrupted": snapshot.provenance.interrupted,
+        "components": components,
+    });
+    serde_json::to_string_pretty(&value)
+        .map(|text| text + "\n")
+        .map_err(|error| CliError::Failed(error.to_string()))
 }

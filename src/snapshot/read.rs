@@ -4,11 +4,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, AsArray, RecordBatch, RecordBatchReader as _};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Float64Type, UInt64Type};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::data_type::AsBytes as _;
 use serde::{Deserialize, Serialize};
 
 use crate::learner::Estimate;
@@ -129,7 +128,7 @@ fn bytes_of(path: &Path) -> Result<Vec<u8>, SnapshotError> {
 
 fn decode(path: &Path, expected: &str) -> Result<RecordBatch, SnapshotError> {
     let bytes = bytes_of(path)?;
-    if checksum(bytes.as_bytes()) != expected {
+    if checksum(&bytes) != expected {
         return Err(damaged(path, "its bytes do not fit the checksum in snapshot.json".into()));
     }
     let refused = |reason: String| SnapshotError::Parquet { path: path.to_owned(), reason };

@@ -1,0 +1,256 @@
+//! The keys and their defaults.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::source::{BadValue, BinaryDtype, Extra};
+
+/// All keys, by table.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// `[features]`
+    pub features: FeaturesKeys,
+    /// `[source]`
+    pub source: SourceKeys,
+    /// `[learner]`
+    pub learner: LearnerKeys,
+    /// `[run]`
+    pub run: RunKeys,
+    /// `[output]`
+    pub output: OutputKeys,
+}
+
+/// Which columns are features.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FeaturesKeys {
+    /// Globs of columns to take; empty: every numeric one.
+    pub include: Vec<String>,
+    /// Globs of columns to leave.
+    pub exclude: Vec<String>,
+    /// Columns that identify a row.
+    pub ids: Vec<String>,
+    /// How fixed-size binary rows are read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dtype: Option<BinaryDtype>,
+}
+
+/// What a bad value or file does.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SourceKeys {
+    /// A null.
+    pub on_null: BadValue,
+    /// A NaN.
+    pub on_nan: BadValue,
+    /// An infinity, or a value beyond the precision's range.
+    pub on_inf: BadValue,
+    /// A column that the first file did not have.
+    pub extra: Extra,
+}
+
+/// `"auto"` or a value.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum AutoOr<T> {
+    /// Chosen by the program.
+    Auto(Auto),
+    /// This.
+    Is(T),
+}
+
+/// The word `"auto"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Auto {
+    /// Chosen by the program.
+    Auto,
+}
+
+impl<T> Default for AutoOr<T> {
+    fn default() -> Self {
+        Self::Auto(Auto::Auto)
+    }
+}
+
+impl<T> AutoOr<T> {
+    /// The value, unless it is `"auto"`.
+    pub fn value(self) -> Option<T> {
+        match self {
+            Self::Auto(_) => None,
+            Self::Is(value) => Some(value),
+        }
+    }
+}
+
+/// λ: `"auto"` or a number.
+pub type PenaltyKey = AutoOr<f64>;
+
+/// Name of the rule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum RuleKey {
+    /// The closed form: nothing to tune.
+    #[default]
+    ClosedForm,
+    /// Regularized Oja's rule.
+    Oja,
+    /// The preconditioned rule.
+    MatrixStep,
+}
+
+/// Width of the large products.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum PrecisionKey {
+    /// f32 products.
+    #[default]
+    F32,
+    /// f64 and orthogonal factorizations.
+    F64,
+}
+
+/// Units of the features.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum ScaleKey {
+    /// As they are read.
+    #[default]
+    None,
+    /// Divided by the running standard deviation.
+    Standard,
+}
+
+/// `"none"`, a factor per row, or `{ half_life_rows = N }`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ForgettingKey {
+    /// `"none"`
+    None(NoForgetting),
+    /// γ a row.
+    Factor(f64),
+    /// Rows after which a weight has halved.
+    HalfLife {
+        /// The rows.
+        half_life_rows: f64,
+    },
+}
+
+/// The word `"none"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NoForgetting {
+    /// Every row counts for ever.
+    None,
+}
+
+impl Default for ForgettingKey {
+    fn default() -> Self {
+        Self::None(NoForgetting::None)
+    }
+}
+
+/// `"ada-oja"`, `{ constant = α }` or `{ c_over_t = c }`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum StepKey {
+    /// `"ada-oja"`
+    Named(NamedStep),
+    /// The same step always.
+    Constant {
+        /// α.
+        constant: f64,
+    },
+    /// c/t.
+    COverT {
+        /// c.
+        c_over_t: f64,
+    },
+}
+
+/// The word `"ada-oja"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NamedStep {
+    /// Column-wise adaptive.
+    AdaOja,
+}
+
+impl Default for StepKey {
+    fn default() -> Self {
+        Self::Named(NamedStep::AdaOja)
+    }
+}
+
+/// How to learn.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LearnerKeys {
+    /// k.
+    pub components: usize,
+    /// p: `"auto"` is max(10, k).
+    pub oversampling: AutoOr<usize>,
+    /// The rule.
+    pub rule: RuleKey,
+    /// Step size of `oja`; `matrix-step` takes `c_over_t`.
+    pub step: StepKey,
+    /// Width of the large products.
+    pub precision: PrecisionKey,
+    /// b: `"auto"` is chosen from m and r.
+    pub minibatch: AutoOr<usize>,
+    /// Whether the running mean is taken off.
+    pub center: bool,
+    /// Units of the features.
+    pub scale: ScaleKey,
+    /// λ of the read-out.
+    pub penalty: PenaltyKey,
+    /// How fast earlier rows lose weight.
+    pub forgetting: ForgettingKey,
+    /// Seed of random starts.
+    pub seed: u64,
+}
+
+impl Default for LearnerKeys {
+    fn default() -> Self {
+        Self {
+            components: 10,
+            oversampling: AutoOr::default(),
+            rule: RuleKey::default(),
+            step: StepKey::default(),
+            precision: PrecisionKey::default(),
+            minibatch: AutoOr::default(),
+            center: true,
+            scale: ScaleKey::default(),
+            penalty: PenaltyKey::default(),
+            forgetting: ForgettingKey::default(),
+            seed: 0,
+        }
+    }
+}
+
+/// Threads and room between them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RunKeys {
+    /// 1: read and learn in turn; 2: read ahead.
+    pub threads: usize,
+    /// Minibatches that may wait between reader and trainer.
+    pub channel_minibatches: usize,
+}
+
+impl Default for RunKeys {
+    fn default() -> Self {
+        Self { threads: 2, channel_minibatches: 4 }
+    }
+}
+
+/// Where snapshots go.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OutputKeys {
+    /// Directory of snapshots; unset: none is written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dir: Option<PathBuf>,
+}
