@@ -3,6 +3,8 @@
 //!
 //! `cargo bench --bench update`
 
+#![allow(clippy::expect_used, clippy::print_stdout, missing_docs)]
+
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -24,9 +26,16 @@ const WARM_UP: usize = 600;
 const RUNS: usize = 9;
 
 fn main() {
-    println!("{:>7} {:>4} {:>5} {:>10} {:>12} {:>12} {:>6}", "m", "k", "b", "layout", "update µs", "products µs", "ratio");
-    let only: Option<usize> = std::env::args().filter_map(|a| a.parse().ok()).next();
-    for (m, k) in [(784, 10), (784, 20), (100, 10), (20_000, 50)].into_iter().skip(only.unwrap_or(0)).take(only.map_or(4, |_| 1)) {
+    println!(
+        "{:>7} {:>4} {:>5} {:>10} {:>12} {:>12} {:>6}",
+        "m", "k", "b", "layout", "update µs", "products µs", "ratio"
+    );
+    let only: Option<usize> = std::env::args().find_map(|a| a.parse().ok());
+    for (m, k) in [(784, 10), (784, 20), (100, 10), (20_000, 50)]
+        .into_iter()
+        .skip(only.unwrap_or(0))
+        .take(only.map_or(4, |_| 1))
+    {
         for layout in [Layout::RowMajor, Layout::ColumnMajor] {
             compare(m, k, layout);
         }
@@ -34,12 +43,17 @@ fn main() {
 }
 
 fn compare(m: usize, k: usize, layout: Layout) {
-    let params = LearnerParams { components: k, ..LearnerParams::default() };
+    let params = LearnerParams {
+        components: k,
+        ..LearnerParams::default()
+    };
     let b = params.minibatch_rows(m);
     let batches = planted(m, k, b, layout);
     let mut learner = learner::new(&params, m).expect("k <= m");
     for i in 0..WARM_UP {
-        learner.update(&batches[i % MINIBATCHES]).expect("finite rows");
+        learner
+            .update(&batches[i % MINIBATCHES])
+            .expect("finite rows");
     }
     let r = params.held(m);
     let mut products = Products::new(m, r, b);
@@ -48,7 +62,9 @@ fn compare(m: usize, k: usize, layout: Layout) {
     for _ in 0..RUNS {
         let start = Instant::now();
         for i in 0..each {
-            learner.update(&batches[i % MINIBATCHES]).expect("finite rows");
+            learner
+                .update(&batches[i % MINIBATCHES])
+                .expect("finite rows");
         }
         updates.push(start.elapsed().as_secs_f64() / each as f64);
         let start = Instant::now();
@@ -142,22 +158,66 @@ impl Products {
             black_box(&self.covariance);
             return;
         }
-        let Values::F32(values) = batch.values() else { return };
+        let Values::F32(values) = batch.values() else {
+            return;
+        };
         let y = match batch.layout() {
             Layout::RowMajor => MatRef::from_row_major_slice(values, b, m),
             Layout::ColumnMajor => MatRef::from_column_major_slice(values, b, m),
         };
         let w = MatRef::from_row_major_slice(&self.w, r, m);
-        matmul(self.p.as_mut(), Accum::Replace, y, w.transpose(), 1.0, Par::Seq);
+        matmul(
+            self.p.as_mut(),
+            Accum::Replace,
+            y,
+            w.transpose(),
+            1.0,
+            Par::Seq,
+        );
         let mut z = MatMut::from_row_major_slice_mut(&mut self.z, r, m);
-        matmul(z.as_mut(), Accum::Replace, self.p.transpose(), y, 1.0, Par::Seq);
+        matmul(
+            z.as_mut(),
+            Accum::Replace,
+            self.p.transpose(),
+            y,
+            1.0,
+            Par::Seq,
+        );
         let p = self.p.as_ref();
-        matmul(self.small.as_mut(), Accum::Replace, p.transpose(), p, 1.0, Par::Seq);
-        matmul(z.as_mut(), Accum::Add, self.small.as_ref(), w, 1e-9, Par::Seq);
+        matmul(
+            self.small.as_mut(),
+            Accum::Replace,
+            p.transpose(),
+            p,
+            1.0,
+            Par::Seq,
+        );
+        matmul(
+            z.as_mut(),
+            Accum::Add,
+            self.small.as_ref(),
+            w,
+            1e-9,
+            Par::Seq,
+        );
         let z = MatRef::from_row_major_slice(&self.z, r, m);
-        matmul(self.small.as_mut(), Accum::Replace, z, z.transpose(), 1e-9, Par::Seq);
+        matmul(
+            self.small.as_mut(),
+            Accum::Replace,
+            z,
+            z.transpose(),
+            1e-9,
+            Par::Seq,
+        );
         let mut w = MatMut::from_row_major_slice_mut(&mut self.w, r, m);
-        matmul(w.as_mut(), Accum::Replace, self.small.as_ref(), z, 1e-9, Par::Seq);
+        matmul(
+            w.as_mut(),
+            Accum::Replace,
+            self.small.as_ref(),
+            z,
+            1e-9,
+            Par::Seq,
+        );
         self.w.iter_mut().for_each(|v| *v = v.clamp(-1.0, 1.0));
         black_box(&self.w);
     }

@@ -252,3 +252,23 @@ pub struct Tally {
     /// Values that were infinite or beyond the precision's range, per feature.
     pub infinities: Vec<u64>,
 }
+
+impl Tally {
+    /// The counts of both.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        let add = |a: &[u64], b: &[u64]| -> Vec<u64> {
+            let len = a.len().max(b.len());
+            let at = |v: &[u64], i: usize| v.get(i).copied().unwrap_or(0);
+            (0..len).map(|i| at(a, i) + at(b, i)).collect()
+        };
+        Self {
+            rows_read: self.rows_read + other.rows_read,
+            rows_accepted: self.rows_accepted + other.rows_accepted,
+            rows_rejected: self.rows_rejected + other.rows_rejected,
+            nulls: add(&self.nulls, &other.nulls),
+            nans: add(&self.nans, &other.nans),
+            infinities: add(&self.infinities, &other.infinities),
+        }
+    }
+}

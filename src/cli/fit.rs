@@ -63,9 +63,15 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         threads: plan.run.threads,
     };
     let mut bar = Bar::new(reader.extent());
-    let fitted = fit(reader, learner.as_mut(), room, &shutdown, &mut |progress, learner| {
-        bar.show(progress, learner);
-    });
+    let fitted = fit(
+        reader,
+        learner.as_mut(),
+        room,
+        &shutdown,
+        &mut |progress, learner| {
+            bar.show(progress, learner);
+        },
+    );
     bar.finish();
     let fitted = fitted.map_err(|error| failed(&error))?;
     report(args, &plan, learner.as_ref(), features, fitted)
@@ -80,7 +86,10 @@ fn check_writable(directory: &Path) -> Result<(), CliError> {
         ))
     };
     std::fs::create_dir_all(directory).map_err(refused)?;
-    tempfile::Builder::new().prefix(".probe-").tempfile_in(directory).map_err(refused)?;
+    tempfile::Builder::new()
+        .prefix(".probe-")
+        .tempfile_in(directory)
+        .map_err(refused)?;
     Ok(())
 }
 
@@ -89,14 +98,28 @@ fn selected(selection: &Selection) -> String {
     let count: usize = selection.taken.iter().map(|(_, width)| width).sum();
     let list = |names: Vec<String>| {
         let more = names.len().saturating_sub(NAMED_AT_MOST);
-        let text = names.into_iter().take(NAMED_AT_MOST).collect::<Vec<_>>().join(", ");
-        if more > 0 { format!("{text} and {more} more") } else { text }
+        let text = names
+            .into_iter()
+            .take(NAMED_AT_MOST)
+            .collect::<Vec<_>>()
+            .join(", ");
+        if more > 0 {
+            format!("{text} and {more} more")
+        } else {
+            text
+        }
     };
-    let taken = selection
-        .taken
+    let taken = selection.taken.iter().map(|(name, width)| {
+        if *width > 1 {
+            format!("{name}[{width}]")
+        } else {
+            name.clone()
+        }
+    });
+    let left = selection
+        .left
         .iter()
-        .map(|(name, width)| if *width > 1 { format!("{name}[{width}]") } else { name.clone() });
-    let left = selection.left.iter().map(|(name, why)| format!("{name} ({why})"));
+        .map(|(name, why)| format!("{name} ({why})"));
     let mut text = format!("{count} features from {}", list(taken.collect()));
     if !selection.left.is_empty() {
         text = format!("{text}; left out: {}", list(left.collect()));
@@ -111,9 +134,14 @@ fn report(
     features: Features,
     fitted: Fitted,
 ) -> Result<(), CliError> {
-    let summary = learner.summary().map_err(|error| CliError::Failed(error.to_string()))?;
+    let summary = learner
+        .summary()
+        .map_err(|error| CliError::Failed(error.to_string()))?;
     if fitted.is_interrupted {
-        say(&format!("interrupted: this is what {} rows say", summary.rows));
+        say(&format!(
+            "interrupted: this is what {} rows say",
+            summary.rows
+        ));
     }
     if summary.rows == 0 {
         return Err(CliError::Failed(format!(
@@ -132,7 +160,8 @@ fn report(
         provenance,
     };
     if let Some(directory) = &plan.output {
-        let path = write(&snapshot, directory).map_err(|error| CliError::Failed(error.to_string()))?;
+        let path =
+            write(&snapshot, directory).map_err(|error| CliError::Failed(error.to_string()))?;
         say(&format!("snapshot: {}", path.display()));
     }
     let text = if args.json {
@@ -141,7 +170,10 @@ fn report(
         let rejected = snapshot.tally.rows_rejected;
         let mut text = table(&snapshot.estimate, &snapshot.features, is_unicode());
         if rejected > 0 {
-            text.push_str(&format!("{rejected} of {} rows rejected\n", snapshot.tally.rows_read));
+            text.push_str(&format!(
+                "{rejected} of {} rows rejected\n",
+                snapshot.tally.rows_read
+            ));
         }
         text.push_str(&super::show::bad_values(&snapshot));
         text

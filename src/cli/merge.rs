@@ -1,11 +1,104 @@
-//! `ojad merge`.
+//! `ojad merge`: snapshots of disjoint rows become the snapshot of all of them.
 
-use super::CliError;
+use std::path::PathBuf;
 
-/// Not built yet.
+use crate::cli::{CliError, is_unicode, print, say};
+use crate::learner::{Penalty, Summary, merge_all};
+use crate::snapshot::{Snapshot, read, summary_of, table, write};
+
+/// Merges snapshots of disjoint rows (shards fitted apart) into one.
+///
+/// Mean, variance and trace add exactly; directions are as good as what each snapshot kept: fit
+/// the shards with twice the components that you want to report.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = "\
+Examples:
+  ojad merge shard-1/ shard-2/ shard-3/ --output all/
+  ojad merge shard-*/ --components 10 --output all/")]
+pub struct Args {
+    /// Snapshots, or directories with `latest` in them.
+    #[arg(required = true, value_name = "SNAPSHOT")]
+    snapshots: Vec<PathBuf>,
+    /// Components to report. Default: as many as the snapshots have.
+    #[arg(long, short = 'k', value_name = "K")]
+    components: Option<usize>,
+    /// Directory that gets the merged snapshot.
+    #[arg(long, short, value_name = "DIR")]
+    output: PathBuf,
+}
 
-pub(super) fn run(_args: &Args) -> Result<(), CliError> {
-    Err(CliError::Failed("not built yet".into()))
+pub(super) fn run(args: &Args) -> Result<(), CliError> {
+    let failed = |error: &dyn std::fmt::Display| CliError::Failed(error.to_string());
+    let mut snapshots = Vec::new();
+    for path in &args.snapshots {
+        let snapshot = read(path).map_err(|error| failed(&error))?;
+        check_features(snapshots.first(), &snapshot, path)?;
+        snapshots.push(snapshot);
+    }
+    let states: Vec<Summary> = snapshots.iter().map(summary_of).collect();
+    let merged = merge_all(&states.iter().collect::<Vec<_>>()).map_err(|error| failed(&error))?;
+    let Some(first) = snapshots.first() else {
+        return Err(CliError::Usage(
+            "no snapshot to merge; name at least one".into(),
+        ));
+    };
+    let held = first.estimate.components();
+    let k = args.components.unwrap_or(held);
+    if k == 0 || k > held {
+        return Err(CliError::Usage(format!(
+            "--components {k}: the snapshots have {held}; ask for 1 to {held}"
+        )));
+    }
+    let mut provenance = first.provenance.clone();
+    provenance.squared_weight = merged.squared_weight;
+    provenance.interrupted = snapshots
+        .iter()
+        .any(|snapshot| snapshot.provenance.interrupted);
+    let result = Snapshot {
+        estimate: merged.estimate(k, Penalty::Auto),
+        features: first.features.clone(),
+        tally: snapshots
+            .iter()
+            .fold(crate::rows::Tally::default(), |sum, s| sum.plus(&s.tally)),
+        watermark: crate::rows::Watermark {
+            inputs: snapshots
+                .iter()
+                .flat_map(|s| s.watermark.inputs.clone())
+                .collect(),
+        },
+        provenance,
+    };
+    let path = write(&result, &args.output).map_err(|error| failed(&error))?;
+    say(&format!("snapshot: {}", path.display()));
+    print(&table(&result.estimate, &result.features, is_unicode()))
+}
+
+/// Names the first feature in which two snapshots differ.
+fn check_features(
+    first: Option<&Snapshot>,
+    other: &Snapshot,
+    path: &std::path::Path,
+) -> Result<(), CliError> {
+    let Some(first) = first else { return Ok(()) };
+    let (a, b) = (first.features.names(), other.features.names());
+    if a == b {
+        return Ok(());
+    }
+    let at = a
+        .iter()
+        .zip(b)
+        .position(|(a, b)| a != b)
+        .unwrap_or(a.len().min(b.len()));
+    let name = |names: &[String]| {
+        names
+            .get(at)
+            .map_or_else(|| "none".into(), |n| format!("`{n}`"))
+    };
+    Err(CliError::Failed(format!(
+        "{}: feature {} is {}, the first snapshot has {}; only snapshots of the same features merge",
+        path.display(),
+        at + 1,
+        name(b),
+        name(a),
+    )))
 }

@@ -22,7 +22,7 @@ const EIGENVALUES: usize = 3;
 
 /// The bar, or nothing where nobody looks.
 pub(super) struct Bar {
-    bar: Option<ProgressBar>,
+    drawing: Option<ProgressBar>,
     start: Instant,
     drawn: Instant,
     read_out: Instant,
@@ -36,17 +36,25 @@ impl Bar {
                 Some(_) => "{bar:24} {percent:>3}% {msg} · {eta} to go",
                 None => "{spinner} {msg}",
             };
-            let bar = ProgressBar::with_draw_target(extent.rows_total, ProgressDrawTarget::stderr());
+            let bar =
+                ProgressBar::with_draw_target(extent.rows_total, ProgressDrawTarget::stderr());
             bar.with_style(
-                ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
+                ProgressStyle::with_template(style)
+                    .unwrap_or_else(|_| ProgressStyle::default_bar()),
             )
         });
         let now = Instant::now();
-        Self { bar, start: now, drawn: now, read_out: now, eigenvalues: String::new() }
+        Self {
+            drawing: bar,
+            start: now,
+            drawn: now,
+            read_out: now,
+            eigenvalues: String::new(),
+        }
     }
 
     pub(super) fn show(&mut self, progress: Progress, learner: &dyn Learner) {
-        let Some(bar) = &self.bar else { return };
+        let Some(bar) = &self.drawing else { return };
         if self.drawn.elapsed() < DRAW_EVERY {
             return;
         }
@@ -54,8 +62,10 @@ impl Bar {
         if self.drawn >= self.read_out {
             if let Ok(estimate) = learner.estimate() {
                 let leading = estimate.eigenvalues.iter().take(EIGENVALUES);
-                self.eigenvalues =
-                    leading.map(|v| format!("{v:.4e}")).collect::<Vec<_>>().join(" ");
+                self.eigenvalues = leading
+                    .map(|v| format!("{v:.4e}"))
+                    .collect::<Vec<_>>()
+                    .join(" ");
             }
             self.read_out = Instant::now() + READ_OUT_SHARE * self.drawn.elapsed();
         }
@@ -71,7 +81,7 @@ impl Bar {
     }
 
     pub(super) fn finish(&self) {
-        if let Some(bar) = &self.bar {
+        if let Some(bar) = &self.drawing {
             bar.finish_and_clear();
         }
     }

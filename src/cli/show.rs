@@ -29,8 +29,7 @@ pub struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
-    let snapshot =
-        read(&args.snapshot).map_err(|error| CliError::Failed(error.to_string()))?;
+    let snapshot = read(&args.snapshot).map_err(|error| CliError::Failed(error.to_string()))?;
     if args.json {
         return print(&json(&snapshot, args.vectors)?);
     }
@@ -46,9 +45,11 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
 pub(super) fn bad_values(snapshot: &Snapshot) -> String {
     let mut text = String::new();
     let tally = &snapshot.tally;
-    for (what, counts) in
-        [("null", &tally.nulls), ("NaN", &tally.nans), ("infinite", &tally.infinities)]
-    {
+    for (what, counts) in [
+        ("null", &tally.nulls),
+        ("NaN", &tally.nans),
+        ("infinite", &tally.infinities),
+    ] {
         let total: u64 = counts.iter().sum();
         let hit = counts.iter().filter(|count| **count > 0).count();
         if total > 0 {

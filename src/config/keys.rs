@@ -242,7 +242,10 @@ pub struct RunKeys {
 
 impl Default for RunKeys {
     fn default() -> Self {
-        Self { threads: 2, channel_minibatches: 4 }
+        Self {
+            threads: 2,
+            channel_minibatches: 4,
+        }
     }
 }
 

@@ -10,14 +10,17 @@ use crate::config::{Config, ConfigError};
 /// # Errors
 /// If it cannot be read, is no TOML, or has a key or value that no table knows.
 pub fn load(path: &Path) -> Result<Config, ConfigError> {
-    let text = fs::read_to_string(path)
-        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+    let text = fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
     toml::from_str(&text).map_err(|error| {
-        let line = error
-            .span()
-            .map_or(1, |span| text.get(..span.start).unwrap_or("").matches('\n').count() + 1);
+        let line = error.span().map_or(1, |span| {
+            text.get(..span.start).unwrap_or("").matches('\n').count() + 1
+        });
         let message = error.message();
-        let hint = nearest(message).map_or_else(String::new, |key| format!("; did you mean `{key}`?"));
+        let hint =
+            nearest(message).map_or_else(String::new, |key| format!("; did you mean `{key}`?"));
         ConfigError::Malformed {
             path: path.to_owned(),
             reason: format!("line {line}: {message}{hint}"),
@@ -28,7 +31,10 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
 /// The expected key nearest to the unknown one in serde's message.
 fn nearest(message: &str) -> Option<&str> {
     let mut quoted = message.split('`').skip(1).step_by(2);
-    let unknown = message.starts_with("unknown field").then(|| quoted.next()).flatten()?;
+    let unknown = message
+        .starts_with("unknown field")
+        .then(|| quoted.next())
+        .flatten()?;
     quoted.min_by_key(|known| distance(unknown, known))
 }
 

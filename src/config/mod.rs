@@ -8,8 +8,8 @@ mod load;
 mod plan;
 
 pub use keys::{
-    AutoOr, Config, FeaturesKeys, ForgettingKey, LearnerKeys, OutputKeys, PenaltyKey,
-    PrecisionKey, RuleKey, RunKeys, ScaleKey, SourceKeys, StepKey,
+    AutoOr, Config, FeaturesKeys, ForgettingKey, LearnerKeys, OutputKeys, PenaltyKey, PrecisionKey,
+    RuleKey, RunKeys, ScaleKey, SourceKeys, StepKey,
 };
 pub use load::load;
 pub use plan::{Plan, RunParams};

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
+use crate::config::ConfigError;
 use crate::config::keys::{
     Config, ForgettingKey, PrecisionKey, RuleKey, RunKeys, ScaleKey, StepKey,
 };
-use crate::config::ConfigError;
 use crate::learner::{Forgetting, LearnerParams, Penalty, Precision, Rule, Scale, Step};
 use crate::source::{Limit, SourceParams};
 
@@ -34,8 +34,12 @@ pub struct Plan {
     pub output: Option<PathBuf>,
 }
 
-fn refuse(key: &'static str, value: impl ToString, remedy: &'static str) -> ConfigError {
-    ConfigError::Value { key, value: value.to_string(), remedy }
+fn refuse(key: &'static str, value: impl std::fmt::Display, remedy: &'static str) -> ConfigError {
+    ConfigError::Value {
+        key,
+        value: value.to_string(),
+        remedy,
+    }
 }
 
 impl TryFrom<&Config> for Plan {
@@ -80,21 +84,37 @@ impl TryFrom<&Config> for Plan {
 fn learner(config: &Config) -> Result<LearnerParams, ConfigError> {
     let keys = &config.learner;
     if !(1..=MOST_COMPONENTS).contains(&keys.components) {
-        return Err(refuse("learner.components", keys.components, "use 1 to 10000"));
+        return Err(refuse(
+            "learner.components",
+            keys.components,
+            "use 1 to 10000",
+        ));
     }
     let oversampling = keys.oversampling.value();
     if let Some(p) = oversampling.filter(|p| *p > MOST_COMPONENTS) {
-        return Err(refuse("learner.oversampling", p, "use \"auto\" or 0 to 10000"));
+        return Err(refuse(
+            "learner.oversampling",
+            p,
+            "use \"auto\" or 0 to 10000",
+        ));
     }
     let minibatch = keys.minibatch.value();
     if let Some(b) = minibatch.filter(|b| !(1..=LARGEST_MINIBATCH).contains(b)) {
-        return Err(refuse("learner.minibatch", b, "use \"auto\" or 1 to 1048576 rows"));
+        return Err(refuse(
+            "learner.minibatch",
+            b,
+            "use \"auto\" or 1 to 1048576 rows",
+        ));
     }
     let penalty = match keys.penalty.value() {
         None => Penalty::Auto,
         Some(value) if value.is_finite() && value >= 0.0 => Penalty::Fixed(value),
         Some(value) => {
-            return Err(refuse("learner.penalty", value, "use \"auto\" or a number from 0 up"));
+            return Err(refuse(
+                "learner.penalty",
+                value,
+                "use \"auto\" or a number from 0 up",
+            ));
         }
     };
     Ok(LearnerParams {
@@ -128,14 +148,15 @@ fn forgetting(key: ForgettingKey) -> Result<Forgetting, ConfigError> {
         {
             Ok(Forgetting::HalfLifeRows(half_life_rows))
         }
-        ForgettingKey::Factor(value) | ForgettingKey::HalfLife { half_life_rows: value } => {
-            Err(refuse(
-                "learner.forgetting",
-                value,
-                "use \"none\", a factor per row between 0 and 1, or { half_life_rows = N } with \
+        ForgettingKey::Factor(value)
+        | ForgettingKey::HalfLife {
+            half_life_rows: value,
+        } => Err(refuse(
+            "learner.forgetting",
+            value,
+            "use \"none\", a factor per row between 0 and 1, or { half_life_rows = N } with \
                  N >= 1",
-            ))
-        }
+        )),
     }
 }
 

@@ -103,7 +103,10 @@ fn in_turn(
             break;
         }
         learner.update(&batch)?;
-        let now = Progress { rows_read: reader.tally().rows_read, extent: reader.extent() };
+        let now = Progress {
+            rows_read: reader.tally().rows_read,
+            extent: reader.extent(),
+        };
         progress(now, learner);
     }
     Ok(fitted(&reader, shutdown))
@@ -132,24 +135,36 @@ fn ahead(
         // The channel has room for all of them.
         let _ = to_reader.send(reader.new_minibatch(room.minibatch_rows));
     }
-    let thread = reader::spawn(reader, empty, to_trainer, shutdown.clone())
-        .map_err(|cause: io::Error| FitError::Thread {
+    let thread = reader::spawn(reader, empty, to_trainer, shutdown.clone()).map_err(
+        |cause: io::Error| FitError::Thread {
             what: "could not be started",
             cause: cause.to_string(),
-        })?;
+        },
+    )?;
     let mut rows_read = 0;
     let mut deadline = None;
     while let Some(arrived) = next(&filled, shutdown, &mut deadline) {
         learner.update(&arrived.batch)?;
         rows_read = arrived.rows_read;
-        progress(Progress { rows_read, extent: arrived.extent }, learner);
+        progress(
+            Progress {
+                rows_read,
+                extent: arrived.extent,
+            },
+            learner,
+        );
         // A reader that has ended needs no more minibatches.
         let _ = to_reader.send(arrived.batch);
     }
     drop((to_reader, filled));
     match finish(thread, shutdown)? {
-        Some(Ended { error: Some(error), .. }) => Err(error.into()),
-        Some(Ended { reader, error: None }) => Ok(fitted(&reader, shutdown)),
+        Some(Ended {
+            error: Some(error), ..
+        }) => Err(error.into()),
+        Some(Ended {
+            reader,
+            error: None,
+        }) => Ok(fitted(&reader, shutdown)),
         None => Ok(Fitted {
             tally: Tally {
                 rows_read,

@@ -30,25 +30,34 @@ pub(super) fn spawn(
     filled: Sender<Filled>,
     shutdown: Shutdown,
 ) -> io::Result<JoinHandle<Ended>> {
-    thread::Builder::new().name("ojad-reader".into()).spawn(move || {
-        let mut error = None;
-        while !shutdown.is_requested() {
-            let Ok(mut batch) = empty.recv() else { break };
-            match reader.fill(&mut batch) {
-                Ok(0) => break,
-                Ok(_) => {
-                    let extent = reader.extent();
-                    let rows_read = reader.tally().rows_read;
-                    if filled.send(Filled { batch, extent, rows_read }).is_err() {
+    thread::Builder::new()
+        .name("ojad-reader".into())
+        .spawn(move || {
+            let mut error = None;
+            while !shutdown.is_requested() {
+                let Ok(mut batch) = empty.recv() else { break };
+                match reader.fill(&mut batch) {
+                    Ok(0) => break,
+                    Ok(_) => {
+                        let extent = reader.extent();
+                        let rows_read = reader.tally().rows_read;
+                        if filled
+                            .send(Filled {
+                                batch,
+                                extent,
+                                rows_read,
+                            })
+                            .is_err()
+                        {
+                            break;
+                        }
+                    }
+                    Err(refused) => {
+                        error = Some(refused);
                         break;
                     }
                 }
-                Err(refused) => {
-                    error = Some(refused);
-                    break;
-                }
             }
-        }
-        Ended { reader, error }
-    })
+            Ended { reader, error }
+        })
 }

@@ -55,7 +55,8 @@ impl<T: Real> Block<T> {
     pub fn begin(&mut self, rows: usize, layout: Layout) {
         if rows + 1 > self.capacity {
             self.capacity = rows + 1;
-            self.values.resize(self.capacity * self.features, T::of(0.0));
+            self.values
+                .resize(self.capacity * self.features, T::of(0.0));
         }
         self.layout = layout;
         self.rows = rows;
@@ -106,12 +107,10 @@ impl<T: Real> Block<T> {
                 let values = &self.values[first * self.features..];
                 MatRef::from_row_major_slice(&values[..count * self.features], count, self.features)
             }
-            Layout::ColumnMajor => MatRef::from_column_major_slice(
-                &self.values,
-                self.capacity,
-                self.features,
-            )
-            .subrows(first, count),
+            Layout::ColumnMajor => {
+                MatRef::from_column_major_slice(&self.values, self.capacity, self.features)
+                    .subrows(first, count)
+            }
         }
     }
 

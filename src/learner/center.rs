@@ -145,7 +145,14 @@ pub fn center<X: Centred<T>, T: Real>(
     sum: &mut [f64],
     squares: &mut [f64],
 ) {
-    pulp::Arch::new().dispatch(Pass { x, shape, pivot, y, sum, squares });
+    pulp::Arch::new().dispatch(Pass {
+        x,
+        shape,
+        pivot,
+        y,
+        sum,
+        squares,
+    });
 }
 
 /// The pass as a value, so that its loops are compiled for the vector width found at run time.
@@ -163,7 +170,14 @@ impl<X: Centred<T>, T: Real> pulp::NullaryFnOnce for Pass<'_, X, T> {
 
     #[inline(always)]
     fn call(self) {
-        let Self { x, shape, pivot, y, sum, squares } = self;
+        let Self {
+            x,
+            shape,
+            pivot,
+            y,
+            sum,
+            squares,
+        } = self;
         match shape.layout {
             Layout::RowMajor => center_rows(x, shape, pivot, y, sum, squares),
             Layout::ColumnMajor => center_columns(x, shape, pivot, y, sum, squares),
@@ -190,9 +204,25 @@ fn center_rows<X: Centred<T>, T: Real>(
         let mut j = 0;
         while j < m {
             let width = LANE_FEATURES.min(m - j);
-            let lane = Lane { first, rows, j, width };
+            let lane = Lane {
+                first,
+                rows,
+                j,
+                width,
+            };
             if width == LANE_FEATURES {
-                center_lane(x, shape, pivot, y, sum, squares, Lane { width: LANE_FEATURES, ..lane });
+                center_lane(
+                    x,
+                    shape,
+                    pivot,
+                    y,
+                    sum,
+                    squares,
+                    Lane {
+                        width: LANE_FEATURES,
+                        ..lane
+                    },
+                );
             } else {
                 center_lane(x, shape, pivot, y, sum, squares, lane);
             }
@@ -218,7 +248,12 @@ fn center_lane<X: Centred<T>, T: Real>(
     y: &mut [T],
     sum: &mut [f64],
     squares: &mut [f64],
-    Lane { first, rows, j, width }: Lane,
+    Lane {
+        first,
+        rows,
+        j,
+        width,
+    }: Lane,
 ) {
     let zero = T::of(0.0);
     let (mut s, mut q) = ([zero; LANE_FEATURES], [zero; LANE_FEATURES]);
@@ -257,8 +292,9 @@ fn center_columns<X: Centred<T>, T: Real>(
         let factor = pivot.factor[j];
         let from = &x[j * shape.input_stride..][..shape.rows];
         let into = &mut y[j * shape.block_stride..][..shape.rows];
-        for (from, into) in
-            from.chunks(WIDTH * LANE_ROWS).zip(into.chunks_mut(WIDTH * LANE_ROWS))
+        for (from, into) in from
+            .chunks(WIDTH * LANE_ROWS)
+            .zip(into.chunks_mut(WIDTH * LANE_ROWS))
         {
             let (mut s, mut q) = ([zero; WIDTH], [zero; WIDTH]);
             let (from, from_rest) = from.as_chunks::<WIDTH>();
@@ -271,8 +307,10 @@ fn center_columns<X: Centred<T>, T: Real>(
                     q[l] = q[l] + v * v;
                 }
             }
-            for ((from, into), (s, q)) in
-                from_rest.iter().zip(into_rest).zip(s.iter_mut().zip(&mut q))
+            for ((from, into), (s, q)) in from_rest
+                .iter()
+                .zip(into_rest)
+                .zip(s.iter_mut().zip(&mut q))
             {
                 let v = from.centred(shift, high, low) * factor;
                 *into = v;

@@ -49,9 +49,11 @@ impl Dense {
 
     fn look(&mut self) -> Result<(), LinalgError> {
         let (m, held) = (self.covariance.nrows(), self.held);
-        self.scratch.eigen(self.covariance.as_ref(), &mut self.spectrum)?;
+        self.scratch
+            .eigen(self.covariance.as_ref(), &mut self.spectrum)?;
         self.basis.resize_with(held, m, |_, _| 0.0);
-        self.basis.copy_from(self.spectrum.vectors.as_ref().subcols(0, held).transpose());
+        self.basis
+            .copy_from(self.spectrum.vectors.as_ref().subcols(0, held).transpose());
         Ok(())
     }
 }
@@ -64,7 +66,11 @@ impl Engine for Dense {
         let kept = block.earlier / n;
         let m = self.covariance.nrows();
         // (1/N)·Σỹỹᵀ = (1/N)·Σyyᵀ − (s/N)²·ȳȳᵀ where the running mean was taken off.
-        let share = if block.shrink > 0.0 { block.weight / n } else { 0.0 };
+        let share = if block.shrink > 0.0 {
+            block.weight / n
+        } else {
+            0.0
+        };
         for j in 0..m {
             let mean = share * share * block.mean[j];
             let column = self.covariance.col_mut(j).subrows_mut(j, m - j);
@@ -109,7 +115,9 @@ impl Engine for Dense {
     fn directions(&self, _outlook: Outlook) -> Result<Directions, LinalgError> {
         let m = self.covariance.nrows();
         let mut spectrum = Spectrum::default();
-        self.scratch.clone().eigen(self.covariance.as_ref(), &mut spectrum)?;
+        self.scratch
+            .clone()
+            .eigen(self.covariance.as_ref(), &mut spectrum)?;
         let top = spectrum.values.first().copied().unwrap_or(0.0);
         // Round-off of the products leaves this much in a direction that holds nothing.
         let floor = top * f64::EPSILON * m as f64;

@@ -39,8 +39,11 @@ pub trait Engine: Send {
     ///
     /// # Errors
     /// If the block holds a value that is no finite number.
-    fn update(&mut self, block: &mut Block<Self::Float>, outlook: Outlook)
-    -> Result<(), LinalgError>;
+    fn update(
+        &mut self,
+        block: &mut Block<Self::Float>,
+        outlook: Outlook,
+    ) -> Result<(), LinalgError>;
 
     /// Follows a change of units: with D = diag(`ratios`), the covariance becomes DCD.
     ///

@@ -68,6 +68,10 @@ impl Estimate {
 
     /// The same for a component that may not be there: 0 then.
     pub fn explained_variance_ratio_or_zero(&self, i: usize) -> f64 {
-        if i < self.components() { self.explained_variance_ratio(i) } else { 0.0 }
+        if i < self.components() {
+            self.explained_variance_ratio(i)
+        } else {
+            0.0
+        }
     }
 }

@@ -27,14 +27,18 @@ impl Subspace {
         let mut rotation = Mat::<f64>::zeros(h, h);
         let mut roots = vec![0.0; h];
         if h > 0 {
-            self.work.scratch.eigen(self.work.history.0.as_ref(), &mut self.work.spectrum)?;
+            self.work
+                .scratch
+                .eigen(self.work.history.0.as_ref(), &mut self.work.spectrum)?;
             rotation.copy_from(&self.work.spectrum.vectors);
             for (root, value) in roots.iter_mut().zip(&self.work.spectrum.values) {
                 *root = value.max(0.0).sqrt();
             }
         }
         self.stack_gram(block, &rotation, &roots);
-        self.work.scratch.eigen(self.work.stacked.0.as_ref(), &mut self.work.spectrum)?;
+        self.work
+            .scratch
+            .eigen(self.work.stacked.0.as_ref(), &mut self.work.spectrum)?;
         let values = &self.work.spectrum.values;
         let top = values.first().copied().unwrap_or(0.0);
         let found = values
@@ -122,11 +126,25 @@ impl Subspace {
         let (h, m) = (self.held, self.features);
         let mut next = MatMut::from_row_major_slice_mut(&mut self.next[..found * m], found, m);
         let y = block.as_mat();
-        matmul(next.as_mut(), Accum::Replace, of_rows.transpose(), y, 1.0, Par::Seq);
+        matmul(
+            next.as_mut(),
+            Accum::Replace,
+            of_rows.transpose(),
+            y,
+            1.0,
+            Par::Seq,
+        );
         if h > 0 {
             let u = rows_of(&self.weights, h, m);
             let of_history = MatRef::from_column_major_slice(of_history, h, found);
-            matmul(next.as_mut(), Accum::Add, of_history.transpose(), u, 1.0, Par::Seq);
+            matmul(
+                next.as_mut(),
+                Accum::Add,
+                of_history.transpose(),
+                u,
+                1.0,
+                Par::Seq,
+            );
         }
         if block.shrink > 0.0 {
             for (i, row) in self.next[..found * m].chunks_exact_mut(m).enumerate() {
@@ -159,10 +177,12 @@ impl Subspace {
         // U⁺ = S⁻¹·next; the core Sᵀ diag(e) S keeps the covariance that `next` stood for.
         let factor = self.work.moment.0.as_ref();
         let values = &self.work.spectrum.values;
-        let scaled =
-            Mat::<f64>::from_fn(sound, sound, |i, j| factor[(i, j)] * values[i].sqrt());
+        let scaled = Mat::<f64>::from_fn(sound, sound, |i, j| factor[(i, j)] * values[i].sqrt());
         let core = scaled.transpose() * &scaled;
-        self.core.as_mut().submatrix_mut(0, 0, sound, sound).copy_from(&core);
+        self.core
+            .as_mut()
+            .submatrix_mut(0, 0, sound, sound)
+            .copy_from(&core);
         let mut inverse = Mat::<f64>::identity(sound, sound);
         solve_lower_triangular_in_place(factor, inverse.as_mut(), Par::Seq);
         let mut inverse32 = vec![0.0_f32; sound * sound];
@@ -184,14 +204,19 @@ impl Subspace {
         }
         let (h, m, c) = (self.held, self.features, self.probes.count());
         let (held, rest) = self.weights.split_at_mut(h * m);
-        self.probes.start(rows_of(held, h, m), &mut rest[..c * m], outlook.weight);
+        self.probes
+            .start(rows_of(held, h, m), &mut rest[..c * m], outlook.weight);
         Ok(())
     }
 
     /// Lets what the probes gathered take the place of the weakest held directions, if it
     /// outweighs them.
     pub(super) fn absorb(&mut self, outlook: Outlook) -> Result<(), LinalgError> {
-        let Outlook { total, active, weight: n } = outlook;
+        let Outlook {
+            total,
+            active,
+            weight: n,
+        } = outlook;
         let (h, m, c) = (self.held, self.features, self.probes.count());
         if !self.probes.are_live() || h == 0 {
             return Ok(());
@@ -210,8 +235,7 @@ impl Subspace {
                 break;
             }
             self.core[(at, at)] = gained + noise;
-            self.weights[at * m..(at + 1) * m]
-                .copy_from_slice(&found.vectors[i * m..(i + 1) * m]);
+            self.weights[at * m..(at + 1) * m].copy_from_slice(&found.vectors[i * m..(i + 1) * m]);
         }
         Ok(())
     }
@@ -228,7 +252,8 @@ impl Subspace {
         }
         if self.probes.are_live() {
             let c = self.probes.count();
-            self.probes.rescale(&mut self.weights[h * m..(h + c) * m], ratios);
+            self.probes
+                .rescale(&mut self.weights[h * m..(h + c) * m], ratios);
         }
         if h == 0 {
             return Ok(());
@@ -236,7 +261,9 @@ impl Subspace {
         let u = rows_of(&self.weights, h, m);
         let gram = u * u.transpose();
         let gram = Mat::<f64>::from_fn(h, h, |i, j| f64::from(gram[(i, j)]));
-        self.work.scratch.eigen(gram.as_ref(), &mut self.work.spectrum)?;
+        self.work
+            .scratch
+            .eigen(gram.as_ref(), &mut self.work.spectrum)?;
         // Gram = QΛQᵀ: U⁺ = Λ^(−1/2)QᵀUD and core⁺ = Λ^(1/2)Qᵀ·core·QΛ^(1/2).
         let (q, values) = (&self.work.spectrum.vectors, &self.work.spectrum.values);
         let floor = 1e-12 * values[0];
@@ -244,12 +271,22 @@ impl Subspace {
         let forward = Mat::<f64>::from_fn(h, h, |i, j| q[(i, j)] * root(j));
         let core = forward.transpose() * self.core.as_ref().submatrix(0, 0, h, h) * &forward;
         let back = Mat::<f64>::from_fn(h, h, |i, j| q[(i, j)] / root(j));
-        self.core.as_mut().submatrix_mut(0, 0, h, h).copy_from(&core);
+        self.core
+            .as_mut()
+            .submatrix_mut(0, 0, h, h)
+            .copy_from(&core);
         let mut back32 = vec![0.0_f32; h * h];
         to_f32(back.as_ref(), &mut back32);
         let back = MatRef::from_column_major_slice(&back32, h, h);
         let mut next = MatMut::from_row_major_slice_mut(&mut self.next[..h * m], h, m);
-        matmul(next.as_mut(), Accum::Replace, back.transpose(), u, 1.0, Par::Seq);
+        matmul(
+            next.as_mut(),
+            Accum::Replace,
+            back.transpose(),
+            u,
+            1.0,
+            Par::Seq,
+        );
         self.weights[..h * m].copy_from_slice(&self.next[..h * m]);
         // Sorted again, for the step's leading sums; round-off of f32 goes with it.
         self.rotate()

@@ -25,24 +25,39 @@ pub struct Full {
 impl Full {
     /// An empty state that holds up to `limit` directions.
     pub fn new(features: usize, limit: usize) -> Self {
-        Self { limit, vectors: Mat::zeros(0, features), eigenvalues: Vec::new(), tail: 0.0 }
+        Self {
+            limit,
+            vectors: Mat::zeros(0, features),
+            eigenvalues: Vec::new(),
+            tail: 0.0,
+        }
     }
 
     fn noise(&self, active: usize) -> f64 {
         let held = self.eigenvalues.len();
-        if held == self.limit && active > held { self.tail / (active - held) as f64 } else { 0.0 }
+        if held == self.limit && active > held {
+            self.tail / (active - held) as f64
+        } else {
+            0.0
+        }
     }
 
     /// Replaces the state by the best rank-r part of `rows`ᵀ`rows`; what is cut joins the tail.
     fn compress(&mut self, rows: &Mat<f64>) -> Result<(), LinalgError> {
-        let svd = rows.transpose().thin_svd().map_err(|_| LinalgError::NoConvergence)?;
+        let svd = rows
+            .transpose()
+            .thin_svd()
+            .map_err(|_| LinalgError::NoConvergence)?;
         let s = svd.S().column_vector();
         let top = s.iter().copied().fold(0.0, f64::max);
         if !top.is_finite() {
             return Err(LinalgError::NoConvergence);
         }
-        let found =
-            s.iter().take(self.limit).take_while(|v| **v > PRECISION * top && **v > 0.0).count();
+        let found = s
+            .iter()
+            .take(self.limit)
+            .take_while(|v| **v > PRECISION * top && **v > 0.0)
+            .count();
         self.tail += s.iter().skip(found).map(|v| v * v).sum::<f64>();
         self.eigenvalues = s.iter().take(found).map(|v| v * v).collect();
         self.vectors = svd.U().subcols(0, found).transpose().to_owned();
@@ -70,7 +85,11 @@ impl Engine for Full {
         let y = block.as_mat();
         let root_n = n.sqrt();
         let rows = Mat::<f64>::from_fn(h + b, m, |i, j| {
-            if i < h { roots[i] * self.vectors[(i, j)] } else { y[(i - h, j)] / root_n }
+            if i < h {
+                roots[i] * self.vectors[(i, j)]
+            } else {
+                y[(i - h, j)] / root_n
+            }
         });
         self.compress(&rows)?;
         self.eigenvalues.iter_mut().for_each(|d| *d += noise);

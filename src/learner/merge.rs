@@ -20,7 +20,9 @@ pub enum MergeError {
     #[error("no state to merge; name at least one")]
     Empty,
     /// They have seen other features.
-    #[error("one state has {left} features, the other {right}; only states of the same features merge")]
+    #[error(
+        "one state has {left} features, the other {right}; only states of the same features merge"
+    )]
     Features {
         /// m of the first.
         left: usize,
@@ -65,7 +67,11 @@ pub fn merge_all(states: &[&Summary]) -> Result<Summary, MergeError> {
     }
     let shares: Vec<f64> = states.iter().map(|state| state.weight / weight).collect();
     let sum = |of: &dyn Fn(&Summary) -> f64| -> f64 {
-        states.iter().zip(&shares).map(|(state, share)| share * of(state)).sum()
+        states
+            .iter()
+            .zip(&shares)
+            .map(|(state, share)| share * of(state))
+            .sum()
     };
     // About the first mean, so that means far from zero keep their digits.
     let mean: Vec<f64> = (0..m)
@@ -81,11 +87,21 @@ pub fn merge_all(states: &[&Summary]) -> Result<Summary, MergeError> {
         })
         .collect();
     let scale: Vec<f64> = (0..m)
-        .map(|j| if first.is_scaled && !constant[j] { variance[j].sqrt() } else { 1.0 })
+        .map(|j| {
+            if first.is_scaled && !constant[j] {
+                variance[j].sqrt()
+            } else {
+                1.0
+            }
+        })
         .collect();
     let carries = |j: usize| !constant[j] || (!first.is_centered && mean[j] != 0.0);
     let second = |j: usize| {
-        let square = if first.is_centered { 0.0 } else { mean[j] * mean[j] };
+        let square = if first.is_centered {
+            0.0
+        } else {
+            mean[j] * mean[j]
+        };
         (variance[j] + square) / (scale[j] * scale[j])
     };
     let limit = states.iter().map(|state| state.limit).max().unwrap_or(0);
@@ -116,7 +132,10 @@ pub fn merge_all(states: &[&Summary]) -> Result<Summary, MergeError> {
 
 fn check(a: &Summary, b: &Summary) -> Result<(), MergeError> {
     if a.features() != b.features() {
-        return Err(MergeError::Features { left: a.features(), right: b.features() });
+        return Err(MergeError::Features {
+            left: a.features(),
+            right: b.features(),
+        });
     }
     if a.is_centered != b.is_centered {
         return Err(MergeError::Setting { key: "center" });
@@ -158,12 +177,22 @@ fn best_part(
     limit: usize,
     noise: f64,
 ) -> Result<(Mat<f64>, Vec<f64>), MergeError> {
-    let svd = rows.transpose().thin_svd().map_err(|_| MergeError::NotFinite)?;
+    let svd = rows
+        .transpose()
+        .thin_svd()
+        .map_err(|_| MergeError::NotFinite)?;
     let s = svd.S().column_vector();
     let top = s.iter().copied().fold(0.0, f64::max);
-    let found = s.iter().take(limit).take_while(|v| **v > 1e-14 * top && **v > 0.0).count();
+    let found = s
+        .iter()
+        .take(limit)
+        .take_while(|v| **v > 1e-14 * top && **v > 0.0)
+        .count();
     let eigenvalues = s.iter().take(found).map(|v| v * v + noise).collect();
-    Ok((svd.U().subcols(0, found).transpose().to_owned(), eigenvalues))
+    Ok((
+        svd.U().subcols(0, found).transpose().to_owned(),
+        eigenvalues,
+    ))
 }
 
 /// Weighted averages of what all have; components of the same rank stand for each other.
@@ -180,7 +209,9 @@ fn average(states: &[&Summary], shares: &[f64]) -> Quartics {
     };
     let weight: f64 = known().map(|(_, share)| share).sum();
     let mean = |of: &dyn Fn(&Quartics) -> f64| -> f64 {
-        known().map(|(quartics, share)| share / weight * of(quartics)).sum()
+        known()
+            .map(|(quartics, share)| share / weight * of(quartics))
+            .sum()
     };
     Quartics {
         square: (0..h).map(|i| mean(&|q| q.square[i])).collect(),

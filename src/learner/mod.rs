@@ -29,6 +29,7 @@ use full::Full;
 pub use merge::{MergeError, merge, merge_all};
 use oja::{MatrixStep, Oja};
 pub use params::{Forgetting, LearnerParams, Penalty, Precision, Rule, Scale, Step};
+pub use quartics::Quartics;
 use streaming::Streaming;
 use subspace::Subspace;
 pub use summary::Summary;
@@ -114,7 +115,10 @@ pub fn new(params: &LearnerParams, features: usize) -> Result<Box<dyn Learner>, 
     faer::set_global_parallelism(faer::Par::Seq);
     let k = params.components;
     if k > features {
-        return Err(LearnError::TooManyComponents { components: k, features });
+        return Err(LearnError::TooManyComponents {
+            components: k,
+            features,
+        });
     }
     let (held, rows) = (params.held(features), params.minibatch_rows(features));
     let params = params.clone();

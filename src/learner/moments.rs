@@ -85,7 +85,11 @@ impl Moments {
 
     /// Divisor of feature `j` by what is known now.
     pub fn current_scale(&self, j: usize) -> f64 {
-        if self.scaled && !self.is_constant(j) { self.variance[j].sqrt() } else { 1.0 }
+        if self.scaled && !self.is_constant(j) {
+            self.variance[j].sqrt()
+        } else {
+            1.0
+        }
     }
 
     /// Trace of the matrix that is learned, in units of `scale`.
@@ -93,17 +97,29 @@ impl Moments {
         let second = |j: usize| {
             if self.center {
                 // What is left of a constant is rounding of its mean.
-                if self.is_constant(j) { 0.0 } else { self.variance[j] }
+                if self.is_constant(j) {
+                    0.0
+                } else {
+                    self.variance[j]
+                }
             } else {
                 self.variance[j] + self.mean[j] * self.mean[j]
             }
         };
-        scale.iter().enumerate().map(|(j, s)| second(j) / (s * s)).sum()
+        scale
+            .iter()
+            .enumerate()
+            .map(|(j, s)| second(j) / (s * s))
+            .sum()
     }
 
     /// Kish's effective number of rows, (Σw)²/Σw².
     pub fn effective_sample(&self) -> f64 {
-        if self.squared_weight > 0.0 { self.weight * self.weight / self.squared_weight } else { 0.0 }
+        if self.squared_weight > 0.0 {
+            self.weight * self.weight / self.squared_weight
+        } else {
+            0.0
+        }
     }
 
     /// Takes a minibatch in: moments move, `block` is filled in units of `scale`, and `ratios`
@@ -139,8 +155,8 @@ impl Moments {
         block.earlier = self.weight * gamma.powf(rows as f64);
         block.weight = geometric(gamma, rows);
         block.shrink = 0.0;
-        self.squared_weight = self.squared_weight * gamma.powf(2.0 * rows as f64)
-            + geometric(gamma * gamma, rows);
+        self.squared_weight =
+            self.squared_weight * gamma.powf(2.0 * rows as f64) + geometric(gamma * gamma, rows);
         let shape = Shape {
             rows,
             features: self.features(),
@@ -188,7 +204,14 @@ impl Moments {
         }
         self.sum.fill(0.0);
         self.squares.fill(0.0);
-        center(x, shape, pivot, block.values_mut(), &mut self.sum, &mut self.squares);
+        center(
+            x,
+            shape,
+            pivot,
+            block.values_mut(),
+            &mut self.sum,
+            &mut self.squares,
+        );
         let (s, n) = (block.weight, block.total());
         let kept = block.earlier / n;
         for j in 0..self.features() {
@@ -202,7 +225,11 @@ impl Moments {
             self.variance[j] = kept * self.variance[j] + share * (about + kept * moved * moved);
             self.mean[j] += share * moved;
         }
-        block.shrink = if self.center { 1.0 - (1.0 - s / n).sqrt() } else { 0.0 };
+        block.shrink = if self.center {
+            1.0 - (1.0 - s / n).sqrt()
+        } else {
+            0.0
+        };
         let taken = if self.center { s * s / n } else { 0.0 };
         block.energy = (0..self.features())
             .map(|j| (self.squares[j] - taken * block.mean[j] * block.mean[j]).max(0.0))
@@ -229,7 +256,9 @@ impl Moments {
             Layout::RowMajor => (shape.input_stride, 1),
             Layout::ColumnMajor => (1, shape.input_stride),
         };
-        let weights: Vec<f64> = (0..rows).map(|i| gamma.powf((rows - 1 - i) as f64)).collect();
+        let weights: Vec<f64> = (0..rows)
+            .map(|i| gamma.powf((rows - 1 - i) as f64))
+            .collect();
         let kept = block.earlier / n;
         let previous: Vec<f64> = self.mean.clone();
         let at = |i: usize, j: usize| x[i * row + j * col].wide();
@@ -257,8 +286,7 @@ impl Moments {
                 })
                 .sum::<f64>();
             let moved = batch_mean - previous[j];
-            self.variance[j] =
-                kept * self.variance[j] + (about + kept * s * moved * moved) / n;
+            self.variance[j] = kept * self.variance[j] + (about + kept * s * moved * moved) / n;
         }
         let rescaled = self.rescale(pivot, ratios);
         self.write_two_pass(at, shape, &weights, pivot, block);
@@ -298,7 +326,9 @@ impl Moments {
 /// Σ‖y‖² of a block that carries its correction row.
 fn block_energy<T: Real>(block: &Block<T>) -> f64 {
     let y = block.as_mat();
-    y.col_iter().map(|col| col.iter().map(|v| v.wide() * v.wide()).sum::<f64>()).sum()
+    y.col_iter()
+        .map(|col| col.iter().map(|v| v.wide() * v.wide()).sum::<f64>())
+        .sum()
 }
 
 /// 1 + γ + … + γ^(rows−1).

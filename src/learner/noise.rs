@@ -29,15 +29,27 @@ pub fn above_noise(eigenvalues: &[f64], total: f64, active: usize, sample: f64) 
     for (j, value) in eigenvalues.iter().enumerate() {
         left = (left - value).max(0.0);
         let dimensions = active.saturating_sub(j + 1);
-        let noise = if dimensions > 0 { left / dimensions as f64 } else { 0.0 };
+        let noise = if dimensions > 0 {
+            left / dimensions as f64
+        } else {
+            0.0
+        };
         threshold = noise * largest_of_noise(sample, dimensions as f64);
         let is_above = *value > threshold && *value > 0.0;
         if !is_above {
-            return AboveNoise { count: j, threshold, is_lower_bound: false };
+            return AboveNoise {
+                count: j,
+                threshold,
+                is_lower_bound: false,
+            };
         }
     }
     let count = eigenvalues.len();
-    AboveNoise { count, threshold, is_lower_bound: count < active }
+    AboveNoise {
+        count,
+        threshold,
+        is_lower_bound: count < active,
+    }
 }
 
 /// μ + s·τ for unit noise of `n` rows in `p` dimensions.

@@ -43,13 +43,23 @@ impl Weights {
         let k = params.components;
         let mut random = ChaCha8Rng::seed_from_u64(params.seed);
         let w = Mat::from_fn(k, features, |_, _| StandardNormal.sample(&mut random));
-        let mut weights = Self { w, moment: Mat::zeros(k, k), minibatches: 0 };
+        let mut weights = Self {
+            w,
+            moment: Mat::zeros(k, k),
+            minibatches: 0,
+        };
         weights.orthonormalize();
         weights
     }
 
     fn orthonormalize(&mut self) {
-        self.w = self.w.transpose().qr().compute_thin_Q().transpose().to_owned();
+        self.w = self
+            .w
+            .transpose()
+            .qr()
+            .compute_thin_Q()
+            .transpose()
+            .to_owned();
     }
 
     /// C_b W in O(bmk): C_b itself is never formed.
@@ -60,9 +70,23 @@ impl Weights {
         let scores = y * self.w.transpose(); // b×k
         let k = self.w.nrows();
         let mut cw = Mat::zeros(k, self.w.ncols());
-        matmul(cw.as_mut(), Accum::Replace, scores.transpose(), y, each, Par::Seq);
+        matmul(
+            cw.as_mut(),
+            Accum::Replace,
+            scores.transpose(),
+            y,
+            each,
+            Par::Seq,
+        );
         let mut wcw = Mat::zeros(k, k);
-        matmul(wcw.as_mut(), Accum::Replace, scores.transpose(), &scores, each, Par::Seq);
+        matmul(
+            wcw.as_mut(),
+            Accum::Replace,
+            scores.transpose(),
+            &scores,
+            each,
+            Par::Seq,
+        );
         let root = self.inverse_root()?;
         let qcq = &root * &wcw * &root;
         Ok(Gradient { cw, wcw, qcq })
@@ -85,7 +109,11 @@ impl Weights {
 
     fn check(&self) -> Result<(), LinalgError> {
         let square = self.w.as_ref().squared_norm_l2();
-        if square.is_finite() { Ok(()) } else { Err(LinalgError::NoConvergence) }
+        if square.is_finite() {
+            Ok(())
+        } else {
+            Err(LinalgError::NoConvergence)
+        }
     }
 
     fn rescale(&mut self, ratios: &[f64]) {
@@ -103,7 +131,12 @@ impl Weights {
         Scratch::default().eigen(self.moment.as_ref(), &mut spectrum)?;
         let vectors = spectrum.vectors.transpose() * q;
         let eigenvalues = spectrum.values.iter().map(|v| v.max(0.0)).collect();
-        Ok(Directions { vectors, eigenvalues, noise: 0.0, limit: k })
+        Ok(Directions {
+            vectors,
+            eigenvalues,
+            noise: 0.0,
+            limit: k,
+        })
     }
 }
 
@@ -111,7 +144,13 @@ impl Weights {
 fn inverse_power(a: &Mat<f64>, penalty: f64, power: f64) -> Result<Mat<f64>, LinalgError> {
     let mut spectrum = Spectrum::default();
     Scratch::default().eigen(a.as_ref(), &mut spectrum)?;
-    let floor = 1e-12 * spectrum.values.first().copied().unwrap_or(0.0).max(f64::MIN_POSITIVE);
+    let floor = 1e-12
+        * spectrum
+            .values
+            .first()
+            .copied()
+            .unwrap_or(0.0)
+            .max(f64::MIN_POSITIVE);
     let (q, k) = (&spectrum.vectors, a.nrows());
     Ok(Mat::from_fn(k, k, |i, j| {
         (0..k)
@@ -218,7 +257,11 @@ pub struct MatrixStep {
 impl MatrixStep {
     /// Random orthonormal weights.
     pub fn new(features: usize, params: &LearnerParams, c: f64) -> Self {
-        Self { weights: Weights::new(features, params), c, penalty: fixed_penalty(params) }
+        Self {
+            weights: Weights::new(features, params),
+            c,
+            penalty: fixed_penalty(params),
+        }
     }
 }
 

@@ -151,7 +151,11 @@ impl LearnerParams {
         }
         let r = self.held(features).max(1);
         let cached = BLOCK_BYTES / 4 / features.max(1);
-        let most = if Dense::pays(features, r) { LARGEST_MINIBATCH } else { (12 * r).max(64) };
+        let most = if Dense::pays(features, r) {
+            LARGEST_MINIBATCH
+        } else {
+            (12 * r).max(64)
+        };
         let rows = cached.min(most).min(LARGEST_MINIBATCH).max(2 * r);
         // Whole vectors of sixteen floats.
         rows.div_ceil(16) * 16

@@ -162,24 +162,30 @@ impl Probes {
     ///
     /// # Errors
     /// If a gathered value is no finite number.
-    pub fn harvest(
-        &mut self,
-        held: MatRef<'_, f32>,
-        probes: &[f32],
-    ) -> Result<Found, LinalgError> {
+    pub fn harvest(&mut self, held: MatRef<'_, f32>, probes: &[f32]) -> Result<Found, LinalgError> {
         let (c, m) = (self.count, self.features);
         deflate(held, &mut self.gathered, c, m);
         // K = ZVᵀ, c×c; F = K^(−1/2)Z, so that FᵀF is the Nyström form.
         let k = Mat::<f64>::from_fn(c, c, |i, j| {
             let half = |i: usize, j: usize| {
-                dot(&self.gathered[i * m..(i + 1) * m], &probes[j * m..(j + 1) * m])
+                dot(
+                    &self.gathered[i * m..(i + 1) * m],
+                    &probes[j * m..(j + 1) * m],
+                )
             };
             0.5 * (half(i, j) + half(j, i))
         });
         self.scratch.eigen(k.as_ref(), &mut self.spectrum)?;
         let top = self.spectrum.values.first().copied().unwrap_or(0.0);
-        let kept = self.spectrum.values.iter().filter(|v| **v > 1e-6 * top && **v > 0.0).count();
-        let factors = self.combine(&self.gathered, kept, |i| 1.0 / self.spectrum.values[i].sqrt());
+        let kept = self
+            .spectrum
+            .values
+            .iter()
+            .filter(|v| **v > 1e-6 * top && **v > 0.0)
+            .count();
+        let factors = self.combine(&self.gathered, kept, |i| {
+            1.0 / self.spectrum.values[i].sqrt()
+        });
         let gram = Mat::<f64>::from_fn(kept, kept, |i, j| {
             dot(&factors[i * m..(i + 1) * m], &factors[j * m..(j + 1) * m])
         });
@@ -188,7 +194,11 @@ impl Probes {
         let vectors = self.combine(&factors, kept, |i| {
             1.0 / variances[i].max(f64::MIN_POSITIVE).sqrt()
         });
-        Ok(Found { vectors, variances, weight: self.weight })
+        Ok(Found {
+            vectors,
+            variances,
+            weight: self.weight,
+        })
     }
 
     /// Row i = factor(i) · Σⱼ Q[j, i]·row j, for i < `count`.
@@ -208,7 +218,10 @@ impl Probes {
     /// Follows a change of units: with D = diag(`ratios`), C becomes DCD, V becomes D⁻¹V.
     pub fn rescale(&mut self, probes: &mut [f32], ratios: &[f64]) {
         let m = self.features;
-        for (v, z) in probes.chunks_exact_mut(m).zip(self.gathered.chunks_exact_mut(m)) {
+        for (v, z) in probes
+            .chunks_exact_mut(m)
+            .zip(self.gathered.chunks_exact_mut(m))
+        {
             for ((v, z), ratio) in v.iter_mut().zip(z).zip(ratios) {
                 *v = (f64::from(*v) / ratio) as f32;
                 *z = (f64::from(*z) * ratio) as f32;
@@ -221,9 +234,19 @@ impl Probes {
 fn deflate(held: MatRef<'_, f32>, rows: &mut [f32], count: usize, features: usize) {
     let inside = rows_of(rows, count, features) * held.transpose();
     let mut rows = MatMut::from_row_major_slice_mut(rows, count, features);
-    matmul(rows.as_mut(), Accum::Add, inside.as_ref(), held, -1.0, Par::Seq);
+    matmul(
+        rows.as_mut(),
+        Accum::Add,
+        inside.as_ref(),
+        held,
+        -1.0,
+        Par::Seq,
+    );
 }
 
 fn dot(a: &[f32], b: &[f32]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| f64::from(*a) * f64::from(*b))
+        .sum()
 }

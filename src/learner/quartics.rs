@@ -68,10 +68,17 @@ impl Quartics {
             return;
         }
         let early = block.earlier < EARLY_BLOCKS * block.weight;
-        let count =
-            if early { rows } else { (rows / SAMPLE_EVERY).max(SAMPLE_AT_LEAST).min(rows) };
+        let count = if early {
+            rows
+        } else {
+            (rows / SAMPLE_EVERY).max(SAMPLE_AT_LEAST).min(rows)
+        };
         // The sample wanders through the blocks, so that no period of the feed hides from it.
-        let first = if count == rows { 0 } else { (self.blocks * count) % (rows - count + 1) };
+        let first = if count == rows {
+            0
+        } else {
+            (self.blocks * count) % (rows - count + 1)
+        };
         self.blocks += 1;
         let y = block.sub_rows(first, count);
         scores.resize_with(count, h, |_, _| E::Float::of(0.0));
@@ -128,6 +135,17 @@ impl Quartics {
             }
         }
         mix(&mut self.outside, s.col(h).iter().sum::<f64>() * each);
+    }
+
+    /// Averages of `h` scores of unit variance with these fourth moments, and nothing known outside.
+    pub fn from_relative(h: usize, relative: impl Fn(usize, usize) -> f64) -> Self {
+        Self {
+            square: vec![1.0; h],
+            with_outside: vec![1.0; h],
+            outside: 1.0,
+            quartic: Mat::from_fn(h, h, relative),
+            ..Self::default()
+        }
     }
 
     /// E zᵢ²zⱼ² ÷ (E zᵢ²·E zⱼ²): 3 on the diagonal and 1 off it for Gaussian rows.

@@ -63,27 +63,47 @@ where
                 found: batch.features(),
             });
         }
-        let rescaled =
-            self.moments.take(batch, &mut self.pivot, &mut self.block, &mut self.ratios);
-        let failed = |source| LearnError::NotFinite { first_row: batch.first_row(), source };
+        let rescaled = self
+            .moments
+            .take(batch, &mut self.pivot, &mut self.block, &mut self.ratios);
+        let failed = |source| LearnError::NotFinite {
+            first_row: batch.first_row(),
+            source,
+        };
         if rescaled {
             self.engine.rescale(&self.ratios).map_err(failed)?;
         }
         let outlook = self.outlook(&self.moments.scale);
-        self.engine.update(&mut self.block, outlook).map_err(failed)?;
+        self.engine
+            .update(&mut self.block, outlook)
+            .map_err(failed)?;
         let gamma = self.params.forgetting.factor_per_row();
-        self.quartics.look(&self.engine, &self.block, batch.rows(), gamma, &mut self.scores);
+        self.quartics.look(
+            &self.engine,
+            &self.block,
+            batch.rows(),
+            gamma,
+            &mut self.scores,
+        );
         Ok(())
     }
 
     fn summary(&self) -> Result<Summary, LearnError> {
-        let failed = |source| LearnError::NotFinite { first_row: self.moments.rows, source };
+        let failed = |source| LearnError::NotFinite {
+            first_row: self.moments.rows,
+            source,
+        };
         let m = self.moments.features();
         let scale: Vec<f64> = (0..m).map(|j| self.moments.current_scale(j)).collect();
         let outlook = self.outlook(&scale);
         let directions = if self.params.scale == Scale::Standard {
-            let ratios: Vec<f64> =
-                self.moments.scale.iter().zip(&scale).map(|(old, new)| old / new).collect();
+            let ratios: Vec<f64> = self
+                .moments
+                .scale
+                .iter()
+                .zip(&scale)
+                .map(|(old, new)| old / new)
+                .collect();
             let mut copy = self.engine.clone();
             copy.rescale(&ratios).map_err(failed)?;
             copy.directions(outlook).map_err(failed)?

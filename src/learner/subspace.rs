@@ -169,7 +169,8 @@ impl Subspace {
         }
         if self.probes.are_live() {
             let m = self.features;
-            self.probes.add(&self.next[met * m..(met + self.probes.count()) * m], block);
+            self.probes
+                .add(&self.next[met * m..(met + self.probes.count()) * m], block);
         }
         if !(may_step && self.matrix_step(block)?) {
             self.exact(block)?;
@@ -194,17 +195,31 @@ impl Subspace {
 
     /// Rows of weights in use: U and, once it is full, the probes.
     fn rows_in_use(&self) -> usize {
-        self.held + if self.probes.are_live() { self.probes.count() } else { 0 }
+        self.held
+            + if self.probes.are_live() {
+                self.probes.count()
+            } else {
+                0
+            }
     }
 
     /// P = Ỹ Wᵀ in `scores` (b×(h+c), column-major), Ỹ being centred by the shrunk mean.
     fn project(&mut self, block: &Block<f32>) {
         let (b, q) = (block.rows(), self.rows_in_use());
-        self.work.scores.resize(b * (self.limit + self.probes.count()), 0.0);
+        self.work
+            .scores
+            .resize(b * (self.limit + self.probes.count()), 0.0);
         let mut p = MatMut::from_column_major_slice_mut(&mut self.work.scores[..b * q], b, q);
         let w = rows_of(&self.weights, q, self.features);
         // b×q
-        matmul(p.as_mut(), Accum::Replace, block.as_mat(), w.transpose(), 1.0, Par::Seq);
+        matmul(
+            p.as_mut(),
+            Accum::Replace,
+            block.as_mat(),
+            w.transpose(),
+            1.0,
+            Par::Seq,
+        );
         self.work.column.clear();
         for j in 0..q {
             let col = &mut self.work.scores[j * b..(j + 1) * b];
@@ -238,8 +253,10 @@ impl Subspace {
             return true;
         }
         let b = block.rows();
-        let inside: f64 =
-            self.work.scores[..b * self.held].iter().map(|v| f64::from(*v) * f64::from(*v)).sum();
+        let inside: f64 = self.work.scores[..b * self.held]
+            .iter()
+            .map(|v| f64::from(*v) * f64::from(*v))
+            .sum();
         block.energy - inside <= IN_SPAN * block.energy
     }
 
@@ -251,7 +268,14 @@ impl Subspace {
         let p = MatRef::from_column_major_slice(&work.scores[..b * h], b, h);
         work.small.resize(h * h, 0.0);
         let mut small = MatMut::from_column_major_slice_mut(&mut work.small, h, h);
-        matmul(small.as_mut(), Accum::Replace, p.transpose(), p, (1.0 / n) as f32, Par::Seq);
+        matmul(
+            small.as_mut(),
+            Accum::Replace,
+            p.transpose(),
+            p,
+            (1.0 / n) as f32,
+            Par::Seq,
+        );
         let mut k = work.k.sized(h, h);
         for j in 0..h {
             for i in 0..h {
@@ -262,7 +286,14 @@ impl Subspace {
         let before: f64 = (0..top).map(|i| k[(i, i)]).sum();
         // M = ZZᵀ, h×h.
         let z = rows_of(&self.next, h, self.features);
-        matmul(small.as_mut(), Accum::Replace, z, z.transpose(), 1.0, Par::Seq);
+        matmul(
+            small.as_mut(),
+            Accum::Replace,
+            z,
+            z.transpose(),
+            1.0,
+            Par::Seq,
+        );
         let mut moment = work.moment.sized(h, h);
         for j in 0..h {
             for i in 0..h {
@@ -288,7 +319,14 @@ impl Subspace {
             return Ok(false);
         }
         let mut core = self.core.as_mut().submatrix_mut(0, 0, h, h);
-        matmul(core.as_mut(), Accum::Replace, quotient.transpose(), quotient, 1.0, Par::Seq);
+        matmul(
+            core.as_mut(),
+            Accum::Replace,
+            quotient.transpose(),
+            quotient,
+            1.0,
+            Par::Seq,
+        );
         self.orthonormalize_next();
         self.steps_since_rotation += 1;
         Ok(true)
@@ -363,7 +401,14 @@ impl Subspace {
         let q = MatRef::from_column_major_slice(&work.rotation[..h * h], h, h);
         let u = rows_of(&self.weights, h, m);
         let mut rotated = MatMut::from_row_major_slice_mut(&mut self.next[..h * m], h, m);
-        matmul(rotated.as_mut(), Accum::Replace, q.transpose(), u, 1.0, Par::Seq);
+        matmul(
+            rotated.as_mut(),
+            Accum::Replace,
+            q.transpose(),
+            u,
+            1.0,
+            Par::Seq,
+        );
         self.weights[..h * m].copy_from_slice(&self.next[..h * m]);
         Ok(())
     }
@@ -377,7 +422,11 @@ pub(super) fn rows_of(values: &[f32], rows: usize, features: usize) -> MatRef<'_
 /// Column-major copy.
 pub(super) fn to_f32(from: MatRef<'_, f64>, into: &mut [f32]) {
     let n = from.nrows();
-    for (j, col) in into.chunks_exact_mut(n.max(1)).take(from.ncols()).enumerate() {
+    for (j, col) in into
+        .chunks_exact_mut(n.max(1))
+        .take(from.ncols())
+        .enumerate()
+    {
         for (i, v) in col.iter_mut().enumerate() {
             *v = from[(i, j)] as f32;
         }

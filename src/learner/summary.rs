@@ -53,7 +53,11 @@ impl Summary {
 
     /// Kish's effective sample size, (Σw)²/Σw².
     pub fn effective_sample(&self) -> f64 {
-        if self.squared_weight > 0.0 { self.weight * self.weight / self.squared_weight } else { 0.0 }
+        if self.squared_weight > 0.0 {
+            self.weight * self.weight / self.squared_weight
+        } else {
+            0.0
+        }
     }
 
     /// The first k components with all that is known of them.
@@ -69,19 +73,34 @@ impl Summary {
         }
         let mut eigenvalues: Vec<f64> = self.eigenvalues.iter().copied().take(k).collect();
         eigenvalues.resize(k, 0.0);
-        let real = above_noise(&self.eigenvalues, self.total, self.active, self.effective_sample());
+        let real = above_noise(
+            &self.eigenvalues,
+            self.total,
+            self.active,
+            self.effective_sample(),
+        );
         let penalty = match penalty {
             Penalty::Auto => real.threshold,
             Penalty::Fixed(value) => value,
         };
-        let shrunk = |d: &f64| if *d > penalty { (1.0 - penalty / d).sqrt() } else { 0.0 };
+        let shrunk = |d: &f64| {
+            if *d > penalty {
+                (1.0 - penalty / d).sqrt()
+            } else {
+                0.0
+            }
+        };
         let outside = (self.total - self.eigenvalues.iter().sum::<f64>()).max(0.0);
         let dimensions = self.active.saturating_sub(h);
         Estimate {
             features: m,
             rows: self.rows,
             effective_rows: self.weight,
-            mean: if self.is_centered { self.mean.clone() } else { vec![0.0; m] },
+            mean: if self.is_centered {
+                self.mean.clone()
+            } else {
+                vec![0.0; m]
+            },
             scale: self.scale.clone(),
             variance: self.variance.clone(),
             constant: self.constant.clone(),
@@ -92,7 +111,11 @@ impl Summary {
             vectors,
             eigenvalues,
             penalty,
-            noise_variance: if dimensions > 0 { outside / dimensions as f64 } else { 0.0 },
+            noise_variance: if dimensions > 0 {
+                outside / dimensions as f64
+            } else {
+                0.0
+            },
             total_variance: self.total,
             components_above_noise: real.count,
             above_noise_is_lower_bound: real.is_lower_bound,
@@ -105,10 +128,16 @@ impl Summary {
     /// Units: squared scaled units. Source: Davis 1977, theorem 1 (Anderson 1963 without the
     /// Gaussian assumption: there E z⁴ = 3λ² and this is λ√(2/n)).
     fn eigenvalue_stderr(&self, i: usize) -> f64 {
-        let Some(value) = self.eigenvalues.get(i) else { return f64::NAN };
+        let Some(value) = self.eigenvalues.get(i) else {
+            return f64::NAN;
+        };
         let n = self.effective_sample();
         let excess = self.quartics.relative(i, i) - 1.0;
-        if n > 1.0 { value * (excess.max(0.0) / n).sqrt() } else { f64::NAN }
+        if n > 1.0 {
+            value * (excess.max(0.0) / n).sqrt()
+        } else {
+            f64::NAN
+        }
     }
 
     /// Asymptotic root mean square angle between component i and the truth.
@@ -117,7 +146,9 @@ impl Summary {
     /// variance; at most π/2. Units: radians. Source: Davis 1977, theorem 2 (Anderson 1963,
     /// equation (2.9), for Gaussian rows).
     fn angle_stderr_rad(&self, i: usize) -> f64 {
-        let Some(value) = self.eigenvalues.get(i) else { return f64::NAN };
+        let Some(value) = self.eigenvalues.get(i) else {
+            return f64::NAN;
+        };
         let n = self.effective_sample();
         if n <= 1.0 || *value <= 0.0 {
             return f64::NAN;
@@ -139,6 +170,10 @@ impl Summary {
             square += self.quartics.relative_outside(i) * value * outside / (gap * gap);
         }
         let angle = (square / n).sqrt();
-        if angle.is_nan() { f64::NAN } else { angle.min(std::f64::consts::FRAC_PI_2) }
+        if angle.is_nan() {
+            f64::NAN
+        } else {
+            angle.min(std::f64::consts::FRAC_PI_2)
+        }
     }
 }

@@ -17,8 +17,12 @@ pub fn sin2_of_angles(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> Vec<f64> {
     let Ok(svd) = Mat::thin_svd(&r) else {
         return vec![f64::NAN; b.nrows()];
     };
-    let mut sines: Vec<f64> =
-        svd.S().column_vector().iter().map(|s| (s * s).min(1.0)).collect();
+    let mut sines: Vec<f64> = svd
+        .S()
+        .column_vector()
+        .iter()
+        .map(|s| (s * s).min(1.0))
+        .collect();
     sines.resize(b.nrows(), 0.0);
     sines.reverse();
     sines

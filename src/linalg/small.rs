@@ -1,11 +1,11 @@
 //! Factorizations of small symmetric f64 matrices in storage that is allocated once.
 
+use faer::diag::DiagMut;
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt::factor::{
     LltRegularization, cholesky_in_place, cholesky_in_place_scratch,
 };
 use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
-use faer::diag::DiagMut;
 use faer::{Mat, MatMut, MatRef, Par};
 
 /// What a factorization can refuse.
@@ -31,7 +31,10 @@ pub struct Spectrum {
 
 impl Default for Spectrum {
     fn default() -> Self {
-        Self { values: Vec::new(), vectors: Mat::new() }
+        Self {
+            values: Vec::new(),
+            vectors: Mat::new(),
+        }
     }
 }
 
@@ -45,7 +48,12 @@ pub struct Scratch {
 
 impl Default for Scratch {
     fn default() -> Self {
-        Self { buffer: None, size: 0, ascending: Vec::new(), unsorted: Mat::new() }
+        Self {
+            buffer: None,
+            size: 0,
+            ascending: Vec::new(),
+            unsorted: Mat::new(),
+        }
     }
 }
 
@@ -65,8 +73,7 @@ impl Scratch {
                 Par::Seq,
                 faer::prelude::default(),
             );
-            let cholesky =
-                cholesky_in_place_scratch::<f64>(n, Par::Seq, faer::prelude::default());
+            let cholesky = cholesky_in_place_scratch::<f64>(n, Par::Seq, faer::prelude::default());
             self.buffer = Some(MemBuffer::new(eigen.or(cholesky)));
             self.size = n;
         }
@@ -81,9 +88,10 @@ impl Scratch {
         self.reserve(n);
         self.ascending.resize(n, 0.0);
         self.unsorted.resize_with(n, n, |_, _| 0.0);
-        let stack = MemStack::new(self.buffer.get_or_insert_with(|| {
-            MemBuffer::new(faer::dyn_stack::StackReq::EMPTY)
-        }));
+        let stack = MemStack::new(
+            self.buffer
+                .get_or_insert_with(|| MemBuffer::new(faer::dyn_stack::StackReq::EMPTY)),
+        );
         self_adjoint_evd(
             a,
             DiagMut::from_slice_mut(&mut self.ascending),
@@ -97,9 +105,15 @@ impl Scratch {
         out.values.extend(self.ascending.iter().rev());
         out.vectors.resize_with(n, n, |_, _| 0.0);
         for j in 0..n {
-            out.vectors.col_mut(j).copy_from(self.unsorted.col(n - 1 - j));
+            out.vectors
+                .col_mut(j)
+                .copy_from(self.unsorted.col(n - 1 - j));
         }
-        if out.values.iter().all(|v| v.is_finite()) { Ok(()) } else { Err(LinalgError::NoConvergence) }
+        if out.values.iter().all(|v| v.is_finite()) {
+            Ok(())
+        } else {
+            Err(LinalgError::NoConvergence)
+        }
     }
 
     /// Lower Cholesky factor of `a` in its own place; the part above the diagonal is zeroed.
@@ -109,9 +123,10 @@ impl Scratch {
     pub fn cholesky(&mut self, mut a: MatMut<'_, f64>) -> Result<(), LinalgError> {
         let n = a.nrows();
         self.reserve(n);
-        let stack = MemStack::new(self.buffer.get_or_insert_with(|| {
-            MemBuffer::new(faer::dyn_stack::StackReq::EMPTY)
-        }));
+        let stack = MemStack::new(
+            self.buffer
+                .get_or_insert_with(|| MemBuffer::new(faer::dyn_stack::StackReq::EMPTY)),
+        );
         cholesky_in_place(
             a.as_mut(),
             LltRegularization::default(),

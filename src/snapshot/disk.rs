@@ -28,7 +28,8 @@ pub(super) fn writing<'a>(
 /// Writes `bytes` and waits until the disk has them.
 pub(super) fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), SnapshotError> {
     let mut file = File::create(path).map_err(writing(path, "cannot create"))?;
-    file.write_all(bytes).map_err(writing(path, "cannot write"))?;
+    file.write_all(bytes)
+        .map_err(writing(path, "cannot write"))?;
     file.sync_all().map_err(writing(path, "cannot fsync"))
 }
 
@@ -47,8 +48,7 @@ pub(super) fn point_latest(directory: &Path, target: &str) -> Result<(), Snapsho
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(writing(&temporary, "cannot remove")(error)),
     }
-    std::os::unix::fs::symlink(target, &temporary)
-        .map_err(writing(&temporary, "cannot link"))?;
+    std::os::unix::fs::symlink(target, &temporary).map_err(writing(&temporary, "cannot link"))?;
     fs::rename(&temporary, &link).map_err(writing(&link, "cannot rename onto"))?;
     sync_directory(directory)
 }

@@ -6,6 +6,7 @@
 mod disk;
 mod error;
 mod read;
+mod state;
 mod table;
 mod write;
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use error::SnapshotError;
 pub use read::read;
+pub use state::summary_of;
 pub use table::table;
 pub use write::write;
 
@@ -58,7 +60,10 @@ impl Provenance {
     /// Provenance of a pass with these parameters over m features.
     pub fn new(params: &LearnerParams, features: usize, squared_weight: f64) -> Self {
         Self {
-            learner: format!("{:?}, {:?}, {:?}", params.rule, params.precision, params.forgetting),
+            learner: format!(
+                "{:?}, {:?}, {:?}",
+                params.rule, params.precision, params.forgetting
+            ),
             minibatch_rows: params.minibatch_rows(features),
             center: params.center,
             standard_scale: params.scale == crate::learner::Scale::Standard,

@@ -57,7 +57,9 @@ impl Metadata {
             total_variance: estimate.total_variance,
             components_above_noise: estimate.components_above_noise,
             components_above_noise_is_lower_bound: estimate.above_noise_is_lower_bound,
-            constant_features: (0..estimate.features).filter(|j| estimate.constant[*j]).collect(),
+            constant_features: (0..estimate.features)
+                .filter(|j| estimate.constant[*j])
+                .collect(),
             feature_schema_hash: snapshot.features.schema_hash(),
             learner: snapshot.provenance.clone(),
             tally: snapshot.tally.clone(),
@@ -88,11 +90,18 @@ pub fn read(path: &Path) -> Result<Snapshot, SnapshotError> {
     let table = decode(&components, &metadata.components_sha256)?;
     let features = directory.join("features.parquet");
     let moments = decode(&features, &metadata.features_sha256)?;
-    let estimate = estimate_of(&metadata, &Columns(&table, &components), &Columns(&moments, &features))?;
+    let estimate = estimate_of(
+        &metadata,
+        &Columns(&table, &components),
+        &Columns(&moments, &features),
+    )?;
     let names = Columns(&moments, &features).strings("feature")?;
     let features_read = Features::new(names);
     if features_read.schema_hash() != metadata.feature_schema_hash {
-        return Err(damaged(&features, "feature names do not fit their hash".into()));
+        return Err(damaged(
+            &features,
+            "feature names do not fit their hash".into(),
+        ));
     }
     Ok(Snapshot {
         estimate,
@@ -107,11 +116,16 @@ fn locate(path: &Path) -> Result<PathBuf, SnapshotError> {
     [path.to_owned(), path.join("latest")]
         .into_iter()
         .find(|directory| directory.join("snapshot.json").exists())
-        .ok_or_else(|| SnapshotError::NotASnapshot { path: path.to_owned() })
+        .ok_or_else(|| SnapshotError::NotASnapshot {
+            path: path.to_owned(),
+        })
 }
 
 fn damaged(path: &Path, reason: String) -> SnapshotError {
-    SnapshotError::Damaged { path: path.to_owned(), reason }
+    SnapshotError::Damaged {
+        path: path.to_owned(),
+        reason,
+    }
 }
 
 fn bytes_of(path: &Path) -> Result<Vec<u8>, SnapshotError> {
@@ -129,15 +143,22 @@ fn bytes_of(path: &Path) -> Result<Vec<u8>, SnapshotError> {
 fn decode(path: &Path, expected: &str) -> Result<RecordBatch, SnapshotError> {
     let bytes = bytes_of(path)?;
     if checksum(&bytes) != expected {
-        return Err(damaged(path, "its bytes do not fit the checksum in snapshot.json".into()));
+        return Err(damaged(
+            path,
+            "its bytes do not fit the checksum in snapshot.json".into(),
+        ));
     }
-    let refused = |reason: String| SnapshotError::Parquet { path: path.to_owned(), reason };
+    let refused = |reason: String| SnapshotError::Parquet {
+        path: path.to_owned(),
+        reason,
+    };
     let reader = ParquetRecordBatchReaderBuilder::try_new(parquet_bytes(bytes))
         .and_then(ParquetRecordBatchReaderBuilder::build)
         .map_err(|error| refused(error.to_string()))?;
     let schema = reader.schema();
-    let batches: Vec<RecordBatch> =
-        reader.collect::<Result<_, _>>().map_err(|error| refused(error.to_string()))?;
+    let batches: Vec<RecordBatch> = reader
+        .collect::<Result<_, _>>()
+        .map_err(|error| refused(error.to_string()))?;
     concat_batches(&schema, &batches).map_err(|error| refused(error.to_string()))
 }
 
@@ -162,32 +183,45 @@ impl Columns<'_> {
 
     fn numbers(&self, name: &str) -> Result<Vec<f64>, SnapshotError> {
         let column = self.column(name)?;
-        let array =
-            column.as_primitive_opt::<Float64Type>().ok_or_else(|| self.wrong(name))?;
+        let array = column
+            .as_primitive_opt::<Float64Type>()
+            .ok_or_else(|| self.wrong(name))?;
         Ok(array.iter().map(|v| v.unwrap_or(f64::NAN)).collect())
     }
 
     fn strings(&self, name: &str) -> Result<Vec<String>, SnapshotError> {
         let column = self.column(name)?;
-        let array = column.as_string_opt::<i32>().ok_or_else(|| self.wrong(name))?;
-        Ok(array.iter().map(|v| v.unwrap_or_default().to_owned()).collect())
+        let array = column
+            .as_string_opt::<i32>()
+            .ok_or_else(|| self.wrong(name))?;
+        Ok(array
+            .iter()
+            .map(|v| v.unwrap_or_default().to_owned())
+            .collect())
     }
 
     fn flags(&self, name: &str) -> Result<Vec<bool>, SnapshotError> {
         let column = self.column(name)?;
         let array = column.as_boolean_opt().ok_or_else(|| self.wrong(name))?;
-        Ok(array.iter().map(|v| v.unwrap_or_default()).collect())
+        Ok(array
+            .iter()
+            .map(std::option::Option::unwrap_or_default)
+            .collect())
     }
 
     fn vectors(&self, name: &str, m: usize) -> Result<Vec<f64>, SnapshotError> {
         let column = self.column(name)?;
-        let list = column.as_fixed_size_list_opt().ok_or_else(|| self.wrong(name))?;
-        let values =
-            list.values().as_primitive_opt::<Float64Type>().ok_or_else(|| self.wrong(name))?;
+        let list = column
+            .as_fixed_size_list_opt()
+            .ok_or_else(|| self.wrong(name))?;
+        let values = list
+            .values()
+            .as_primitive_opt::<Float64Type>()
+            .ok_or_else(|| self.wrong(name))?;
         if usize::try_from(list.value_length()).ok() != Some(m) {
             return Err(damaged(self.1, format!("column `{name}` is not {m} long")));
         }
-        let first = list.value_offset(0) as usize;
+        let first = list.value_offset_at(0);
         Ok(values.values()[first..first + m * list.len()].to_vec())
     }
 }
@@ -199,9 +233,15 @@ fn estimate_of(
 ) -> Result<Estimate, SnapshotError> {
     let (k, m) = (metadata.components, metadata.features);
     let rows = [(components, k), (features, m)];
-    if let Some((table, expected)) = rows.iter().find(|(table, rows)| table.0.num_rows() != *rows) {
+    if let Some((table, expected)) = rows
+        .iter()
+        .find(|(table, rows)| table.0.num_rows() != *rows)
+    {
         let found = table.0.num_rows();
-        return Err(damaged(table.1, format!("{found} rows, snapshot.json says {expected}")));
+        return Err(damaged(
+            table.1,
+            format!("{found} rows, snapshot.json says {expected}"),
+        ));
     }
     // Present and of the right type, though the tally in snapshot.json says more.
     features
@@ -222,7 +262,11 @@ fn estimate_of(
         scale: features.numbers("scale")?,
         variance: features.numbers("variance")?,
         constant,
-        vectors: if k > 0 { components.vectors("vector", m)? } else { Vec::new() },
+        vectors: if k > 0 {
+            components.vectors("vector", m)?
+        } else {
+            Vec::new()
+        },
         eigenvalues: components.numbers("eigenvalue")?,
         eigenvalue_stderr: components.numbers("eigenvalue_stderr")?,
         angle_stderr_rad: components.numbers("angle_stderr_rad")?,

@@ -14,22 +14,47 @@ const NAMED_AT_MOST: usize = 3;
 /// Component, eigenvalue ± standard error, explained variance ratio, cumulative ratio and a bar,
 /// then what holds for all of them. `is_unicode` chooses `±` and `█` over ASCII.
 pub fn table(estimate: &Estimate, features: &Features, is_unicode: bool) -> String {
-    let (plus_minus, full) = if is_unicode { ("±", '█') } else { ("+/-", '#') };
+    let (plus_minus, full) = if is_unicode {
+        ("±", '█')
+    } else {
+        ("+/-", '#')
+    };
     let mut text = format!(
         "{:>9}  {:>12} {:<13} {:>9}  {:>10}  {:>9}\n",
-        "component", "eigenvalue", format!("{plus_minus} stderr"), "ratio", "cumulative", "angle"
+        "component",
+        "eigenvalue",
+        format!("{plus_minus} stderr"),
+        "ratio",
+        "cumulative",
+        "angle"
     );
     let top = estimate.explained_variance_ratio_or_zero(0);
     let mut cumulative = 0.0;
     for i in 0..estimate.components() {
         let ratio = estimate.explained_variance_ratio(i);
         cumulative += ratio;
-        let cells = if top > 0.0 { (ratio / top * BAR_CELLS as f64).round() as usize } else { 0 };
+        let cells = if top > 0.0 {
+            (ratio / top * BAR_CELLS as f64).round() as usize
+        } else {
+            0
+        };
         let bar: String = std::iter::repeat_n(full, cells).collect();
-        let stderr = shown(estimate.eigenvalue_stderr[i], |v| format!("{plus_minus} {}", short(v)));
-        let angle = shown(estimate.angle_stderr_rad[i], |v| format!("{:.2}°", v.to_degrees()));
-        let angle = if is_unicode { angle } else { angle.replace('°', "d") };
-        let off = if estimate.active[i] { "" } else { " (inactive: below the penalty)" };
+        let stderr = shown(estimate.eigenvalue_stderr[i], |v| {
+            format!("{plus_minus} {}", short(v))
+        });
+        let angle = shown(estimate.angle_stderr_rad[i], |v| {
+            format!("{:.2}°", v.to_degrees())
+        });
+        let angle = if is_unicode {
+            angle
+        } else {
+            angle.replace('°', "d")
+        };
+        let off = if estimate.active[i] {
+            ""
+        } else {
+            " (inactive: below the penalty)"
+        };
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
@@ -45,7 +70,11 @@ pub fn table(estimate: &Estimate, features: &Features, is_unicode: bool) -> Stri
 }
 
 fn footer(estimate: &Estimate, features: &Features) -> String {
-    let at_least = if estimate.above_noise_is_lower_bound { "at least " } else { "" };
+    let at_least = if estimate.above_noise_is_lower_bound {
+        "at least "
+    } else {
+        ""
+    };
     let mut text = format!(
         "\n{} rows × {} features; total variance {}, noise variance {}, penalty {}\n\
          {at_least}{} components stand above noise\n",
@@ -64,8 +93,17 @@ fn footer(estimate: &Estimate, features: &Features) -> String {
         .map(|(name, _)| name.as_str())
         .collect();
     if !names.is_empty() {
-        let more = if names.len() > NAMED_AT_MOST { ", …" } else { "" };
-        let first = names.iter().take(NAMED_AT_MOST).copied().collect::<Vec<_>>().join(", ");
+        let more = if names.len() > NAMED_AT_MOST {
+            ", …"
+        } else {
+            ""
+        };
+        let first = names
+            .iter()
+            .take(NAMED_AT_MOST)
+            .copied()
+            .collect::<Vec<_>>()
+            .join(", ");
         let _ = writeln!(text, "{} constant features: {first}{more}", names.len());
     }
     text
@@ -73,14 +111,22 @@ fn footer(estimate: &Estimate, features: &Features) -> String {
 
 /// A dash where a number is not known.
 fn shown(value: f64, format: impl Fn(f64) -> String) -> String {
-    if value.is_nan() { "-".into() } else { format(value) }
+    if value.is_nan() {
+        "-".into()
+    } else {
+        format(value)
+    }
 }
 
 /// Five significant digits.
 fn short(value: f64) -> String {
     let size = value.abs();
     if size == 0.0 || (1e-3..1e6).contains(&size) {
-        let decimals = if size == 0.0 { 0 } else { (4 - size.log10().floor() as i32).clamp(0, 8) };
+        let decimals = if size == 0.0 {
+            0
+        } else {
+            (4 - size.log10().floor() as i32).clamp(0, 8)
+        };
         format!("{value:.*}", decimals as usize)
     } else {
         format!("{value:.4e}")

@@ -41,7 +41,11 @@ pub fn write(snapshot: &Snapshot, directory: &Path) -> Result<PathBuf, SnapshotE
     let mut name = String::new();
     let mut place = PathBuf::new();
     for attempt in 1..=SAME_ROWS_AT_MOST {
-        let suffix = if attempt == 1 { String::new() } else { format!("-{attempt}") };
+        let suffix = if attempt == 1 {
+            String::new()
+        } else {
+            format!("-{attempt}")
+        };
         name = format!("rows-{:012}{suffix}", snapshot.estimate.rows);
         place = directory.join(&name);
         if !place.exists() {
@@ -72,7 +76,10 @@ fn write_files(snapshot: &Snapshot, directory: &Path) -> Result<(), SnapshotErro
     ];
     for (name, table) in tables {
         let path = directory.join(name);
-        let refused = |reason: String| SnapshotError::Parquet { path: path.clone(), reason };
+        let refused = |reason: String| SnapshotError::Parquet {
+            path: path.clone(),
+            reason,
+        };
         let table = table.map_err(|error| refused(error.to_string()))?;
         let bytes = encode(&table).map_err(|error| refused(error.to_string()))?;
         write_durably(&path, &bytes)?;
@@ -81,8 +88,10 @@ fn write_files(snapshot: &Snapshot, directory: &Path) -> Result<(), SnapshotErro
     let [components, features] = [checksums.remove(0), checksums.remove(0)];
     let metadata = Metadata::of(snapshot, components, features);
     let path = directory.join("snapshot.json");
-    let json = serde_json::to_vec_pretty(&metadata)
-        .map_err(|error| SnapshotError::Damaged { path: path.clone(), reason: error.to_string() })?;
+    let json = serde_json::to_vec_pretty(&metadata).map_err(|error| SnapshotError::Damaged {
+        path: path.clone(),
+        reason: error.to_string(),
+    })?;
     write_durably(&path, &json)
 }
 
@@ -101,7 +110,10 @@ fn encode(table: &RecordBatch) -> Result<Vec<u8>, parquet::errors::ParquetError>
 
 /// An error bar that cannot be known is null.
 fn known(values: &[f64]) -> Float64Array {
-    values.iter().map(|v| if v.is_nan() { None } else { Some(*v) }).collect()
+    values
+        .iter()
+        .map(|v| if v.is_nan() { None } else { Some(*v) })
+        .collect()
 }
 
 fn plain(values: Vec<f64>) -> ArrayRef {
@@ -111,7 +123,9 @@ fn plain(values: Vec<f64>) -> ArrayRef {
 /// A row per component, descending.
 fn components(estimate: &Estimate) -> Result<RecordBatch, arrow::error::ArrowError> {
     let k = estimate.components();
-    let ratios: Vec<f64> = (0..k).map(|i| estimate.explained_variance_ratio(i)).collect();
+    let ratios: Vec<f64> = (0..k)
+        .map(|i| estimate.explained_variance_ratio(i))
+        .collect();
     let cumulative = ratios
         .iter()
         .scan(0.0, |sum, ratio| {
@@ -123,22 +137,30 @@ fn components(estimate: &Estimate) -> Result<RecordBatch, arrow::error::ArrowErr
     let m = i32::try_from(estimate.features).map_err(|_| {
         arrow::error::ArrowError::InvalidArgumentError("more than 2³¹ − 1 features".into())
     })?;
-    let vectors = FixedSizeListArray::try_new(
-        Arc::clone(&item),
-        m,
-        plain(estimate.vectors.clone()),
-        None,
-    )?;
+    let vectors =
+        FixedSizeListArray::try_new(Arc::clone(&item), m, plain(estimate.vectors.clone()), None)?;
     let numbers: Int32Array = (1..).take(k).collect();
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("component", Arc::new(numbers)),
         ("eigenvalue", plain(estimate.eigenvalues.clone())),
         ("explained_variance_ratio", plain(ratios)),
         ("cumulative_ratio", plain(cumulative)),
-        ("weight_singular_value", plain(estimate.weight_singular_values.clone())),
-        ("eigenvalue_stderr", Arc::new(known(&estimate.eigenvalue_stderr))),
-        ("angle_stderr_rad", Arc::new(known(&estimate.angle_stderr_rad))),
-        ("active", Arc::new(BooleanArray::from(estimate.active.clone()))),
+        (
+            "weight_singular_value",
+            plain(estimate.weight_singular_values.clone()),
+        ),
+        (
+            "eigenvalue_stderr",
+            Arc::new(known(&estimate.eigenvalue_stderr)),
+        ),
+        (
+            "angle_stderr_rad",
+            Arc::new(known(&estimate.angle_stderr_rad)),
+        ),
+        (
+            "active",
+            Arc::new(BooleanArray::from(estimate.active.clone())),
+        ),
         ("vector", Arc::new(vectors)),
     ];
     table(columns)
@@ -175,7 +197,10 @@ fn table<N: Into<String>>(
         .into_iter()
         .map(|(name, array)| {
             let nullable = array.null_count() > 0;
-            (Field::new(name.into(), array.data_type().clone(), nullable), array)
+            (
+                Field::new(name.into(), array.data_type().clone(), nullable),
+                array,
+            )
         })
         .unzip();
     RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)

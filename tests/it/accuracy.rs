@@ -14,7 +14,10 @@ use crate::reference::{Rows, batch, distance, fitted, incremental, planted, spik
 
 /// k = 10 on m = 200: r = 20, so directions are held, not the whole covariance.
 fn params(minibatch: usize) -> LearnerParams {
-    LearnerParams { minibatch: Some(minibatch), ..LearnerParams::default() }
+    LearnerParams {
+        minibatch: Some(minibatch),
+        ..LearnerParams::default()
+    }
 }
 
 fn ratio(rows: &Rows, b: usize) -> f64 {
@@ -36,7 +39,11 @@ fn spiked_rows_come_ten_times_closer_than_incremental_pca() {
 
 #[test]
 fn a_power_law_and_a_large_mean_come_closer_too() {
-    let power = |alpha: f64| (1..=200).map(|j| f64::from(j).powf(-alpha)).collect::<Vec<_>>();
+    let power = |alpha: f64| {
+        (1..=200)
+            .map(|j| f64::from(j).powf(-alpha))
+            .collect::<Vec<_>>()
+    };
     let (rows, _) = planted(12_000, &power(1.0), 0.0, 2, &StandardNormal);
     let steep = ratio(&rows, 64);
     assert!(steep <= 0.7, "1/j: {steep}");
@@ -58,7 +65,10 @@ fn f32_products_stay_within_a_tenth_of_f64() {
     let (rows, _) = planted(6_000, &spikes(200, 10, 20.0, 4.0), 0.0, 5, &StandardNormal);
     let (_, truth) = batch(&rows, 10, |_| 1.0);
     let narrow = distance(&fitted(&rows, &params(64)), &truth);
-    let wide = LearnerParams { precision: Precision::F64, ..params(64) };
+    let wide = LearnerParams {
+        precision: Precision::F64,
+        ..params(64)
+    };
     let wide = distance(&fitted(&rows, &wide), &truth);
     assert!(narrow <= 1.1 * wide, "{narrow} against {wide}");
 }
@@ -98,7 +108,11 @@ fn forgetting_follows_weighted_batch_pca() {
     let weight = |i: usize| 0.5_f64.powf((n - 1 - i) as f64 / half_life);
     let (_, truth) = batch(&rows, 5, weight);
     let forgetting = Forgetting::HalfLifeRows(half_life);
-    let params = LearnerParams { components: 5, forgetting, ..LearnerParams::default() };
+    let params = LearnerParams {
+        components: 5,
+        forgetting,
+        ..LearnerParams::default()
+    };
     let sin2 = distance(&fitted(&rows, &params), &truth);
     assert!(sin2 <= 1e-4, "{sin2}");
 }
@@ -138,9 +152,14 @@ fn drip(n: usize, m: usize) -> (Rows, Mat<f64>) {
 #[test]
 fn a_drip_below_every_cut_is_captured() {
     let (rows, drip) = drip(12_000, 200);
-    let params = LearnerParams { components: 11, oversampling: Some(9), ..params(60) };
+    let params = LearnerParams {
+        components: 11,
+        oversampling: Some(9),
+        ..params(60)
+    };
     let estimate = fitted(&rows, &params);
-    let captured = 1.0 - ojad::linalg::mean_sin2(crate::reference::vectors(&estimate), drip.as_ref());
+    let captured =
+        1.0 - ojad::linalg::mean_sin2(crate::reference::vectors(&estimate), drip.as_ref());
     assert!(captured >= 0.95, "{captured}");
 }
 
@@ -148,15 +167,29 @@ fn a_drip_below_every_cut_is_captured() {
 fn plain_rules_learn_and_a_large_step_diverges() {
     let (rows, _) = planted(6_000, &spikes(60, 3, 20.0, 10.0), 0.0, 11, &StandardNormal);
     let (_, truth) = batch(&rows, 3, |_| 1.0);
-    let with = |rule| LearnerParams { components: 3, rule, minibatch: Some(60), ..Default::default() };
-    for rule in [Rule::Oja(Step::AdaOja), Rule::MatrixStep { c: 2.0 }, Rule::Oja(Step::Constant(0.01))]
-    {
+    let with = |rule| LearnerParams {
+        components: 3,
+        rule,
+        minibatch: Some(60),
+        ..Default::default()
+    };
+    for rule in [
+        Rule::Oja(Step::AdaOja),
+        Rule::MatrixStep { c: 2.0 },
+        Rule::Oja(Step::Constant(0.01)),
+    ] {
         let sin2 = distance(&fitted(&rows, &with(rule)), &truth);
         assert!(sin2 < 0.05, "{rule:?}: {sin2}");
     }
-    let mut learner = ojad::learner::new(&with(Rule::Oja(Step::Constant(2.0))), 60).expect("k <= m");
+    let mut learner =
+        ojad::learner::new(&with(Rule::Oja(Step::Constant(2.0))), 60).expect("k <= m");
     let diverged = rows.values.chunks(60 * 60).any(|chunk| {
-        learner.update(&ojad::rows::Minibatch::from_rows(chunk, 60)).is_err()
+        learner
+            .update(&ojad::rows::Minibatch::from_rows(chunk, 60))
+            .is_err()
     });
-    assert!(diverged, "a step far above 2/λ₁ must be reported, not published");
+    assert!(
+        diverged,
+        "a step far above 2/λ₁ must be reported, not published"
+    );
 }

@@ -40,7 +40,10 @@ static COUNTING: Counting = Counting;
 #[test]
 fn a_settled_update_allocates_nothing() {
     for m in [50, 200] {
-        let params = LearnerParams { components: 4, ..LearnerParams::default() };
+        let params = LearnerParams {
+            components: 4,
+            ..LearnerParams::default()
+        };
         let b = params.minibatch_rows(m);
         let (rows, _) = planted(b, &spikes(m, 4, 30.0, 10.0), 0.0, 1, &StandardNormal);
         let batch = Minibatch::from_rows(&rows.values, m);

@@ -19,9 +19,16 @@ impl<D: Distribution<f64>> Distribution<f64> for Unit<D> {
 }
 
 /// Coverage of the eigenvalues' intervals, and mean θ² ÷ mean angle_stderr², per component.
-fn coverage(law: &impl Distribution<f64>, m: usize, params: &LearnerParams) -> ([f64; 3], [f64; 3]) {
+fn coverage(
+    law: &impl Distribution<f64>,
+    m: usize,
+    params: &LearnerParams,
+) -> ([f64; 3], [f64; 3]) {
     let runs = 200;
-    let spectrum: Vec<f64> = [12.0, 8.0, 5.0].into_iter().chain(vec![1.0; m - 3]).collect();
+    let spectrum: Vec<f64> = [12.0, 8.0, 5.0]
+        .into_iter()
+        .chain(vec![1.0; m - 3])
+        .collect();
     let (mut covered, mut square, mut bar) = ([0.0; 3], [0.0; 3], [0.0; 3]);
     for seed in 0..runs {
         let (rows, basis) = planted(3_000, &spectrum, 0.0, 1_000 + seed, law);
@@ -36,14 +43,23 @@ fn coverage(law: &impl Distribution<f64>, m: usize, params: &LearnerParams) -> (
         }
     }
     let ratio = [0, 1, 2].map(|i| square[i] / bar[i]);
-    (covered.map(|c| c / f64::from(u32::try_from(runs).expect("few runs"))), ratio)
+    (
+        covered.map(|c| c / f64::from(u32::try_from(runs).expect("few runs"))),
+        ratio,
+    )
 }
 
 #[test]
 fn bars_cover_on_gaussian_rows() {
-    let params = LearnerParams { components: 3, ..LearnerParams::default() };
+    let params = LearnerParams {
+        components: 3,
+        ..LearnerParams::default()
+    };
     let (covered, angle) = coverage(&StandardNormal, 24, &params);
-    assert!(covered.iter().all(|c| (0.90..=0.99).contains(c)), "{covered:?}");
+    assert!(
+        covered.iter().all(|c| (0.90..=0.99).contains(c)),
+        "{covered:?}"
+    );
     assert!(angle.iter().all(|a| (0.8..=1.25).contains(a)), "{angle:?}");
 }
 
@@ -52,9 +68,15 @@ fn bars_cover_on_heavy_tailed_rows() {
     // Student's t with 9 degrees of freedom: kurtosis 4.2 and a finite eighth moment, which the
     // error bar's own error bar needs. A Gaussian bar would cover 88%.
     let law = Unit(StudentT::new(9.0).expect("valid law"), 9.0 / 7.0);
-    let params = LearnerParams { components: 3, ..LearnerParams::default() };
+    let params = LearnerParams {
+        components: 3,
+        ..LearnerParams::default()
+    };
     let (covered, angle) = coverage(&law, 24, &params);
-    assert!(covered.iter().all(|c| (0.88..=0.99).contains(c)), "{covered:?}");
+    assert!(
+        covered.iter().all(|c| (0.88..=0.99).contains(c)),
+        "{covered:?}"
+    );
     assert!(angle.iter().all(|a| (0.75..=1.25).contains(a)), "{angle:?}");
 }
 
@@ -72,13 +94,24 @@ fn the_planted_number_of_components_is_found() {
 #[test]
 fn the_penalty_switches_components_off_and_says_so() {
     let (rows, _) = planted(2_000, &spikes(40, 3, 9.0, 4.0), 0.0, 1, &StandardNormal);
-    let params =
-        LearnerParams { components: 5, penalty: Penalty::Fixed(3.0), ..LearnerParams::default() };
+    let params = LearnerParams {
+        components: 5,
+        penalty: Penalty::Fixed(3.0),
+        ..LearnerParams::default()
+    };
     let estimate = fitted(&rows, &params);
     assert_eq!(estimate.active, [true, true, true, false, false]);
-    for (s, value) in estimate.weight_singular_values.iter().zip(&estimate.eigenvalues) {
+    for (s, value) in estimate
+        .weight_singular_values
+        .iter()
+        .zip(&estimate.eigenvalues)
+    {
         // eigenvalue = λ/(1 − s²) where active (Kunin et al. 2019).
-        let back = if *s > 0.0 { 3.0 / (1.0 - s * s) } else { *value };
+        let back = if *s > 0.0 {
+            3.0 / (1.0 - s * s)
+        } else {
+            *value
+        };
         assert!((back / value - 1.0).abs() < 1e-12);
     }
 }
@@ -89,7 +122,13 @@ fn the_truth_is_where_the_formula_says() {
     let (m, n, k) = (200, 8_000, 5);
     let spectrum = spikes(m, k, 20.0, 8.0);
     let (rows, basis) = planted(n, &spectrum, 0.0, 3, &StandardNormal);
-    let estimate = fitted(&rows, &LearnerParams { components: k, ..LearnerParams::default() });
+    let estimate = fitted(
+        &rows,
+        &LearnerParams {
+            components: k,
+            ..LearnerParams::default()
+        },
+    );
     let truth = basis.subrows(0, k).to_owned();
     let predicted: f64 = spectrum[..k]
         .iter()

@@ -24,7 +24,10 @@ fn read(state: &Summary, params: &LearnerParams) -> Estimate {
 /// sin² of merged shards ÷ that of one pass.
 fn cost_of_sharding(spectrum: &[f64], count: usize) -> f64 {
     let (rows, _) = planted(16_000, spectrum, 1.0, 1, &StandardNormal);
-    let params = LearnerParams { minibatch: Some(64), ..LearnerParams::default() };
+    let params = LearnerParams {
+        minibatch: Some(64),
+        ..LearnerParams::default()
+    };
     let (values, truth) = batch(&rows, 10, |_| 1.0);
     let one = distance(&fitted(&rows, &params), &truth);
     let merged = read(&fold(&shards(&rows, count, &params)), &params);
@@ -57,7 +60,10 @@ fn shards_of_a_flat_noise_floor_cost_what_they_cannot_remember() {
 #[test]
 fn moments_add_exactly_whatever_the_shards() {
     let (rows, _) = planted(4_000, &spikes(50, 3, 9.0, 4.0), 1e3, 2, &StandardNormal);
-    let params = LearnerParams { components: 3, ..LearnerParams::default() };
+    let params = LearnerParams {
+        components: 3,
+        ..LearnerParams::default()
+    };
     let one = fitted(&rows, &params);
     for count in [2, 3, 8, 64] {
         let merged = read(&fold(&shards(&rows, count, &params)), &params);
@@ -94,8 +100,17 @@ fn merging_is_associative_up_to_what_is_cut() {
 
 #[test]
 fn states_of_other_features_do_not_merge() {
-    let params = LearnerParams { components: 2, ..LearnerParams::default() };
-    let state = |m| learned(&Rows::new(vec![1.0; 3 * m], m), &params).summary().expect("finite");
-    let error = merge(&state(4), &state(5)).expect_err("refused").to_string();
+    let params = LearnerParams {
+        components: 2,
+        ..LearnerParams::default()
+    };
+    let state = |m| {
+        learned(&Rows::new(vec![1.0; 3 * m], m), &params)
+            .summary()
+            .expect("finite")
+    };
+    let error = merge(&state(4), &state(5))
+        .expect_err("refused")
+        .to_string();
     assert!(error.contains('4') && error.contains('5'), "{error}");
 }

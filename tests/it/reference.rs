@@ -45,7 +45,10 @@ pub fn planted(
     let basis = basis.qr().compute_thin_Q();
     let z = Mat::<f64>::from_fn(n, m, |_, j| spectrum[j].sqrt() * law.sample(&mut random));
     let x = z * basis.transpose();
-    let values = (0..n).flat_map(|i| (0..m).map(move |j| (i, j))).map(|at| x[at] + mean).collect();
+    let values = (0..n)
+        .flat_map(|i| (0..m).map(move |j| (i, j)))
+        .map(|at| x[at] + mean)
+        .collect();
     (Rows::new(values, m), basis.transpose().to_owned())
 }
 
@@ -53,12 +56,19 @@ pub fn planted(
 pub fn batch(rows: &Rows, k: usize, weight: impl Fn(usize) -> f64) -> (Vec<f64>, Mat<f64>) {
     let (n, m, x) = (rows.n(), rows.m, rows.as_mat());
     let total: f64 = (0..n).map(&weight).sum();
-    let mean: Vec<f64> =
-        (0..m).map(|j| (0..n).map(|i| weight(i) * x[(i, j)]).sum::<f64>() / total).collect();
-    let y = Mat::<f64>::from_fn(n, m, |i, j| (weight(i) / total).sqrt() * (x[(i, j)] - mean[j]));
+    let mean: Vec<f64> = (0..m)
+        .map(|j| (0..n).map(|i| weight(i) * x[(i, j)]).sum::<f64>() / total)
+        .collect();
+    let y = Mat::<f64>::from_fn(n, m, |i, j| {
+        (weight(i) / total).sqrt() * (x[(i, j)] - mean[j])
+    });
     let c = y.transpose() * &y;
-    let eigen = c.self_adjoint_eigen(faer::Side::Lower).expect("finite rows");
-    let values = (0..k).map(|i| eigen.S().column_vector()[m - 1 - i]).collect();
+    let eigen = c
+        .self_adjoint_eigen(faer::Side::Lower)
+        .expect("finite rows");
+    let values = (0..k)
+        .map(|i| eigen.S().column_vector()[m - 1 - i])
+        .collect();
     (values, Mat::from_fn(k, m, |i, j| eigen.U()[(j, m - 1 - i)]))
 }
 
@@ -127,7 +137,11 @@ pub fn distance(estimate: &Estimate, truth: &Mat<f64>) -> f64 {
 pub fn spikes(m: usize, k: usize, top: f64, last: f64) -> Vec<f64> {
     (0..m)
         .map(|j| {
-            if j < k { top + (last - top) * j as f64 / (k - 1).max(1) as f64 } else { 1.0 }
+            if j < k {
+                top + (last - top) * j as f64 / (k - 1).max(1) as f64
+            } else {
+                1.0
+            }
         })
         .collect()
 }

@@ -10,24 +10,40 @@ use crate::reference::{Rows, batch, distance, fitted, planted, spikes};
 fn standard_scale_is_batch_pca_of_standardized_rows_without_a_warm_up_pass() {
     let (rows, _) = planted(8_000, &spikes(200, 5, 60.0, 20.0), 0.0, 1, &StandardNormal);
     let unit = |j: usize| (0.05 * j as f64).exp();
-    let values: Vec<f64> =
-        rows.values.iter().enumerate().map(|(at, v)| v * unit(at % 200) + 7.0).collect();
+    let values: Vec<f64> = rows
+        .values
+        .iter()
+        .enumerate()
+        .map(|(at, v)| v * unit(at % 200) + 7.0)
+        .collect();
     let raw = Rows::new(values.clone(), 200);
     let x = raw.as_mat();
     let mut standardized = values;
     for j in 0..200 {
         let mean = x.col(j).iter().sum::<f64>() / 8_000.0;
-        let variance = x.col(j).iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / 8_000.0;
+        let variance = x
+            .col(j)
+            .iter()
+            .map(|v| (v - mean) * (v - mean))
+            .sum::<f64>()
+            / 8_000.0;
         for i in 0..8_000 {
             let v = &mut standardized[i * 200 + j];
             *v = (*v - mean) / variance.sqrt();
         }
     }
     let (values, truth) = batch(&Rows::new(standardized, 200), 5, |_| 1.0);
-    let params =
-        LearnerParams { components: 5, scale: Scale::Standard, ..LearnerParams::default() };
+    let params = LearnerParams {
+        components: 5,
+        scale: Scale::Standard,
+        ..LearnerParams::default()
+    };
     let estimate = fitted(&raw, &params);
-    assert!(distance(&estimate, &truth) < 1e-4, "{}", distance(&estimate, &truth));
+    assert!(
+        distance(&estimate, &truth) < 1e-4,
+        "{}",
+        distance(&estimate, &truth)
+    );
     for (ours, batch) in estimate.eigenvalues.iter().zip(&values) {
         assert!((ours / batch - 1.0).abs() < 2e-3, "{ours} {batch}");
     }
@@ -40,7 +56,11 @@ fn without_centring_the_second_moment_is_learned() {
     let x = rows.as_mat();
     let c = x.transpose() * x;
     let eigen = c.self_adjoint_eigen(faer::Side::Lower).expect("finite");
-    let params = LearnerParams { components: 3, center: false, ..LearnerParams::default() };
+    let params = LearnerParams {
+        components: 3,
+        center: false,
+        ..LearnerParams::default()
+    };
     let estimate = fitted(&rows, &params);
     for i in 0..3 {
         let truth = eigen.S().column_vector()[39 - i] / 2_000.0;
@@ -52,7 +72,10 @@ fn without_centring_the_second_moment_is_learned() {
 #[test]
 fn a_missing_value_counts_as_the_running_mean() {
     let (rows, _) = planted(4_000, &spikes(200, 3, 60.0, 20.0), 5.0, 3, &StandardNormal);
-    let params = LearnerParams { components: 3, ..LearnerParams::default() };
+    let params = LearnerParams {
+        components: 3,
+        ..LearnerParams::default()
+    };
     let b = params.minibatch_rows(200);
     let mut learner = learner::new(&params, 200).expect("k <= m");
     let mut seen = vec![(0.0, 0.0); 200];
@@ -72,7 +95,10 @@ fn a_missing_value_counts_as_the_running_mean() {
     }
     let estimate = learner.estimate().expect("finite");
     for (ours, (sum, count)) in estimate.mean.iter().zip(&seen) {
-        assert!((ours - sum / count).abs() < 1e-9, "the mean of what was observed");
+        assert!(
+            (ours - sum / count).abs() < 1e-9,
+            "the mean of what was observed"
+        );
     }
     let (_, truth) = batch(&rows, 3, |_| 1.0);
     // One value in 101 is missing: the angle it costs is of the order 1/101 of the noise's.
@@ -82,7 +108,10 @@ fn a_missing_value_counts_as_the_running_mean() {
 #[test]
 fn layouts_and_widths_agree() {
     let (rows, _) = planted(3_000, &spikes(200, 4, 30.0, 10.0), 0.0, 4, &StandardNormal);
-    let params = LearnerParams { components: 4, ..LearnerParams::default() };
+    let params = LearnerParams {
+        components: 4,
+        ..LearnerParams::default()
+    };
     let b = params.minibatch_rows(200);
     let mut eigenvalues = Vec::new();
     for layout in [Layout::RowMajor, Layout::ColumnMajor] {
