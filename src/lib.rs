@@ -11,12 +11,11 @@
 //! | 2 | [`source`] | bytes → record batches → minibatches |
 //! | 2 | [`learner`] | minibatches → state → estimate |
 //! | 3 | [`snapshot`] | estimate → components, eigenvalues, files |
-//! | 3 | [`checkpoint`] | learner state + watermark, one atomic file |
+//! | 3 | [`synth`] | rows with a planted spectrum |
 //! | 4 | [`config`] | TOML → a checked plan |
 //! | 6 | [`daemon`] | threads, channels, draining |
 //! | 7 | [`cli`] | arguments → call → exit code |
 
-pub mod checkpoint;
 pub mod cli;
 pub mod config;
 pub mod daemon;
@@ -25,3 +24,4 @@ pub mod linalg;
 pub mod rows;
 pub mod snapshot;
 pub mod source;
+pub mod synth;

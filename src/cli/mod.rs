@@ -9,6 +9,7 @@ mod overrides;
 mod progress;
 mod show;
 mod synth;
+mod table_file;
 mod transform;
 
 use std::process::ExitCode;

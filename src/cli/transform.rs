@@ -1,11 +1,146 @@
-//! `ojad transform`.
+//! `ojad transform`: scores, residual and T² of rows by a snapshot, as a stream.
 
-use super::CliError;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
 
-/// Not built yet.
+use arrow::array::{ArrayRef, Float64Array, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema};
+
+use crate::cli::overrides::Overrides;
+use crate::cli::table_file::TableFile;
+use crate::cli::{CliError, say};
+use crate::rows::{Features, Minibatch};
+use crate::snapshot::{Projection, Snapshot, read};
+use crate::source;
+
+/// Rows scored at a time: enough for the products, few enough for the cache.
+const ROWS: usize = 1_024;
+
+/// Scores rows by the components of a snapshot.
+///
+/// Adds pc1…pck (centred, scaled row · component), `residual` (squared reconstruction error in
+/// scaled units) and `t2` (Hotelling's T², Σ score²/eigenvalue) to the columns named by --id.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = "\
+Examples:
+  ojad transform --model model/ data.parquet --id sample --output scores.parquet
+  ojad transform --model model/ plant/ --on-null mean --output scores.arrow")]
+pub struct Args {
+    /// Snapshot, or a directory with `latest` in it.
+    #[arg(long, value_name = "SNAPSHOT")]
+    model: PathBuf,
+    /// Parquet or Arrow IPC files, directories, globs, or `-`.
+    #[arg(required = true, value_name = "INPUT")]
+    inputs: Vec<OsString>,
+    /// File to write: .parquet, .arrow or .feather (Arrow IPC), or - for an IPC stream.
+    #[arg(long, short, value_name = "FILE")]
+    output: PathBuf,
+    #[command(flatten)]
+    overrides: Overrides,
+}
 
-pub(super) fn run(_args: &Args) -> Result<(), CliError> {
-    Err(CliError::Failed("not built yet".into()))
+pub(super) fn run(args: &Args) -> Result<(), CliError> {
+    let failed = |error: &dyn std::fmt::Display| CliError::Failed(error.to_string());
+    let snapshot = read(&args.model).map_err(|error| failed(&error))?;
+    let plan = args.overrides.plan(None)?;
+    let mut reader = source::open(&args.inputs, &plan.source).map_err(|error| failed(&error))?;
+    let order = columns_of_model(&snapshot, reader.features())?;
+    let projection = Projection::new(&snapshot.estimate, &order);
+    let mut batch = reader.new_minibatch(ROWS);
+    let mut file: Option<TableFile> = None;
+    let mut rows = 0;
+    loop {
+        let ids = reader
+            .fill_with_ids(&mut batch)
+            .map_err(|error| failed(&error))?;
+        if batch.rows() == 0 {
+            break;
+        }
+        rows += batch.rows();
+        let scored = table(&projection, &batch, ids)?;
+        match &mut file {
+            Some(file) => file.write(&scored)?,
+            None => {
+                let mut created = TableFile::create(&args.output, &scored.schema())?;
+                created.write(&scored)?;
+                file = Some(created);
+            }
+        }
+    }
+    match file {
+        Some(file) => file.finish()?,
+        None => {
+            return Err(CliError::Failed(format!(
+                "no row to score: {} were read and all were rejected; relax `--on-null`, \
+                 `--on-nan` or `--on-inf`",
+                reader.tally().rows_read
+            )));
+        }
+    }
+    say(&format!("{rows} rows scored"));
+    Ok(())
+}
+
+/// For each feature of the model, its column in the minibatch.
+fn columns_of_model(snapshot: &Snapshot, read: &Features) -> Result<Vec<usize>, CliError> {
+    let model = &snapshot.features;
+    if model == read {
+        return Ok((0..model.len()).collect());
+    }
+    let at: std::collections::HashMap<&str, usize> = read
+        .names()
+        .iter()
+        .enumerate()
+        .map(|(j, name)| (name.as_str(), j))
+        .collect();
+    let known: std::collections::HashSet<&str> = model.names().iter().map(String::as_str).collect();
+    if let Some(extra) = read
+        .names()
+        .iter()
+        .find(|name| !known.contains(name.as_str()))
+    {
+        return Err(CliError::Failed(format!(
+            "the inputs have a feature `{extra}` that the model does not; \
+             leave it out with `--exclude` or `--id`"
+        )));
+    }
+    model
+        .names()
+        .iter()
+        .map(|name| {
+            at.get(name.as_str()).copied().ok_or_else(|| {
+                CliError::Failed(format!(
+                    "the model has a feature `{name}` that the inputs do not; \
+                     score rows of the same features, or fit a model to these"
+                ))
+            })
+        })
+        .collect()
+}
+
+/// Ids, pc1…pck, residual, t2.
+fn table(
+    projection: &Projection,
+    batch: &Minibatch,
+    ids: Option<RecordBatch>,
+) -> Result<RecordBatch, CliError> {
+    let scores = projection.score(batch);
+    let mut fields: Vec<Arc<Field>> = Vec::new();
+    let mut columns: Vec<ArrayRef> = Vec::new();
+    if let Some(ids) = ids {
+        fields.extend(ids.schema().fields().iter().cloned());
+        columns.extend(ids.columns().iter().cloned());
+    }
+    let mut add = |name: String, values: Vec<f64>| {
+        fields.push(Arc::new(Field::new(name, DataType::Float64, false)));
+        columns.push(Arc::new(Float64Array::from(values)));
+    };
+    for (i, score) in scores.components.into_iter().enumerate() {
+        add(format!("pc{}", i + 1), score);
+    }
+    add("residual".into(), scores.residual);
+    add("t2".into(), scores.t2);
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+        .map_err(|error| CliError::Failed(format!("cannot put the scores together: {error}")))
 }

@@ -5,6 +5,7 @@
 
 mod disk;
 mod error;
+mod project;
 mod read;
 mod state;
 mod table;
@@ -13,6 +14,7 @@ mod write;
 use serde::{Deserialize, Serialize};
 
 pub use error::SnapshotError;
+pub use project::{Projection, Scores};
 pub use read::read;
 pub use state::summary_of;
 pub use table::table;
