@@ -36,7 +36,7 @@ pub struct Estimate {
     pub active: Vec<bool>,
     /// λ, squared scaled units.
     pub penalty: f64,
-    /// Mean variance of the directions outside the learner's subspace.
+    /// Mean variance of the directions other than those that stand above noise.
     pub noise_variance: f64,
     /// Trace of the covariance in scaled units.
     pub total_variance: f64,

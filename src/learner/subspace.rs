@@ -116,10 +116,10 @@ impl Engine for Subspace {
         } else {
             0.0
         };
-        let u = copy.basis();
+        let (vectors, eigenvalues) = copy.in_f64()?;
         Ok(Directions {
-            vectors: Mat::from_fn(h, self.features, |i, j| f64::from(u[(i, j)])),
-            eigenvalues: (0..h).map(|i| copy.core[(i, i)]).collect(),
+            vectors,
+            eigenvalues,
             noise,
             limit: self.limit,
         })
@@ -187,6 +187,26 @@ impl Subspace {
             self.probes.stop();
         }
         Ok(())
+    }
+
+    /// UᵀDU in f64 with orthonormal rows: f32 rows are so to 1e-7 only. U = LQ by Cholesky of its
+    /// Gram matrix, and LᵀDL is diagonalized.
+    fn in_f64(&mut self) -> Result<(Mat<f64>, Vec<f64>), LinalgError> {
+        let (h, m) = (self.held, self.features);
+        if h == 0 {
+            return Ok((Mat::zeros(0, m), Vec::new()));
+        }
+        let u = rows_of(&self.weights, h, m);
+        let mut rows = Mat::<f64>::from_fn(h, m, |i, j| f64::from(u[(i, j)]));
+        let mut factor = &rows * rows.transpose();
+        let work = &mut self.work;
+        work.scratch.cholesky(factor.as_mut())?;
+        solve_lower_triangular_in_place(factor.as_ref(), rows.as_mut(), Par::Seq);
+        let core = self.core.as_ref().submatrix(0, 0, h, h);
+        let core = factor.transpose() * core * &factor;
+        work.scratch.eigen(core.as_ref(), &mut work.spectrum)?;
+        let vectors = work.spectrum.vectors.transpose() * rows;
+        Ok((vectors, work.spectrum.values.clone()))
     }
 
     fn is_full(&self) -> bool {

@@ -90,8 +90,8 @@ impl Summary {
                 0.0
             }
         };
-        let outside = (self.total - self.eigenvalues.iter().sum::<f64>()).max(0.0);
-        let dimensions = self.active.saturating_sub(h);
+        let above = self.eigenvalues.iter().take(real.count).sum::<f64>();
+        let dimensions = self.active.saturating_sub(real.count);
         Estimate {
             features: m,
             rows: self.rows,
@@ -112,7 +112,7 @@ impl Summary {
             eigenvalues,
             penalty,
             noise_variance: if dimensions > 0 {
-                outside / dimensions as f64
+                (self.total - above).max(0.0) / dimensions as f64
             } else {
                 0.0
             },

@@ -5,8 +5,15 @@
 
 mod accuracy;
 mod allocation;
+mod bad_input;
+mod config;
 mod error_bars;
+mod fit;
+mod house;
+mod layers;
 mod merging;
+mod program;
 mod reference;
 mod shapes;
+mod snapshot;
 mod units;

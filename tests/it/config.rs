@@ -1,0 +1,82 @@
+//! Every key is documented, checked, and refused with line and remedy where it does not fit.
+
+use std::fs;
+use std::path::Path;
+
+use ojad::config::{Config, Plan, load};
+
+use crate::program::{refused, run, succeeded};
+
+fn documented() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/config/ojad.toml"))
+}
+
+#[test]
+fn every_key_is_documented_and_equal_to_its_default() {
+    assert_eq!(load(documented()).expect("valid"), Config::default());
+    let text = fs::read_to_string(documented()).expect("text");
+    let in_file: toml::Table = text.parse().expect("TOML");
+    let in_code = toml::Table::try_from(Config::default()).expect("serializes");
+    for (table, keys) in &in_code {
+        for (key, value) in keys.as_table().expect("a table") {
+            assert_eq!(in_file[table].get(key), Some(value), "[{table}] {key}");
+        }
+    }
+    // Keys without a default stand there as comments.
+    for unset in ["# dtype = ", "# dir = "] {
+        assert!(text.contains(unset), "{unset}");
+    }
+}
+
+#[test]
+fn values_out_of_range_are_refused_with_the_key() {
+    let place = tempfile::tempdir().expect("a directory");
+    let path = place.path().join("c.toml");
+    for (text, key) in [
+        ("[learner]\ncomponents = 0", "learner.components"),
+        ("[learner]\nminibatch = 0", "learner.minibatch"),
+        ("[learner]\npenalty = -1.0", "learner.penalty"),
+        ("[learner]\nforgetting = 1.5", "learner.forgetting"),
+        (
+            "[learner]\nforgetting = { half_life_rows = 0.0 }",
+            "learner.forgetting",
+        ),
+        (
+            "[learner]\nrule = \"oja\"\nstep = { constant = -1.0 }",
+            "learner.step",
+        ),
+        ("[run]\nthreads = 9", "run.threads"),
+        ("[run]\nchannel_minibatches = 0", "run.channel_minibatches"),
+    ] {
+        fs::write(&path, text).expect("a file");
+        let output = run(&["check", "--config", path.to_str().expect("UTF-8")]);
+        refused(&output, 78, &[key]);
+    }
+}
+
+#[test]
+fn an_unknown_key_gets_its_line_and_the_nearest_known_one() {
+    let place = tempfile::tempdir().expect("a directory");
+    let path = place.path().join("c.toml");
+    fs::write(&path, "[learner]\nseed = 1\ncomponets = 3\n").expect("a file");
+    let output = run(&["check", "--config", path.to_str().expect("UTF-8")]);
+    refused(
+        &output,
+        78,
+        &["c.toml", "line 3", "componets", "did you mean `components`"],
+    );
+}
+
+#[test]
+fn check_prints_what_would_run_and_where_it_comes_from() {
+    let place = tempfile::tempdir().expect("a directory");
+    let path = place.path().join("c.toml");
+    fs::write(&path, "[learner]\ncomponents = 3\n").expect("a file");
+    let output = run(&["check", "--config", path.to_str().expect("UTF-8")]);
+    succeeded(&output);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("components = 3 # file"), "{text}");
+    assert!(text.contains("seed = 0 # default"), "{text}");
+    let again: Config = toml::from_str(&text).expect("what it prints is a configuration");
+    assert_eq!(Plan::try_from(&again).expect("valid").learner.components, 3);
+}
