@@ -54,7 +54,11 @@ impl Planted {
             return Err(format!("{k} components do not fit into {m} features"));
         }
         let floor = recipe.noise * recipe.noise;
-        if let Some(low) = recipe.eigenvalues.iter().find(|value| !(**value >= floor)) {
+        if let Some(low) = recipe
+            .eigenvalues
+            .iter()
+            .find(|value| value.is_nan() || **value < floor)
+        {
             return Err(format!(
                 "eigenvalue {low} is below the noise variance {floor}"
             ));

@@ -234,8 +234,13 @@ fn item(kind: DataType) -> Arc<Field> {
     Arc::new(Field::new("item", kind, false))
 }
 
+/// The width that Arrow's schema holds; `run` refused larger ones.
+fn width_of(features: usize) -> i32 {
+    i32::try_from(features).unwrap_or(i32::MAX)
+}
+
 fn schema_of(args: &Args) -> SchemaRef {
-    let m = args.features as i32;
+    let m = width_of(args.features);
     let fields = match args.layout {
         LayoutKind::Columns => (0..args.features)
             .map(|j| Field::new(format!("x{j}"), DataType::Float32, false))
@@ -260,7 +265,7 @@ fn batch_of(
     layout: LayoutKind,
     schema: &SchemaRef,
 ) -> Result<RecordBatch, ArrowError> {
-    let width = m as i32;
+    let width = width_of(m);
     let columns: Vec<ArrayRef> = match layout {
         LayoutKind::Columns => (0..m)
             .map(|j| {
@@ -319,7 +324,7 @@ fn write_truth(
         .map(|at| planted.components()[at])
         .collect();
     let failed = |error: ArrowError| CliError::Failed(format!("cannot write the truth: {error}"));
-    let kind = DataType::FixedSizeList(item(DataType::Float64), recipe.features as i32);
+    let kind = DataType::FixedSizeList(item(DataType::Float64), width_of(recipe.features));
     let schema: SchemaRef = Arc::new(Schema::new(vec![
         Field::new("component", DataType::Int32, false),
         Field::new("eigenvalue", DataType::Float64, false),
@@ -327,7 +332,7 @@ fn write_truth(
     ]));
     let list = FixedSizeListArray::try_new(
         item(DataType::Float64),
-        recipe.features as i32,
+        width_of(recipe.features),
         Arc::new(Float64Array::from(vectors)),
         None,
     )

@@ -59,14 +59,11 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         }
         rows += batch.rows();
         let scored = table(&projection, &batch, ids)?;
-        match &mut file {
-            Some(file) => file.write(&scored)?,
-            None => {
-                let mut created = TableFile::create(&args.output, &scored.schema())?;
-                created.write(&scored)?;
-                file = Some(created);
-            }
-        }
+        let open = match file.take() {
+            Some(open) => open,
+            None => TableFile::create(&args.output, &scored.schema())?,
+        };
+        file.insert(open).write(&scored)?;
     }
     match file {
         Some(file) => file.finish()?,
