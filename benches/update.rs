@@ -57,7 +57,7 @@ fn compare(m: usize, k: usize, layout: Layout) {
     }
     let r = params.held(m);
     let mut products = Products::new(m, r, b);
-    let each = (100_000_000 / (m * b * r)).max(4);
+    let each = (1_000_000_000 / (m * b * r)).max(4);
     let (mut updates, mut bare) = (Vec::new(), Vec::new());
     for _ in 0..RUNS {
         let start = Instant::now();

@@ -134,7 +134,7 @@ impl LearnerParams {
 
 /// Bytes of a block that stay in the second-level cache beside the directions: of the 1 MiB that
 /// today's cores have, four fifths.
-const BLOCK_BYTES: usize = 800 << 10;
+const BLOCK_BYTES: usize = 600 << 10;
 
 /// Largest minibatch chosen: beyond it the small algebra is no longer what an update costs.
 const LARGEST_MINIBATCH: usize = 512;
