@@ -67,9 +67,14 @@ pub(super) fn load(
 pub(super) fn roots(batch: &RecordBatch, leaves: &[Leaf]) -> Vec<usize> {
     let schema = batch.schema_ref();
     let fields = schema.fields().iter().enumerate();
-    let at: HashMap<&str, usize> = fields.map(|(i, field)| (field.name().as_str(), i)).collect();
+    let at: HashMap<&str, usize> = fields
+        .map(|(i, field)| (field.name().as_str(), i))
+        .collect();
     let root = |leaf: &Leaf| at.get(leaf.path[0].as_str()).copied();
-    leaves.iter().map(|leaf| root(leaf).unwrap_or(usize::MAX)).collect()
+    leaves
+        .iter()
+        .map(|leaf| root(leaf).unwrap_or(usize::MAX))
+        .collect()
 }
 
 /// The array that the names lead to, and the nulls of the structs above it.

@@ -100,8 +100,14 @@ fn the_third_file_must_agree() {
     let text: ArrayRef = Arc::new(StringArray::from(vec!["u"; 3]));
     for (bad, part) in [
         (batch(vec![("a", floats(3))]), "column `b`"),
-        (batch(vec![("a", floats(3)), ("b", text)]), "not numeric: utf8 here"),
-        (batch(vec![("a", floats(3)), ("b", floats(3)), ("c", floats(3))]), "column `c`"),
+        (
+            batch(vec![("a", floats(3)), ("b", text)]),
+            "not numeric: utf8 here",
+        ),
+        (
+            batch(vec![("a", floats(3)), ("b", floats(3)), ("c", floats(3))]),
+            "column `c`",
+        ),
     ] {
         write(&at("3"), &bad, None);
         says(folder.path(), &["/3: ", part]);
@@ -138,7 +144,11 @@ fn no_rows_no_features_and_uneven_lists_are_errors() {
         ids: vec!["key".to_owned()],
         ..SourceParams::default()
     };
-    assert!(refused(&[path.into()], &ids).to_string().contains("id column `key`"));
+    assert!(
+        refused(&[path.into()], &ids)
+            .to_string()
+            .contains("id column `key`")
+    );
 }
 
 #[test]
@@ -150,12 +160,20 @@ fn a_file_cut_while_it_is_read_is_an_error() {
     let mut reader = open(&[path.clone().into()], &SourceParams::default()).unwrap();
     let mut batch = reader.new_minibatch(100);
     assert_eq!(reader.fill(&mut batch).unwrap(), 100);
-    std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(100).unwrap();
+    std::fs::OpenOptions::new()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_len(100)
+        .unwrap();
     let error = loop {
         if let Err(error) = reader.fill(&mut batch) {
             break error;
         }
     };
-    assert!(error.to_string().contains("corrupt or truncated"), "{error}");
+    assert!(
+        error.to_string().contains("corrupt or truncated"),
+        "{error}"
+    );
     assert!(matches!(reader.fill(&mut batch), Err(SourceError::Ended)));
 }

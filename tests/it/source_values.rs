@@ -82,33 +82,110 @@ fn every_type() -> (RecordBatch, Vec<Vec<f64>>) {
     let keys: Int8Array = ints().map(|i| Some((i % 3) as i8)).collect();
     let words = Arc::new(Float32Array::from(vec![0.5, 1.5, 2.5]));
     let columns: Vec<(&str, ArrayRef)> = vec![
-        ("i8", Arc::new(ints().map(|i| Some((i - 25) as i8)).collect::<Int8Array>())),
-        ("i16", Arc::new(ints().map(|i| Some((i * -300) as i16)).collect::<Int16Array>())),
-        ("i32", Arc::new(ints().map(|i| Some(i32::MIN + i)).collect::<Int32Array>())),
-        ("i64", Arc::new(ints().map(|i| Some(-(1_i64 << 50) + i64::from(i))).collect::<Int64Array>())),
-        ("u8", Arc::new(ints().map(|i| Some(255 - i as u8)).collect::<UInt8Array>())),
-        ("u16", Arc::new(ints().map(|i| Some(u16::MAX - i as u16)).collect::<UInt16Array>())),
-        ("u32", Arc::new(ints().map(|i| Some(u32::MAX - i as u32)).collect::<UInt32Array>())),
-        ("u64", Arc::new(ints().map(|i| Some((1_u64 << 63) + ((i as u64) << 12))).collect::<UInt64Array>())),
-        ("f16", Arc::new(ints().map(|i| Some(half::f16::from_f32(i as f32 / 4.0))).collect::<Float16Array>())),
-        ("f32", Arc::new(ints().map(|i| Some(i as f32 / 3.0)).collect::<Float32Array>())),
-        ("f64", Arc::new(ints().map(|i| Some(f64::from(i) / 3.0)).collect::<Float64Array>())),
-        ("bool", Arc::new(ints().map(|i| Some(i % 2 == 1)).collect::<BooleanArray>())),
+        (
+            "i8",
+            Arc::new(ints().map(|i| Some((i - 25) as i8)).collect::<Int8Array>()),
+        ),
+        (
+            "i16",
+            Arc::new(
+                ints()
+                    .map(|i| Some((i * -300) as i16))
+                    .collect::<Int16Array>(),
+            ),
+        ),
+        (
+            "i32",
+            Arc::new(ints().map(|i| Some(i32::MIN + i)).collect::<Int32Array>()),
+        ),
+        (
+            "i64",
+            Arc::new(
+                ints()
+                    .map(|i| Some(-(1_i64 << 50) + i64::from(i)))
+                    .collect::<Int64Array>(),
+            ),
+        ),
+        (
+            "u8",
+            Arc::new(ints().map(|i| Some(255 - i as u8)).collect::<UInt8Array>()),
+        ),
+        (
+            "u16",
+            Arc::new(
+                ints()
+                    .map(|i| Some(u16::MAX - i as u16))
+                    .collect::<UInt16Array>(),
+            ),
+        ),
+        (
+            "u32",
+            Arc::new(
+                ints()
+                    .map(|i| Some(u32::MAX - i as u32))
+                    .collect::<UInt32Array>(),
+            ),
+        ),
+        (
+            "u64",
+            Arc::new(
+                ints()
+                    .map(|i| Some((1_u64 << 63) + ((i as u64) << 12)))
+                    .collect::<UInt64Array>(),
+            ),
+        ),
+        (
+            "f16",
+            Arc::new(
+                ints()
+                    .map(|i| Some(half::f16::from_f32(i as f32 / 4.0)))
+                    .collect::<Float16Array>(),
+            ),
+        ),
+        (
+            "f32",
+            Arc::new(
+                ints()
+                    .map(|i| Some(i as f32 / 3.0))
+                    .collect::<Float32Array>(),
+            ),
+        ),
+        (
+            "f64",
+            Arc::new(
+                ints()
+                    .map(|i| Some(f64::from(i) / 3.0))
+                    .collect::<Float64Array>(),
+            ),
+        ),
+        (
+            "bool",
+            Arc::new(ints().map(|i| Some(i % 2 == 1)).collect::<BooleanArray>()),
+        ),
         (
             "d128",
             Arc::new(
-                ints().map(|i| Some(decimal(i.into()))).collect::<Decimal128Array>()
-                    .with_precision_and_scale(20, 3).unwrap(),
+                ints()
+                    .map(|i| Some(decimal(i.into())))
+                    .collect::<Decimal128Array>()
+                    .with_precision_and_scale(20, 3)
+                    .unwrap(),
             ),
         ),
         (
             "d256",
             Arc::new(
-                ints().map(|i| Some(i256::from_i128(-decimal(i.into())))).collect::<Decimal256Array>()
-                    .with_precision_and_scale(50, 3).unwrap(),
+                ints()
+                    .map(|i| Some(i256::from_i128(-decimal(i.into()))))
+                    .collect::<Decimal256Array>()
+                    .with_precision_and_scale(50, 3)
+                    .unwrap(),
             ),
         ),
-        ("dict", Arc::new(DictionaryArray::<Int8Type>::new(keys, words))),
+        (
+            "dict",
+            Arc::new(DictionaryArray::<Int8Type>::new(keys, words)),
+        ),
     ];
     let rows = ints()
         .map(|i| {
@@ -134,7 +211,10 @@ fn every_type() -> (RecordBatch, Vec<Vec<f64>>) {
         .collect();
     // -0.0 where the decimal is 0.
     let rows: Vec<Vec<f64>> = rows;
-    let rows = rows.into_iter().map(|r| r.into_iter().map(|v| v + 0.0).collect()).collect();
+    let rows = rows
+        .into_iter()
+        .map(|r| r.into_iter().map(|v| v + 0.0).collect())
+        .collect();
     (batch(columns), rows)
 }
 
@@ -155,10 +235,17 @@ fn every_numeric_type_in_every_format() {
     let reader = open(&[path.clone().into()], &params).unwrap();
     assert_eq!(reader.extent().rows_total, Some(50));
     same(&read(&path, &params), &rows);
-    for body in [None, Some(CompressionType::LZ4_FRAME), Some(CompressionType::ZSTD)] {
-        let options = IpcWriteOptions::default().try_with_compression(body).unwrap();
+    for body in [
+        None,
+        Some(CompressionType::LZ4_FRAME),
+        Some(CompressionType::ZSTD),
+    ] {
+        let options = IpcWriteOptions::default()
+            .try_with_compression(body)
+            .unwrap();
         let file = File::create(&path).unwrap();
-        let mut writer = StreamWriter::try_new_with_options(file, &batch.schema(), options).unwrap();
+        let mut writer =
+            StreamWriter::try_new_with_options(file, &batch.schema(), options).unwrap();
         writer.write(&batch.slice(0, 21)).unwrap();
         writer.write(&batch.slice(21, 29)).unwrap();
         writer.finish().unwrap();
@@ -174,10 +261,16 @@ fn every_codec_and_page_version() {
     let values: Vec<f64> = (0..3000).map(|_| rng.random::<f64>()).collect();
     let data = batch(vec![
         ("a", Arc::new(Float64Array::from(values.clone()))),
-        ("b", Arc::new(Int32Array::from_iter_values((0..3000).map(|i| i * 7 % 91)))),
+        (
+            "b",
+            Arc::new(Int32Array::from_iter_values((0..3000).map(|i| i * 7 % 91))),
+        ),
     ]);
-    let rows: Vec<Vec<f64>> =
-        values.iter().enumerate().map(|(i, &v)| vec![v, (i * 7 % 91) as f64]).collect();
+    let rows: Vec<Vec<f64>> = values
+        .iter()
+        .enumerate()
+        .map(|(i, &v)| vec![v, (i * 7 % 91) as f64])
+        .collect();
     let codecs = [
         Compression::UNCOMPRESSED,
         Compression::SNAPPY,
@@ -207,7 +300,13 @@ fn every_codec_and_page_version() {
         .set_column_encoding("a".into(), Encoding::BYTE_STREAM_SPLIT)
         .set_column_encoding("b".into(), Encoding::DELTA_BINARY_PACKED)
         .build();
-    same(&read(write(&path, &data, Some(properties)), &SourceParams::default()), &rows);
+    same(
+        &read(
+            write(&path, &data, Some(properties)),
+            &SourceParams::default(),
+        ),
+        &rows,
+    );
 }
 
 fn fixed(values: Vec<Option<f32>>, len: i32) -> ArrayRef {
@@ -221,22 +320,40 @@ fn lists_binaries_and_structs_are_named_and_laid_out() {
     let folder = tempfile::tempdir().unwrap();
     let values: Vec<f32> = (0..60).map(|i| i as f32).collect();
     let lists = |n: usize| {
-        let rows = values.chunks(n).map(|row| Some(row.iter().map(|&v| Some(v))));
+        let rows = values
+            .chunks(n)
+            .map(|row| Some(row.iter().map(|&v| Some(v))));
         ListArray::from_iter_primitive::<Float32Type, _, _>(rows)
     };
     let large = LargeListArray::from_iter_primitive::<Float32Type, _, _>(
-        values.chunks(3).map(|row| Some(row.iter().map(|&v| Some(v)))),
+        values
+            .chunks(3)
+            .map(|row| Some(row.iter().map(|&v| Some(v)))),
     );
     let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
     let inner = Arc::new(Int32Array::from_iter_values(0..20));
     let field = Arc::new(Field::new("b", DataType::Int32, true));
     let columns: Vec<(&str, ArrayRef)> = vec![
-        ("fixed", fixed(values.iter().copied().map(Some).collect(), 3)),
+        (
+            "fixed",
+            fixed(values.iter().copied().map(Some).collect(), 3),
+        ),
         ("list", Arc::new(lists(3))),
         ("large", Arc::new(large)),
-        ("raw", Arc::new(FixedSizeBinaryArray::try_new(12, bytes.into(), None).unwrap())),
-        ("a", Arc::new(StructArray::from(vec![(field, inner as ArrayRef)]))),
-        ("text", Arc::new(StringArray::from_iter_values((0..20).map(|i| i.to_string())))),
+        (
+            "raw",
+            Arc::new(FixedSizeBinaryArray::try_new(12, bytes.into(), None).unwrap()),
+        ),
+        (
+            "a",
+            Arc::new(StructArray::from(vec![(field, inner as ArrayRef)])),
+        ),
+        (
+            "text",
+            Arc::new(StringArray::from_iter_values(
+                (0..20).map(|i| i.to_string()),
+            )),
+        ),
     ];
     let data = batch(columns);
     let params = SourceParams {
@@ -246,7 +363,14 @@ fn lists_binaries_and_structs_are_named_and_laid_out() {
     let rows: Vec<Vec<f64>> = (0..20)
         .map(|i| {
             let row: Vec<f64> = (0..3).map(|j| f64::from(3 * i + j)).collect();
-            [row.clone(), row.clone(), row.clone(), row, vec![f64::from(i)]].concat()
+            [
+                row.clone(),
+                row.clone(),
+                row.clone(),
+                row,
+                vec![f64::from(i)],
+            ]
+            .concat()
         })
         .collect();
     let path = write(&folder.path().join("a"), &data, groups_of(6));
@@ -255,7 +379,10 @@ fn lists_binaries_and_structs_are_named_and_laid_out() {
     assert!(matches!(reader.new_minibatch(4).values(), Values::F64(_)));
     assert_eq!(reader.features().names()[..2], ["fixed.0", "fixed.1"]);
     assert_eq!(reader.features().names()[12], "a.b");
-    assert_eq!(reader.selection().left, [("text".to_owned(), "not numeric: utf8".to_owned())]);
+    assert_eq!(
+        reader.selection().left,
+        [("text".to_owned(), "not numeric: utf8".to_owned())]
+    );
     same(&drain(&mut reader, 7), &rows);
     let path = folder.path().join("b");
     let mut writer = FileWriter::try_new(File::create(&path).unwrap(), &data.schema()).unwrap();
@@ -268,11 +395,24 @@ fn lists_binaries_and_structs_are_named_and_laid_out() {
 #[test]
 fn each_policy_does_what_it_says() {
     let folder = tempfile::tempdir().unwrap();
-    let x = [Some(1.0), None, Some(f64::NAN), Some(f64::INFINITY), Some(5.0), Some(-1e16)];
+    let x = [
+        Some(1.0),
+        None,
+        Some(f64::NAN),
+        Some(f64::INFINITY),
+        Some(5.0),
+        Some(-1e16),
+    ];
     let data = batch(vec![
         ("x", Arc::new(Float64Array::from(x.to_vec()))),
-        ("y", Arc::new(Float64Array::from(vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0]))),
-        ("id", Arc::new(StringArray::from(vec!["a", "b", "c", "d", "e", "f"]))),
+        (
+            "y",
+            Arc::new(Float64Array::from(vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0])),
+        ),
+        (
+            "id",
+            Arc::new(StringArray::from(vec!["a", "b", "c", "d", "e", "f"])),
+        ),
     ]);
     let path = write(&folder.path().join("a"), &data, groups_of(4));
     let with = |on_null, on_nan, on_inf| SourceParams {
@@ -286,23 +426,41 @@ fn each_policy_does_what_it_says() {
     let mut reader = open(std::slice::from_ref(&path), &with(s, s, s)).unwrap();
     let mut batch = reader.new_minibatch(10);
     let ids = reader.fill_with_ids(&mut batch).unwrap().unwrap();
-    assert_eq!(ids.column(0).as_string::<i32>().iter().flatten().collect::<String>(), "ae");
+    assert_eq!(
+        ids.column(0)
+            .as_string::<i32>()
+            .iter()
+            .flatten()
+            .collect::<String>(),
+        "ae"
+    );
     assert_eq!((batch.rows(), batch.value(1, 1) as i32), (2, 4));
     assert!(!batch.has_missing());
     let tally = reader.tally();
-    assert_eq!((tally.rows_read, tally.rows_accepted, tally.rows_rejected), (6, 2, 4));
-    assert_eq!((tally.nulls[0], tally.nans[0], tally.infinities[0]), (1, 1, 2));
+    assert_eq!(
+        (tally.rows_read, tally.rows_accepted, tally.rows_rejected),
+        (6, 2, 4)
+    );
+    assert_eq!(
+        (tally.nulls[0], tally.nans[0], tally.infinities[0]),
+        (1, 1, 2)
+    );
     let mut reader = open(std::slice::from_ref(&path), &with(m, m, s)).unwrap();
     assert_eq!(reader.fill(&mut batch).unwrap(), 4);
     assert!(batch.has_missing() && batch.value(1, 0).is_nan() && batch.value(2, 0).is_nan());
     assert_eq!(reader.watermark().inputs[0].rows, 6);
-    for (policy, row, value) in
-        [(with(e, s, s), 1, "null"), (with(s, e, s), 2, "NaN"), (with(s, s, e), 3, "inf")]
-    {
+    for (policy, row, value) in [
+        (with(e, s, s), 1, "null"),
+        (with(s, e, s), 2, "NaN"),
+        (with(s, s, e), 3, "inf"),
+    ] {
         let mut reader = open(std::slice::from_ref(&path), &policy).unwrap();
         let message = reader.fill(&mut batch).unwrap_err().to_string();
         assert!(message.contains(&format!("row {row} ")), "{message}");
-        assert!(message.contains(&format!("`x`: value is {value}")), "{message}");
+        assert!(
+            message.contains(&format!("`x`: value is {value}")),
+            "{message}"
+        );
     }
 }
 
@@ -335,7 +493,10 @@ fn null_lists_and_null_elements_follow_the_policy() {
         writer.write(&data).unwrap();
         writer.finish().unwrap();
         for path in [parquet, ipc.into()] {
-            same(&read(path.clone(), &skip), &[vec![1.0, 2.0], vec![5.0, 6.0]]);
+            same(
+                &read(path.clone(), &skip),
+                &[vec![1.0, 2.0], vec![5.0, 6.0]],
+            );
             let mut reader = open(&[path], &mean).unwrap();
             let rows = drain(&mut reader, 5);
             assert_eq!(reader.tally().nulls, [3, 2]);
@@ -352,20 +513,33 @@ fn files_are_read_in_order_and_matched_by_name() {
     std::fs::create_dir(&sub).unwrap();
     let a: ArrayRef = Arc::new(Float32Array::from(vec![1.0, 2.0]));
     let b: ArrayRef = Arc::new(Float64Array::from(vec![3.0, 4.0]));
-    write(&folder.path().join("1.parquet"), &batch(vec![("a", a.clone()), ("b", a.clone())]), None);
+    write(
+        &folder.path().join("1.parquet"),
+        &batch(vec![("a", a.clone()), ("b", a.clone())]),
+        None,
+    );
     write(&sub.join("2.data"), &batch(vec![("b", b), ("a", a)]), None);
     std::fs::write(folder.path().join("_SUCCESS"), "").unwrap();
     let rows = [[1.0, 1.0], [2.0, 2.0], [1.0, 3.0], [2.0, 4.0]].map(|r| r.to_vec());
     let params = SourceParams::default();
     same(&read(folder.path(), &params), &rows);
-    same(&read(folder.path().join("**").join("*.[pd]*a*"), &params), &rows);
+    same(
+        &read(folder.path().join("**").join("*.[pd]*a*"), &params),
+        &rows,
+    );
     let inputs: Vec<PathBuf> = vec![folder.path().join("?.parquet"), sub];
     let inputs: Vec<OsString> = inputs.into_iter().map(Into::into).collect();
     let mut reader = open(&inputs, &params).unwrap();
     assert!(matches!(reader.new_minibatch(1).values(), Values::F64(_)));
     assert_eq!(reader.extent().rows_total, Some(4));
     same(&drain(&mut reader, 3), &rows);
-    assert!(reader.watermark().inputs.iter().all(|p| p.done && p.rows == 2));
+    assert!(
+        reader
+            .watermark()
+            .inputs
+            .iter()
+            .all(|p| p.done && p.rows == 2)
+    );
 }
 
 /// Random columns with nulls, random row groups and capacities: the rows that hold no null.
@@ -387,16 +561,35 @@ fn random_files_read_back() {
             let column = table.iter().map(|row| row[j]);
             let array: ArrayRef = match rng.random_range(0..4) {
                 0 => Arc::new(column.collect::<Float64Array>()),
-                1 => Arc::new(column.map(|v| v.map(|v| v as f32)).collect::<Float32Array>()),
-                2 => Arc::new(column.map(|v| v.map(|v| v as i32)).collect::<PrimitiveArray<Int32Type>>()),
+                1 => Arc::new(
+                    column
+                        .map(|v| v.map(|v| v as f32))
+                        .collect::<Float32Array>(),
+                ),
+                2 => Arc::new(
+                    column
+                        .map(|v| v.map(|v| v as i32))
+                        .collect::<PrimitiveArray<Int32Type>>(),
+                ),
                 _ => Arc::new(column.map(|v| v.map(|v| v as i8)).collect::<Int8Array>()),
             };
             columns.push((format!("x{j}"), array));
         }
-        let data = batch(columns.iter().map(|(n, a)| (n.as_str(), a.clone())).collect());
-        let path = write(&folder.path().join("a"), &data, groups_of(rng.random_range(1..n + 1)));
-        let rows: Vec<Vec<f64>> =
-            table.into_iter().filter_map(|row| row.into_iter().collect()).collect();
+        let data = batch(
+            columns
+                .iter()
+                .map(|(n, a)| (n.as_str(), a.clone()))
+                .collect(),
+        );
+        let path = write(
+            &folder.path().join("a"),
+            &data,
+            groups_of(rng.random_range(1..n + 1)),
+        );
+        let rows: Vec<Vec<f64>> = table
+            .into_iter()
+            .filter_map(|row| row.into_iter().collect())
+            .collect();
         let params = SourceParams {
             on_null: BadValue::Skip,
             ..SourceParams::default()
