@@ -306,16 +306,15 @@ impl Reader {
             let Some(input) = self.inputs.get(self.at) else {
                 return Ok(false);
             };
-            let mut feed = match self.feed.take() {
-                Some(feed) => feed,
-                None => {
-                    let opened = match self.first.take() {
-                        Some(opened) => opened,
-                        None => Opened::open(input)?,
-                    };
-                    self.rows.push(0);
-                    self.feed_of(input, opened)?
-                }
+            let mut feed = if let Some(feed) = self.feed.take() {
+                feed
+            } else {
+                let opened = match self.first.take() {
+                    Some(opened) => opened,
+                    None => Opened::open(input)?,
+                };
+                self.rows.push(0);
+                self.feed_of(input, opened)?
             };
             let chunk = &mut self.chunk;
             // A feed that panicked is not put back.
