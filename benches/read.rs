@@ -208,7 +208,9 @@ fn fixed_list(rng: &mut ChaCha8Rng) -> Result<RecordBatch, Failure> {
 
 fn list(rng: &mut ChaCha8Rng) -> Result<RecordBatch, Failure> {
     let items = Arc::new(Float32Array::from(values(rng, BATCH * 784)));
-    let offsets: Vec<i32> = (0..=BATCH).map(|i| (i * 784) as i32).collect::<Vec<_>>();
+    let offsets: Vec<i32> = (0..=BATCH)
+        .map(|i| i32::try_from(i * 784))
+        .collect::<Result<_, _>>()?;
     let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
     let array = ListArray::try_new(item(), offsets, items, None)?;
     Ok(RecordBatch::try_from_iter([(

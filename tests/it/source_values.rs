@@ -12,7 +12,7 @@ use arrow::ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
 use ojad::rows::{Layout, Minibatch, Values};
 use ojad::source::{BadValue, BinaryDtype, Reader, SourceParams, open};
 use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, Encoding};
+use parquet::basic::{BrotliLevel, Compression, Encoding, GzipLevel, ZstdLevel};
 use parquet::file::properties::{WriterProperties, WriterVersion};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt as _, SeedableRng};
@@ -30,6 +30,7 @@ pub fn write(path: &Path, batch: &RecordBatch, properties: Option<WriterProperti
     path.into()
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "as `write` takes it")]
 pub fn groups_of(rows: usize) -> Option<WriterProperties> {
     let builder = WriterProperties::builder();
     Some(builder.set_max_row_group_row_count(Some(rows)).build())
@@ -75,6 +76,7 @@ fn same(a: &[Vec<f64>], b: &[Vec<f64>]) {
 }
 
 /// One column of each numeric type and the values of each row.
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn every_type() -> (RecordBatch, Vec<Vec<f64>>) {
     let n = 50_i32;
     let ints = || 0..n;
@@ -274,11 +276,11 @@ fn every_codec_and_page_version() {
     let codecs = [
         Compression::UNCOMPRESSED,
         Compression::SNAPPY,
-        Compression::GZIP(Default::default()),
-        Compression::ZSTD(Default::default()),
+        Compression::GZIP(GzipLevel::default()),
+        Compression::ZSTD(ZstdLevel::default()),
         Compression::LZ4,
         Compression::LZ4_RAW,
-        Compression::BROTLI(Default::default()),
+        Compression::BROTLI(BrotliLevel::default()),
     ];
     for codec in codecs {
         for version in [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0] {
