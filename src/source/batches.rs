@@ -80,6 +80,8 @@ pub(super) struct Cutter {
     pub task: Task,
     batch: Option<RecordBatch>,
     at: usize,
+    /// Where the batches have the leaves.
+    roots: Vec<usize>,
     /// Rows of the file before `batch`.
     row: u64,
 }
@@ -90,12 +92,16 @@ impl Cutter {
             task,
             batch: None,
             at: 0,
+            roots: Vec::new(),
             row: 0,
         }
     }
 
     /// Takes the next batch; the one before must have been used up.
     pub fn put(&mut self, batch: RecordBatch) {
+        if self.roots.is_empty() {
+            self.roots = values::roots(&batch, &self.task.leaves);
+        }
         self.batch = Some(batch);
         self.at = 0;
     }
@@ -113,8 +119,9 @@ impl Cutter {
         }
         let part = batch.slice(self.at, rows);
         let limit = self.task.plan.params.limit.magnitude();
-        for (leaf, column) in self.task.leaves.iter().zip(&mut chunk.columns) {
-            values::load(&part, leaf, column)
+        let leaves = self.task.leaves.iter().zip(&self.roots);
+        for ((leaf, &root), column) in leaves.zip(&mut chunk.columns) {
+            values::load(&part, root, leaf, column)
                 .map_err(|misfit| self.task.misfit(leaf, self.row + self.at as u64, misfit))?;
             column.scan(limit);
         }

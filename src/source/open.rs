@@ -25,6 +25,8 @@ const FOOTERS_MAX: usize = 4096;
 /// Bytes of values decoded at once: with the pages they come from they stay within a cache that
 /// two threads share.
 const CHUNK_BYTES: usize = 4 << 20;
+/// The same for rows that lie in lists.
+const CHUNK_BYTES_IN_ROWS: usize = 1 << 19;
 /// Rows decoded at once where they are narrow.
 const CHUNK_ROWS_MAX: usize = 8192;
 /// Rows decoded at once even where they are wide, for as long as they fit [`CHUNK_BYTES_MAX`].
@@ -181,8 +183,8 @@ pub fn open(inputs: &[OsString], params: &SourceParams) -> Result<Reader, Source
         rows = rows.zip(opened.rows()).map(|(a, b)| a + b);
     }
     let features = names(&plan.wanted);
-    plan.chunk_rows = chunk_rows(features.len(), width);
     let layout = layout(&plan.wanted);
+    plan.chunk_rows = chunk_rows(features.len(), width, layout);
     Reader::new(
         inputs,
         first,
@@ -266,13 +268,18 @@ fn layout(wanted: &[Wanted]) -> Layout {
     }
 }
 
-fn chunk_rows(features: usize, width: Width) -> usize {
+fn chunk_rows(features: usize, width: Width, layout: Layout) -> usize {
     let row_bytes = features
         * match width {
             Width::F32 => 4,
             Width::F64 => 8,
         };
-    (CHUNK_BYTES / row_bytes)
-        .clamp(CHUNK_ROWS_MIN, CHUNK_ROWS_MAX)
-        .min((CHUNK_BYTES_MAX / row_bytes).max(1))
+    match layout {
+        // One call of the decoder a column: the more rows, the fewer calls.
+        Layout::ColumnMajor => (CHUNK_BYTES / row_bytes)
+            .clamp(CHUNK_ROWS_MIN, CHUNK_ROWS_MAX)
+            .min((CHUNK_BYTES_MAX / row_bytes).max(1)),
+        // One call for all values: few rows stay in a core's own cache.
+        Layout::RowMajor => (CHUNK_BYTES_IN_ROWS / row_bytes).clamp(16, CHUNK_ROWS_MAX),
+    }
 }

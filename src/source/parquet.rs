@@ -115,6 +115,7 @@ impl ParquetFile {
             others,
             group: 0,
             open: None,
+            roots: Vec::new(),
             row: 0,
             scratch: Scratch::default(),
             bytes_before: 0,
@@ -134,6 +135,8 @@ pub(super) struct ParquetFeed {
     /// The next row group.
     group: usize,
     open: Option<Group>,
+    /// Where the Arrow reader's batches have the leaves.
+    roots: Vec<usize>,
     /// Rows of the file decoded so far.
     row: u64,
     scratch: Scratch,
@@ -214,11 +217,14 @@ impl ParquetFeed {
                 }
             },
         };
-        let leaves = task.leaves.iter().zip(&mut group.leaves);
-        for ((leaf, reader), column) in leaves.zip(&mut chunk.columns) {
+        if let (Some(batch), true) = (&batch, self.roots.is_empty()) {
+            self.roots = values::roots(batch, &task.leaves);
+        }
+        let leaves = task.leaves.iter().zip(&mut group.leaves).enumerate();
+        for ((i, (leaf, reader)), column) in leaves.zip(&mut chunk.columns) {
             let read = match (reader, &batch) {
                 (Some(reader), _) => reader.read(rows, column, &mut self.scratch),
-                (None, Some(batch)) => values::load(batch, leaf, column),
+                (None, Some(batch)) => values::load(batch, self.roots[i], leaf, column),
                 (None, None) => Ok(()),
             };
             read.map_err(|misfit| task.misfit(leaf, self.row, misfit))?;

@@ -1,6 +1,8 @@
 //! Arrow arrays → columns of a chunk: every type, without a copy where Arrow already holds the
 //! floats.
 
+use std::collections::HashMap;
+
 use arrow::array::{Array, ArrayRef, AsArray, OffsetSizeTrait, RecordBatch};
 use arrow::buffer::{Buffer, NullBuffer, ScalarBuffer};
 use arrow::datatypes::{
@@ -28,9 +30,14 @@ pub(super) enum Misfit {
     Other(String),
 }
 
-/// Loads the column that `leaf` names; the caller scans it.
-pub(super) fn load(batch: &RecordBatch, leaf: &Leaf, out: &mut Column) -> Result<(), Misfit> {
-    let (array, parents) = pick(batch, &leaf.path)?;
+/// Loads the column that `leaf` names, below the root column `root`; the caller scans it.
+pub(super) fn load(
+    batch: &RecordBatch,
+    root: usize,
+    leaf: &Leaf,
+    out: &mut Column,
+) -> Result<(), Misfit> {
+    let (array, parents) = pick(batch, root, &leaf.path)?;
     out.nulls.clear();
     match leaf.shape {
         Shape::Scalar => scalars(&array, out)?,
@@ -55,11 +62,30 @@ pub(super) fn load(batch: &RecordBatch, leaf: &Leaf, out: &mut Column) -> Result
     }
 }
 
+/// The index in `batch` of the root column of each leaf, looked up once a file: a name at a time
+/// per chunk took longer than the values of 784 columns.
+pub(super) fn roots(batch: &RecordBatch, leaves: &[Leaf]) -> Vec<usize> {
+    let schema = batch.schema_ref();
+    let fields = schema.fields().iter().enumerate();
+    let at: HashMap<&str, usize> = fields
+        .map(|(i, field)| (field.name().as_str(), i))
+        .collect();
+    let root = |leaf: &Leaf| at.get(leaf.path[0].as_str()).copied();
+    leaves
+        .iter()
+        .map(|leaf| root(leaf).unwrap_or(usize::MAX))
+        .collect()
+}
+
 /// The array that the names lead to, and the nulls of the structs above it.
-fn pick(batch: &RecordBatch, path: &[String]) -> Result<(ArrayRef, Option<NullBuffer>), Misfit> {
+fn pick(
+    batch: &RecordBatch,
+    root: usize,
+    path: &[String],
+) -> Result<(ArrayRef, Option<NullBuffer>), Misfit> {
     let missing = || Misfit::Other(format!("column `{}` was not decoded", path.join(".")));
-    let (root, below) = path.split_first().ok_or_else(missing)?;
-    let mut array = batch.column_by_name(root).ok_or_else(missing)?.clone();
+    let mut array = batch.columns().get(root).ok_or_else(missing)?.clone();
+    let below = &path[1..];
     let mut nulls: Option<NullBuffer> = None;
     for name in below {
         let parent = array.as_struct_opt().ok_or_else(missing)?;
@@ -174,8 +200,11 @@ impl Unit {
     }
 }
 
-/// 256 bits as the sum of their raw_values: wrong by one rounding at most.
+/// 256 bits: exact where 128 hold them, else the sum of the halves, which rounds twice.
 fn big(value: arrow::datatypes::i256) -> f64 {
+    if let Some(small) = value.to_i128() {
+        return small as f64;
+    }
     let (low, high) = value.to_parts();
     high as f64 * 2_f64.powi(128) + low as f64
 }

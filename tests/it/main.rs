@@ -17,3 +17,5 @@ mod reference;
 mod shapes;
 mod snapshot;
 mod units;
+mod source_errors;
+mod source_values;

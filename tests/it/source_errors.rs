@@ -1,0 +1,179 @@
+//! Bad input ends with one message that gives place and remedy, never with a panic.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::*;
+use arrow::datatypes::Float32Type;
+use ojad::source::{Extra, SourceError, SourceParams, open};
+
+use crate::source_values::{batch, drain, write};
+
+fn floats(n: usize) -> ArrayRef {
+    Arc::new(Float32Array::from_iter_values((0..n).map(|i| i as f32)))
+}
+
+fn refused(inputs: &[OsString], params: &SourceParams) -> SourceError {
+    match open(inputs, params) {
+        Err(error) => error,
+        Ok(mut reader) => {
+            let mut batch = reader.new_minibatch(16);
+            loop {
+                match reader.fill(&mut batch) {
+                    Err(error) => break error,
+                    Ok(n) => assert!(n > 0, "the end without an error"),
+                }
+            }
+        }
+    }
+}
+
+fn says(path: &Path, parts: &[&str]) {
+    let message = refused(&[path.into()], &SourceParams::default()).to_string();
+    for part in parts {
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+#[test]
+fn files_that_are_no_data_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bad.parquet");
+    says(&path, &["bad.parquet", "no such file"]);
+    says(folder.path(), &["holds no data file"]);
+    for (bytes, part) in [
+        (&b""[..], "0 bytes"),
+        (b"a,b\n1,2\n", "\"a,b\\n1,2\\n\""),
+        (b"FEA1....", "Feather"),
+        (b"PAR1", "corrupt or truncated"),
+        (b"ARROW1", "corrupt or truncated"),
+        (b"ARROW1\0\0aaaaaaaaaaaaaaaaaa", "corrupt or truncated"),
+        (b"\xFF\xFF\xFF\xFF\x10\0\0\0", "corrupt or truncated"),
+    ] {
+        std::fs::write(&path, bytes).unwrap();
+        says(&path, &["bad.parquet", part]);
+    }
+}
+
+#[test]
+fn every_truncation_and_many_flips_end_in_an_error_or_in_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a");
+    let list = ListArray::from_iter_primitive::<Float32Type, _, _>(
+        (0..40).map(|i| Some(vec![Some(i as f32); 3])),
+    );
+    let data = batch(vec![("x", floats(40)), ("l", Arc::new(list))]);
+    write(&path, &data, None);
+    let parquet = std::fs::read(&path).unwrap();
+    let mut ipc = Vec::new();
+    let mut writer = arrow::ipc::writer::FileWriter::try_new(&mut ipc, &data.schema()).unwrap();
+    writer.write(&data).unwrap();
+    writer.finish().unwrap();
+    drop(writer);
+    ojad::source::quiet_decoder_panics();
+    for whole in [parquet, ipc] {
+        for len in 8..whole.len() {
+            std::fs::write(&path, &whole[..len]).unwrap();
+            refused(&[path.clone().into()], &SourceParams::default());
+        }
+        for at in 8..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 0x55;
+            std::fs::write(&path, &bytes).unwrap();
+            // Either way it returns.
+            if let Ok(mut reader) = open(&[path.clone().into()], &SourceParams::default()) {
+                let mut batch = reader.new_minibatch(16);
+                while reader.fill(&mut batch).is_ok_and(|n| n > 0) {}
+            }
+        }
+    }
+}
+
+#[test]
+fn the_third_file_must_agree() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let good = batch(vec![("a", floats(3)), ("b", floats(3))]);
+    write(&at("1"), &good, None);
+    write(&at("2"), &good, None);
+    let text: ArrayRef = Arc::new(StringArray::from(vec!["u"; 3]));
+    for (bad, part) in [
+        (batch(vec![("a", floats(3))]), "column `b`"),
+        (
+            batch(vec![("a", floats(3)), ("b", text)]),
+            "not numeric: utf8 here",
+        ),
+        (
+            batch(vec![("a", floats(3)), ("b", floats(3)), ("c", floats(3))]),
+            "column `c`",
+        ),
+    ] {
+        write(&at("3"), &bad, None);
+        says(folder.path(), &["/3: ", part]);
+    }
+    let ignore = SourceParams {
+        extra: Extra::Ignore,
+        ..SourceParams::default()
+    };
+    let mut reader = open(&[folder.path().into()], &ignore).unwrap();
+    assert_eq!(drain(&mut reader, 4).len(), 9);
+}
+
+#[test]
+fn no_rows_no_features_and_uneven_lists_are_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a");
+    let text: ArrayRef = Arc::new(StringArray::from(vec!["u"; 3]));
+    write(&path, &batch(vec![("t", text)]), None);
+    says(&path, &["no numeric column", "`t` (not numeric: utf8)"]);
+    write(&path, &batch(vec![("a", floats(0))]), None);
+    says(&path, &["no rows"]);
+    let b = folder.path().join("b");
+    write(&b, &batch(vec![("a", floats(2))]), None);
+    let mut reader = open(&[folder.path().into()], &SourceParams::default()).unwrap();
+    assert_eq!(drain(&mut reader, 4).len(), 2);
+    for lengths in [[2, 2, 3, 1], [2, 2, 0, 4]] {
+        let rows = lengths.map(|n| Some(vec![Some(1.0); n]));
+        let list = ListArray::from_iter_primitive::<Float32Type, _, _>(rows);
+        write(&path, &batch(vec![("l", Arc::new(list))]), None);
+        says(&path, &["row 2 ", "`l`", "where 2 are expected"]);
+    }
+    write(&path, &batch(vec![("a", floats(2))]), None);
+    let ids = SourceParams {
+        ids: vec!["key".to_owned()],
+        ..SourceParams::default()
+    };
+    assert!(
+        refused(&[path.into()], &ids)
+            .to_string()
+            .contains("id column `key`")
+    );
+}
+
+#[test]
+fn a_file_cut_while_it_is_read_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a");
+    let groups = crate::source_values::groups_of(1000);
+    write(&path, &batch(vec![("a", floats(20_000))]), groups);
+    let mut reader = open(&[path.clone().into()], &SourceParams::default()).unwrap();
+    let mut batch = reader.new_minibatch(100);
+    assert_eq!(reader.fill(&mut batch).unwrap(), 100);
+    std::fs::OpenOptions::new()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_len(100)
+        .unwrap();
+    let error = loop {
+        if let Err(error) = reader.fill(&mut batch) {
+            break error;
+        }
+    };
+    assert!(
+        error.to_string().contains("corrupt or truncated"),
+        "{error}"
+    );
+    assert!(matches!(reader.fill(&mut batch), Err(SourceError::Ended)));
+}
