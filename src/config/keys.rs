@@ -53,7 +53,10 @@ pub struct SourceKeys {
 
 /// `"auto"` or a value.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "expected \"auto\" or a number that is not negative"
+)]
 pub enum AutoOr<T> {
     /// Chosen by the program.
     Auto(Auto),
@@ -125,7 +128,10 @@ pub enum ScaleKey {
 
 /// `"none"`, a factor per row, or `{ half_life_rows = N }`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "expected \"none\", a factor per row in (0, 1), or { half_life_rows = N }"
+)]
 pub enum ForgettingKey {
     /// `"none"`
     None(NoForgetting),
@@ -154,7 +160,10 @@ impl Default for ForgettingKey {
 
 /// `"ada-oja"`, `{ constant = α }` or `{ c_over_t = c }`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "expected \"ada-oja\", { constant = α } or { c_over_t = c }"
+)]
 pub enum StepKey {
     /// `"ada-oja"`
     Named(NamedStep),

@@ -15,15 +15,15 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
         source,
     })?;
     toml::from_str(&text).map_err(|error| {
-        let line = error.span().map_or(1, |span| {
-            text.get(..span.start).unwrap_or("").matches('\n').count() + 1
-        });
+        let start = error.span().map_or(0, |span| span.start);
+        let line = text.get(..start).unwrap_or("").matches('\n').count();
         let message = error.message();
         let hint =
             nearest(message).map_or_else(String::new, |key| format!("; did you mean `{key}`?"));
+        let given = text.lines().nth(line).unwrap_or("").trim();
         ConfigError::Malformed {
             path: path.to_owned(),
-            reason: format!("line {line}: {message}{hint}"),
+            reason: format!("line {}, `{given}`: {message}{hint}", line + 1),
         }
     })
 }
@@ -35,7 +35,9 @@ fn nearest(message: &str) -> Option<&str> {
         .starts_with("unknown field")
         .then(|| quoted.next())
         .flatten()?;
-    quoted.min_by_key(|known| distance(unknown, known))
+    let known = quoted.min_by_key(|known| distance(unknown, known))?;
+    // A word of which more than half would have to change is another word.
+    (2 * distance(unknown, known) <= unknown.chars().count()).then_some(known)
 }
 
 /// Levenshtein distance.
@@ -62,6 +64,8 @@ mod tests {
         assert_eq!(distance("kitten", "sitting"), 3);
         let message = "unknown field `componets`, expected one of `components`, `scale`";
         assert_eq!(nearest(message), Some("components"));
+        let message = "unknown field `block`, expected one of `components`, `scale`";
+        assert_eq!(nearest(message), None);
         assert_eq!(nearest("invalid type"), None);
     }
 }

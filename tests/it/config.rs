@@ -68,6 +68,24 @@ fn an_unknown_key_gets_its_line_and_the_nearest_known_one() {
 }
 
 #[test]
+fn a_value_of_another_type_gets_its_line_and_what_was_expected() {
+    let place = tempfile::tempdir().expect("a directory");
+    let path = place.path().join("c.toml");
+    for (text, expected) in [
+        ("penalty = \"atuo\"", "\"auto\" or a number"),
+        ("oversampling = -3", "\"auto\" or a number"),
+        ("minibatch = true", "\"auto\" or a number"),
+        ("forgetting = \"nome\"", "half_life_rows"),
+        ("step = { constnt = 1.0 }", "{ constant = α }"),
+        ("rule = \"ojo\"", "closed-form"),
+    ] {
+        fs::write(&path, format!("[learner]\n{text}\n")).expect("a file");
+        let output = run(&["check", "--config", path.to_str().expect("UTF-8")]);
+        refused(&output, 78, &["line 2", text, expected]);
+    }
+}
+
+#[test]
 fn check_prints_what_would_run_and_where_it_comes_from() {
     let place = tempfile::tempdir().expect("a directory");
     let path = place.path().join("c.toml");

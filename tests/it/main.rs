@@ -16,6 +16,6 @@ mod program;
 mod reference;
 mod shapes;
 mod snapshot;
-mod units;
 mod source_errors;
 mod source_values;
+mod units;
