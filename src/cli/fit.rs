@@ -59,7 +59,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         .map_err(|error| CliError::Usage(error.to_string()))?;
     let room = Room {
         minibatch_rows: plan.learner.minibatch_rows(features.len()),
-        channel_minibatches: plan.run.channel_minibatches,
+        channel_minibatches: plan.run.channel_minibatches.value(),
         threads: plan.run.threads,
     };
     let mut bar = Bar::new(reader.extent());

@@ -52,7 +52,7 @@ pub struct SourceKeys {
 }
 
 /// `"auto"` or a value.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     untagged,
     expecting = "expected \"auto\" or a number that is not negative"
@@ -245,15 +245,15 @@ impl Default for LearnerKeys {
 pub struct RunKeys {
     /// 1: read and learn in turn; 2: read ahead.
     pub threads: usize,
-    /// Minibatches that may wait between reader and trainer.
-    pub channel_minibatches: usize,
+    /// Minibatches that may wait between reader and trainer; `"auto"`: a few megabytes.
+    pub channel_minibatches: AutoOr<usize>,
 }
 
 impl Default for RunKeys {
     fn default() -> Self {
         Self {
             threads: 2,
-            channel_minibatches: 4,
+            channel_minibatches: AutoOr::default(),
         }
     }
 }

@@ -51,12 +51,11 @@ impl TryFrom<&Config> for Plan {
         if !(1..=2).contains(&run.threads) {
             return Err(refuse("run.threads", run.threads, "use 1 or 2"));
         }
-        if !(1..=LONGEST_CHANNEL).contains(&run.channel_minibatches) {
-            return Err(refuse(
-                "run.channel_minibatches",
-                run.channel_minibatches,
-                "use 1 to 1024",
-            ));
+        if let Some(count) = run.channel_minibatches.value()
+            && !(1..=LONGEST_CHANNEL).contains(&count)
+        {
+            let remedy = "use \"auto\" or 1 to 1024";
+            return Err(refuse("run.channel_minibatches", count, remedy));
         }
         let (features, source) = (&config.features, &config.source);
         Ok(Self {

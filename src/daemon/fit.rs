@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use crate::daemon::reader::{self, Ended, Filled};
 use crate::daemon::shutdown::Shutdown;
 use crate::learner::{LearnError, Learner};
-use crate::rows::{Tally, Watermark};
+use crate::rows::{Minibatch, Tally, Values, Watermark};
 use crate::source::{Extent, Reader, SourceError};
 
 /// How often the trainer looks at the shutdown flag while no minibatch comes.
@@ -19,13 +19,19 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// behind then.
 const READER_PATIENCE: Duration = Duration::from_millis(500);
 
+/// Bytes of the minibatches that wait: three chunks of columns.
+const CHANNEL_BYTES: usize = 12 << 20;
+
+/// Minibatches that wait, where they are small.
+const CHANNEL_MOST: usize = 16;
+
 /// Room for minibatches and threads to fill them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room {
     /// Rows a minibatch.
     pub minibatch_rows: usize,
-    /// Minibatches that may wait between reader and trainer.
-    pub channel_minibatches: usize,
+    /// Minibatches that may wait between reader and trainer; `None`: chosen from their size.
+    pub channel_minibatches: Option<usize>,
     /// 1: read and learn in turn; 2: read ahead on a thread of its own.
     pub threads: usize,
 }
@@ -127,12 +133,17 @@ fn ahead(
     shutdown: &Shutdown,
     progress: &mut dyn FnMut(Progress, &dyn Learner),
 ) -> Result<Fitted, FitError> {
+    let first = reader.new_minibatch(room.minibatch_rows);
+    let waiting = room
+        .channel_minibatches
+        .unwrap_or_else(|| channel_minibatches(&first));
     // One more than may wait: the reader fills it while the others do.
-    let buffers = room.channel_minibatches.max(1) + 1;
+    let buffers = waiting.max(1) + 1;
     let (to_reader, empty) = bounded(buffers + 1);
     let (to_trainer, filled) = bounded(buffers);
-    for _ in 0..buffers {
-        // The channel has room for all of them.
+    // The channel has room for all of them.
+    let _ = to_reader.send(first);
+    for _ in 1..buffers {
         let _ = to_reader.send(reader.new_minibatch(room.minibatch_rows));
     }
     let thread = reader::spawn(reader, empty, to_trainer, shutdown.clone()).map_err(
@@ -176,6 +187,17 @@ fn ahead(
             is_interrupted: true,
         }),
     }
+}
+
+/// Minibatches like `one` that wait: a chunk that the reader decodes at once fills several, and the
+/// trainer needs work for as long as the next chunk takes.
+fn channel_minibatches(one: &Minibatch) -> usize {
+    let values = one.capacity() * one.features();
+    let bytes = match one.values() {
+        Values::F32(_) => 4 * values,
+        Values::F64(_) => 8 * values,
+    };
+    (CHANNEL_BYTES / bytes.max(1)).clamp(2, CHANNEL_MOST)
 }
 
 /// The next filled minibatch; `None` when the reader has ended, or has not noticed a shutdown in

@@ -36,9 +36,10 @@ impl Subspace {
             }
         }
         self.stack_gram(block, &rotation, &roots);
-        self.work
-            .scratch
-            .eigen(self.work.stacked.0.as_ref(), &mut self.work.spectrum)?;
+        let work = &mut self.work;
+        let stacked = work.stacked.0.as_ref();
+        work.scratch
+            .leading(stacked, h, self.limit, &mut work.spectrum)?;
         let values = &self.work.spectrum.values;
         let top = values.first().copied().unwrap_or(0.0);
         let found = values
@@ -61,7 +62,7 @@ impl Subspace {
         self.adopt(found)
     }
 
-    /// The Gram matrix of √e·VᵀU and Ỹ/√N, lower triangle, in `work.stacked`.
+    /// The Gram matrix of √e·VᵀU and Ỹ/√N, (h+b)×(h+b), in `work.stacked`.
     fn stack_gram(&mut self, block: &Block<f32>, rotation: &Mat<f64>, roots: &[f64]) {
         let (h, b, n) = (self.held, block.rows(), block.total());
         let work = &mut self.work;
@@ -103,7 +104,9 @@ impl Subspace {
         for j in 0..h {
             stacked[(j, j)] = roots[j] * roots[j];
             for i in 0..b {
-                stacked[(h + i, j)] = cross[(i, j)] * roots[j];
+                let v = cross[(i, j)] * roots[j];
+                stacked[(h + i, j)] = v;
+                stacked[(j, h + i)] = v;
             }
         }
         for j in 0..b {
@@ -111,6 +114,7 @@ impl Subspace {
                 let v = f64::from(gram[(i, j)]) - c * (with_mean[i] + with_mean[j])
                     + c * c * mean_square;
                 stacked[(h + i, h + j)] = v / n;
+                stacked[(h + j, h + i)] = v / n;
             }
         }
     }

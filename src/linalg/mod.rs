@@ -5,6 +5,7 @@
 
 mod angles;
 mod sign;
+mod leading;
 mod small;
 
 pub use angles::{mean_sin2, sin2_of_angles};
