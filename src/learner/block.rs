@@ -30,23 +30,32 @@ pub struct Block<T> {
     pub weight: f64,
     /// n₀, the weight of all earlier rows.
     pub earlier: f64,
+    /// What that is multiplied by since the block before, γ^b.
+    pub fade: f64,
     /// Σ‖ỹᵢ‖².
     pub energy: f64,
+}
+
+/// Room for `rows` rows and the one that corrects the mean, in whole vectors of sixteen: columns
+/// that begin anywhere cost every load and store of a vector twice.
+fn capacity(rows: usize) -> usize {
+    (rows + 1).next_multiple_of(16)
 }
 
 impl<T: Real> Block<T> {
     /// Room for `rows` rows and the one that corrects the mean.
     pub fn new(rows: usize, features: usize) -> Self {
         Self {
-            values: vec![T::of(0.0); (rows + 1) * features],
+            values: vec![T::of(0.0); capacity(rows) * features],
             layout: Layout::RowMajor,
-            capacity: rows + 1,
+            capacity: capacity(rows),
             features,
             rows: 0,
             shrink: 0.0,
             mean: vec![0.0; features],
             weight: 0.0,
             earlier: 0.0,
+            fade: 1.0,
             energy: 0.0,
         }
     }
@@ -54,7 +63,7 @@ impl<T: Real> Block<T> {
     /// Makes room for `rows` rows laid out like the minibatch to come.
     pub fn begin(&mut self, rows: usize, layout: Layout) {
         if rows + 1 > self.capacity {
-            self.capacity = rows + 1;
+            self.capacity = capacity(rows);
             self.values
                 .resize(self.capacity * self.features, T::of(0.0));
         }
@@ -78,6 +87,11 @@ impl<T: Real> Block<T> {
     /// Rows held, with the one that corrects the mean.
     pub fn rows(&self) -> usize {
         self.rows
+    }
+
+    /// e of Σỹỹᵀ = Σyyᵀ − e·b·ȳȳᵀ: 1 − (1−c)².
+    pub fn taken(&self) -> f64 {
+        self.shrink * (2.0 - self.shrink)
     }
 
     /// N, the weight of all rows, these included.

@@ -6,15 +6,15 @@
 //!
 //! f32 values stay f32: the pivot is split into a leading and a trailing part, so that
 //! (x − high) is exact where x is near the mean (Sterbenz) and no digit of the signal is lost
-//! under a mean a million times larger. Sums run in f32 over at most [`LANE_ROWS`] rows and in
-//! f64 beyond.
+//! under a mean a million times larger. Sums run in f32 over at most sixteen rows
+//! and in f64 beyond.
 
 use std::ops::{Add, Mul, Sub};
 
 use crate::rows::Layout;
 
 /// Rows summed in the narrow type before the sum moves on to f64.
-const LANE_ROWS: usize = 16;
+const LANE_ROWS: usize = 8;
 
 /// A float that a block is stored in.
 pub trait Real:
@@ -113,11 +113,13 @@ impl<T: Real> Pivot<T> {
         }
     }
 
-    /// Sets the shift of feature `j`.
-    pub fn set(&mut self, j: usize, pivot: f64) {
-        self.pivot[j] = pivot;
-        self.high[j] = T::of(pivot);
-        self.low[j] = T::of(pivot - self.high[j].wide());
+    /// Sets all shifts, length m.
+    pub fn set_all(&mut self, pivot: &[f64]) {
+        self.pivot.copy_from_slice(pivot);
+        for ((high, low), pivot) in self.high.iter_mut().zip(&mut self.low).zip(pivot) {
+            *high = T::of(*pivot);
+            *low = T::of(pivot - high.wide());
+        }
     }
 }
 
@@ -184,6 +186,9 @@ impl<X: Centred<T>, T: Real> pulp::NullaryFnOnce for Pass<'_, X, T> {
         }
     }
 }
+
+/// Rows of a column summed in the narrow type, a sixteenth of them in each lane.
+const COLUMN_LANE: usize = 16;
 
 /// Features whose sums live in registers while the rows of a lane go by.
 const LANE_FEATURES: usize = 32;
@@ -276,6 +281,9 @@ fn center_lane<X: Centred<T>, T: Real>(
     }
 }
 
+/// Rows of a column that are summed side by side.
+const WIDTH: usize = 16;
+
 #[inline(always)]
 fn center_columns<X: Centred<T>, T: Real>(
     x: &[X],
@@ -285,7 +293,6 @@ fn center_columns<X: Centred<T>, T: Real>(
     sum: &mut [f64],
     squares: &mut [f64],
 ) {
-    const WIDTH: usize = 16;
     let zero = T::of(0.0);
     for j in 0..shape.features {
         let (shift, high, low) = (pivot.pivot[j], pivot.high[j], pivot.low[j]);
@@ -293,8 +300,8 @@ fn center_columns<X: Centred<T>, T: Real>(
         let from = &x[j * shape.input_stride..][..shape.rows];
         let into = &mut y[j * shape.block_stride..][..shape.rows];
         for (from, into) in from
-            .chunks(WIDTH * LANE_ROWS)
-            .zip(into.chunks_mut(WIDTH * LANE_ROWS))
+            .chunks(WIDTH * COLUMN_LANE)
+            .zip(into.chunks_mut(WIDTH * COLUMN_LANE))
         {
             let (mut s, mut q) = ([zero; WIDTH], [zero; WIDTH]);
             let (from, from_rest) = from.as_chunks::<WIDTH>();
@@ -317,8 +324,22 @@ fn center_columns<X: Centred<T>, T: Real>(
                 *s = *s + v;
                 *q = *q + v * v;
             }
-            sum[j] += s.iter().map(|v| v.wide()).sum::<f64>();
-            squares[j] += q.iter().map(|v| v.wide()).sum::<f64>();
+            sum[j] += pairwise(&s);
+            squares[j] += pairwise(&q);
         }
     }
+}
+
+/// Sum in f64 by halves: a chain of sixteen additions would take longer than a column of rows.
+#[inline(always)]
+fn pairwise<T: Real>(values: &[T; WIDTH]) -> f64 {
+    let mut sums: [f64; WIDTH] = std::array::from_fn(|l| values[l].wide());
+    let mut half = WIDTH / 2;
+    while half > 0 {
+        for l in 0..half {
+            sums[l] += sums[l + half];
+        }
+        half /= 2;
+    }
+    sums[0]
 }

@@ -21,7 +21,7 @@ const PRECISION: f64 = 1e-8;
 const UNIT_TOLERANCE: f64 = 0.5;
 
 impl Subspace {
-    /// The best rank-r part of UᵀHU + ỸᵀỸ/N, H in `work.history`, P̃ in `work.scores`.
+    /// The best rank-r part of UᵀHU + ỸᵀỸ/N, H in `work.history`, P in `work.scores`.
     pub(super) fn exact(&mut self, block: &Block<f32>) -> Result<(), LinalgError> {
         let (h, b, n) = (self.held, block.rows(), block.total());
         let mut rotation = Mat::<f64>::zeros(h, h);
@@ -97,7 +97,11 @@ impl Subspace {
         let mean_square = with_mean.iter().sum::<f64>() / b as f64;
         let c = block.shrink;
         let p = MatRef::from_column_major_slice(&work.scores[..b * h], b, h);
-        let p = Mat::<f64>::from_fn(b, h, |i, j| f64::from(p[(i, j)]) / n.sqrt());
+        // ỸUᵀ = P + (e − c)p̄.
+        let back = block.taken() - block.shrink;
+        let p = Mat::<f64>::from_fn(b, h, |i, j| {
+            (f64::from(p[(i, j)]) + back * work.column[j]) / n.sqrt()
+        });
         let cross = p * rotation; // b×h
         let mut stacked = work.stacked.sized(h + b, h + b);
         stacked.fill(0.0);

@@ -16,6 +16,9 @@ const EARLY_MINIBATCHES: f64 = 8.0;
 /// the square of the relative rounding of an f64 mean, with room for the sums.
 pub(super) const CONSTANT_SHARE: f64 = 1e-26;
 
+/// Sums of energy that run side by side.
+const ENERGY_LANES: usize = 8;
+
 /// Running moments of m features.
 #[derive(Clone, Debug)]
 pub struct Moments {
@@ -152,7 +155,8 @@ impl Moments {
         let rows = batch.rows();
         let gamma = self.factor_per_row;
         block.begin(rows, batch.layout());
-        block.earlier = self.weight * gamma.powf(rows as f64);
+        block.fade = gamma.powf(rows as f64);
+        block.earlier = self.weight * block.fade;
         block.weight = geometric(gamma, rows);
         block.shrink = 0.0;
         self.squared_weight =
@@ -199,8 +203,8 @@ impl Moments {
         ratios: &mut [f64],
     ) -> bool {
         let rescaled = self.rescale(pivot, ratios);
-        for j in 0..self.features() {
-            pivot.set(j, if self.center { self.mean[j] } else { 0.0 });
+        if self.center {
+            pivot.set_all(&self.mean);
         }
         self.sum.fill(0.0);
         self.squares.fill(0.0);
@@ -213,28 +217,52 @@ impl Moments {
             &mut self.squares,
         );
         let (s, n) = (block.weight, block.total());
-        let kept = block.earlier / n;
-        for j in 0..self.features() {
-            let scale = self.scale[j];
-            let mean = self.sum[j] / s; // ȳ in block units
-            block.mean[j] = mean;
-            let about = (self.squares[j] / s - mean * mean).max(0.0) * scale * scale;
-            // From the running mean to this block's, in feature units.
-            let moved = pivot.pivot[j] + mean * scale - self.mean[j];
-            let share = s / n;
-            self.variance[j] = kept * self.variance[j] + share * (about + kept * moved * moved);
-            self.mean[j] += share * moved;
-        }
         block.shrink = if self.center {
             1.0 - (1.0 - s / n).sqrt()
         } else {
             0.0
         };
         let taken = if self.center { s * s / n } else { 0.0 };
-        block.energy = (0..self.features())
-            .map(|j| (self.squares[j] - taken * block.mean[j] * block.mean[j]).max(0.0))
-            .sum();
+        block.energy = pulp::Arch::new()
+            .dispatch(|| self.take_sums(&pivot.pivot, &mut block.mean, s, n, taken));
         rescaled
+    }
+
+    /// Moments from Σy and Σy²; returns Σ‖ỹ‖², `taken` being b·e. Slices of one length and no
+    /// branch: the loop becomes vector code.
+    #[inline(always)]
+    fn take_sums(
+        &mut self,
+        pivot: &[f64],
+        block_mean: &mut [f64],
+        s: f64,
+        n: f64,
+        taken: f64,
+    ) -> f64 {
+        let m = self.mean.len();
+        let (sum, squares, scale) = (&self.sum[..m], &self.squares[..m], &self.scale[..m]);
+        let (mean, variance) = (&mut self.mean[..m], &mut self.variance[..m]);
+        let (pivot, block_mean) = (&pivot[..m], &mut block_mean[..m]);
+        let (each, share, kept) = (1.0 / s, s / n, 1.0 - s / n);
+        let mut energy = [0.0; ENERGY_LANES];
+        for j in 0..m {
+            let y = sum[j] * each; // ȳ in block units
+            block_mean[j] = y;
+            let about = (squares[j] * each - y * y).max(0.0) * scale[j] * scale[j];
+            // From the running mean to this block's, in feature units.
+            let moved = pivot[j] + y * scale[j] - mean[j];
+            variance[j] = kept * variance[j] + share * (about + kept * moved * moved);
+            mean[j] += share * moved;
+        }
+        for (squares, y) in squares
+            .chunks(ENERGY_LANES)
+            .zip(block_mean.chunks(ENERGY_LANES))
+        {
+            for ((sum, square), y) in energy.iter_mut().zip(squares).zip(y) {
+                *sum += (square - taken * y * y).max(0.0);
+            }
+        }
+        energy.iter().sum()
     }
 
     /// Centres on the block's own mean, with weights and imputed values; exact from the first row.

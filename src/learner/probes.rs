@@ -19,9 +19,16 @@ use crate::learner::block::Block;
 use crate::learner::subspace::rows_of;
 use crate::linalg::{LinalgError, Scratch, Spectrum};
 
-/// c: the microkernels of f32 products work on eight columns or more, so that four beside 20 held
-/// directions cost nothing that can be measured.
+/// c: as many columns as the microkernels of f32 products take at a time.
 const PROBES: usize = 4;
+
+/// Once an epoch is this many blocks long, a quarter of its blocks tells enough: four probes beside
+/// twenty held directions would cost a sixth of an update.
+const LONG_EPOCH_BLOCKS: f64 = 32.0;
+
+/// 2⁶⁴ ÷ the golden ratio: multiples of it fall evenly and without a period into 2⁶⁴, so that no
+/// rhythm of the feed hides from the blocks looked at.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Weight of an epoch as a share of all that went before it.
 const EPOCH_SHARE: f64 = 0.5;
@@ -36,8 +43,13 @@ pub struct Probes {
     seed: u64,
     /// Z, c×m: mean of P̃ᵀỸ over the epoch's rows.
     gathered: Vec<f32>,
+    /// Weight of the rows looked at in this epoch.
     weight: f64,
+    /// Weight of all rows of this epoch.
+    elapsed: f64,
     weight_at_start: f64,
+    looking: bool,
+    blocks: u64,
     scratch: Scratch,
     spectrum: Spectrum,
 }
@@ -63,7 +75,10 @@ impl Probes {
             seed,
             gathered: vec![0.0; count * features],
             weight: 0.0,
+            elapsed: 0.0,
             weight_at_start: 0.0,
+            looking: false,
+            blocks: 0,
             scratch: Scratch::default(),
             spectrum: Spectrum::default(),
         }
@@ -79,15 +94,29 @@ impl Probes {
         self.live
     }
 
+    /// Whether the block that [`Probes::advance`] was told of is one to look at.
+    pub fn are_looking(&self) -> bool {
+        self.live && self.looking
+    }
+
     /// Ends the epoch without a result.
     pub fn stop(&mut self) {
         self.live = false;
     }
 
+    /// A block comes: time passes, and the turn is decided.
+    pub fn advance(&mut self, block: &Block<f32>) {
+        self.blocks += 1;
+        self.weight *= block.fade;
+        self.elapsed = self.elapsed * block.fade + block.weight;
+        let is_long = EPOCH_SHARE * self.weight_at_start > LONG_EPOCH_BLOCKS * block.weight;
+        self.looking = !is_long || self.blocks.wrapping_mul(GOLDEN) >> 62 == 0;
+    }
+
     /// Adds `products` = P̃ᵀỸ/N of a block, c×m.
     pub fn add(&mut self, products: &[f32], block: &Block<f32>) {
-        let before = self.weight * block.earlier / (block.total() - block.weight).max(1.0);
-        self.weight = before + block.weight;
+        let before = self.weight;
+        self.weight += block.weight;
         let (old, new) = (before / self.weight, block.total() / self.weight);
         for (sum, v) in self.gathered.iter_mut().zip(products) {
             *sum = *sum * old as f32 + *v * new as f32;
@@ -96,7 +125,7 @@ impl Probes {
 
     /// Whether the epoch has run its length.
     pub fn are_ripe(&self) -> bool {
-        self.live && self.weight >= EPOCH_SHARE * self.weight_at_start
+        self.live && self.weight > 0.0 && self.elapsed >= EPOCH_SHARE * self.weight_at_start
     }
 
     /// Starts an epoch: writes V (c×m) orthonormal and outside `held`, from what was gathered or,
@@ -105,6 +134,7 @@ impl Probes {
         let was_live = self.live;
         self.live = self.count > 0;
         self.weight = 0.0;
+        self.elapsed = 0.0;
         self.weight_at_start = weight;
         if was_live {
             probes.copy_from_slice(&self.gathered);
@@ -197,7 +227,7 @@ impl Probes {
         Ok(Found {
             vectors,
             variances,
-            weight: self.weight,
+            weight: self.elapsed,
         })
     }
 

@@ -155,6 +155,7 @@ impl Subspace {
         let n = block.total();
         let kept = block.earlier / n;
         let met = self.held;
+        self.probes.advance(block);
         self.project(block);
         let tail = (total - block.energy / n - kept * trace(self.core())).max(0.0);
         let noise = if self.is_full() && active > self.held {
@@ -164,10 +165,10 @@ impl Subspace {
         };
         self.set_history(kept, noise);
         let may_step = self.may_step(block);
-        if may_step || self.probes.are_live() {
+        if may_step || self.probes.are_looking() {
             self.accumulate_products(block);
         }
-        if self.probes.are_live() {
+        if self.probes.are_looking() {
             let m = self.features;
             self.probes
                 .add(&self.next[met * m..(met + self.probes.count()) * m], block);
@@ -213,17 +214,19 @@ impl Subspace {
         self.held == self.limit
     }
 
-    /// Rows of weights in use: U and, once it is full, the probes.
+    /// Rows of weights in use: U and, where they look at this block, the probes.
     fn rows_in_use(&self) -> usize {
         self.held
-            + if self.probes.are_live() {
+            + if self.probes.are_looking() {
                 self.probes.count()
             } else {
                 0
             }
     }
 
-    /// P = Ỹ Wᵀ in `scores` (b×(h+c), column-major), Ỹ being centred by the shrunk mean.
+    /// P = YWᵀ − e·p̄ in `scores` (b×(h+c), column-major) and p̄, the means of YWᵀ, in `column`.
+    ///
+    /// With this shift, PᵀY = ỸWᵀ's product with Ỹ: no m×(h+c) correction is left to do.
     fn project(&mut self, block: &Block<f32>) {
         let (b, q) = (block.rows(), self.rows_in_use());
         self.work
@@ -246,10 +249,16 @@ impl Subspace {
             let mean = col.iter().map(|v| f64::from(*v)).sum::<f64>() / b as f64;
             self.work.column.push(mean);
             if block.shrink > 0.0 {
-                let shift = (block.shrink * mean) as f32;
+                let shift = (block.taken() * mean) as f32;
                 col.iter_mut().for_each(|v| *v -= shift);
             }
         }
+    }
+
+    /// ỸWᵀ's second moment is PᵀP and this times p̄p̄ᵀ: (e − e²)·b.
+    fn lacking(block: &Block<f32>) -> f64 {
+        let e = block.taken();
+        (e - e * e) * block.rows() as f64
     }
 
     /// H = kept·D − noise·I.
@@ -277,14 +286,17 @@ impl Subspace {
             .iter()
             .map(|v| f64::from(*v) * f64::from(*v))
             .sum();
-        block.energy - inside <= IN_SPAN * block.energy
+        let means = self.work.column[..self.held].iter();
+        let lacking = Self::lacking(block) * means.map(|v| v * v).sum::<f64>();
+        block.energy - inside - lacking <= IN_SPAN * block.energy
     }
 
     /// One matrix step. False, and nothing has changed, if the exact answer is called for.
     fn matrix_step(&mut self, block: &Block<f32>) -> Result<bool, LinalgError> {
         let (h, b, n) = (self.held, block.rows(), block.total());
+        // K = H + PᵀP/N + what the shift took, h×h.
+        let lacking = Self::lacking(block) / n;
         let work = &mut self.work;
-        // K = H + PᵀP/N, h×h.
         let p = MatRef::from_column_major_slice(&work.scores[..b * h], b, h);
         work.small.resize(h * h, 0.0);
         let mut small = MatMut::from_column_major_slice_mut(&mut work.small, h, h);
@@ -299,7 +311,8 @@ impl Subspace {
         let mut k = work.k.sized(h, h);
         for j in 0..h {
             for i in 0..h {
-                k[(i, j)] = work.history.0[(i, j)] + f64::from(small[(i, j)]);
+                let shifted = lacking * work.column[i] * work.column[j];
+                k[(i, j)] = work.history.0[(i, j)] + f64::from(small[(i, j)]) + shifted;
             }
         }
         let top = self.components.min(h);
@@ -352,7 +365,7 @@ impl Subspace {
         Ok(true)
     }
 
-    /// Z = HU + P̃ᵀỸ/N for the held rows and P̃ᵀỸ/N for the probes, in `next`.
+    /// Z = HU + PᵀY/N for the held rows and PᵀY/N for the probes, in `next`.
     fn accumulate_products(&mut self, block: &Block<f32>) {
         let (h, q, m) = (self.held, self.rows_in_use(), self.features);
         let (b, n) = (block.rows(), block.total());
@@ -368,16 +381,6 @@ impl Subspace {
             (1.0 / n) as f32,
             Par::Seq,
         );
-        if block.shrink > 0.0 {
-            // P̃ᵀỸ = P̃ᵀY − c(P̃ᵀ1)ȳᵀ, and P̃ᵀ1 = b(1−c)·p̄.
-            let share = block.shrink * (1.0 - block.shrink) * b as f64 / n;
-            for (row, mean) in self.next[..q * m].chunks_exact_mut(m).zip(&work.column) {
-                let share = (share * mean) as f32;
-                for (v, y) in row.iter_mut().zip(&block.mean) {
-                    *v -= share * (*y as f32);
-                }
-            }
-        }
         work.rotation.resize(h * h, 0.0);
         to_f32(work.history.0.as_ref(), &mut work.rotation);
         let history = MatRef::from_column_major_slice(&work.rotation[..h * h], h, h);

@@ -4,8 +4,8 @@
 //! Refuses what faer refuses: a matrix with a NaN has no eigenvalues.
 
 mod angles;
-mod sign;
 mod leading;
+mod sign;
 mod small;
 
 pub use angles::{mean_sin2, sin2_of_angles};
