@@ -145,12 +145,12 @@ def drip():
     other and to 1, and all directions to the drip, so truncation at r directions throws it away
     every time, though over all rows it has twelve times the energy of any other that is not strong.
 
-    There is no noise, and there are no more than 60 minibatches, because exact truncation is
+    There is no noise, and there are no more than 50 minibatches, because exact truncation is
     unstable here: a trace ε of the drip in a kept direction of energy E grows by E/(E − 1) a
     minibatch, so that any noise, and in the end round-off, hands it the drip.
     """
     rng = np.random.default_rng(7)
-    m, b, r, strong, batches = 1_000, 60, 20, 9, 60
+    m, b, r, strong, batches = 1_000, 60, 20, 9, 50
     lasting = directions(rng, strong + 1, m)
     energies = np.concatenate([np.linspace(400, 200, strong), [0.9], np.ones(r)])
     rows = np.empty((b * batches, m))
