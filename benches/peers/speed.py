@@ -9,9 +9,9 @@
 
 Both contenders get the same directions (k = 10, r = 20). They run in turns, and medians count; a
 ratio is ours ÷ IncrementalPCA's rows a second. `threads` is what each may use: `all`, the defaults
-of both, is judged. For information: `1` (ojad --threads 1; one BLAS thread, one decoding thread),
-and `best`, ojad's default against the peer at the faster of the two, since on small matrices or a
-busy machine BLAS is often faster on one thread.
+of both; `1`, ojad --threads 1 and one BLAS and one decoding thread; `best`, ojad's default against
+the peer at the faster of the two. Only `best` is judged: on small matrices or a busy machine BLAS
+on all threads can be ten times slower than on one, and beating that would show nothing.
 Exit code 1 if a bound is missed.
 """
 
@@ -59,7 +59,7 @@ class Layout:
 LAYOUTS = [
     Layout("784 f32 columns", 200_000, 784, np.float32, False, 30, (30, 60, 256, 1024, 4096)),
     Layout("784 f32 list", 200_000, 784, np.float32, True, 30, (30, 60, 256, 1024, 4096)),
-    Layout("100 f64 columns", 1_000_000, 100, np.float64, False, 10, (30, 60, 256, 1024, 4096)),
+    Layout("100 f64 columns", 1_000_000, 100, np.float64, False, 10, (60, 1024, 4096, 16_384)),
     Layout("20000 f32 list", 12_000, 20_000, np.float32, True, 10, (30, 60, 256, 1024, 2048)),
 ]
 
@@ -157,15 +157,15 @@ def compare(ojad, layout, path, directory, threads, repeats):
             theirs.append(incremental_rate(layout, path, best, not alone, PEER_SECONDS))
     rates = statistics.median(ours), statistics.median(theirs)
     ratio = rates[0] / rates[1]
-    verdict = "info" if alone else "PASS" if ratio >= layout.bound else "FAIL"
-    return Line(layout.name, threads, *rates, best, ratio, layout.bound, verdict)
+    return Line(layout.name, threads, *rates, best, ratio, layout.bound, "info")
 
 
 def against_best(all_threads, one_thread):
     """ojad's default against the peer's faster number of threads."""
     peer = max(all_threads, one_thread, key=lambda line: line.ipca)
     ratio = all_threads.ours / peer.ipca
-    changes = {"threads": "best", "ours": all_threads.ours, "ratio": ratio, "verdict": "info"}
+    verdict = "PASS" if ratio >= peer.bound else "FAIL"
+    changes = {"threads": "best", "ours": all_threads.ours, "ratio": ratio, "verdict": verdict}
     return replace(peer, **changes)
 
 
