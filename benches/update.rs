@@ -17,10 +17,10 @@ use rand::rngs::ChaCha8Rng;
 use rand_distr::{Distribution as _, StandardNormal};
 
 /// Minibatches that go round: more than one, so that no result is reused.
-const MINIBATCHES: usize = 4;
+const MINIBATCHES: usize = 16;
 
-/// Updates before the clock starts: the exact steps of the beginning are through then.
-const WARM_UP: usize = 600;
+/// Updates before the clock starts: the exact and the second steps of the beginning are through.
+const WARM_UP: usize = 1_000;
 
 /// Runs of which the median counts.
 const RUNS: usize = 9;
@@ -48,11 +48,11 @@ fn compare(m: usize, k: usize, layout: Layout) {
         ..LearnerParams::default()
     };
     let b = params.minibatch_rows(m);
-    let batches = planted(m, k, b, layout);
+    let mut batches = planted(m, k, b, layout);
     let mut learner = learner::new(&params, m).expect("k <= m");
     for i in 0..WARM_UP {
         learner
-            .update(&batches[i % MINIBATCHES])
+            .update(&mut batches[i % MINIBATCHES])
             .expect("finite rows");
     }
     let r = params.held(m);
@@ -63,7 +63,7 @@ fn compare(m: usize, k: usize, layout: Layout) {
         let start = Instant::now();
         for i in 0..each {
             learner
-                .update(&batches[i % MINIBATCHES])
+                .update(&mut batches[i % MINIBATCHES])
                 .expect("finite rows");
         }
         updates.push(start.elapsed().as_secs_f64() / each as f64);

@@ -108,7 +108,7 @@ fn in_turn(
         if reader.fill(&mut batch)? == 0 {
             break;
         }
-        learner.update(&batch)?;
+        learner.update(&mut batch)?;
         let now = Progress {
             rows_read: reader.tally().rows_read,
             extent: reader.extent(),
@@ -154,8 +154,8 @@ fn ahead(
     )?;
     let mut rows_read = 0;
     let mut deadline = None;
-    while let Some(arrived) = next(&filled, shutdown, &mut deadline) {
-        learner.update(&arrived.batch)?;
+    while let Some(mut arrived) = next(&filled, shutdown, &mut deadline) {
+        learner.update(&mut arrived.batch)?;
         rows_read = arrived.rows_read;
         progress(
             Progress {

@@ -19,7 +19,8 @@ use crate::rows::Layout;
 pub struct Block<T> {
     values: Vec<T>,
     layout: Layout,
-    capacity: usize,
+    /// Distance from a row (row-major) or a feature (column-major) to the next.
+    stride: usize,
     features: usize,
     rows: usize,
     /// c of ỹᵢ = yᵢ − c·ȳ; 0 for a block centred on its own mean.
@@ -38,7 +39,7 @@ pub struct Block<T> {
 
 /// Room for `rows` rows and the one that corrects the mean, in whole vectors of sixteen: columns
 /// that begin anywhere cost every load and store of a vector twice.
-fn capacity(rows: usize) -> usize {
+fn room(rows: usize) -> usize {
     (rows + 1).next_multiple_of(16)
 }
 
@@ -46,9 +47,9 @@ impl<T: Real> Block<T> {
     /// Room for `rows` rows and the one that corrects the mean.
     pub fn new(rows: usize, features: usize) -> Self {
         Self {
-            values: vec![T::of(0.0); capacity(rows) * features],
+            values: vec![T::of(0.0); room(rows) * features],
             layout: Layout::RowMajor,
-            capacity: capacity(rows),
+            stride: features,
             features,
             rows: 0,
             shrink: 0.0,
@@ -60,23 +61,32 @@ impl<T: Real> Block<T> {
         }
     }
 
-    /// Makes room for `rows` rows laid out like the minibatch to come.
+    /// Makes room for `rows` rows of the minibatch to come, laid out like it.
     pub fn begin(&mut self, rows: usize, layout: Layout) {
-        if rows + 1 > self.capacity {
-            self.capacity = capacity(rows);
-            self.values
-                .resize(self.capacity * self.features, T::of(0.0));
-        }
         self.layout = layout;
         self.rows = rows;
+        self.stride = match layout {
+            Layout::RowMajor => self.features,
+            Layout::ColumnMajor => room(rows),
+        };
+        let needed = room(rows) * self.features;
+        if needed > self.values.len() {
+            self.values.resize(needed, T::of(0.0));
+        }
+    }
+
+    /// Takes the storage of a minibatch of `rows` rows, `stride` apart, in exchange for its own.
+    pub fn exchange(&mut self, values: &mut Vec<T>, rows: usize, layout: Layout, stride: usize) {
+        self.layout = layout;
+        self.rows = rows;
+        self.values.resize(values.len(), T::of(0.0));
+        std::mem::swap(&mut self.values, values);
+        self.stride = stride;
     }
 
     /// Distance from a row (row-major) or a feature (column-major) to the next.
     pub fn stride(&self) -> usize {
-        match self.layout {
-            Layout::RowMajor => self.features,
-            Layout::ColumnMajor => self.capacity,
-        }
+        self.stride
     }
 
     /// The storage, written by the centring pass.
@@ -122,8 +132,8 @@ impl<T: Real> Block<T> {
                 MatRef::from_row_major_slice(&values[..count * self.features], count, self.features)
             }
             Layout::ColumnMajor => {
-                MatRef::from_column_major_slice(&self.values, self.capacity, self.features)
-                    .subrows(first, count)
+                let (values, stride) = (&self.values[first..], self.stride);
+                MatRef::from_column_major_slice_with_stride(values, count, self.features, stride)
             }
         }
     }
@@ -138,8 +148,8 @@ impl<T: Real> Block<T> {
                 features,
             ),
             Layout::ColumnMajor => {
-                MatMut::from_column_major_slice_mut(&mut self.values, self.capacity, features)
-                    .subrows_mut(0, rows)
+                let (values, stride) = (&mut self.values[..], self.stride);
+                MatMut::from_column_major_slice_with_stride_mut(values, rows, features, stride)
             }
         }
     }

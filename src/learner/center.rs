@@ -1,20 +1,18 @@
 //! The first pass over a minibatch: take the pivot off, scale, and sum.
 //!
 //! In: b×m values as they were decoded. Out: y = (x − pivot)·factor in the same layout, with
-//! Σy and Σy² per feature. One read and one write of the block, which stays in the second-level
-//! cache for the products that follow; every other pass of an update is over smaller things.
+//! Σy and Σy² per feature. One read and one write of the block, in its own place where the types
+//! agree, so that it stays in the second-level cache for the products that follow; every other
+//! pass of an update is over smaller things.
 //!
 //! f32 values stay f32: the pivot is split into a leading and a trailing part, so that
 //! (x − high) is exact where x is near the mean (Sterbenz) and no digit of the signal is lost
 //! under a mean a million times larger. Sums run in f32 over at most sixteen rows
 //! and in f64 beyond.
 
-use std::ops::{Add, Mul, Sub};
+use std::ops::{Add, Mul, Range, Sub};
 
 use crate::rows::Layout;
-
-/// Rows summed in the narrow type before the sum moves on to f64.
-const LANE_ROWS: usize = 8;
 
 /// A float that a block is stored in.
 pub trait Real:
@@ -59,12 +57,17 @@ impl Real for f64 {
 pub trait Centred<T>: Real {
     /// x − pivot, in the wider of the two types or without losing what that would keep.
     fn centred(self, pivot: f64, high: T, low: T) -> T;
+    /// The values as values of a block, where they are of its type.
+    fn same(values: &mut Vec<Self>) -> Option<&mut Vec<T>>;
 }
 
 impl Centred<f32> for f32 {
     #[inline(always)]
     fn centred(self, _pivot: f64, high: f32, low: f32) -> f32 {
         (self - high) - low
+    }
+    fn same(values: &mut Vec<Self>) -> Option<&mut Vec<f32>> {
+        Some(values)
     }
 }
 
@@ -73,6 +76,9 @@ impl Centred<f64> for f32 {
     fn centred(self, pivot: f64, _high: f64, _low: f64) -> f64 {
         f64::from(self) - pivot
     }
+    fn same(_: &mut Vec<Self>) -> Option<&mut Vec<f64>> {
+        None
+    }
 }
 
 impl Centred<f32> for f64 {
@@ -80,12 +86,18 @@ impl Centred<f32> for f64 {
     fn centred(self, pivot: f64, _high: f32, _low: f32) -> f32 {
         (self - pivot) as f32
     }
+    fn same(_: &mut Vec<Self>) -> Option<&mut Vec<f32>> {
+        None
+    }
 }
 
 impl Centred<f64> for f64 {
     #[inline(always)]
     fn centred(self, pivot: f64, _high: f64, _low: f64) -> f64 {
         self - pivot
+    }
+    fn same(values: &mut Vec<Self>) -> Option<&mut Vec<f64>> {
+        Some(values)
     }
 }
 
@@ -123,209 +135,275 @@ impl<T: Real> Pivot<T> {
     }
 }
 
-/// b×m values to read: `row` and `col` are the distances to the next row and feature.
+/// b×m values: how they lie.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
     /// b.
     pub rows: usize,
     /// m.
     pub features: usize,
-    /// How they lie.
+    /// Which neighbours are adjacent.
     pub layout: Layout,
-    /// Distance from a row (row-major) or feature (column-major) to the next in the input.
-    pub input_stride: usize,
-    /// The same in the block.
-    pub block_stride: usize,
+    /// Distance from a row (row-major) or feature (column-major) to the next where it is read.
+    pub stride: usize,
 }
 
-/// Writes y = (x − pivot)·factor and adds Σy to `sum`, Σy² to `squares`, length m each.
-pub fn center<X: Centred<T>, T: Real>(
-    x: &[X],
-    shape: Shape,
-    pivot: &Pivot<T>,
-    y: &mut [T],
-    sum: &mut [f64],
-    squares: &mut [f64],
-) {
-    pulp::Arch::new().dispatch(Pass {
-        x,
-        shape,
-        pivot,
-        y,
-        sum,
-        squares,
-    });
+/// Where values are read and written. The loops stand alone, on slices that the compiler knows to
+/// be apart: only then does it make vector code of them.
+pub trait Buffers<T> {
+    /// Writes row `i` and adds y to `sum`, y² to `squares`, length m each.
+    fn row(&mut self, i: usize, shape: Shape, by: &Pivot<T>, sum: &mut [T], squares: &mut [T]);
+    /// Writes `rows` of column `j` and returns Σy and Σy².
+    fn column(&mut self, j: usize, rows: Range<usize>, shape: Shape, by: &Pivot<T>) -> (f64, f64);
 }
 
-/// The pass as a value, so that its loops are compiled for the vector width found at run time.
-struct Pass<'a, X, T> {
-    x: &'a [X],
-    shape: Shape,
-    pivot: &'a Pivot<T>,
-    y: &'a mut [T],
-    sum: &'a mut [f64],
-    squares: &'a mut [f64],
+/// From one buffer into another.
+pub struct Apart<'a, X, T> {
+    /// Read.
+    pub x: &'a [X],
+    /// Written.
+    pub y: &'a mut [T],
+    /// Distance from a row or feature to the next in `y`.
+    pub stride: usize,
 }
 
-impl<X: Centred<T>, T: Real> pulp::NullaryFnOnce for Pass<'_, X, T> {
-    type Output = ();
+impl<X: Centred<T>, T: Real> Buffers<T> for Apart<'_, X, T> {
+    #[inline(always)]
+    fn row(&mut self, i: usize, shape: Shape, by: &Pivot<T>, sum: &mut [T], squares: &mut [T]) {
+        let m = shape.features;
+        let x = &self.x[i * shape.stride..][..m];
+        let y = &mut self.y[i * self.stride..][..m];
+        row_apart(x, y, by, sum, squares);
+    }
 
     #[inline(always)]
-    fn call(self) {
-        let Self {
-            x,
-            shape,
-            pivot,
-            y,
-            sum,
-            squares,
-        } = self;
-        match shape.layout {
-            Layout::RowMajor => center_rows(x, shape, pivot, y, sum, squares),
-            Layout::ColumnMajor => center_columns(x, shape, pivot, y, sum, squares),
-        }
-    }
-}
-
-/// Rows of a column summed in the narrow type, a sixteenth of them in each lane.
-const COLUMN_LANE: usize = 16;
-
-/// Features whose sums live in registers while the rows of a lane go by.
-const LANE_FEATURES: usize = 32;
-
-#[inline(always)]
-fn center_rows<X: Centred<T>, T: Real>(
-    x: &[X],
-    shape: Shape,
-    pivot: &Pivot<T>,
-    y: &mut [T],
-    sum: &mut [f64],
-    squares: &mut [f64],
-) {
-    let m = shape.features;
-    let mut first = 0;
-    while first < shape.rows {
-        let rows = LANE_ROWS.min(shape.rows - first);
-        let mut j = 0;
-        while j < m {
-            let width = LANE_FEATURES.min(m - j);
-            let lane = Lane {
-                first,
-                rows,
-                j,
-                width,
-            };
-            if width == LANE_FEATURES {
-                center_lane(
-                    x,
-                    shape,
-                    pivot,
-                    y,
-                    sum,
-                    squares,
-                    Lane {
-                        width: LANE_FEATURES,
-                        ..lane
-                    },
-                );
-            } else {
-                center_lane(x, shape, pivot, y, sum, squares, lane);
+    fn column(&mut self, j: usize, rows: Range<usize>, shape: Shape, by: &Pivot<T>) -> (f64, f64) {
+        let x = &self.x[j * shape.stride..][rows.clone()];
+        let y = &mut self.y[j * self.stride..][rows];
+        let (shift, high) = (by.pivot[j], by.high[j]);
+        let (low, factor) = (by.low[j], by.factor[j]);
+        let (mut s, mut q) = ([T::of(0.0); WIDTH], [T::of(0.0); WIDTH]);
+        let ((x, x_rest), (y, y_rest)) = (x.as_chunks::<WIDTH>(), y.as_chunks_mut::<WIDTH>());
+        for (x, y) in x.iter().zip(y) {
+            for l in 0..WIDTH {
+                let v = x[l].centred(shift, high, low) * factor;
+                y[l] = v;
+                s[l] = s[l] + v;
+                q[l] = q[l] + v * v;
             }
-            j += width;
         }
-        first += rows;
+        for ((x, y), (s, q)) in x_rest.iter().zip(y_rest).zip(s.iter_mut().zip(&mut q)) {
+            let v = x.centred(shift, high, low) * factor;
+            *y = v;
+            *s = *s + v;
+            *q = *q + v * v;
+        }
+        (pairwise(&s), pairwise(&q))
     }
 }
 
-#[derive(Clone, Copy)]
-struct Lane {
-    first: usize,
-    rows: usize,
-    j: usize,
-    width: usize,
+/// In one buffer.
+pub struct InPlace<'a, T>(pub &'a mut [T]);
+
+impl<T: Centred<T>> Buffers<T> for InPlace<'_, T> {
+    #[inline(always)]
+    fn row(&mut self, i: usize, shape: Shape, by: &Pivot<T>, sum: &mut [T], squares: &mut [T]) {
+        let y = &mut self.0[i * shape.stride..][..shape.features];
+        row_in_place(y, by, sum, squares);
+    }
+
+    #[inline(always)]
+    fn column(&mut self, j: usize, rows: Range<usize>, shape: Shape, by: &Pivot<T>) -> (f64, f64) {
+        let y = &mut self.0[j * shape.stride..][rows];
+        let (shift, high) = (by.pivot[j], by.high[j]);
+        let (low, factor) = (by.low[j], by.factor[j]);
+        let (mut s, mut q) = ([T::of(0.0); WIDTH], [T::of(0.0); WIDTH]);
+        let (y, y_rest) = y.as_chunks_mut::<WIDTH>();
+        for y in y {
+            for l in 0..WIDTH {
+                let v = y[l].centred(shift, high, low) * factor;
+                y[l] = v;
+                s[l] = s[l] + v;
+                q[l] = q[l] + v * v;
+            }
+        }
+        for (y, (s, q)) in y_rest.iter_mut().zip(s.iter_mut().zip(&mut q)) {
+            let v = y.centred(shift, high, low) * factor;
+            *y = v;
+            *s = *s + v;
+            *q = *q + v * v;
+        }
+        (pairwise(&s), pairwise(&q))
+    }
 }
 
 #[inline(always)]
-fn center_lane<X: Centred<T>, T: Real>(
+fn row_apart<X: Centred<T>, T: Real>(
     x: &[X],
-    shape: Shape,
-    pivot: &Pivot<T>,
     y: &mut [T],
-    sum: &mut [f64],
-    squares: &mut [f64],
-    Lane {
-        first,
-        rows,
-        j,
-        width,
-    }: Lane,
+    by: &Pivot<T>,
+    sum: &mut [T],
+    squares: &mut [T],
 ) {
-    let zero = T::of(0.0);
-    let (mut s, mut q) = ([zero; LANE_FEATURES], [zero; LANE_FEATURES]);
-    let to = j + width;
-    let (shift, high) = (&pivot.pivot[j..to], &pivot.high[j..to]);
-    let (low, factor) = (&pivot.low[j..to], &pivot.factor[j..to]);
-    for i in first..first + rows {
-        let from = &x[i * shape.input_stride + j..][..width];
-        let into = &mut y[i * shape.block_stride + j..][..width];
-        for l in 0..width {
-            let v = from[l].centred(shift[l], high[l], low[l]) * factor[l];
-            into[l] = v;
-            s[l] = s[l] + v;
-            q[l] = q[l] + v * v;
-        }
+    let m = x.len();
+    let (y, sum, squares) = (&mut y[..m], &mut sum[..m], &mut squares[..m]);
+    let (shift, high) = (&by.pivot[..m], &by.high[..m]);
+    let (low, factor) = (&by.low[..m], &by.factor[..m]);
+    for j in 0..m {
+        let v = x[j].centred(shift[j], high[j], low[j]) * factor[j];
+        y[j] = v;
+        sum[j] = sum[j] + v;
+        squares[j] = squares[j] + v * v;
     }
-    for l in 0..width {
-        sum[j + l] += s[l].wide();
-        squares[j + l] += q[l].wide();
+}
+
+#[inline(always)]
+fn row_in_place<T: Centred<T>>(y: &mut [T], by: &Pivot<T>, sum: &mut [T], squares: &mut [T]) {
+    let m = y.len();
+    let (sum, squares) = (&mut sum[..m], &mut squares[..m]);
+    let (shift, high) = (&by.pivot[..m], &by.high[..m]);
+    let (low, factor) = (&by.low[..m], &by.factor[..m]);
+    for j in 0..m {
+        let v = y[j].centred(shift[j], high[j], low[j]) * factor[j];
+        y[j] = v;
+        sum[j] = sum[j] + v;
+        squares[j] = squares[j] + v * v;
     }
 }
 
 /// Rows of a column that are summed side by side.
 const WIDTH: usize = 16;
 
-#[inline(always)]
-fn center_columns<X: Centred<T>, T: Real>(
-    x: &[X],
+/// What the blocks of a learner are centred with, and what comes out beside them.
+#[derive(Clone, Debug)]
+pub struct Centring<T> {
+    /// Shift and factor of each feature.
+    pub pivot: Pivot<T>,
+    /// Sums of the block made last.
+    pub totals: Totals<T>,
+    /// Old ÷ new scale of each feature, length m, where the scale has moved.
+    pub ratios: Vec<f64>,
+}
+
+impl<T: Real> Centring<T> {
+    /// No shift, factors of one.
+    pub fn new(features: usize) -> Self {
+        Self {
+            pivot: Pivot::new(features),
+            totals: Totals::new(features),
+            ratios: vec![1.0; features],
+        }
+    }
+}
+
+/// Σy and Σy² of a block, length m each, and room to sum in.
+#[derive(Clone, Debug)]
+pub struct Totals<T> {
+    /// Σy.
+    pub sum: Vec<f64>,
+    /// Σy².
+    pub squares: Vec<f64>,
+    narrow_sum: Vec<T>,
+    narrow_squares: Vec<T>,
+}
+
+impl<T: Real> Totals<T> {
+    /// Sums of no row.
+    pub fn new(features: usize) -> Self {
+        Self {
+            sum: vec![0.0; features],
+            squares: vec![0.0; features],
+            narrow_sum: vec![T::of(0.0); features],
+            narrow_squares: vec![T::of(0.0); features],
+        }
+    }
+}
+
+/// Writes y = (x − pivot)·factor; `totals` holds Σy and Σy² of these rows afterwards.
+pub fn center<T: Real>(
+    buffers: &mut impl Buffers<T>,
     shape: Shape,
     pivot: &Pivot<T>,
-    y: &mut [T],
-    sum: &mut [f64],
-    squares: &mut [f64],
+    totals: &mut Totals<T>,
 ) {
-    let zero = T::of(0.0);
+    totals.sum.fill(0.0);
+    totals.squares.fill(0.0);
+    pulp::Arch::new().dispatch(Pass {
+        buffers,
+        shape,
+        pivot,
+        totals,
+    });
+}
+
+/// The pass as a value, so that its loops are compiled for the vector width found at run time.
+struct Pass<'a, B, T> {
+    buffers: &'a mut B,
+    shape: Shape,
+    pivot: &'a Pivot<T>,
+    totals: &'a mut Totals<T>,
+}
+
+impl<B: Buffers<T>, T: Real> pulp::NullaryFnOnce for Pass<'_, B, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self {
+            buffers,
+            shape,
+            pivot,
+            totals,
+        } = self;
+        match shape.layout {
+            Layout::RowMajor => center_rows(buffers, shape, pivot, totals),
+            Layout::ColumnMajor => center_columns(buffers, shape, pivot, totals),
+        }
+    }
+}
+
+/// Rows summed in the narrow type before the sum moves on to f64.
+const NARROW_ROWS: usize = 16;
+
+#[inline(always)]
+fn center_rows<T: Real>(
+    buffers: &mut impl Buffers<T>,
+    shape: Shape,
+    pivot: &Pivot<T>,
+    totals: &mut Totals<T>,
+) {
+    for first in (0..shape.rows).step_by(NARROW_ROWS) {
+        totals.narrow_sum.fill(T::of(0.0));
+        totals.narrow_squares.fill(T::of(0.0));
+        for i in first..(first + NARROW_ROWS).min(shape.rows) {
+            let (sum, squares) = (&mut totals.narrow_sum, &mut totals.narrow_squares);
+            buffers.row(i, shape, pivot, sum, squares);
+        }
+        widen(&totals.narrow_sum, &mut totals.sum);
+        widen(&totals.narrow_squares, &mut totals.squares);
+    }
+}
+
+#[inline(always)]
+fn widen<T: Real>(narrow: &[T], wide: &mut [f64]) {
+    for (wide, narrow) in wide.iter_mut().zip(narrow) {
+        *wide += narrow.wide();
+    }
+}
+
+#[inline(always)]
+fn center_columns<T: Real>(
+    buffers: &mut impl Buffers<T>,
+    shape: Shape,
+    pivot: &Pivot<T>,
+    totals: &mut Totals<T>,
+) {
     for j in 0..shape.features {
-        let (shift, high, low) = (pivot.pivot[j], pivot.high[j], pivot.low[j]);
-        let factor = pivot.factor[j];
-        let from = &x[j * shape.input_stride..][..shape.rows];
-        let into = &mut y[j * shape.block_stride..][..shape.rows];
-        for (from, into) in from
-            .chunks(WIDTH * COLUMN_LANE)
-            .zip(into.chunks_mut(WIDTH * COLUMN_LANE))
-        {
-            let (mut s, mut q) = ([zero; WIDTH], [zero; WIDTH]);
-            let (from, from_rest) = from.as_chunks::<WIDTH>();
-            let (into, into_rest) = into.as_chunks_mut::<WIDTH>();
-            for (from, into) in from.iter().zip(into) {
-                for l in 0..WIDTH {
-                    let v = from[l].centred(shift, high, low) * factor;
-                    into[l] = v;
-                    s[l] = s[l] + v;
-                    q[l] = q[l] + v * v;
-                }
-            }
-            for ((from, into), (s, q)) in from_rest
-                .iter()
-                .zip(into_rest)
-                .zip(s.iter_mut().zip(&mut q))
-            {
-                let v = from.centred(shift, high, low) * factor;
-                *into = v;
-                *s = *s + v;
-                *q = *q + v * v;
-            }
-            sum[j] += pairwise(&s);
-            squares[j] += pairwise(&q);
+        for first in (0..shape.rows).step_by(NARROW_ROWS * WIDTH) {
+            let rows = first..(first + NARROW_ROWS * WIDTH).min(shape.rows);
+            let (sum, squares) = buffers.column(j, rows, shape, pivot);
+            totals.sum[j] += sum;
+            totals.squares[j] += squares;
         }
     }
 }

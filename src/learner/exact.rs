@@ -245,6 +245,7 @@ impl Subspace {
             self.core[(at, at)] = gained + noise;
             self.weights[at * m..(at + 1) * m].copy_from_slice(&found.vectors[i * m..(i + 1) * m]);
         }
+        self.measure();
         Ok(())
     }
 

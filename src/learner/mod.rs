@@ -19,6 +19,7 @@ pub mod oja;
 mod params;
 pub mod probes;
 pub mod quartics;
+mod step;
 mod streaming;
 pub mod subspace;
 mod summary;
@@ -75,11 +76,12 @@ pub enum LearnError {
 
 /// A rule that learns from minibatches, and what it has learned.
 pub trait Learner: Send {
-    /// Takes a minibatch in: O(b·m·r) time.
+    /// Takes a minibatch in: O(b·m·r) time. Its values are used up: they are centred where they
+    /// lie, and what the minibatch holds afterwards is of no use but as storage.
     ///
     /// # Errors
     /// If the minibatch has another number of features or a value that is no finite number.
-    fn update(&mut self, batch: &Minibatch) -> Result<(), LearnError>;
+    fn update(&mut self, batch: &mut Minibatch) -> Result<(), LearnError>;
 
     /// The state as plain data.
     ///

@@ -4,7 +4,9 @@
 //! Exact whatever the minibatches: a mean 10⁶ times the signal costs no digit.
 
 use crate::learner::block::Block;
-use crate::learner::center::{Centred, Pivot, Real, Shape, center};
+use crate::learner::center::{
+    Apart, Centred, Centring, InPlace, Pivot, Real, Shape, Totals, center,
+};
 use crate::learner::params::{LearnerParams, Scale};
 use crate::rows::{Layout, Minibatch, Values};
 
@@ -39,9 +41,9 @@ pub struct Moments {
     pub scale: Vec<f64>,
     /// Weight of the observed values of each feature; empty until a value was missing.
     pub observed: Vec<f64>,
-    sum: Vec<f64>,
-    squares: Vec<f64>,
     batch_mean: Vec<f64>,
+    /// Weights of the rows and the mean before them, while a block is made in two passes.
+    two_pass: (Vec<f64>, Vec<f64>),
 }
 
 impl Moments {
@@ -58,9 +60,8 @@ impl Moments {
             variance: vec![0.0; features],
             scale: vec![1.0; features],
             observed: Vec::new(),
-            sum: vec![0.0; features],
-            squares: vec![0.0; features],
             batch_mean: vec![0.0; features],
+            two_pass: (Vec::new(), Vec::new()),
         }
     }
 
@@ -125,122 +126,121 @@ impl Moments {
         }
     }
 
-    /// Takes a minibatch in: moments move, `block` is filled in units of `scale`, and `ratios`
-    /// (length m) holds old ÷ new scale if the function returns true.
-    pub fn take<T: Real>(
+    /// Takes a minibatch in: moments move, `block` is filled in units of `scale`, and
+    /// `centring.ratios` holds old ÷ new scale if the function returns true. The minibatch's
+    /// storage may be exchanged for the block's.
+    pub fn take<T: Centred<T>>(
         &mut self,
-        batch: &Minibatch,
-        pivot: &mut Pivot<T>,
+        batch: &mut Minibatch,
+        centring: &mut Centring<T>,
         block: &mut Block<T>,
-        ratios: &mut [f64],
     ) -> bool
     where
         f32: Centred<T>,
         f64: Centred<T>,
     {
-        match batch.values() {
-            Values::F32(x) => self.take_values(x, batch, pivot, block, ratios),
-            Values::F64(x) => self.take_values(x, batch, pivot, block, ratios),
+        let has_missing = batch.has_missing();
+        let shape = Shape {
+            rows: batch.rows(),
+            features: self.features(),
+            layout: batch.layout(),
+            stride: batch.row_stride().max(batch.col_stride()),
+        };
+        match batch.values_mut() {
+            Values::F32(x) => self.take_values(x, shape, has_missing, centring, block),
+            Values::F64(x) => self.take_values(x, shape, has_missing, centring, block),
         }
     }
 
-    fn take_values<X: Centred<T>, T: Real>(
+    fn take_values<X: Centred<T>, T: Centred<T>>(
         &mut self,
-        x: &[X],
-        batch: &Minibatch,
-        pivot: &mut Pivot<T>,
+        x: &mut Vec<X>,
+        shape: Shape,
+        has_missing: bool,
+        centring: &mut Centring<T>,
         block: &mut Block<T>,
-        ratios: &mut [f64],
     ) -> bool {
-        let rows = batch.rows();
+        let rows = shape.rows;
         let gamma = self.factor_per_row;
-        block.begin(rows, batch.layout());
         block.fade = gamma.powf(rows as f64);
         block.earlier = self.weight * block.fade;
         block.weight = geometric(gamma, rows);
         block.shrink = 0.0;
         self.squared_weight =
             self.squared_weight * gamma.powf(2.0 * rows as f64) + geometric(gamma * gamma, rows);
-        let shape = Shape {
-            rows,
-            features: self.features(),
-            layout: batch.layout(),
-            input_stride: batch.row_stride().max(batch.col_stride()),
-            block_stride: block.stride(),
-        };
         let early = block.earlier < EARLY_MINIBATCHES * block.weight;
-        let rescaled = if early || gamma < 1.0 || batch.has_missing() || !self.observed.is_empty() {
-            self.take_two_pass(x, shape, batch.has_missing(), pivot, block, ratios)
+        let rescaled = if early || gamma < 1.0 || has_missing || !self.observed.is_empty() {
+            self.take_two_pass(x, shape, has_missing, centring, block)
         } else {
-            self.take_one_pass(x, shape, pivot, block, ratios)
+            self.take_one_pass(x, shape, centring, block)
         };
         self.weight = block.total();
         self.rows += rows as u64;
         rescaled
     }
 
-    /// Sets the scale to what is known now; `ratios` holds old ÷ new.
-    fn rescale<T: Real>(&mut self, pivot: &mut Pivot<T>, ratios: &mut [f64]) -> bool {
+    /// Sets the scale to what is known now; the ratios are old ÷ new.
+    fn rescale<T: Real>(&mut self, centring: &mut Centring<T>) -> bool {
         if !self.scaled {
             return false;
         }
         for j in 0..self.features() {
             let scale = self.current_scale(j);
-            ratios[j] = self.scale[j] / scale;
+            centring.ratios[j] = self.scale[j] / scale;
             self.scale[j] = scale;
-            pivot.factor[j] = T::of(1.0 / scale);
+            centring.pivot.factor[j] = T::of(1.0 / scale);
         }
         true
     }
 
     /// Centres on the running mean: y, Σy and Σy² in one pass.
-    fn take_one_pass<X: Centred<T>, T: Real>(
+    fn take_one_pass<X: Centred<T>, T: Centred<T>>(
         &mut self,
-        x: &[X],
+        x: &mut Vec<X>,
         shape: Shape,
-        pivot: &mut Pivot<T>,
+        centring: &mut Centring<T>,
         block: &mut Block<T>,
-        ratios: &mut [f64],
     ) -> bool {
-        let rescaled = self.rescale(pivot, ratios);
+        let rescaled = self.rescale(centring);
+        let Centring { pivot, totals, .. } = centring;
         if self.center {
             pivot.set_all(&self.mean);
         }
-        self.sum.fill(0.0);
-        self.squares.fill(0.0);
-        center(
-            x,
-            shape,
-            pivot,
-            block.values_mut(),
-            &mut self.sum,
-            &mut self.squares,
-        );
+        if let Some(values) = X::same(x) {
+            block.exchange(values, shape.rows, shape.layout, shape.stride);
+            let mut values = InPlace(block.values_mut());
+            center(&mut values, shape, pivot, totals);
+        } else {
+            block.begin(shape.rows, shape.layout);
+            let stride = block.stride();
+            let y = block.values_mut();
+            center(&mut Apart { x, y, stride }, shape, pivot, totals);
+        }
         let (s, n) = (block.weight, block.total());
         block.shrink = if self.center {
             1.0 - (1.0 - s / n).sqrt()
         } else {
             0.0
         };
-        let taken = if self.center { s * s / n } else { 0.0 };
         block.energy = pulp::Arch::new()
-            .dispatch(|| self.take_sums(&pivot.pivot, &mut block.mean, s, n, taken));
+            .dispatch(|| self.take_sums(totals, &pivot.pivot, &mut block.mean, s, n));
         rescaled
     }
 
-    /// Moments from Σy and Σy²; returns Σ‖ỹ‖², `taken` being b·e. Slices of one length and no
-    /// branch: the loop becomes vector code.
+    /// Moments from Σy and Σy²; returns Σ‖ỹ‖². Slices of one length and no branch: the loop becomes
+    /// vector code.
     #[inline(always)]
     fn take_sums(
         &mut self,
+        totals: &Totals<impl Real>,
         pivot: &[f64],
         block_mean: &mut [f64],
         s: f64,
         n: f64,
-        taken: f64,
     ) -> f64 {
+        let taken = if self.center { s * s / n } else { 0.0 };
         let m = self.mean.len();
-        let (sum, squares, scale) = (&self.sum[..m], &self.squares[..m], &self.scale[..m]);
+        let (sum, squares, scale) = (&totals.sum[..m], &totals.squares[..m], &self.scale[..m]);
         let (mean, variance) = (&mut self.mean[..m], &mut self.variance[..m]);
         let (pivot, block_mean) = (&pivot[..m], &mut block_mean[..m]);
         let (each, share, kept) = (1.0 / s, s / n, 1.0 - s / n);
@@ -271,9 +271,8 @@ impl Moments {
         x: &[X],
         shape: Shape,
         has_missing: bool,
-        pivot: &mut Pivot<T>,
+        centring: &mut Centring<T>,
         block: &mut Block<T>,
-        ratios: &mut [f64],
     ) -> bool {
         let Shape { rows, features, .. } = shape;
         let (s, n, gamma) = (block.weight, block.total(), self.factor_per_row);
@@ -281,14 +280,14 @@ impl Moments {
             self.observed = vec![self.weight; features];
         }
         let (row, col) = match shape.layout {
-            Layout::RowMajor => (shape.input_stride, 1),
-            Layout::ColumnMajor => (1, shape.input_stride),
+            Layout::RowMajor => (shape.stride, 1),
+            Layout::ColumnMajor => (1, shape.stride),
         };
-        let weights: Vec<f64> = (0..rows)
-            .map(|i| gamma.powf((rows - 1 - i) as f64))
-            .collect();
+        let (mut weights, mut previous) = std::mem::take(&mut self.two_pass);
+        weights.clear();
+        weights.extend((0..rows).map(|i| gamma.powf((rows - 1 - i) as f64)));
         let kept = block.earlier / n;
-        let previous: Vec<f64> = self.mean.clone();
+        previous.clone_from(&self.mean);
         let at = |i: usize, j: usize| x[i * row + j * col].wide();
         for j in 0..features {
             let (mean, weight) = weighted_mean(rows, &weights, |i| at(i, j));
@@ -316,15 +315,15 @@ impl Moments {
             let moved = batch_mean - previous[j];
             self.variance[j] = kept * self.variance[j] + (about + kept * s * moved * moved) / n;
         }
-        let rescaled = self.rescale(pivot, ratios);
-        self.write_two_pass(at, shape, &weights, pivot, block);
+        let rescaled = self.rescale(centring);
+        block.begin(rows, shape.layout);
+        self.write_two_pass(at, shape, &weights, &centring.pivot, block);
         if self.center && block.earlier > 0.0 {
             let weight = (kept * s).sqrt();
-            let row = (0..features)
-                .map(|j| weight * (self.batch_mean[j] - previous[j]) / self.scale[j])
-                .collect::<Vec<f64>>();
-            block.push(row.into_iter());
+            let moved = |j: usize| (self.batch_mean[j] - previous[j]) / self.scale[j];
+            block.push((0..features).map(|j| weight * moved(j)));
         }
+        self.two_pass = (weights, previous);
         block.mean.fill(0.0);
         block.energy = block_energy(block);
         rescaled

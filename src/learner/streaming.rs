@@ -3,7 +3,7 @@
 use faer::Mat;
 
 use crate::learner::block::Block;
-use crate::learner::center::{Centred, Pivot};
+use crate::learner::center::{Centred, Centring};
 use crate::learner::engine::{Engine, Outlook};
 use crate::learner::moments::Moments;
 use crate::learner::params::{LearnerParams, Scale};
@@ -16,9 +16,8 @@ use crate::rows::Minibatch;
 pub struct Streaming<E: Engine> {
     params: LearnerParams,
     moments: Moments,
-    pivot: Pivot<E::Float>,
+    centring: Centring<E::Float>,
     block: Block<E::Float>,
-    ratios: Vec<f64>,
     quartics: Quartics,
     scores: Mat<E::Float>,
     engine: E,
@@ -29,9 +28,8 @@ impl<E: Engine> Streaming<E> {
     pub fn new(params: LearnerParams, features: usize, rows: usize, engine: E) -> Self {
         Self {
             moments: Moments::new(&params, features),
-            pivot: Pivot::new(features),
+            centring: Centring::new(features),
             block: Block::new(rows, features),
-            ratios: vec![1.0; features],
             quartics: Quartics::default(),
             scores: Mat::new(),
             params,
@@ -52,8 +50,9 @@ impl<E: Engine + Clone> Learner for Streaming<E>
 where
     f32: Centred<E::Float>,
     f64: Centred<E::Float>,
+    E::Float: Centred<E::Float>,
 {
-    fn update(&mut self, batch: &Minibatch) -> Result<(), LearnError> {
+    fn update(&mut self, batch: &mut Minibatch) -> Result<(), LearnError> {
         if batch.rows() == 0 {
             return Ok(());
         }
@@ -65,13 +64,13 @@ where
         }
         let rescaled = self
             .moments
-            .take(batch, &mut self.pivot, &mut self.block, &mut self.ratios);
+            .take(batch, &mut self.centring, &mut self.block);
         let failed = |source| LearnError::NotFinite {
             first_row: batch.first_row(),
             source,
         };
         if rescaled {
-            self.engine.rescale(&self.ratios).map_err(failed)?;
+            self.engine.rescale(&self.centring.ratios).map_err(failed)?;
         }
         let outlook = self.outlook(&self.moments.scale);
         self.engine

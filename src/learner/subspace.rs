@@ -8,12 +8,11 @@
 //!
 //! and D = that + σ²I: λ = σ² is subtracted and added back, never left off. Two ways lead there:
 //!
-//! * **Matrix step.** Z = A·Uᵀ costs one pass over Ỹ, and the Nyström form ZᵀK⁻¹Z, K = UZ,
-//!   is the preconditioned Oja step W ← CW(WᵀCW)⁻¹ with its eigenvalues. It agrees with the best
-//!   rank-r part to first order in the block's share of all rows, so it is what runs for ever.
-//! * **Exact.** Where the step gains so much that its second order matters (the first minibatches,
-//!   a drift, rows sorted by class), the Gram matrix of the h + b factor rows gives the answer
-//!   itself. The step's own gain decides, so the choice is a function of the rows.
+//! * **Matrix step** ([`super::step`]). One product with Ỹ and back; it agrees with the best rank-r
+//!   part to first order in the block's share of all rows, so it is what runs for ever.
+//! * **Exact** ([`super::exact`]). Where the step gains so much that its second order matters (the
+//!   first minibatches, a drift, rows sorted by class), the Gram matrix of the h + b factor rows
+//!   gives the answer itself. The step's own gain decides, so the choice is a function of the rows.
 //!
 //! Sources: Kunin et al. 2019 (the fixed point); Gittens and Mahoney 2016 (Nyström); Mitliagkas,
 //! Caramanis, Jain 2013 (the block power method of the probes).
@@ -27,30 +26,24 @@ use crate::learner::engine::{Directions, Engine, Outlook};
 use crate::learner::probes::Probes;
 use crate::linalg::{LinalgError, Scratch, Spectrum};
 
-/// A matrix step whose gain in the k leading directions is above this share of the block's energy
-/// is thrown away for the exact answer. At 1e-3 all data sets of the accuracy bench stay within
-/// 10% of always-exact; at 1e-2 rows sorted by class are three times worse.
-const STEP_GAIN: f64 = 1e-3;
-
-/// Earlier rows must weigh this many blocks before a matrix step is tried at all.
-const STEP_MINIBATCHES: f64 = 8.0;
-
 /// Steps between two rotations of U to the core's eigenvectors; only round-off asks for them.
 const STEPS_BETWEEN_ROTATIONS: u32 = 16;
-
-/// A block whose energy outside U is below this share of its own lies in U, as far as f32 can say.
-const IN_SPAN: f64 = 1e-6;
 
 /// The closed form's state and its buffers.
 #[derive(Clone)]
 pub struct Subspace {
     pub(super) features: usize,
     pub(super) limit: usize,
-    components: usize,
+    pub(super) components: usize,
     pub(super) held: usize,
     /// U, then the probes: (r + c)×m, row-major.
     pub(super) weights: Vec<f32>,
     pub(super) next: Vec<f32>,
+    /// U after the first of two matrix steps, r×m.
+    pub(super) between: Vec<f32>,
+    /// Squared lengths of U's rows: f32 keeps them 1 to 1e-7 only, and what is off in every step
+    /// would add up over thousands of them.
+    pub(super) lengths: Vec<f64>,
     pub(super) core: Mat<f64>,
     pub(super) probes: Probes,
     pub(super) steps_since_rotation: u32,
@@ -67,6 +60,12 @@ pub(super) struct Work {
     pub(super) k: Mat64,
     pub(super) moment: Mat64,
     pub(super) stacked: Mat64,
+    /// L⁻¹S of a step.
+    pub(super) quotient: Mat64,
+    /// U⁺Uᵀ of a first step.
+    pub(super) turned: Mat64,
+    /// What multiplies U in Z.
+    pub(super) coefficients: Mat64,
     pub(super) rotation: Vec<f32>,
     pub(super) column: Vec<f64>,
     pub(super) spectrum: Spectrum,
@@ -138,6 +137,8 @@ impl Subspace {
             held: 0,
             weights: vec![0.0; rows * features],
             next: vec![0.0; rows * features],
+            between: vec![0.0; limit * features],
+            lengths: vec![1.0; limit],
             core: Mat::zeros(limit, limit),
             probes,
             steps_since_rotation: 0,
@@ -166,7 +167,8 @@ impl Subspace {
         self.set_history(kept, noise);
         let may_step = self.may_step(block);
         if may_step || self.probes.are_looking() {
-            self.accumulate_products(block);
+            let rows = self.rows_in_use();
+            self.accumulate(block, rows);
         }
         if self.probes.are_looking() {
             let m = self.features;
@@ -175,6 +177,7 @@ impl Subspace {
         }
         if !(may_step && self.matrix_step(block)?) {
             self.exact(block)?;
+            self.measure();
         }
         for i in 0..self.held {
             self.core[(i, i)] += noise;
@@ -210,12 +213,12 @@ impl Subspace {
         Ok((vectors, work.spectrum.values.clone()))
     }
 
-    fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.held == self.limit
     }
 
     /// Rows of weights in use: U and, where they look at this block, the probes.
-    fn rows_in_use(&self) -> usize {
+    pub(super) fn rows_in_use(&self) -> usize {
         self.held
             + if self.probes.are_looking() {
                 self.probes.count()
@@ -224,185 +227,22 @@ impl Subspace {
             }
     }
 
-    /// P = YWᵀ − e·p̄ in `scores` (b×(h+c), column-major) and p̄, the means of YWᵀ, in `column`.
-    ///
-    /// With this shift, PᵀY = ỸWᵀ's product with Ỹ: no m×(h+c) correction is left to do.
-    fn project(&mut self, block: &Block<f32>) {
-        let (b, q) = (block.rows(), self.rows_in_use());
-        self.work
-            .scores
-            .resize(b * (self.limit + self.probes.count()), 0.0);
-        let mut p = MatMut::from_column_major_slice_mut(&mut self.work.scores[..b * q], b, q);
+    /// Scores of the rows in use.
+    pub(super) fn project(&mut self, block: &Block<f32>) {
+        let q = self.rows_in_use();
         let w = rows_of(&self.weights, q, self.features);
-        // b×q
-        matmul(
-            p.as_mut(),
-            Accum::Replace,
-            block.as_mat(),
-            w.transpose(),
-            1.0,
-            Par::Seq,
-        );
-        self.work.column.clear();
-        for j in 0..q {
-            let col = &mut self.work.scores[j * b..(j + 1) * b];
-            let mean = col.iter().map(|v| f64::from(*v)).sum::<f64>() / b as f64;
-            self.work.column.push(mean);
-            if block.shrink > 0.0 {
-                let shift = (block.taken() * mean) as f32;
-                col.iter_mut().for_each(|v| *v -= shift);
-            }
-        }
+        project(w, block, &mut self.work);
     }
 
-    /// ỸWᵀ's second moment is PᵀP and this times p̄p̄ᵀ: (e − e²)·b.
-    fn lacking(block: &Block<f32>) -> f64 {
-        let e = block.taken();
-        (e - e * e) * block.rows() as f64
-    }
-
-    /// H = kept·D − noise·I.
-    fn set_history(&mut self, kept: f64, noise: f64) {
-        let h = self.held;
-        let core = self.core.as_ref();
-        let mut history = self.work.history.sized(h, h);
-        for j in 0..h {
-            for i in 0..h {
-                history[(i, j)] = kept * core[(i, j)] - if i == j { noise } else { 0.0 };
-            }
-        }
-    }
-
-    /// Whether enough went before, and whether U could hold what the block brings.
-    fn may_step(&self, block: &Block<f32>) -> bool {
-        if self.held == 0 || block.earlier < STEP_MINIBATCHES * block.weight {
-            return false;
-        }
-        if self.is_full() {
-            return true;
-        }
-        let b = block.rows();
-        let inside: f64 = self.work.scores[..b * self.held]
-            .iter()
-            .map(|v| f64::from(*v) * f64::from(*v))
-            .sum();
-        let means = self.work.column[..self.held].iter();
-        let lacking = Self::lacking(block) * means.map(|v| v * v).sum::<f64>();
-        block.energy - inside - lacking <= IN_SPAN * block.energy
-    }
-
-    /// One matrix step. False, and nothing has changed, if the exact answer is called for.
-    fn matrix_step(&mut self, block: &Block<f32>) -> Result<bool, LinalgError> {
-        let (h, b, n) = (self.held, block.rows(), block.total());
-        // K = H + PᵀP/N + what the shift took, h×h.
-        let lacking = Self::lacking(block) / n;
-        let work = &mut self.work;
-        let p = MatRef::from_column_major_slice(&work.scores[..b * h], b, h);
-        work.small.resize(h * h, 0.0);
-        let mut small = MatMut::from_column_major_slice_mut(&mut work.small, h, h);
-        matmul(
-            small.as_mut(),
-            Accum::Replace,
-            p.transpose(),
-            p,
-            (1.0 / n) as f32,
-            Par::Seq,
-        );
-        let mut k = work.k.sized(h, h);
-        for j in 0..h {
-            for i in 0..h {
-                let shifted = lacking * work.column[i] * work.column[j];
-                k[(i, j)] = work.history.0[(i, j)] + f64::from(small[(i, j)]) + shifted;
-            }
-        }
-        let top = self.components.min(h);
-        let before: f64 = (0..top).map(|i| k[(i, i)]).sum();
-        // M = ZZᵀ, h×h.
-        let z = rows_of(&self.next, h, self.features);
-        matmul(
-            small.as_mut(),
-            Accum::Replace,
-            z,
-            z.transpose(),
-            1.0,
-            Par::Seq,
-        );
-        let mut moment = work.moment.sized(h, h);
-        for j in 0..h {
-            for i in 0..h {
-                moment[(i, j)] = f64::from(small[(i, j)]);
-            }
-        }
-        let (k, moment) = (work.k.0.as_mut(), work.moment.0.as_mut());
-        if work.scratch.cholesky(k).is_err() || work.scratch.cholesky(moment).is_err() {
-            return Ok(false);
-        }
-        // K = LLᵀ, M = SSᵀ: U⁺ = S⁻¹Z and U⁺(ZᵀK⁻¹Z)U⁺ᵀ = (L⁻¹S)ᵀ(L⁻¹S).
-        let mut quotient = work.stacked.sized(h, h);
-        quotient.copy_from(work.moment.0.as_ref());
-        solve_lower_triangular_in_place(work.k.0.as_ref(), quotient.as_mut(), Par::Seq);
-        let quotient = quotient.as_ref();
-        let after: f64 = (0..top)
-            .map(|i| quotient.col(i).iter().map(|v| v * v).sum::<f64>())
-            .sum();
-        if !(after - before).is_finite() {
-            return Err(LinalgError::NoConvergence);
-        }
-        if (after - before) * n > STEP_GAIN * block.energy {
-            return Ok(false);
-        }
-        let mut core = self.core.as_mut().submatrix_mut(0, 0, h, h);
-        matmul(
-            core.as_mut(),
-            Accum::Replace,
-            quotient.transpose(),
-            quotient,
-            1.0,
-            Par::Seq,
-        );
-        self.orthonormalize_next();
-        self.steps_since_rotation += 1;
-        Ok(true)
-    }
-
-    /// Z = HU + PᵀY/N for the held rows and PᵀY/N for the probes, in `next`.
-    fn accumulate_products(&mut self, block: &Block<f32>) {
-        let (h, q, m) = (self.held, self.rows_in_use(), self.features);
-        let (b, n) = (block.rows(), block.total());
-        let work = &mut self.work;
-        let p = MatRef::from_column_major_slice(&work.scores[..b * q], b, q);
-        let mut z = MatMut::from_row_major_slice_mut(&mut self.next[..q * m], q, m);
-        // q×m
-        matmul(
-            z.as_mut(),
-            Accum::Replace,
-            p.transpose(),
-            block.as_mat(),
-            (1.0 / n) as f32,
-            Par::Seq,
-        );
-        work.rotation.resize(h * h, 0.0);
-        to_f32(work.history.0.as_ref(), &mut work.rotation);
-        let history = MatRef::from_column_major_slice(&work.rotation[..h * h], h, h);
-        let mut z = MatMut::from_row_major_slice_mut(&mut self.next[..h * m], h, m);
-        let u = rows_of(&self.weights, h, m);
-        matmul(z.as_mut(), Accum::Add, history, u, 1.0, Par::Seq);
-    }
-
-    /// U ← S⁻¹Z with S in `work.moment`.
-    fn orthonormalize_next(&mut self) {
+    /// Squared lengths of U's rows, in f64.
+    pub(super) fn measure(&mut self) {
         let (h, m) = (self.held, self.features);
-        let work = &mut self.work;
-        let mut inverse = work.stacked.sized(h, h);
-        inverse.fill(0.0);
-        inverse.as_mut().diagonal_mut().fill(1.0);
-        solve_lower_triangular_in_place(work.moment.0.as_ref(), inverse.as_mut(), Par::Seq);
-        work.rotation.resize(h * h, 0.0);
-        to_f32(work.stacked.0.as_ref(), &mut work.rotation);
-        let inverse = MatRef::from_column_major_slice(&work.rotation[..h * h], h, h);
-        let z = rows_of(&self.next, h, m);
-        let mut u = MatMut::from_row_major_slice_mut(&mut self.weights[..h * m], h, m);
-        matmul(u.as_mut(), Accum::Replace, inverse, z, 1.0, Par::Seq);
+        let rows = self.weights[..h * m].chunks_exact(m);
+        pulp::Arch::new().dispatch(|| {
+            for (length, row) in self.lengths.iter_mut().zip(rows) {
+                *length = squared_length(row);
+            }
+        });
     }
 
     /// Rotates U to the eigenvectors of the core, descending.
@@ -433,8 +273,50 @@ impl Subspace {
             Par::Seq,
         );
         self.weights[..h * m].copy_from_slice(&self.next[..h * m]);
+        self.measure();
         Ok(())
     }
+}
+
+/// P = YWᵀ − e·p̄ in `scores` (b×q, column-major) and p̄, the means of YWᵀ, in `column`.
+///
+/// With this shift PᵀY = (ỸWᵀ)ᵀỸ: no q×m correction is left to do.
+pub(super) fn project(w: MatRef<'_, f32>, block: &Block<f32>, work: &mut Work) {
+    let (b, q) = (block.rows(), w.nrows());
+    work.scores.resize((b * q).max(work.scores.len()), 0.0);
+    let mut p = MatMut::from_column_major_slice_mut(&mut work.scores[..b * q], b, q);
+    // b×q
+    matmul(
+        p.as_mut(),
+        Accum::Replace,
+        block.as_mat(),
+        w.transpose(),
+        1.0,
+        Par::Seq,
+    );
+    work.column.clear();
+    for col in work.scores[..b * q].chunks_exact_mut(b) {
+        let mean = col.iter().map(|v| f64::from(*v)).sum::<f64>() / b as f64;
+        work.column.push(mean);
+        if block.shrink > 0.0 {
+            let shift = (block.taken() * mean) as f32;
+            col.iter_mut().for_each(|v| *v -= shift);
+        }
+    }
+}
+
+/// Σv², in eight sums side by side.
+#[inline(always)]
+fn squared_length(row: &[f32]) -> f64 {
+    let mut sums = [0.0; 8];
+    let (chunks, rest) = row.as_chunks::<8>();
+    for chunk in chunks {
+        for (sum, v) in sums.iter_mut().zip(chunk) {
+            *sum += f64::from(*v) * f64::from(*v);
+        }
+    }
+    let rest: f64 = rest.iter().map(|v| f64::from(*v) * f64::from(*v)).sum();
+    sums.iter().sum::<f64>() + rest
 }
 
 /// `rows`×m view of row-major storage.

@@ -46,14 +46,14 @@ fn a_settled_update_allocates_nothing() {
         };
         let b = params.minibatch_rows(m);
         let (rows, _) = planted(b, &spikes(m, 4, 30.0, 10.0), 0.0, 1, &StandardNormal);
-        let batch = Minibatch::from_rows(&rows.values, m);
+        let mut batch = Minibatch::from_rows(&rows.values, m);
         let mut learner = learner::new(&params, m).expect("k <= m");
         for _ in 0..400 {
-            learner.update(&batch).expect("finite");
+            learner.update(&mut batch).expect("finite");
         }
         let before = CALLS.with(Cell::get);
         for _ in 0..20 {
-            learner.update(&batch).expect("finite");
+            learner.update(&mut batch).expect("finite");
         }
         let calls = CALLS.with(Cell::get) - before;
         assert_eq!(calls, 0, "m = {m}: {calls} allocations in 20 updates");

@@ -218,7 +218,7 @@ fn duplicated_rows_change_nothing_but_their_count() {
 fn a_minibatch_of_another_width_is_refused() {
     let mut learner = learner::new(&default(2), 5).expect("k <= m");
     let error = learner
-        .update(&Minibatch::from_rows(&[1.0; 8], 4))
+        .update(&mut Minibatch::from_rows(&[1.0; 8], 4))
         .expect_err("refused");
     assert!(
         error.to_string().contains("4 features, the learner 5"),
