@@ -1,7 +1,7 @@
 //! Files of every layout that the benches read, and the bare readers to hold against ojad.
 //!
-//! Rows have four planted directions (Walsh functions of the feature, so orthogonal) above uniform
-//! noise; values have 8 bits behind the point, so that codecs and dictionaries find something.
+//! Rows have ten planted directions (Walsh functions of the feature, so all but orthogonal) above
+//! uniform noise, each with four fifths of the spread of the one before; values have 8 bits behind the point, so that codecs and dictionaries find something.
 
 use std::fs::File;
 use std::path::Path;
@@ -157,20 +157,24 @@ fn ipc(path: &Path, rows: usize, columns: Columns) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Planted directions.
+const FACTORS: usize = 10;
+
 /// BATCH×m, row-major.
 fn values(rng: &mut ChaCha8Rng, m: usize) -> Vec<f32> {
     let mut out = Vec::with_capacity(BATCH * m);
     for _ in 0..BATCH {
-        let z: [i32; 4] = std::array::from_fn(|f| {
-            let wide = i32::from(rng.random::<u8>()) - 128;
-            wide >> f
+        let z: [f32; FACTORS] = std::array::from_fn(|f| {
+            let spread = 0.8_f32.powi(f as i32);
+            spread * (f32::from(rng.random::<u8>()) - 127.5)
         });
         for j in 0..m {
-            let signal: i32 = (0..4)
-                .map(|f| if j >> f & 1 == 0 { z[f] } else { -z[f] })
+            let signs = z.iter().enumerate();
+            let signal: f32 = signs
+                .map(|(f, z)| if j >> f & 1 == 0 { *z } else { -z })
                 .sum();
-            let value = signal + i32::from(rng.random::<u8>());
-            out.push(value as f32 / 256.0);
+            let value = signal.round() + f32::from(rng.random::<u8>());
+            out.push(value / 256.0);
         }
     }
     out

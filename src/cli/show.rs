@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use crate::cli::{CliError, is_unicode, print};
-use crate::snapshot::{Snapshot, read, table};
+use crate::snapshot::{PlotError, Snapshot, draw, read, table};
 
 /// Shows the components, eigenvalues, explained variance and error bars of a snapshot.
 #[derive(Debug, clap::Args)]
@@ -12,6 +12,7 @@ use crate::snapshot::{Snapshot, read, table};
 Examples:
   ojad show model/                     the latest snapshot in model/
   ojad show model/rows-000000010000 --loadings 5
+  ojad show model/ --plot scree.svg    a picture: scree, error bars, strongest loadings
   ojad show model/ --json | jq '.components[0].eigenvalue'")]
 pub struct Args {
     /// A snapshot directory, or a directory with `latest` in it.
@@ -26,10 +27,19 @@ pub struct Args {
     /// Print the N strongest loadings of each component.
     #[arg(long, value_name = "N")]
     loadings: Option<usize>,
+    /// Draw the scree with error bars and the strongest loadings: FILE.svg or FILE.png.
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let snapshot = read(&args.snapshot).map_err(|error| CliError::Failed(error.to_string()))?;
+    if let Some(path) = &args.plot {
+        draw(&snapshot.estimate, &snapshot.features, path).map_err(|error| match error {
+            PlotError::Extension { .. } => CliError::Usage(format!("--plot {error}")),
+            _ => CliError::Failed(error.to_string()),
+        })?;
+    }
     if args.json {
         return print(&json(&snapshot, args.vectors)?);
     }

@@ -22,6 +22,17 @@ const STEP_GAIN: f64 = 2e-4;
 /// answer is looked for at once.
 const SECOND_STEP_GAIN: f64 = 16.0 * STEP_GAIN;
 
+/// Share of what the k leading directions hold that a gain must exceed to be one: the sums that it
+/// is the difference of come from f32 products, and a late block's energy is as small as their
+/// rounding.
+const ROUNDING: f64 = 3e-7;
+
+/// What a solved step tells: what the k leading directions held before it, and gained by it.
+struct Solved {
+    before: f64,
+    gain: f64,
+}
+
 /// Earlier rows must weigh this many blocks before a matrix step is tried at all.
 const STEP_MINIBATCHES: f64 = 8.0;
 
@@ -75,17 +86,20 @@ impl Subspace {
     /// for; `scores` are then U's again.
     pub(super) fn matrix_step(&mut self, block: &Block<f32>) -> Result<bool, LinalgError> {
         let h = self.held;
-        let far = |share: f64| share * block.energy / block.total();
-        let Some(gain) = self.solve_step(block)? else {
+        let far = |solved: &Solved, share: f64| {
+            let missed = solved.gain - ROUNDING * solved.before;
+            missed * block.total() > share * block.energy
+        };
+        let Some(solved) = self.solve_step(block)? else {
             return Ok(false);
         };
-        if gain > far(STEP_GAIN) {
-            if gain > far(SECOND_STEP_GAIN) {
+        if far(&solved, STEP_GAIN) {
+            if far(&solved, SECOND_STEP_GAIN) {
                 return Ok(false);
             }
             self.step_again(block);
             match self.solve_step(block)? {
-                Some(gain) if gain <= far(STEP_GAIN) => {}
+                Some(solved) if !far(&solved, STEP_GAIN) => {}
                 _ => {
                     self.project(block);
                     return Ok(false);
@@ -111,7 +125,7 @@ impl Subspace {
     /// With Z in `next`, its basis's history in `work.k` and its scores in `work.scores`: factors
     /// K = LLᵀ and ZZᵀ = SSᵀ, L⁻¹S in `work.quotient`. Returns what the k leading directions gain
     /// by the step; nothing where K is not positive definite.
-    fn solve_step(&mut self, block: &Block<f32>) -> Result<Option<f64>, LinalgError> {
+    fn solve_step(&mut self, block: &Block<f32>) -> Result<Option<Solved>, LinalgError> {
         let (h, b, n) = (self.held, block.rows(), block.total());
         // K = H + PᵀP/N + what the shift took, h×h.
         let lacking = Self::lacking(block) / n;
@@ -164,8 +178,9 @@ impl Subspace {
         let after: f64 = (0..top)
             .map(|i| quotient.col(i).iter().map(|v| v * v).sum::<f64>())
             .sum();
-        if (after - before).is_finite() {
-            Ok(Some(after - before))
+        let gain = after - before;
+        if gain.is_finite() {
+            Ok(Some(Solved { before, gain }))
         } else {
             Err(LinalgError::NoConvergence)
         }

@@ -5,6 +5,7 @@
 
 mod disk;
 mod error;
+mod plot;
 mod project;
 mod read;
 mod state;
@@ -14,6 +15,7 @@ mod write;
 use serde::{Deserialize, Serialize};
 
 pub use error::SnapshotError;
+pub use plot::{PlotError, draw};
 pub use project::{Projection, Scores};
 pub use read::read;
 pub use state::summary_of;

@@ -12,6 +12,7 @@ mod fit;
 mod house;
 mod layers;
 mod merging;
+mod plot;
 mod program;
 mod reference;
 mod shapes;
