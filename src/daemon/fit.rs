@@ -19,11 +19,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// behind then.
 const READER_PATIENCE: Duration = Duration::from_millis(500);
 
-/// Bytes of the minibatches that wait: three chunks of columns.
-const CHANNEL_BYTES: usize = 12 << 20;
+/// Bytes of the minibatches that wait: pages of all columns tend to end together, and while the
+/// reader fetches the next of each the trainer lives on these.
+const CHANNEL_BYTES: usize = 32 << 20;
 
 /// Minibatches that wait, where they are small.
-const CHANNEL_MOST: usize = 16;
+const CHANNEL_MOST: usize = 64;
 
 /// Room for minibatches and threads to fill them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -288,36 +288,29 @@ impl Moments {
         weights.extend((0..rows).map(|i| gamma.powf((rows - 1 - i) as f64)));
         let kept = block.earlier / n;
         previous.clone_from(&self.mean);
-        let at = |i: usize, j: usize| x[i * row + j * col].wide();
-        for j in 0..features {
-            let (mean, weight) = weighted_mean(rows, &weights, |i| at(i, j));
-            let mut batch_mean = mean;
-            if self.observed.is_empty() {
-                self.mean[j] += s / n * (mean - self.mean[j]);
-            } else {
-                let seen = self.observed[j] * block.earlier / self.weight.max(f64::MIN_POSITIVE);
-                self.observed[j] = seen + weight;
-                if weight > 0.0 {
-                    self.mean[j] += weight / self.observed[j] * (mean - self.mean[j]);
+        let rows_of = Rows {
+            x,
+            row,
+            col,
+            weights: &weights,
+        };
+        pulp::Arch::new().dispatch(|| {
+            for j in (0..features).step_by(LANES) {
+                let width = LANES.min(features - j);
+                let (mean, weight) = rows_of.means(j, width);
+                let shares = (block.earlier, s, n);
+                let imputed = self.move_means(j, width, &mean, &weight, shares);
+                let about = rows_of.squares(j, width, &imputed, &self.batch_mean[j..]);
+                for l in 0..width {
+                    let moved = self.batch_mean[j + l] - previous[j + l];
+                    let variance = &mut self.variance[j + l];
+                    *variance = kept * *variance + (about[l] + kept * s * moved * moved) / n;
                 }
-                // The mean of the block once its missing values are imputed.
-                batch_mean = (weight * mean + (s - weight) * self.mean[j]) / s;
             }
-            self.batch_mean[j] = batch_mean;
-            let imputed = self.mean[j];
-            let about = (0..rows)
-                .map(|i| {
-                    let value = at(i, j);
-                    let v = if value.is_nan() { imputed } else { value } - batch_mean;
-                    weights[i] * v * v
-                })
-                .sum::<f64>();
-            let moved = batch_mean - previous[j];
-            self.variance[j] = kept * self.variance[j] + (about + kept * s * moved * moved) / n;
-        }
+        });
         let rescaled = self.rescale(centring);
         block.begin(rows, shape.layout);
-        self.write_two_pass(at, shape, &weights, &centring.pivot, block);
+        pulp::Arch::new().dispatch(|| self.write_two_pass(&rows_of, shape, &centring.pivot, block));
         if self.center && block.earlier > 0.0 {
             let weight = (kept * s).sqrt();
             let moved = |j: usize| (self.batch_mean[j] - previous[j]) / self.scale[j];
@@ -329,24 +322,140 @@ impl Moments {
         rescaled
     }
 
-    fn write_two_pass<T: Real>(
+    /// Takes the means of `width` features from `j` on into the running ones; returns what is
+    /// imputed for a value that is missing. `batch_mean` is the block's mean once it is.
+    fn move_means(
+        &mut self,
+        j: usize,
+        width: usize,
+        mean: &[f64; LANES],
+        weight: &[f64; LANES],
+        (earlier, s, n): (f64, f64, f64),
+    ) -> [f64; LANES] {
+        let mut imputed = [0.0; LANES];
+        for l in 0..width {
+            let running = &mut self.mean[j + l];
+            self.batch_mean[j + l] = mean[l];
+            if self.observed.is_empty() {
+                *running += s / n * (mean[l] - *running);
+            } else {
+                let seen = self.observed[j + l] * earlier / self.weight.max(f64::MIN_POSITIVE);
+                self.observed[j + l] = seen + weight[l];
+                if weight[l] > 0.0 {
+                    *running += weight[l] / self.observed[j + l] * (mean[l] - *running);
+                }
+                self.batch_mean[j + l] = (weight[l] * mean[l] + (s - weight[l]) * *running) / s;
+            }
+            imputed[l] = *running;
+        }
+        imputed
+    }
+
+    /// Writes √w·(x − batch mean)·factor, in the order of the block's memory.
+    #[inline(always)]
+    fn write_two_pass<X: Centred<T>, T: Real>(
         &self,
-        at: impl Fn(usize, usize) -> f64,
+        rows: &Rows<'_, X>,
         shape: Shape,
-        weights: &[f64],
         pivot: &Pivot<T>,
         block: &mut Block<T>,
     ) {
-        let mut y = block.as_mat_mut();
-        for j in 0..shape.features {
+        let stride = block.stride();
+        let y = block.values_mut();
+        let of = |i: usize, j: usize| {
+            let value = rows.at(i, j);
+            let value = if value.is_nan() { self.mean[j] } else { value };
             let shift = if self.center { self.batch_mean[j] } else { 0.0 };
-            let factor = pivot.factor[j].wide();
-            for (i, weight) in weights.iter().enumerate().take(shape.rows) {
-                let value = at(i, j);
-                let value = if value.is_nan() { self.mean[j] } else { value };
-                y[(i, j)] = T::of((value - shift) * factor * weight.sqrt());
+            T::of((value - shift) * pivot.factor[j].wide() * rows.weights[i].sqrt())
+        };
+        match shape.layout {
+            Layout::RowMajor => {
+                for i in 0..shape.rows {
+                    for (j, y) in y[i * stride..][..shape.features].iter_mut().enumerate() {
+                        *y = of(i, j);
+                    }
+                }
+            }
+            Layout::ColumnMajor => {
+                for j in 0..shape.features {
+                    for (i, y) in y[j * stride..][..shape.rows].iter_mut().enumerate() {
+                        *y = of(i, j);
+                    }
+                }
             }
         }
+    }
+}
+
+/// Features whose sums run side by side: their values of a block stay in the first-level cache.
+const LANES: usize = 16;
+
+/// Weighted rows as they were read.
+struct Rows<'a, X> {
+    x: &'a [X],
+    row: usize,
+    col: usize,
+    weights: &'a [f64],
+}
+
+impl<X: Real> Rows<'_, X> {
+    #[inline(always)]
+    fn at(&self, i: usize, j: usize) -> f64 {
+        self.x[i * self.row + j * self.col].wide()
+    }
+
+    /// Weighted means of the values that are no NaN, and their weights; corrected once, so that a
+    /// mean far from zero keeps its last digits.
+    #[inline(always)]
+    fn means(&self, j: usize, width: usize) -> ([f64; LANES], [f64; LANES]) {
+        let (mut sum, mut weight) = ([0.0; LANES], [0.0; LANES]);
+        for (i, w) in self.weights.iter().enumerate() {
+            for l in 0..width {
+                let value = self.at(i, j + l);
+                let there = if value.is_nan() { 0.0 } else { *w };
+                sum[l] += there * if value.is_nan() { 0.0 } else { value };
+                weight[l] += there;
+            }
+        }
+        let mut mean = [0.0; LANES];
+        for l in 0..width {
+            if weight[l] > 0.0 {
+                mean[l] = sum[l] / weight[l];
+            }
+        }
+        let mut left = [0.0; LANES];
+        for (i, w) in self.weights.iter().enumerate() {
+            for l in 0..width {
+                let value = self.at(i, j + l);
+                left[l] += w * if value.is_nan() { 0.0 } else { value - mean[l] };
+            }
+        }
+        for l in 0..width {
+            if weight[l] > 0.0 {
+                mean[l] += left[l] / weight[l];
+            }
+        }
+        (mean, weight)
+    }
+
+    /// Σw(x − mean)², a missing x being what is imputed.
+    #[inline(always)]
+    fn squares(
+        &self,
+        j: usize,
+        width: usize,
+        imputed: &[f64; LANES],
+        mean: &[f64],
+    ) -> [f64; LANES] {
+        let mut about = [0.0; LANES];
+        for (i, w) in self.weights.iter().enumerate() {
+            for l in 0..width {
+                let value = self.at(i, j + l);
+                let v = if value.is_nan() { imputed[l] } else { value } - mean[l];
+                about[l] += w * v * v;
+            }
+        }
+        about
     }
 }
 
@@ -367,30 +476,4 @@ fn geometric(gamma: f64, rows: usize) -> f64 {
     } else {
         rows as f64
     }
-}
-
-/// Weighted mean of the values that are no NaN, and their weight; corrected once, so that a mean
-/// far from zero keeps its last digits.
-fn weighted_mean(rows: usize, weights: &[f64], at: impl Fn(usize) -> f64) -> (f64, f64) {
-    let (mut sum, mut weight) = (0.0, 0.0);
-    for (i, w) in weights.iter().enumerate().take(rows) {
-        let value = at(i);
-        if !value.is_nan() {
-            sum += w * value;
-            weight += w;
-        }
-    }
-    if weight == 0.0 {
-        return (0.0, 0.0);
-    }
-    let mean = sum / weight;
-    let left: f64 = weights
-        .iter()
-        .enumerate()
-        .take(rows)
-        .map(|(i, w)| (w, at(i)))
-        .filter(|(_, value)| !value.is_nan())
-        .map(|(w, value)| w * (value - mean))
-        .sum();
-    (mean + left / weight, weight)
 }
