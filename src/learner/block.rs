@@ -154,6 +154,23 @@ impl<T: Real> Block<T> {
         }
     }
 
+    /// Σ‖yᵢ‖² of the rows held.
+    pub fn squared_norm(&self) -> f64 {
+        let (lines, length) = match self.layout {
+            Layout::RowMajor => (self.rows, self.features),
+            Layout::ColumnMajor => (self.features, self.rows),
+        };
+        let mut sums = [0.0; 8];
+        for line in 0..lines {
+            for chunk in self.values[line * self.stride..][..length].chunks(8) {
+                for (sum, v) in sums.iter_mut().zip(chunk) {
+                    *sum += v.wide() * v.wide();
+                }
+            }
+        }
+        sums.iter().sum()
+    }
+
     /// Turns the rows into ỹ, for rules that want them as they stand.
     pub fn apply_shrink(&mut self) {
         if self.shrink == 0.0 {

@@ -23,6 +23,7 @@ mod step;
 mod streaming;
 pub mod subspace;
 mod summary;
+mod weighted;
 
 use dense::Dense;
 pub use estimate::Estimate;

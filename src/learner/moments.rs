@@ -4,10 +4,9 @@
 //! Exact whatever the minibatches: a mean 10⁶ times the signal costs no digit.
 
 use crate::learner::block::Block;
-use crate::learner::center::{
-    Apart, Centred, Centring, InPlace, Pivot, Real, Shape, Totals, center,
-};
+use crate::learner::center::{Apart, Centred, Centring, InPlace, Real, Shape, Totals, center};
 use crate::learner::params::{LearnerParams, Scale};
+use crate::learner::weighted::{Follow, Rows, Shares, Write};
 use crate::rows::{Layout, Minibatch, Values};
 
 /// While the earlier rows weigh less than this many minibatches, a block is centred on its own
@@ -41,7 +40,8 @@ pub struct Moments {
     pub scale: Vec<f64>,
     /// Weight of the observed values of each feature; empty until a value was missing.
     pub observed: Vec<f64>,
-    batch_mean: Vec<f64>,
+    pub(super) batch_mean: Vec<f64>,
+    pub(super) zeros: Vec<f64>,
     /// Weights of the rows and the mean before them, while a block is made in two passes.
     two_pass: (Vec<f64>, Vec<f64>),
 }
@@ -61,6 +61,7 @@ impl Moments {
             scale: vec![1.0; features],
             observed: Vec::new(),
             batch_mean: vec![0.0; features],
+            zeros: vec![0.0; features],
             two_pass: (Vec::new(), Vec::new()),
         }
     }
@@ -294,23 +295,26 @@ impl Moments {
             col,
             weights: &weights,
         };
-        pulp::Arch::new().dispatch(|| {
-            for j in (0..features).step_by(LANES) {
-                let width = LANES.min(features - j);
-                let (mean, weight) = rows_of.means(j, width);
-                let shares = (block.earlier, s, n);
-                let imputed = self.move_means(j, width, &mean, &weight, shares);
-                let about = rows_of.squares(j, width, &imputed, &self.batch_mean[j..]);
-                for l in 0..width {
-                    let moved = self.batch_mean[j + l] - previous[j + l];
-                    let variance = &mut self.variance[j + l];
-                    *variance = kept * *variance + (about[l] + kept * s * moved * moved) / n;
-                }
-            }
+        pulp::Arch::new().dispatch(Follow {
+            moments: self,
+            rows: &rows_of,
+            previous: &previous,
+            shares: Shares {
+                earlier: block.earlier,
+                s,
+                n,
+                kept,
+            },
         });
         let rescaled = self.rescale(centring);
         block.begin(rows, shape.layout);
-        pulp::Arch::new().dispatch(|| self.write_two_pass(&rows_of, shape, &centring.pivot, block));
+        pulp::Arch::new().dispatch(Write {
+            moments: self,
+            rows: &rows_of,
+            shape,
+            pivot: &centring.pivot,
+            block,
+        });
         if self.center && block.earlier > 0.0 {
             let weight = (kept * s).sqrt();
             let moved = |j: usize| (self.batch_mean[j] - previous[j]) / self.scale[j];
@@ -318,153 +322,9 @@ impl Moments {
         }
         self.two_pass = (weights, previous);
         block.mean.fill(0.0);
-        block.energy = block_energy(block);
+        block.energy = block.squared_norm();
         rescaled
     }
-
-    /// Takes the means of `width` features from `j` on into the running ones; returns what is
-    /// imputed for a value that is missing. `batch_mean` is the block's mean once it is.
-    fn move_means(
-        &mut self,
-        j: usize,
-        width: usize,
-        mean: &[f64; LANES],
-        weight: &[f64; LANES],
-        (earlier, s, n): (f64, f64, f64),
-    ) -> [f64; LANES] {
-        let mut imputed = [0.0; LANES];
-        for l in 0..width {
-            let running = &mut self.mean[j + l];
-            self.batch_mean[j + l] = mean[l];
-            if self.observed.is_empty() {
-                *running += s / n * (mean[l] - *running);
-            } else {
-                let seen = self.observed[j + l] * earlier / self.weight.max(f64::MIN_POSITIVE);
-                self.observed[j + l] = seen + weight[l];
-                if weight[l] > 0.0 {
-                    *running += weight[l] / self.observed[j + l] * (mean[l] - *running);
-                }
-                self.batch_mean[j + l] = (weight[l] * mean[l] + (s - weight[l]) * *running) / s;
-            }
-            imputed[l] = *running;
-        }
-        imputed
-    }
-
-    /// Writes √w·(x − batch mean)·factor, in the order of the block's memory.
-    #[inline(always)]
-    fn write_two_pass<X: Centred<T>, T: Real>(
-        &self,
-        rows: &Rows<'_, X>,
-        shape: Shape,
-        pivot: &Pivot<T>,
-        block: &mut Block<T>,
-    ) {
-        let stride = block.stride();
-        let y = block.values_mut();
-        let of = |i: usize, j: usize| {
-            let value = rows.at(i, j);
-            let value = if value.is_nan() { self.mean[j] } else { value };
-            let shift = if self.center { self.batch_mean[j] } else { 0.0 };
-            T::of((value - shift) * pivot.factor[j].wide() * rows.weights[i].sqrt())
-        };
-        match shape.layout {
-            Layout::RowMajor => {
-                for i in 0..shape.rows {
-                    for (j, y) in y[i * stride..][..shape.features].iter_mut().enumerate() {
-                        *y = of(i, j);
-                    }
-                }
-            }
-            Layout::ColumnMajor => {
-                for j in 0..shape.features {
-                    for (i, y) in y[j * stride..][..shape.rows].iter_mut().enumerate() {
-                        *y = of(i, j);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Features whose sums run side by side: their values of a block stay in the first-level cache.
-const LANES: usize = 16;
-
-/// Weighted rows as they were read.
-struct Rows<'a, X> {
-    x: &'a [X],
-    row: usize,
-    col: usize,
-    weights: &'a [f64],
-}
-
-impl<X: Real> Rows<'_, X> {
-    #[inline(always)]
-    fn at(&self, i: usize, j: usize) -> f64 {
-        self.x[i * self.row + j * self.col].wide()
-    }
-
-    /// Weighted means of the values that are no NaN, and their weights; corrected once, so that a
-    /// mean far from zero keeps its last digits.
-    #[inline(always)]
-    fn means(&self, j: usize, width: usize) -> ([f64; LANES], [f64; LANES]) {
-        let (mut sum, mut weight) = ([0.0; LANES], [0.0; LANES]);
-        for (i, w) in self.weights.iter().enumerate() {
-            for l in 0..width {
-                let value = self.at(i, j + l);
-                let there = if value.is_nan() { 0.0 } else { *w };
-                sum[l] += there * if value.is_nan() { 0.0 } else { value };
-                weight[l] += there;
-            }
-        }
-        let mut mean = [0.0; LANES];
-        for l in 0..width {
-            if weight[l] > 0.0 {
-                mean[l] = sum[l] / weight[l];
-            }
-        }
-        let mut left = [0.0; LANES];
-        for (i, w) in self.weights.iter().enumerate() {
-            for l in 0..width {
-                let value = self.at(i, j + l);
-                left[l] += w * if value.is_nan() { 0.0 } else { value - mean[l] };
-            }
-        }
-        for l in 0..width {
-            if weight[l] > 0.0 {
-                mean[l] += left[l] / weight[l];
-            }
-        }
-        (mean, weight)
-    }
-
-    /// Σw(x − mean)², a missing x being what is imputed.
-    #[inline(always)]
-    fn squares(
-        &self,
-        j: usize,
-        width: usize,
-        imputed: &[f64; LANES],
-        mean: &[f64],
-    ) -> [f64; LANES] {
-        let mut about = [0.0; LANES];
-        for (i, w) in self.weights.iter().enumerate() {
-            for l in 0..width {
-                let value = self.at(i, j + l);
-                let v = if value.is_nan() { imputed[l] } else { value } - mean[l];
-                about[l] += w * v * v;
-            }
-        }
-        about
-    }
-}
-
-/// Σ‖y‖² of a block that carries its correction row.
-fn block_energy<T: Real>(block: &Block<T>) -> f64 {
-    let y = block.as_mat();
-    y.col_iter()
-        .map(|col| col.iter().map(|v| v.wide() * v.wide()).sum::<f64>())
-        .sum()
 }
 
 /// 1 + γ + … + γ^(rows−1).

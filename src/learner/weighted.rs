@@ -1,0 +1,225 @@
+//! Blocks of weighted rows, and of rows with missing values: centred on their own mean, in two
+//! passes. In: minibatches as they were read. Out: the running moments moved on, and rows
+//! √w·(x − batch mean)·factor.
+//!
+//! Sixteen features at a time: their values of a block stay in the first-level cache for the three
+//! sums, and the loops over them have a constant length, so that they become vector code.
+
+use crate::learner::block::Block;
+use crate::learner::center::{Centred, Pivot, Real, Shape};
+use crate::learner::moments::Moments;
+use crate::rows::Layout;
+
+/// Features whose sums run side by side.
+const LANES: usize = 16;
+
+/// Weighted rows as they were read.
+pub(super) struct Rows<'a, X> {
+    /// b×m values.
+    pub(super) x: &'a [X],
+    /// Distance from a row to the next.
+    pub(super) row: usize,
+    /// Distance from a feature to the next.
+    pub(super) col: usize,
+    /// Of each row, length b.
+    pub(super) weights: &'a [f64],
+}
+
+impl<X: Real> Rows<'_, X> {
+    /// Sixteen features of row `i` from `j` on; zeros behind the last one.
+    #[inline(always)]
+    fn lanes(&self, i: usize, j: usize, width: usize) -> [f64; LANES] {
+        let from = &self.x[i * self.row + j * self.col..];
+        if self.col == 1 && width == LANES {
+            let from = &from[..LANES];
+            std::array::from_fn(|l| from[l].wide())
+        } else {
+            std::array::from_fn(|l| {
+                if l < width {
+                    from[l * self.col].wide()
+                } else {
+                    0.0
+                }
+            })
+        }
+    }
+
+    /// Weighted means of the values that are no NaN, and their weights; corrected once, so that a
+    /// mean far from zero keeps its last digits.
+    #[inline(always)]
+    fn means(&self, j: usize, width: usize) -> ([f64; LANES], [f64; LANES]) {
+        let (mut sum, mut weight) = ([0.0; LANES], [0.0; LANES]);
+        for (i, w) in self.weights.iter().enumerate() {
+            let x = self.lanes(i, j, width);
+            for l in 0..LANES {
+                let is_there = !x[l].is_nan();
+                sum[l] += if is_there { w * x[l] } else { 0.0 };
+                weight[l] += if is_there { *w } else { 0.0 };
+            }
+        }
+        let share = |sum: f64, weight: f64| if weight > 0.0 { sum / weight } else { 0.0 };
+        let mut mean: [f64; LANES] = std::array::from_fn(|l| share(sum[l], weight[l]));
+        let mut left = [0.0; LANES];
+        for (i, w) in self.weights.iter().enumerate() {
+            let x = self.lanes(i, j, width);
+            for l in 0..LANES {
+                left[l] += if x[l].is_nan() {
+                    0.0
+                } else {
+                    w * (x[l] - mean[l])
+                };
+            }
+        }
+        for l in 0..LANES {
+            mean[l] += share(left[l], weight[l]);
+        }
+        (mean, weight)
+    }
+
+    /// Σw(x − mean)², a missing x being what is imputed.
+    #[inline(always)]
+    fn squares(
+        &self,
+        j: usize,
+        width: usize,
+        imputed: &[f64; LANES],
+        mean: &[f64; LANES],
+    ) -> [f64; LANES] {
+        let mut about = [0.0; LANES];
+        for (i, w) in self.weights.iter().enumerate() {
+            let x = self.lanes(i, j, width);
+            for l in 0..LANES {
+                let v = if x[l].is_nan() { imputed[l] } else { x[l] } - mean[l];
+                about[l] += w * v * v;
+            }
+        }
+        about
+    }
+}
+
+/// Weights of a block: n₀, s, N and n₀/N.
+#[derive(Clone, Copy)]
+pub(super) struct Shares {
+    pub(super) earlier: f64,
+    pub(super) s: f64,
+    pub(super) n: f64,
+    pub(super) kept: f64,
+}
+
+/// The first pass, compiled for the vector width found at run time: moves the running moments on.
+pub(super) struct Follow<'a, X> {
+    pub(super) moments: &'a mut Moments,
+    pub(super) rows: &'a Rows<'a, X>,
+    /// The running mean before.
+    pub(super) previous: &'a [f64],
+    pub(super) shares: Shares,
+}
+
+impl<X: Real> pulp::NullaryFnOnce for Follow<'_, X> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self {
+            moments,
+            rows,
+            previous,
+            shares:
+                Shares {
+                    earlier,
+                    s,
+                    n,
+                    kept,
+                },
+        } = self;
+        let m = previous.len();
+        for j in (0..m).step_by(LANES) {
+            let width = LANES.min(m - j);
+            let (mean, weight) = rows.means(j, width);
+            let mut batch_mean = mean;
+            let mut imputed = [0.0; LANES];
+            for l in 0..width {
+                let running = &mut moments.mean[j + l];
+                if moments.observed.is_empty() {
+                    *running += s / n * (mean[l] - *running);
+                } else {
+                    let before = moments.weight.max(f64::MIN_POSITIVE);
+                    let seen = moments.observed[j + l] * earlier / before + weight[l];
+                    moments.observed[j + l] = seen;
+                    if weight[l] > 0.0 {
+                        *running += weight[l] / seen * (mean[l] - *running);
+                    }
+                    // The mean of the block once its missing values are imputed.
+                    batch_mean[l] = (weight[l] * mean[l] + (s - weight[l]) * *running) / s;
+                }
+                imputed[l] = *running;
+            }
+            let about = rows.squares(j, width, &imputed, &batch_mean);
+            for l in 0..width {
+                let moved = batch_mean[l] - previous[j + l];
+                let variance = &mut moments.variance[j + l];
+                *variance = kept * *variance + (about[l] + kept * s * moved * moved) / n;
+                moments.batch_mean[j + l] = batch_mean[l];
+            }
+        }
+    }
+}
+
+/// The second pass: √w·(x − batch mean)·factor, in the order of the block's memory.
+pub(super) struct Write<'a, X, T> {
+    pub(super) moments: &'a Moments,
+    pub(super) rows: &'a Rows<'a, X>,
+    pub(super) shape: Shape,
+    pub(super) pivot: &'a Pivot<T>,
+    pub(super) block: &'a mut Block<T>,
+}
+
+impl<X: Centred<T>, T: Real> pulp::NullaryFnOnce for Write<'_, X, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self {
+            moments,
+            rows,
+            shape,
+            pivot,
+            block,
+        } = self;
+        let (m, stride) = (shape.features, block.stride());
+        let y = block.values_mut();
+        let roots = rows.weights.iter().map(|w| w.sqrt()).enumerate();
+        let (imputed, factor) = (&moments.mean[..m], &pivot.factor[..m]);
+        // Zeros where the mean is not taken off.
+        let shift = if moments.is_centered() {
+            &moments.batch_mean[..m]
+        } else {
+            &moments.zeros[..m]
+        };
+        match shape.layout {
+            Layout::RowMajor => {
+                for (i, root) in roots {
+                    let y = &mut y[i * stride..][..m];
+                    let x = &rows.x[i * rows.row..][..m];
+                    for j in 0..m {
+                        let v = x[j].wide();
+                        let v = if v.is_nan() { imputed[j] } else { v } - shift[j];
+                        y[j] = T::of(v * factor[j].wide() * root);
+                    }
+                }
+            }
+            Layout::ColumnMajor => {
+                for j in 0..m {
+                    let y = &mut y[j * stride..][..shape.rows];
+                    let x = &rows.x[j * rows.col..][..shape.rows];
+                    let (imputed, shift, factor) = (imputed[j], shift[j], factor[j].wide());
+                    for ((y, x), (_, root)) in y.iter_mut().zip(x).zip(roots.clone()) {
+                        let v = x.wide();
+                        let v = if v.is_nan() { imputed } else { v } - shift;
+                        *y = T::of(v * factor * root);
+                    }
+                }
+            }
+        }
+    }
+}
