@@ -124,11 +124,27 @@ impl Column {
 }
 
 /// Whether some value is not `fine` (NaN compares as not).
-fn beyond<T: Copy>(values: &[T], fine: impl Fn(T) -> bool) -> bool {
-    // Blocks without an early exit inside: the inner loop has no branch.
-    values
-        .chunks(1024)
-        .any(|block| !block.iter().fold(true, |all, &x| all & fine(x)))
+fn beyond<T: Copy, F: Fn(T) -> bool>(values: &[T], fine: F) -> bool {
+    pulp::Arch::new().dispatch(Beyond { values, fine })
+}
+
+/// The search, compiled for the vector width found at run time.
+struct Beyond<'a, T, F> {
+    values: &'a [T],
+    fine: F,
+}
+
+impl<T: Copy, F: Fn(T) -> bool> pulp::NullaryFnOnce for Beyond<'_, T, F> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn call(self) -> bool {
+        // Blocks without an early exit inside: the inner loop has no branch.
+        let fine = self.fine;
+        self.values
+            .chunks(1024)
+            .any(|block| !block.iter().fold(true, |all, &x| all & fine(x)))
+    }
 }
 
 /// Moves the values that are there to their rows and leaves zeros at the nulls.

@@ -4,9 +4,9 @@
 //! (SIGBUS), while a read that comes up short is an error that names the file.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use parquet::errors::{ParquetError, Result};
@@ -19,6 +19,8 @@ const HEADER_BUFFER: usize = 1024;
 #[derive(Clone)]
 pub(super) struct Positioned {
     file: Arc<File>,
+    /// Held while the file's own cursor is moved and read from.
+    cursor: Arc<Mutex<()>>,
     len: u64,
 }
 
@@ -28,6 +30,7 @@ impl Positioned {
         let len = file.metadata()?.len();
         Ok(Self {
             file: Arc::new(file),
+            cursor: Arc::default(),
             len,
         })
     }
@@ -35,6 +38,19 @@ impl Positioned {
     /// Bytes of the file when it was opened.
     pub fn bytes(&self) -> u64 {
         self.len
+    }
+
+    /// `length` bytes from `offset` on, or fewer where the file ends.
+    ///
+    /// By the file's cursor, because only then does the standard library read into memory that
+    /// nobody has zeroed: the zeros were a twelfth of the time of reading plain columns.
+    fn read_some(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        let _cursor = self.cursor.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bytes = Vec::with_capacity(length);
+        let mut file = &*self.file;
+        file.seek(SeekFrom::Start(offset))?;
+        file.take(length as u64).read_to_end(&mut bytes)?;
+        Ok(bytes)
     }
 
     /// Fills `to` from `offset` on.
@@ -106,8 +122,13 @@ impl ChunkReader for Positioned {
                 self.len
             )));
         }
-        let mut bytes = vec![0; length];
-        self.read_exact_at(&mut bytes, start)?;
+        let bytes = self.read_some(start, length)?;
+        if bytes.len() < length {
+            return Err(ParquetError::EOF(format!(
+                "the file ends before byte {}",
+                start + length as u64
+            )));
+        }
         Ok(bytes.into())
     }
 }

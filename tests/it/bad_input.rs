@@ -10,7 +10,7 @@ use parquet::arrow::ArrowWriter;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt as _, SeedableRng as _};
 
-use crate::program::{FASHION, ojad, refused, run, stderr};
+use crate::program::{FASHION, fashion_model, ojad, refused, run, stderr};
 
 fn column(rows: usize) -> ArrayRef {
     Arc::new((0..rows).map(|i| Some(i as f32)).collect::<Float32Array>())
@@ -210,4 +210,51 @@ fn mutated_files_end_in_an_error_or_a_result() {
             assert!(!stderr(&output).contains("panicked"), "{}", stderr(&output));
         }
     }
+}
+
+/// A write beyond `blocks` of 512 bytes fails as on a full disk, and with one message.
+#[cfg(target_os = "linux")]
+fn on_a_full_disk(blocks: u32, args: &[&std::ffi::OsStr]) -> std::process::Output {
+    std::process::Command::new("sh")
+        .arg("-c")
+        .arg(format!(
+            "trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\""
+        ))
+        .arg(env!("CARGO_BIN_EXE_ojad"))
+        .args(args)
+        .output()
+        .expect("a shell")
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_leaves_nothing_partial() {
+    let place = tempfile::tempdir().expect("a directory");
+    let model = fashion_model(place.path(), &[]);
+    let entries = |place: &Path| fs::read_dir(place).expect("entries").count();
+    let out = place.path().join("out");
+    fs::create_dir(&out).expect("a directory");
+    let words = ["fit", FASHION, "--id", "id", "--id", "label", "--output"];
+    let mut args: Vec<&std::ffi::OsStr> = words.iter().map(std::ffi::OsStr::new).collect();
+    args.push(out.as_os_str());
+    refused(
+        &on_a_full_disk(4, &args),
+        1,
+        &["components.parquet", "free space"],
+    );
+    let scores = out.join("scores.parquet");
+    let mut args: Vec<&std::ffi::OsStr> = vec!["transform".as_ref(), "--model".as_ref()];
+    args.push(model.as_os_str());
+    args.extend(words[1..].iter().map(std::ffi::OsStr::new));
+    args.push(scores.as_os_str());
+    refused(&on_a_full_disk(4, &args), 1, &["scores.parquet"]);
+    let picture = out.join("scree.png");
+    let args = [
+        "show".as_ref(),
+        model.as_os_str(),
+        "--plot".as_ref(),
+        picture.as_os_str(),
+    ];
+    refused(&on_a_full_disk(4, &args), 1, &["scree.png"]);
+    assert_eq!(entries(&out), 0, "nothing partial, nothing temporary");
 }

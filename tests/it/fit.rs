@@ -64,7 +64,7 @@ fn real_images_give_numpys_components() {
 }
 
 #[test]
-fn threads_and_split_files_give_the_same_bits() {
+fn threads_channels_and_split_files_give_the_same_bits() {
     let place = tempfile::tempdir().expect("a directory");
     let one = fashion_model(&place.path().join("a"), &["--threads", "1"]);
     let two = fashion_model(&place.path().join("b"), &["--threads", "2"]);
@@ -72,6 +72,15 @@ fn threads_and_split_files_give_the_same_bits() {
         fs::read(model.join("latest/components.parquet")).expect("components")
     };
     assert!(bits(&one) == bits(&two), "one thread or two");
+    for waiting in [1, 3, 100] {
+        let config = place.path().join("run.toml");
+        let text = format!("[run]\nchannel_minibatches = {waiting}\n");
+        fs::write(&config, text).expect("a file");
+        let config = config.to_str().expect("UTF-8");
+        let model = place.path().join(format!("w{waiting}"));
+        let model = fashion_model(&model, &["--config", config]);
+        assert!(bits(&one) == bits(&model), "{waiting} minibatches may wait");
+    }
     // The same rows in two files, split where no row group ends.
     let table = read(std::path::Path::new(FASHION));
     let parts = place.path().join("parts");
