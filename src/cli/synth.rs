@@ -15,8 +15,16 @@ use crate::cli::table_file::TableFile;
 use crate::cli::{CliError, say};
 use crate::synth::{Planted, Recipe};
 
-/// Rows made at a time.
+/// Rows made at a time, at most.
 const ROWS: usize = 1_024;
+
+/// Bytes of a batch of f32 values: a reader holds a batch of a stream whole.
+const BATCH_BYTES: usize = 32 << 20;
+
+/// Rows of a batch of `features` values a row.
+fn batch_rows(features: usize) -> usize {
+    (BATCH_BYTES / (4 * features.max(1))).clamp(1, ROWS)
+}
 
 /// How the features lie in the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -177,7 +185,7 @@ fn write_file(
     let mut file = TableFile::create(path, schema)?;
     let mut left = rows;
     while left > 0 {
-        let count = usize::try_from(left).unwrap_or(ROWS).min(ROWS);
+        let count = usize::try_from(left).unwrap_or(ROWS).min(batch_rows(m));
         let mut values = vec![0.0_f32; count * m];
         planted.fill(&mut values);
         let batch = batch_of(values, m, layout, schema)

@@ -198,7 +198,7 @@ fn channel_minibatches(one: &Minibatch) -> usize {
         Values::F32(_) => 4 * values,
         Values::F64(_) => 8 * values,
     };
-    (CHANNEL_BYTES / bytes.max(1)).clamp(2, CHANNEL_MOST)
+    (CHANNEL_BYTES / bytes.max(1)).clamp(1, CHANNEL_MOST)
 }
 
 /// The next filled minibatch; `None` when the reader has ended, or has not noticed a shutdown in
