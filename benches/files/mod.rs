@@ -165,7 +165,7 @@ fn values(rng: &mut ChaCha8Rng, m: usize) -> Vec<f32> {
     let mut out = Vec::with_capacity(BATCH * m);
     for _ in 0..BATCH {
         let z: [f32; FACTORS] = std::array::from_fn(|f| {
-            let spread = 0.8_f32.powi(f as i32);
+            let spread = 0.8_f32.powf(f as f32);
             spread * (f32::from(rng.random::<u8>()) - 127.5)
         });
         for j in 0..m {

@@ -66,7 +66,7 @@ impl Axis {
         (!pixel.is_nan()).then(|| self.from + pixel as i32)
     }
 
-    /// Round numbers along it, five to eight.
+    /// Round numbers along it, four to nine.
     pub fn ticks(&self) -> Vec<f64> {
         if self.is_logarithmic {
             self.powers()
@@ -76,7 +76,7 @@ impl Axis {
     }
 
     fn steps(&self) -> Vec<f64> {
-        let rough = (self.high - self.low) / 7.0;
+        let rough = (self.high - self.low) / 8.0;
         let magnitude = 10_f64.powf(rough.log10().floor());
         let step = [1.0, 2.0, 5.0, 10.0]
             .into_iter()

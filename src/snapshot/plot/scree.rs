@@ -138,7 +138,7 @@ fn numbers<B: DrawingBackend>(canvas: &Canvas<'_, B>, plot: Frame, k: usize) -> 
         let at = (middle(plot, k, i), plot.bottom + 8);
         canvas.text(&(i + 1).to_string(), at, Anchor::Below, GREY)?;
     }
-    let at = ((plot.left + plot.right) / 2, plot.bottom + 28);
+    let at = (i32::midpoint(plot.left, plot.right), plot.bottom + 28);
     canvas.text("component", at, Anchor::Below, INK)
 }
 
