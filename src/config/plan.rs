@@ -7,7 +7,7 @@ use crate::config::keys::{
     Config, ForgettingKey, PrecisionKey, RuleKey, RunKeys, ScaleKey, StepKey,
 };
 use crate::learner::{Forgetting, LearnerParams, Penalty, Precision, Rule, Scale, Step};
-use crate::source::{Limit, SourceParams};
+use crate::source::{Decoders, Limit, SourceParams};
 
 /// Largest k: the r×r algebra of more would dwarf the products.
 const MOST_COMPONENTS: usize = 10_000;
@@ -71,6 +71,11 @@ impl TryFrom<&Config> for Plan {
                 limit: match learner.precision {
                     Precision::F32 => Limit::F32,
                     Precision::F64 => Limit::F64,
+                },
+                decoders: if run.threads > 1 {
+                    Decoders::Two
+                } else {
+                    Decoders::One
                 },
             },
             learner,

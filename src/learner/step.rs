@@ -25,7 +25,7 @@ const SECOND_STEP_GAIN: f64 = 16.0 * STEP_GAIN;
 /// Share of what the k leading directions hold that a gain must exceed to be one: the sums that it
 /// is the difference of come from f32 products, and a late block's energy is as small as their
 /// rounding.
-const ROUNDING: f64 = 3e-7;
+const ROUNDING: f64 = 1e-7;
 
 /// What a solved step tells: what the k leading directions held before it, and gained by it.
 struct Solved {

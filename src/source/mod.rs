@@ -24,7 +24,7 @@ mod values;
 pub use error::SourceError;
 pub use guard::quiet_decoder_panics;
 pub use open::open;
-pub use params::{BadValue, BinaryDtype, Extra, Limit, SourceParams};
+pub use params::{BadValue, BinaryDtype, Decoders, Extra, Limit, SourceParams};
 pub use reader::Reader;
 
 /// How much there is to read, as far as it is known.

@@ -59,6 +59,19 @@ pub struct SourceParams {
     pub on_inf: BadValue,
     /// Largest magnitude that the learner's precision can square and sum.
     pub limit: Limit,
+    /// Threads that decode the columns of a Parquet file; the values are the same.
+    #[serde(skip)]
+    pub decoders: Decoders,
+}
+
+/// Threads that decode.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Decoders {
+    /// The reader's own.
+    #[default]
+    One,
+    /// Another one takes half of the columns, where they are compressed and many.
+    Two,
 }
 
 /// Largest magnitude of a value.

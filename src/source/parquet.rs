@@ -7,6 +7,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, SchemaRef};
@@ -15,16 +16,22 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
     ParquetRecordBatchReaderBuilder,
 };
+use parquet::basic::Compression;
 use parquet::file::reader::SerializedPageReader;
 
 use super::SourceError;
 use super::batches::{Feed, Task};
-use super::column::Chunk;
+use super::column::{Chunk, Column};
 use super::discover::unreadable;
+use super::guard;
 use super::leaf::{self, LeafReader, Scratch};
+use super::params::Decoders;
 use super::positioned::Positioned;
 use super::select::Leaf;
 use super::values;
+
+/// Columns from which two threads decode them: fewer do not pay for starting one a chunk.
+const MANY_COLUMNS: usize = 32;
 
 /// A Parquet file of which the footer has been read.
 pub(super) struct ParquetFile {
@@ -118,6 +125,7 @@ impl ParquetFile {
             roots: Vec::new(),
             row: 0,
             scratch: Scratch::default(),
+            second_scratch: Scratch::default(),
             bytes_before: 0,
         }
     }
@@ -140,6 +148,7 @@ pub(super) struct ParquetFeed {
     /// Rows of the file decoded so far.
     row: u64,
     scratch: Scratch,
+    second_scratch: Scratch,
     /// Bytes of the row groups that are done.
     bytes_before: u64,
 }
@@ -149,6 +158,8 @@ struct Group {
     rows: usize,
     left: usize,
     bytes: u64,
+    /// Whether some column of it is.
+    is_compressed: bool,
     leaves: Vec<Option<LeafReader>>,
     others: Option<ParquetRecordBatchReader>,
 }
@@ -157,7 +168,7 @@ impl ParquetFeed {
     fn open_group(&self, index: usize) -> Result<Group, SourceError> {
         let group = self.meta.metadata().row_group(index);
         let rows = usize::try_from(group.num_rows()).map_err(|e| self.task.corrupt(e))?;
-        let mut bytes = 0;
+        let (mut bytes, mut is_compressed) = (0, false);
         let mut leaves = Vec::with_capacity(self.plain.len());
         for (leaf, value) in self.task.leaves.iter().zip(&self.plain) {
             let Some(value) = value else {
@@ -171,6 +182,7 @@ impl ParquetFeed {
             }
             let column = group.column(leaf.index);
             bytes += u64::try_from(column.compressed_size()).unwrap_or(0);
+            is_compressed |= column.compression() != Compression::UNCOMPRESSED;
             let pages = SerializedPageReader::new(self.file.clone(), column, rows, None)
                 .map_err(|e| self.task.corrupt(e))?;
             let schema = self.meta.parquet_schema();
@@ -195,6 +207,7 @@ impl ParquetFeed {
             rows,
             left: rows,
             bytes,
+            is_compressed,
             leaves,
             others,
         })
@@ -206,7 +219,6 @@ impl ParquetFeed {
         };
         let task = &self.task;
         let rows = group.left.min(task.plan.chunk_rows);
-        let limit = task.plan.params.limit.magnitude();
         let batch = match &mut group.others {
             None => None,
             Some(reader) => match reader.next() {
@@ -220,16 +232,51 @@ impl ParquetFeed {
         if let (Some(batch), true) = (&batch, self.roots.is_empty()) {
             self.roots = values::roots(batch, &task.leaves);
         }
-        let leaves = task.leaves.iter().zip(&mut group.leaves).enumerate();
-        for ((i, (leaf, reader)), column) in leaves.zip(&mut chunk.columns) {
-            let read = match (reader, &batch) {
-                (Some(reader), _) => reader.read(rows, column, &mut self.scratch),
-                (None, Some(batch)) => values::load(batch, self.roots[i], leaf, column),
-                (None, None) => Ok(()),
-            };
-            read.map_err(|misfit| task.misfit(leaf, self.row, misfit))?;
-            column.scan(limit);
-        }
+        let part = Part {
+            task,
+            batch: batch.as_ref(),
+            rows,
+            row: self.row,
+        };
+        let all = task.leaves.len();
+        // Plain values are copies: a second thread would only wait for the same memory.
+        let is_shared = task.plan.params.decoders == Decoders::Two
+            && group.is_compressed
+            && all >= MANY_COLUMNS;
+        let half = if is_shared { all / 2 } else { all };
+        let (first, second) = task.leaves.split_at(half);
+        let (first_readers, second_readers) = group.leaves.split_at_mut(half);
+        let (first_columns, second_columns) = chunk.columns.split_at_mut(half);
+        let (first_roots, second_roots) = self.roots.split_at(half.min(self.roots.len()));
+        let scratch = &mut self.second_scratch;
+        thread::scope(|scope| {
+            let other = (!second.is_empty()).then(|| {
+                let work = || {
+                    guard::catch(&task.path, || {
+                        part.decode(
+                            second,
+                            second_readers,
+                            second_columns,
+                            second_roots,
+                            scratch,
+                        )
+                    })
+                };
+                thread::Builder::new()
+                    .name("ojad-decoder".into())
+                    .spawn_scoped(scope, work)
+            });
+            let scratch = &mut self.scratch;
+            part.decode(first, first_readers, first_columns, first_roots, scratch)?;
+            match other {
+                None => Ok(()),
+                Some(Err(error)) => Err(task.corrupt(format!("no thread to decode it: {error}"))),
+                // The panics of a decoder are caught in the thread.
+                Some(Ok(other)) => other
+                    .join()
+                    .unwrap_or_else(|_| Err(task.corrupt("decoder"))),
+            }
+        })?;
         chunk.ids = match &batch {
             Some(batch) => task.ids(batch)?,
             None => None,
@@ -237,6 +284,40 @@ impl ParquetFeed {
         chunk.rows = rows;
         group.left -= rows;
         self.row += rows as u64;
+        Ok(())
+    }
+}
+
+/// The rows that a chunk takes from a row group.
+struct Part<'a> {
+    task: &'a Task,
+    batch: Option<&'a RecordBatch>,
+    rows: usize,
+    /// Of the file, before these.
+    row: u64,
+}
+
+impl Part<'_> {
+    /// Decodes these columns one after the other.
+    fn decode(
+        &self,
+        leaves: &[Leaf],
+        readers: &mut [Option<LeafReader>],
+        columns: &mut [Column],
+        roots: &[usize],
+        scratch: &mut Scratch,
+    ) -> Result<(), SourceError> {
+        let limit = self.task.plan.params.limit.magnitude();
+        let leaves = leaves.iter().zip(readers).enumerate();
+        for ((i, (leaf, reader)), column) in leaves.zip(columns) {
+            let read = match (reader, self.batch) {
+                (Some(reader), _) => reader.read(self.rows, column, scratch),
+                (None, Some(batch)) => values::load(batch, roots[i], leaf, column),
+                (None, None) => Ok(()),
+            };
+            read.map_err(|misfit| self.task.misfit(leaf, self.row, misfit))?;
+            column.scan(limit);
+        }
         Ok(())
     }
 }

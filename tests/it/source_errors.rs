@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::*;
 use arrow::datatypes::Float32Type;
-use ojad::source::{Extra, SourceError, SourceParams, open};
+use ojad::source::{BadValue, Decoders, Extra, SourceError, SourceParams, open};
 
 use crate::source_values::{batch, drain, write};
 
@@ -176,4 +176,74 @@ fn a_file_cut_while_it_is_read_is_an_error() {
         "{error}"
     );
     assert!(matches!(reader.fill(&mut batch), Err(SourceError::Ended)));
+}
+
+/// Forty columns of compressed pages: enough for two threads to share.
+fn compressed(path: &Path) -> Vec<u8> {
+    let columns = (0..40).map(|j| {
+        let values = (0..500).map(|i| (i % 7 != 0 || j % 3 != 0).then_some((i * j % 11) as f32));
+        let array: ArrayRef = Arc::new(values.collect::<Float32Array>());
+        (format!("x{j}"), array)
+    });
+    let data = RecordBatch::try_from_iter(columns).unwrap();
+    let properties = parquet::file::properties::WriterProperties::builder()
+        .set_compression(parquet::basic::Compression::SNAPPY)
+        .build();
+    let file = std::fs::File::create(path).unwrap();
+    let mut writer =
+        parquet::arrow::ArrowWriter::try_new(file, data.schema(), Some(properties)).unwrap();
+    writer.write(&data).unwrap();
+    writer.close().unwrap();
+    std::fs::read(path).unwrap()
+}
+
+/// Every value until the end or an error, and which of them it was.
+fn until_the_end(path: &Path, decoders: Decoders) -> (Vec<f64>, Option<String>) {
+    let params = SourceParams {
+        on_null: BadValue::Mean,
+        on_nan: BadValue::Mean,
+        on_inf: BadValue::Mean,
+        decoders,
+        ..SourceParams::default()
+    };
+    let mut values = Vec::new();
+    let mut reader = match open(&[path.into()], &params) {
+        Ok(reader) => reader,
+        Err(error) => return (values, Some(error.to_string())),
+    };
+    let mut batch = reader.new_minibatch(64);
+    loop {
+        match reader.fill(&mut batch) {
+            Ok(0) => return (values, None),
+            Ok(rows) => values.extend(
+                (0..rows)
+                    .flat_map(|i| (0..batch.features()).map(move |j| (i, j)))
+                    .map(|(i, j)| batch.value(i, j)),
+            ),
+            Err(error) => return (values, Some(error.to_string())),
+        }
+    }
+}
+
+#[test]
+fn two_decoders_give_the_values_and_the_errors_of_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    let whole = compressed(&path);
+    ojad::source::quiet_decoder_panics();
+    let same = |at: usize| {
+        let (one, error) = until_the_end(&path, Decoders::One);
+        let (two, same_error) = until_the_end(&path, Decoders::Two);
+        assert_eq!(error, same_error, "byte {at}");
+        let bits = |values: &[f64]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+        assert!(bits(&one) == bits(&two), "byte {at}");
+        one.len()
+    };
+    assert_eq!(same(0), 500 * 40);
+    for at in (8..whole.len()).step_by(37) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x55;
+        std::fs::write(&path, &bytes).unwrap();
+        same(at);
+    }
 }
