@@ -7,18 +7,24 @@
 //! | rank | module | what it is for |
 //! |---|---|---|
 //! | 0 | [`linalg`] | thin wrappers of faer, the sign convention, principal angles |
+//! | 0 | [`codec`] | plain data ↔ bytes |
+//! | 0 | [`disk`] | file operations whose order and durability the promises rest on |
 //! | 1 | [`rows`] | minibatches, feature names, watermarks |
 //! | 2 | [`source`] | bytes → record batches → minibatches |
 //! | 2 | [`learner`] | minibatches → state → estimate |
 //! | 3 | [`snapshot`] | estimate → components, eigenvalues, files |
+//! | 3 | [`checkpoint`] | state and positions ↔ one atomic file, and the journal between two |
 //! | 3 | [`synth`] | rows with a planted spectrum |
 //! | 4 | [`config`] | TOML → a checked plan |
 //! | 6 | [`daemon`] | threads, channels, draining |
 //! | 7 | [`cli`] | arguments → call → exit code |
 
+pub mod checkpoint;
 pub mod cli;
+pub mod codec;
 pub mod config;
 pub mod daemon;
+pub mod disk;
 pub mod learner;
 pub mod linalg;
 pub mod rows;

@@ -4,12 +4,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rank table of `src/lib.rs`.
-const RANKS: [(&str, u8); 10] = [
+const RANKS: [(&str, u8); 13] = [
     ("linalg", 0),
+    ("codec", 0),
+    ("disk", 0),
     ("rows", 1),
     ("source", 2),
     ("learner", 2),
     ("snapshot", 3),
+    ("checkpoint", 3),
     ("synth", 3),
     ("config", 4),
     ("daemon", 6),
