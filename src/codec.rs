@@ -66,6 +66,11 @@ impl Encoder {
         self.bytes.extend_from_slice(&value.to_le_bytes());
     }
 
+    /// The bytes alone, of a length that the reader knows.
+    pub fn raw(&mut self, value: &[u8]) {
+        self.bytes.extend_from_slice(value);
+    }
+
     /// The length, then the bytes.
     pub fn bytes(&mut self, value: &[u8]) {
         self.usize(value.len());
@@ -156,7 +161,11 @@ impl<'a> Decoder<'a> {
         Ok(taken)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], CodecError> {
+    /// N bytes.
+    ///
+    /// # Errors
+    /// At the end.
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], CodecError> {
         let mut array = [0; N];
         array.copy_from_slice(self.take(N)?);
         Ok(array)

@@ -254,21 +254,35 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// Zeros for `features` features.
+    pub fn of(features: usize) -> Self {
+        Self {
+            nulls: vec![0; features],
+            nans: vec![0; features],
+            infinities: vec![0; features],
+            ..Self::default()
+        }
+    }
+
+    /// Adds the counts of `other`.
+    pub fn add(&mut self, other: &Self) {
+        let add = |to: &mut Vec<u64>, from: &[u64]| {
+            to.resize(to.len().max(from.len()), 0);
+            to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
+        };
+        self.rows_read += other.rows_read;
+        self.rows_accepted += other.rows_accepted;
+        self.rows_rejected += other.rows_rejected;
+        add(&mut self.nulls, &other.nulls);
+        add(&mut self.nans, &other.nans);
+        add(&mut self.infinities, &other.infinities);
+    }
+
     /// The counts of both.
     #[must_use]
     pub fn plus(&self, other: &Self) -> Self {
-        let add = |a: &[u64], b: &[u64]| -> Vec<u64> {
-            let len = a.len().max(b.len());
-            let at = |v: &[u64], i: usize| v.get(i).copied().unwrap_or(0);
-            (0..len).map(|i| at(a, i) + at(b, i)).collect()
-        };
-        Self {
-            rows_read: self.rows_read + other.rows_read,
-            rows_accepted: self.rows_accepted + other.rows_accepted,
-            rows_rejected: self.rows_rejected + other.rows_rejected,
-            nulls: add(&self.nulls, &other.nulls),
-            nans: add(&self.nans, &other.nans),
-            infinities: add(&self.infinities, &other.infinities),
-        }
+        let mut sum = self.clone();
+        sum.add(other);
+        sum
     }
 }

@@ -19,7 +19,7 @@ const DEPTH_MAX: usize = 64;
 
 /// How the bytes of an input are laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
+pub enum Format {
     /// `PAR1`.
     Parquet,
     /// `ARROW1`: Arrow IPC with a footer, also called Feather version 2.
@@ -28,6 +28,25 @@ pub(super) enum Format {
     IpcStream,
     /// The same on standard input.
     Stdin,
+}
+
+impl Format {
+    /// The number that stands for it in stored data.
+    pub(super) fn code(self) -> u8 {
+        match self {
+            Self::Parquet => 0,
+            Self::IpcFile => 1,
+            Self::IpcStream => 2,
+            Self::Stdin => 3,
+        }
+    }
+
+    /// The format of a stored number.
+    pub(super) fn of_code(code: u8) -> Option<Self> {
+        [Self::Parquet, Self::IpcFile, Self::IpcStream, Self::Stdin]
+            .into_iter()
+            .find(|format| format.code() == code)
+    }
 }
 
 /// One input: a file or standard input.

@@ -225,6 +225,12 @@ pub enum SourceError {
         /// Why.
         reason: String,
     },
+    /// A file that became another, or was written, after its turn had come.
+    #[error("{path}: it changed while it was read; write files under another name and rename them when they are whole", path = .path.display())]
+    ChangedWhileRead {
+        /// The file.
+        path: PathBuf,
+    },
     /// Reading on after an error.
     #[error("reading ended with an error before; open the inputs again")]
     Ended,

@@ -4,12 +4,17 @@
 //! minibatches. In: files, directories, globs, `-`. Out: full minibatches of finite values (NaN
 //! where the mean is to be taken). Refused: see [`SourceError`].
 
+mod agreement;
 mod batches;
 mod column;
 mod discover;
 mod error;
+
 mod fill;
+pub mod follow;
+mod frames;
 mod guard;
+pub mod identity;
 mod ipc;
 mod leaf;
 mod open;
@@ -17,15 +22,22 @@ mod params;
 mod parquet;
 mod positioned;
 mod reader;
+mod segment;
 mod select;
+mod sieve;
 mod stream;
 mod values;
+pub mod worker;
 
+pub use agreement::Agreement;
+pub use discover::Format;
 pub use error::SourceError;
+pub use frames::Frames;
 pub use guard::quiet_decoder_panics;
 pub use open::open;
 pub use params::{BadValue, BinaryDtype, Decoders, Extra, Limit, SourceParams};
 pub use reader::Reader;
+pub use segment::{Extraction, Piece, Segment};
 
 /// How much there is to read, as far as it is known.
 #[derive(Clone, Copy, Debug, Default)]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -14,9 +14,10 @@ use super::guard;
 use super::ipc::IpcFile;
 use super::parquet::ParquetFile;
 use super::reader::Reader;
+use super::segment::Segment;
 use super::select::{self, Globs, Leaf, Plan, Shape, Wanted};
 use super::stream::Stream;
-use super::{SourceError, SourceParams};
+use super::{Selection, SourceError, SourceParams};
 use crate::rows::{Features, Layout, Width};
 
 /// Footers that are read ahead, for the number of rows, the width and the schema: beyond, a file
@@ -53,6 +54,17 @@ impl Opened {
         })
     }
 
+    /// Opens a segment: a whole file, or complete messages of a growing one.
+    pub fn open_part(segment: &Segment) -> Result<Self, SourceError> {
+        if segment.format != Format::IpcStream {
+            return Self::open(&segment.input());
+        }
+        guard::catch(&segment.path, || {
+            let (start, end) = (segment.start, segment.identity.bytes);
+            Ok(Self::Stream(Stream::open_part(&segment.path, start, end)?))
+        })
+    }
+
     pub fn schema(&self) -> SchemaRef {
         match self {
             Self::Parquet(file) => file.schema().clone(),
@@ -78,7 +90,7 @@ impl Opened {
     }
 
     /// Finds the lengths of lists by their first values.
-    fn lengths(&mut self, path: &Path, leaves: &mut [Leaf]) -> Result<(), SourceError> {
+    pub fn lengths(&mut self, path: &Path, leaves: &mut [Leaf]) -> Result<(), SourceError> {
         let unknown: Vec<Leaf> = leaves.iter().filter(|l| l.len.is_none()).cloned().collect();
         if unknown.is_empty() {
             return Ok(());
@@ -146,11 +158,7 @@ pub fn open(inputs: &[OsString], params: &SourceParams) -> Result<Reader, Source
     let schema = first.schema();
     let (mut leaves, mut selection) = select::choose(&path, &schema, params, &globs)?;
     if leaves.is_empty() {
-        let left = selection.left.iter();
-        return Err(SourceError::NoFeature {
-            path,
-            columns: select::shorten(left.map(|(name, why)| format!("`{name}` ({why})"))),
-        });
+        return Err(no_feature(path, &selection));
     }
     guard::catch(&path, || first.lengths(&path, &mut leaves))?;
     later_lengths(&inputs, params, &globs, &mut leaves)?;
@@ -196,6 +204,15 @@ pub fn open(inputs: &[OsString], params: &SourceParams) -> Result<Reader, Source
     )
 }
 
+/// The error for a file without a numeric column.
+pub(super) fn no_feature(path: PathBuf, selection: &Selection) -> SourceError {
+    let left = selection.left.iter();
+    SourceError::NoFeature {
+        path,
+        columns: select::shorten(left.map(|(name, why)| format!("`{name}` ({why})"))),
+    }
+}
+
 /// Lists that are null throughout the first file take their lengths from a later one.
 fn later_lengths(
     inputs: &[Input],
@@ -222,7 +239,7 @@ fn later_lengths(
     Ok(())
 }
 
-fn wanted(path: &Path) -> impl Fn(&Leaf) -> Result<Wanted, SourceError> {
+pub(super) fn wanted(path: &Path) -> impl Fn(&Leaf) -> Result<Wanted, SourceError> {
     move |leaf| match leaf.len {
         Some(len) if len > 0 => Ok(Wanted {
             name: leaf.name.clone(),
@@ -236,7 +253,7 @@ fn wanted(path: &Path) -> impl Fn(&Leaf) -> Result<Wanted, SourceError> {
     }
 }
 
-fn names(wanted: &[Wanted]) -> Features {
+pub(super) fn names(wanted: &[Wanted]) -> Features {
     let mut names = Vec::new();
     for column in wanted {
         if column.shape == Shape::Scalar {
@@ -248,7 +265,7 @@ fn names(wanted: &[Wanted]) -> Features {
     Features::new(names)
 }
 
-fn widest(leaves: &[Leaf]) -> Width {
+pub(super) fn widest(leaves: &[Leaf]) -> Width {
     let wide = |leaf: &Leaf| select::width(&leaf.value) == Some(Width::F64);
     if leaves.iter().any(wide) {
         Width::F64
@@ -257,7 +274,7 @@ fn widest(leaves: &[Leaf]) -> Width {
     }
 }
 
-fn layout(wanted: &[Wanted]) -> Layout {
+pub(super) fn layout(wanted: &[Wanted]) -> Layout {
     let all: usize = wanted.iter().map(|w| w.len).sum();
     let in_rows = wanted.iter().filter(|w| w.shape != Shape::Scalar);
     let in_rows: usize = in_rows.map(|w| w.len).sum();
@@ -268,7 +285,7 @@ fn layout(wanted: &[Wanted]) -> Layout {
     }
 }
 
-fn chunk_rows(features: usize, width: Width, layout: Layout) -> usize {
+pub(super) fn chunk_rows(features: usize, width: Width, layout: Layout) -> usize {
     let row_bytes = features
         * match width {
             Width::F32 => 4,

@@ -344,6 +344,21 @@ impl Feed for ParquetFeed {
         }
     }
 
+    fn skip(&mut self, rows: u64) -> Result<u64, SourceError> {
+        let mut skipped = 0;
+        while self.group < self.meta.metadata().num_row_groups() {
+            let group = self.meta.metadata().row_group(self.group).num_rows();
+            let here = u64::try_from(group).map_err(|e| self.task.corrupt(e))?;
+            if skipped + here > rows {
+                break;
+            }
+            skipped += here;
+            self.group += 1;
+        }
+        self.row = skipped;
+        Ok(skipped)
+    }
+
     fn bytes_read(&self) -> u64 {
         let part = self.open.as_ref().map_or(0, |group| {
             let share = (group.rows - group.left) as f64 / group.rows as f64;

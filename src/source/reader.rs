@@ -1,7 +1,6 @@
 //! The reader: chunk after chunk, file after file, into minibatches whose borders depend on the
 //! positions of rows alone.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{BooleanArray, RecordBatch};
@@ -10,9 +9,9 @@ use arrow::compute::{concat_batches, filter_record_batch};
 use super::batches::{Feed, Task};
 use super::column::{Chunk, Column};
 use super::discover::Input;
-use super::fill::{self, MISSING, REJECTED, Rows};
 use super::open::Opened;
 use super::select::{self, Plan, shorten};
+use super::sieve::{From, Sieve};
 use super::{Extent, Selection, SourceError, guard};
 use crate::rows::{Features, Layout, Minibatch, Position, Tally, Watermark, Width};
 
@@ -37,9 +36,7 @@ pub struct Reader {
     rows: Vec<u64>,
     bytes_before: u64,
     tally: Tally,
-    /// Per row being judged.
-    flags: Vec<u8>,
-    picked: Vec<usize>,
+    sieve: Sieve,
     /// Whether ids are read; told by the first fill.
     with_ids: Option<bool>,
     ended: bool,
@@ -56,14 +53,8 @@ impl Reader {
         rows_total: Option<u64>,
     ) -> Result<Self, SourceError> {
         let columns = plan.wanted.iter().map(|w| Column::new(w.len)).collect();
-        let zeros = || vec![0; features.len()];
         let reader = Self {
-            tally: Tally {
-                nulls: zeros(),
-                nans: zeros(),
-                infinities: zeros(),
-                ..Tally::default()
-            },
+            tally: Tally::of(features.len()),
             chunk: Chunk {
                 columns,
                 ..Chunk::default()
@@ -81,8 +72,7 @@ impl Reader {
             used: 0,
             rows: Vec::new(),
             bytes_before: 0,
-            flags: Vec::new(),
-            picked: Vec::new(),
+            sieve: Sieve::default(),
             with_ids: None,
             ended: false,
         };
@@ -225,78 +215,40 @@ impl Reader {
             }
             let wanted = batch.capacity() - filled;
             let rows = self.used..self.chunk.rows.min(self.used + wanted);
-            let taken = self.take(rows.clone(), batch, filled)?;
+            let from = From {
+                path: &self.inputs[self.at].path,
+                row: self.rows[self.at],
+                features: &self.features,
+            };
+            let (plan, tally) = (&self.plan, &mut self.tally);
+            let taken = self.sieve.take(
+                &mut self.chunk,
+                rows.clone(),
+                &from,
+                &plan.params,
+                tally,
+                (batch, filled),
+            )?;
             if let (Some(ids), Some(here)) = (ids.as_deref_mut(), &self.chunk.ids) {
                 let part = here.slice(rows.start, rows.len());
-                ids.push(if taken == rows.len() {
-                    part
-                } else {
-                    let kept = self.flags.iter().map(|flag| Some(flag & REJECTED == 0));
-                    let kept: BooleanArray = kept.collect();
-                    filter_record_batch(&part, &kept).map_err(|e| self.bad_ids(&e.to_string()))?
+                ids.push(match self.sieve.passed() {
+                    None => part,
+                    Some(passed) => {
+                        let passed: BooleanArray = passed.map(Some).collect();
+                        filter_record_batch(&part, &passed)
+                            .map_err(|e| self.bad_ids(&e.to_string()))?
+                    }
                 });
             }
             filled += taken;
             self.used = rows.end;
             self.rows[self.at] += rows.len() as u64;
-            self.tally.rows_read += rows.len() as u64;
-            self.tally.rows_accepted += taken as u64;
-            self.tally.rows_rejected += (rows.len() - taken) as u64;
         }
         batch.set_rows(filled);
         if filled == 0 && self.tally.rows_read == 0 && batch.capacity() > 0 {
             return Err(self.no_rows());
         }
         Ok(filled)
-    }
-
-    /// Copies the rows that stay behind the first `at` rows of `batch`; how many they are.
-    fn take(
-        &mut self,
-        rows: Range<usize>,
-        batch: &mut Minibatch,
-        at: usize,
-    ) -> Result<usize, SourceError> {
-        if self.chunk.columns.iter().all(|column| !column.dirty) {
-            let n = rows.len();
-            fill::copy(&self.chunk.columns, &Rows::Run(rows), batch, at);
-            return Ok(n);
-        }
-        self.flags.clear();
-        self.flags.resize(rows.len(), 0);
-        fill::judge(
-            &mut self.chunk,
-            &rows,
-            &self.plan.params,
-            &mut self.flags,
-            &mut self.tally,
-        )
-        .map_err(|fault| SourceError::BadValue {
-            path: self.inputs[self.at].path.clone(),
-            row: self.rows[self.at] + (fault.row - rows.start) as u64,
-            column: self.features.names()[fault.feature].clone(),
-            value: fault.value,
-            key: fault.key,
-        })?;
-        self.picked.clear();
-        let kept = self.flags.iter().zip(rows.clone());
-        let kept = kept.filter(|(flag, _)| *flag & REJECTED == 0);
-        let mut missing = false;
-        self.picked.extend(kept.map(|(flag, row)| {
-            missing |= flag & MISSING != 0;
-            row
-        }));
-        if missing {
-            batch.set_has_missing(true);
-        }
-        let n = self.picked.len();
-        let picked = if n == rows.len() {
-            Rows::Run(rows)
-        } else {
-            Rows::Picked(&self.picked)
-        };
-        fill::copy(&self.chunk.columns, &picked, batch, at);
-        Ok(n)
     }
 
     /// Decodes the next chunk; `false` at the end of the last input.

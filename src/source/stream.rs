@@ -17,6 +17,7 @@ use super::SourceError;
 use super::batches::{Cutter, Feed, Task};
 use super::column::Chunk;
 use super::discover::{self, Format, unreadable};
+use super::frames::Frames;
 
 /// Bytes asked of the system at once.
 const BUFFER: usize = 1 << 18;
@@ -35,6 +36,11 @@ impl Stream {
     pub fn open(path: &Path) -> Result<Self, SourceError> {
         let file = File::open(path).map_err(|source| unreadable(path, source))?;
         Self::new(path, Box::new(file))
+    }
+
+    /// The messages from byte `start` to byte `end` of a growing file.
+    pub fn open_part(path: &Path, start: u64, end: u64) -> Result<Self, SourceError> {
+        Self::new(path, Box::new(Frames::part(path, start, end)?))
     }
 
     /// The stream on standard input.

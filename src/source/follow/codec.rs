@@ -1,0 +1,230 @@
+//! [`FeedState`] ↔ bytes: the sections `feed`, `tally` and `quarantine` of a checkpoint.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use super::state::{FeedState, FileEntry, FileState, Quarantined, Reading};
+use crate::codec::{CodecError, Decoder, Encoder};
+use crate::rows::Tally;
+use crate::source::identity::Identity;
+use crate::source::worker::{Fault, Refusal};
+use crate::source::{Agreement, Format, Segment, SourceParams};
+
+/// Version of the three sections.
+const VERSION: u8 = 1;
+
+impl FileState {
+    fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Growing => 1,
+            Self::Quarantined => 2,
+        }
+    }
+
+    fn of_code(code: u8) -> Option<Self> {
+        [Self::Done, Self::Growing, Self::Quarantined]
+            .get(usize::from(code))
+            .copied()
+    }
+}
+
+/// A path, byte by byte.
+pub(super) fn encode_path(path: &Path, to: &mut Encoder) {
+    to.bytes(path.as_os_str().as_bytes());
+}
+
+/// The path that was written.
+pub(super) fn decode_path(from: &mut Decoder<'_>) -> Result<PathBuf, CodecError> {
+    Ok(PathBuf::from(OsStr::from_bytes(from.bytes()?)))
+}
+
+impl FileEntry {
+    pub(super) fn encode(&self, to: &mut Encoder) {
+        encode_path(&self.path, to);
+        to.u8(self.format.map_or(u8::MAX, Format::code));
+        self.identity.encode(to);
+        to.u64(self.rows);
+        to.u64(self.ahead);
+        to.u8(self.state.code());
+    }
+
+    pub(super) fn decode(from: &mut Decoder<'_>) -> Result<Self, CodecError> {
+        let path = decode_path(from)?;
+        let format = match from.u8()? {
+            u8::MAX => None,
+            code => {
+                let format = Format::of_code(code);
+                Some(format.ok_or_else(|| from.refuse(format!("format {code}")))?)
+            }
+        };
+        let (identity, rows, ahead) = (Identity::decode(from)?, from.u64()?, from.u64()?);
+        let code = from.u8()?;
+        let state = FileState::of_code(code);
+        Ok(Self {
+            path,
+            format,
+            identity,
+            rows,
+            ahead,
+            state: state.ok_or_else(|| from.refuse(format!("state {code}")))?,
+        })
+    }
+}
+
+impl Reading {
+    /// Writes all of it.
+    pub fn encode(&self, to: &mut Encoder) {
+        to.u64(self.file);
+        self.segment.encode(to);
+        to.u64(self.rows);
+        to.bool(self.is_final);
+    }
+
+    /// Reads what was written.
+    ///
+    /// # Errors
+    /// If it is not there.
+    pub fn decode(from: &mut Decoder<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            file: from.u64()?,
+            segment: Segment::decode(from)?,
+            rows: from.u64()?,
+            is_final: from.bool()?,
+        })
+    }
+}
+
+impl Quarantined {
+    /// Writes all of it.
+    pub fn encode(&self, to: &mut Encoder) {
+        to.u64(self.file);
+        encode_path(&self.path, to);
+        to.u64(self.rows);
+        to.u8(self.refusal.fault.code());
+        to.str(&self.refusal.reason);
+        to.u64(self.at_unix_s);
+    }
+
+    /// Reads what was written.
+    ///
+    /// # Errors
+    /// If it is not there.
+    pub fn decode(from: &mut Decoder<'_>) -> Result<Self, CodecError> {
+        let (file, path, rows, code) = (from.u64()?, decode_path(from)?, from.u64()?, from.u8()?);
+        let fault = Fault::of_code(code).ok_or_else(|| from.refuse(format!("fault {code}")))?;
+        Ok(Self {
+            file,
+            path,
+            rows,
+            refusal: Refusal {
+                fault,
+                reason: from.str()?.to_owned(),
+            },
+            at_unix_s: from.u64()?,
+        })
+    }
+}
+
+impl FeedState {
+    /// The section `feed`: features, files and positions.
+    pub fn encode(&self, to: &mut Encoder) {
+        to.u8(VERSION);
+        to.u64(self.sequence);
+        to.u64(self.next_file);
+        to.u64(self.flushes);
+        to.bool(self.agreement.is_some());
+        if let Some(agreement) = &self.agreement {
+            agreement.encode(to);
+        }
+        to.bool(self.reading.is_some());
+        if let Some(reading) = &self.reading {
+            reading.encode(to);
+        }
+        to.usize(self.files.len());
+        for (file, entry) in &self.files {
+            to.u64(*file);
+            entry.encode(to);
+        }
+    }
+
+    /// The section `tally`: rows and values counted.
+    pub fn encode_tally(&self, to: &mut Encoder) {
+        to.u8(VERSION);
+        let tally = &self.tally;
+        to.u64(tally.rows_read);
+        to.u64(tally.rows_accepted);
+        to.u64(tally.rows_rejected);
+        to.u64s(&tally.nulls);
+        to.u64s(&tally.nans);
+        to.u64s(&tally.infinities);
+    }
+
+    /// The section `quarantine`: refused files.
+    pub fn encode_quarantine(&self, to: &mut Encoder) {
+        to.u8(VERSION);
+        to.u64(self.quarantined);
+        to.usize(self.quarantine.len());
+        for entry in &self.quarantine {
+            entry.encode(to);
+        }
+    }
+
+    /// Reads the three sections.
+    ///
+    /// # Errors
+    /// If they are not what was written.
+    pub fn decode(
+        feed: &[u8],
+        tally: &[u8],
+        quarantine: &[u8],
+        params: &SourceParams,
+    ) -> Result<Self, CodecError> {
+        let mut from = Decoder::new("feed", feed);
+        version(&mut from)?;
+        let mut state = Self {
+            sequence: from.u64()?,
+            next_file: from.u64()?,
+            flushes: from.u64()?,
+            ..Self::default()
+        };
+        if from.bool()? {
+            state.agreement = Some(Agreement::decode(&mut from, params)?);
+        }
+        if from.bool()? {
+            state.reading = Some(Reading::decode(&mut from)?);
+        }
+        for _ in 0..from.count(8)? {
+            let file = from.u64()?;
+            state.put(file, FileEntry::decode(&mut from)?);
+        }
+        from.finish()?;
+        let mut from = Decoder::new("tally", tally);
+        version(&mut from)?;
+        state.tally = Tally {
+            rows_read: from.u64()?,
+            rows_accepted: from.u64()?,
+            rows_rejected: from.u64()?,
+            nulls: from.u64s()?,
+            nans: from.u64s()?,
+            infinities: from.u64s()?,
+        };
+        from.finish()?;
+        let mut from = Decoder::new("quarantine", quarantine);
+        version(&mut from)?;
+        state.quarantined = from.u64()?;
+        for _ in 0..from.count(8)? {
+            state.quarantine.push_back(Quarantined::decode(&mut from)?);
+        }
+        from.finish()?;
+        Ok(state)
+    }
+}
+
+fn version(from: &mut Decoder<'_>) -> Result<(), CodecError> {
+    match from.u8()? {
+        VERSION => Ok(()),
+        other => Err(from.refuse(format!("version {other}; this program knows {VERSION}"))),
+    }
+}

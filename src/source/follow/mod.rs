@@ -1,0 +1,55 @@
+//! Inputs that grow: which files are new, whole, and whose turn it is.
+//!
+//! In: directories, globs and files, and what was taken before ([`FeedState`]). Out: segments in a
+//! stated order, each exactly once, and notes about those that wait or are refused. Nothing here
+//! decodes: heads and tails are compared as bytes.
+
+mod codec;
+mod scan;
+mod spool;
+mod state;
+mod verdict;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use spool::{Spool, SpoolError, SpoolInput};
+pub use state::{Event, FeedState, FileEntry, FileState, Quarantined, Reading};
+pub use verdict::{Follower, Found, Take};
+
+/// In which order new files are taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// By path, byte by byte.
+    #[default]
+    Name,
+    /// By time of the last change, then by path.
+    Changed,
+}
+
+/// Where symbolic links may lead.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Symlinks {
+    /// Nowhere: none is followed.
+    Refuse,
+    /// To places below the directory that holds them.
+    #[default]
+    Inside,
+    /// Anywhere.
+    Follow,
+}
+
+/// What to follow and how.
+#[derive(Clone, Debug, Default)]
+pub struct FollowParams {
+    /// Directories, globs and files.
+    pub places: Vec<PathBuf>,
+    /// The order of new files.
+    pub order: Order,
+    /// Names with these endings are not looked at.
+    pub ignore_suffixes: Vec<String>,
+    /// Where symbolic links may lead.
+    pub symlinks: Symlinks,
+    /// How long a file may stay without its footer.
+    pub incomplete_age: Duration,
+}

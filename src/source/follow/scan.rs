@@ -1,0 +1,217 @@
+//! Directories and globs → the regular files in them.
+
+use std::collections::HashMap;
+use std::fs::{self, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use globset::{GlobBuilder, GlobMatcher};
+
+use super::{FollowParams, Symlinks};
+use crate::source::identity::Stamp;
+
+/// Files that one scan looks at: a list of a million paths is some 100 MB.
+const FILES_MAX: usize = 1_000_000;
+/// Levels of directories below a place: a loop of symbolic links ends here.
+const DEPTH_MAX: usize = 64;
+
+/// A regular file of this moment.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// Where.
+    pub path: PathBuf,
+    /// Which.
+    pub stamp: Stamp,
+}
+
+/// What a scan could not take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// Where.
+    pub path: PathBuf,
+    /// Why, and what to do.
+    pub reason: String,
+}
+
+/// Lists places, and tells cheaply whether their directories have changed since.
+#[derive(Debug, Default)]
+pub(super) struct Scanner {
+    /// Time of the last change of every directory listed.
+    directories: HashMap<PathBuf, i64>,
+    troubles: Vec<Trouble>,
+}
+
+struct Walk<'a> {
+    root: PathBuf,
+    params: &'a FollowParams,
+    matcher: Option<&'a GlobMatcher>,
+    found: Vec<Seen>,
+}
+
+impl Scanner {
+    /// Whether a name came, went or changed in a directory listed before. Files that are places by
+    /// themselves count as changed always.
+    pub fn has_changed(&self, params: &FollowParams) -> bool {
+        if self.directories.is_empty() {
+            return true;
+        }
+        let files = params.places.iter();
+        let mut files = files.filter(|place| !is_glob(place) && !place.is_dir());
+        files.next().is_some()
+            || self.directories.iter().any(|(path, changed_ns)| {
+                fs::metadata(path).map_or(true, |meta| Stamp::of(&meta).changed_ns != *changed_ns)
+            })
+    }
+
+    /// All regular files of the places, and what was in the way.
+    pub fn list(&mut self, params: &FollowParams) -> (Vec<Seen>, Vec<Trouble>) {
+        self.directories.clear();
+        self.troubles.clear();
+        let mut found = Vec::new();
+        for place in &params.places {
+            let (root, matcher) = match glob(place) {
+                Ok(Some((root, matcher))) => (root, Some(matcher)),
+                Ok(None) => (place.clone(), None),
+                Err(reason) => {
+                    self.trouble(place, &reason);
+                    continue;
+                }
+            };
+            let mut walk = Walk {
+                root: fs::canonicalize(&root).unwrap_or_else(|_| root.clone()),
+                params,
+                matcher: matcher.as_ref(),
+                found: Vec::new(),
+            };
+            match fs::metadata(&root) {
+                Ok(meta) if meta.is_dir() => self.walk(&mut walk, &root, &meta, 0),
+                Ok(meta) if meta.is_file() => walk.found.push(Seen {
+                    path: root,
+                    stamp: Stamp::of(&meta),
+                }),
+                Ok(_) => self.trouble(&root, "neither a file nor a directory"),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    self.trouble(&root, "not there yet; it is looked for again");
+                }
+                Err(error) => self.trouble(&root, &error.to_string()),
+            }
+            found.append(&mut walk.found);
+        }
+        (found, std::mem::take(&mut self.troubles))
+    }
+
+    fn trouble(&mut self, path: &Path, reason: &str) {
+        self.troubles.push(Trouble {
+            path: path.to_owned(),
+            reason: reason.to_owned(),
+        });
+    }
+
+    fn walk(&mut self, walk: &mut Walk<'_>, folder: &Path, meta: &Metadata, depth: usize) {
+        self.directories
+            .insert(folder.to_owned(), Stamp::of(meta).changed_ns);
+        let entries = match fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(error) => return self.trouble(folder, &error.to_string()),
+        };
+        for entry in entries {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) => return self.trouble(folder, &error.to_string()),
+            };
+            let name = entry.file_name();
+            if is_left_out(name.as_encoded_bytes(), &walk.params.ignore_suffixes) {
+                continue;
+            }
+            let path = entry.path();
+            match self.look(walk, &entry, &path) {
+                // It went between the two looks.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => self.trouble(&path, &error.to_string()),
+                Ok(None) => {}
+                Ok(Some(meta)) if meta.is_dir() => {
+                    if depth >= DEPTH_MAX {
+                        self.trouble(&path, "too many levels of directories");
+                    } else {
+                        self.walk(walk, &path, &meta, depth + 1);
+                    }
+                }
+                Ok(Some(meta)) => {
+                    if walk.matcher.is_some_and(|m| !m.is_match(&path)) {
+                        continue;
+                    }
+                    if walk.found.len() >= FILES_MAX {
+                        return self.trouble(folder, "too many files for one scan");
+                    }
+                    walk.found.push(Seen {
+                        path,
+                        stamp: Stamp::of(&meta),
+                    });
+                }
+            }
+        }
+    }
+
+    /// What an entry is, by the rule for symbolic links; nothing for what is no file or directory.
+    fn look(
+        &mut self,
+        walk: &Walk<'_>,
+        entry: &fs::DirEntry,
+        path: &Path,
+    ) -> io::Result<Option<Metadata>> {
+        let mut meta = entry.metadata()?;
+        if meta.is_symlink() {
+            let target = fs::canonicalize(path)?;
+            let is_fine = match walk.params.symlinks {
+                Symlinks::Refuse => false,
+                Symlinks::Inside => target.starts_with(&walk.root),
+                Symlinks::Follow => true,
+            };
+            if !is_fine {
+                let target = target.display();
+                let reason = format!(
+                    "a symbolic link to {target}, which `source.symlinks` does not let pass"
+                );
+                self.trouble(path, &reason);
+                return Ok(None);
+            }
+            meta = fs::metadata(path)?;
+        }
+        // FIFOs, sockets and devices are never opened.
+        Ok((meta.is_file() || meta.is_dir()).then_some(meta))
+    }
+}
+
+/// Names of other programs (`_SUCCESS`, `.crc`) and of files that are being written.
+fn is_left_out(name: &[u8], suffixes: &[String]) -> bool {
+    matches!(name.first(), Some(b'.' | b'_'))
+        || suffixes
+            .iter()
+            .any(|suffix| name.ends_with(suffix.as_bytes()))
+}
+
+fn is_glob(place: &Path) -> bool {
+    place
+        .as_os_str()
+        .as_encoded_bytes()
+        .iter()
+        .any(|byte| b"*?[{".contains(byte))
+        && fs::symlink_metadata(place).is_err()
+}
+
+/// The directory where a glob starts, and the glob.
+fn glob(place: &Path) -> Result<Option<(PathBuf, GlobMatcher)>, String> {
+    if !is_glob(place) {
+        return Ok(None);
+    }
+    let text = place.to_str().ok_or("a glob must be UTF-8")?;
+    let glob = GlobBuilder::new(text).literal_separator(true).build();
+    let matcher = glob
+        .map_err(|error| format!("no glob: {}", error.kind()))?
+        .compile_matcher();
+    let root: PathBuf = place
+        .components()
+        .take_while(|part| !is_glob(Path::new(part.as_os_str())))
+        .collect();
+    Ok(Some((root, matcher)))
+}

@@ -1,0 +1,342 @@
+//! Standard input, FIFOs and sockets → growing stream files.
+//!
+//! What came through a pipe cannot be read again, so it is kept in a file until a checkpoint holds
+//! its rows: every other promise then follows from those for growing files. One connection is one
+//! file, `NAME-NUMBER.open` while it lasts and `.arrows` afterwards. When as many bytes wait as may,
+//! nothing more is read, and the producer waits.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write as _};
+use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+/// Bytes read at once.
+const BUFFER: usize = 1 << 18;
+/// How often a reader that may not go on looks again.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Connections of one socket at a time; the next one waits to be accepted.
+const CONNECTIONS_MAX: usize = 64;
+
+/// Where a stream comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SpoolInput {
+    /// Standard input, once.
+    Stdin,
+    /// A FIFO, writer after writer.
+    Fifo(PathBuf),
+    /// A Unix socket that is listened on.
+    Socket(PathBuf),
+}
+
+/// Why streams cannot be taken.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {action}: {source}; {remedy}", path.display())]
+#[non_exhaustive]
+pub struct SpoolError {
+    /// The FIFO, socket or directory.
+    path: PathBuf,
+    /// What was tried.
+    action: &'static str,
+    /// What the system said.
+    source: io::Error,
+    /// What to do.
+    remedy: &'static str,
+}
+
+/// What the readers share.
+struct Shared {
+    directory: PathBuf,
+    bytes_max: u64,
+    /// Bytes in spool files.
+    held: AtomicU64,
+    /// Number of the next file.
+    next: AtomicU64,
+    /// Inputs that may still bring something.
+    live: AtomicUsize,
+    stop: AtomicBool,
+    failures: Mutex<Vec<String>>,
+    wake: Box<dyn Fn() + Send + Sync>,
+}
+
+/// Streams on their way into files.
+pub struct Spool {
+    shared: Arc<Shared>,
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Spool {
+    /// Starts to read `inputs` into `directory`, at most `bytes_max` ahead of [`Spool::release`];
+    /// `wake` is called when something came.
+    ///
+    /// # Errors
+    /// If the directory cannot be made, or an input cannot be opened.
+    pub fn start(
+        directory: &Path,
+        inputs: &[SpoolInput],
+        bytes_max: u64,
+        wake: Box<dyn Fn() + Send + Sync>,
+    ) -> Result<Self, SpoolError> {
+        let (held, next) = adopt(directory).map_err(|source| SpoolError {
+            path: directory.to_owned(),
+            action: "cannot keep streams here",
+            source,
+            remedy: "make `state.dir` writable",
+        })?;
+        let shared = Arc::new(Shared {
+            directory: directory.to_owned(),
+            bytes_max,
+            held: AtomicU64::new(held),
+            next: AtomicU64::new(next),
+            live: AtomicUsize::new(inputs.len()),
+            stop: AtomicBool::new(false),
+            failures: Mutex::default(),
+            wake,
+        });
+        for input in inputs {
+            spawn(input, &shared)?;
+        }
+        Ok(Self { shared })
+    }
+
+    /// Whether no input will ever bring anything again.
+    pub fn is_ended(&self) -> bool {
+        self.shared.live.load(Ordering::Acquire) == 0
+    }
+
+    /// What went wrong since the last call.
+    pub fn failures(&self) -> Vec<String> {
+        self.shared
+            .failures
+            .lock()
+            .map(|mut failures| std::mem::take(&mut *failures))
+            .unwrap_or_default()
+    }
+
+    /// Removes a file of which everything that counts is in a checkpoint; bytes it had.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn release(&self, path: &Path) -> io::Result<u64> {
+        let bytes = fs::metadata(path)?.len();
+        fs::remove_file(path)?;
+        self.shared.held.fetch_sub(bytes, Ordering::Relaxed);
+        Ok(bytes)
+    }
+
+    /// Whether `path` is a spool file whose connection has ended.
+    pub fn is_closed(path: &Path) -> bool {
+        path.extension()
+            .is_some_and(|extension| extension == "arrows")
+    }
+}
+
+/// Closes what a dead daemon left open; bytes held and the number of the next file.
+fn adopt(directory: &Path) -> io::Result<(u64, u64)> {
+    fs::create_dir_all(directory)?;
+    let (mut held, mut next) = (0, 0);
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        held += fs::metadata(&path)?.len();
+        let stem = path
+            .file_stem()
+            .map(|s| s.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        if let Some(number) = stem.rsplit('-').next().and_then(|n| n.parse::<u64>().ok()) {
+            next = next.max(number + 1);
+        }
+        if path.extension().is_some_and(|e| e == "open") {
+            fs::rename(&path, path.with_extension("arrows"))?;
+        }
+    }
+    Ok((held, next))
+}
+
+fn spawn(input: &SpoolInput, shared: &Arc<Shared>) -> Result<(), SpoolError> {
+    let failed = |path: &Path, action, remedy| {
+        let path = path.to_owned();
+        move |source| SpoolError {
+            path,
+            action,
+            source,
+            remedy,
+        }
+    };
+    let shared = Arc::clone(shared);
+    let started = match input {
+        SpoolInput::Stdin => thread::Builder::new()
+            .name("ojad-stdin".into())
+            .spawn(move || {
+                shared.session("stdin", &mut io::stdin());
+                shared.leave();
+            }),
+        SpoolInput::Fifo(path) => {
+            let meta = fs::metadata(path);
+            let is_fifo = meta.and_then(|meta| {
+                if meta.file_type().is_fifo() {
+                    Ok(())
+                } else {
+                    Err(io::Error::other("it is no FIFO"))
+                }
+            });
+            is_fifo.map_err(failed(path, "cannot be read", "make it with mkfifo"))?;
+            let path = path.clone();
+            thread::Builder::new()
+                .name("ojad-fifo".into())
+                .spawn(move || {
+                    fifo(&path, &shared);
+                    shared.leave();
+                })
+        }
+        SpoolInput::Socket(path) => {
+            let listener = listen(path).map_err(failed(
+                path,
+                "cannot listen",
+                "choose a path in a writable directory that no other program listens on",
+            ))?;
+            thread::Builder::new()
+                .name("ojad-socket".into())
+                .spawn(move || {
+                    accept(&listener, &shared);
+                    shared.leave();
+                })
+        }
+    };
+    started.map(drop).map_err(failed(
+        Path::new("-"),
+        "cannot start a thread",
+        "raise the limit of threads",
+    ))
+}
+
+fn fifo(path: &Path, shared: &Shared) {
+    while !shared.is_stopped() {
+        // Waits until there is a writer.
+        match File::open(path) {
+            Ok(mut from) => shared.session("fifo", &mut from),
+            Err(error) => return shared.fail(format!("{}: {error}", path.display())),
+        }
+    }
+}
+
+/// A socket left by a dead daemon is taken over; one that somebody answers on is not.
+fn listen(path: &Path) -> io::Result<UnixListener> {
+    let is_socket = fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
+    if is_socket && UnixStream::connect(path).is_err() {
+        fs::remove_file(path)?;
+    }
+    UnixListener::bind(path)
+}
+
+fn accept(listener: &UnixListener, shared: &Arc<Shared>) {
+    let open = Arc::new(AtomicUsize::new(0));
+    while !shared.is_stopped() {
+        if open.load(Ordering::Acquire) >= CONNECTIONS_MAX {
+            thread::sleep(LOOK_EVERY);
+            continue;
+        }
+        let mut from = match listener.accept() {
+            Ok((from, _)) => from,
+            Err(error) => {
+                shared.fail(format!("a connection could not be accepted: {error}"));
+                thread::sleep(LOOK_EVERY);
+                continue;
+            }
+        };
+        let (of, counter) = (Arc::clone(shared), Arc::clone(&open));
+        open.fetch_add(1, Ordering::AcqRel);
+        let started = thread::Builder::new()
+            .name("ojad-connection".into())
+            .spawn(move || {
+                of.session("socket", &mut from);
+                counter.fetch_sub(1, Ordering::AcqRel);
+            });
+        if let Err(error) = started {
+            open.fetch_sub(1, Ordering::AcqRel);
+            shared.fail(format!("no thread for a connection: {error}"));
+        }
+    }
+}
+
+impl Shared {
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    fn leave(&self) {
+        self.live.fetch_sub(1, Ordering::AcqRel);
+        (self.wake)();
+    }
+
+    fn fail(&self, message: String) {
+        if let Ok(mut failures) = self.failures.lock() {
+            failures.push(message);
+        }
+        (self.wake)();
+    }
+
+    /// Keeps one stream, to its end.
+    fn session(&self, name: &str, from: &mut dyn Read) {
+        let number = self.next.fetch_add(1, Ordering::AcqRel);
+        let path = self.directory.join(format!("{name}-{number:012}.open"));
+        if let Err(error) = self.copy(from, &path) {
+            self.fail(format!("{}: {error}", path.display()));
+        }
+        let closed = if fs::metadata(&path).is_ok_and(|meta| meta.len() == 0) {
+            fs::remove_file(&path)
+        } else {
+            fs::rename(&path, path.with_extension("arrows"))
+        };
+        if let Err(error) = closed
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            self.fail(format!("{}: {error}", path.display()));
+        }
+        (self.wake)();
+    }
+
+    fn copy(&self, from: &mut dyn Read, path: &Path) -> io::Result<()> {
+        let mut to = File::create(path)?;
+        let mut buffer = vec![0; BUFFER];
+        loop {
+            while self.held.load(Ordering::Relaxed) >= self.bytes_max {
+                if self.is_stopped() {
+                    return Ok(());
+                }
+                thread::sleep(LOOK_EVERY);
+            }
+            let n = match from.read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(n) => n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            // A full disk makes the producer wait, as every other lack of room does.
+            let mut done = 0;
+            while done < n {
+                match to.write(&buffer[done..n]) {
+                    Ok(written) => done += written,
+                    Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                        self.fail(format!("{}: {error}; free space", path.display()));
+                        thread::sleep(50 * LOOK_EVERY);
+                        if self.is_stopped() {
+                            return Ok(());
+                        }
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            self.held.fetch_add(n as u64, Ordering::Relaxed);
+            (self.wake)();
+        }
+    }
+}

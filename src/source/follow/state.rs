@@ -1,0 +1,288 @@
+//! What was taken of the feed: plain data that a checkpoint holds, moved on by events alone.
+//!
+//! The feeder is ahead of the trainer. Both hold a [`FeedState`] and apply the same [`Event`]s, so
+//! that a checkpoint never speaks of rows that the learner has not seen.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::path::PathBuf;
+
+use crate::rows::{Position, Tally, Watermark};
+use crate::source::identity::Identity;
+use crate::source::worker::Refusal;
+use crate::source::{Agreement, Format, Segment};
+
+/// Entries about refused files that are kept; older ones are only counted.
+const QUARANTINE_MAX: usize = 10_000;
+
+/// What became of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileState {
+    /// All of it was taken.
+    Done,
+    /// More may come.
+    Growing,
+    /// It was refused; its first rows may have been taken.
+    Quarantined,
+}
+
+/// A file that was taken, wholly or in part, or refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileEntry {
+    /// Where it was seen last.
+    pub path: PathBuf,
+    /// Its format; nothing for a file that was refused before it was known.
+    pub format: Option<Format>,
+    /// Which file it is; `identity.bytes` were taken of a growing one.
+    pub identity: Identity,
+    /// Rows taken.
+    pub rows: u64,
+    /// Of these, rows behind the position that the identity stands for: of a file that was refused
+    /// on the way.
+    pub ahead: u64,
+    /// What became of it.
+    pub state: FileState,
+}
+
+/// A segment that is being read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// The number of the file.
+    pub file: u64,
+    /// The rows.
+    pub segment: Segment,
+    /// Rows of the segment that were taken.
+    pub rows: u64,
+    /// Whether nothing follows the segment in its file.
+    pub is_final: bool,
+}
+
+/// A file that was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quarantined {
+    /// The number of the file.
+    pub file: u64,
+    /// Where it was.
+    pub path: PathBuf,
+    /// Rows taken before.
+    pub rows: u64,
+    /// Why.
+    pub refusal: Refusal,
+    /// Seconds from 1970.
+    pub at_unix_s: u64,
+}
+
+/// A step of the feed.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The first file fixed the features.
+    Agreed(Agreement),
+    /// A segment's turn has come, by the decision of this number.
+    Began {
+        /// Number of the decision.
+        sequence: u64,
+        /// The segment.
+        reading: Reading,
+    },
+    /// Rows of the current segment.
+    Rows(Tally),
+    /// The current segment is through.
+    Ended,
+    /// The current segment ended early: its file is refused from here on.
+    Cut(Quarantined),
+    /// A file was refused before any of its rows was read.
+    Refused(FileEntry, Quarantined),
+    /// A short minibatch was learned, by the decision of this number.
+    Flushed {
+        /// Number of the decision.
+        sequence: u64,
+    },
+    /// A file was found under another name, or touched.
+    Refreshed(u64, FileEntry),
+    /// A refused file is to be tried again from where it stood.
+    Retried(u64),
+    /// A file that is not there any more need not be remembered.
+    Forgot(u64),
+}
+
+/// All that is known of the feed.
+#[derive(Clone, Debug, Default)]
+pub struct FeedState {
+    /// Number of the last decision that was carried out or begun.
+    pub sequence: u64,
+    /// The features, once a file has fixed them.
+    pub agreement: Option<Agreement>,
+    /// Files by number.
+    pub files: BTreeMap<u64, FileEntry>,
+    /// Number of the next file.
+    pub next_file: u64,
+    /// What is being read.
+    pub reading: Option<Reading>,
+    /// Rows and values counted.
+    pub tally: Tally,
+    /// Short minibatches so far.
+    pub flushes: u64,
+    /// Refused files, the newest last.
+    pub quarantine: VecDeque<Quarantined>,
+    /// How many were refused in all.
+    pub quarantined: u64,
+    pub(super) by_inode: HashMap<(u64, u64), u64>,
+    pub(super) by_path: HashMap<PathBuf, u64>,
+}
+
+impl FeedState {
+    /// Moves on.
+    pub fn apply(&mut self, event: &Event) {
+        match event {
+            Event::Agreed(agreement) => {
+                self.tally.add(&Tally::of(agreement.features().len()));
+                self.agreement = Some(agreement.clone());
+            }
+            Event::Began { sequence, reading } => {
+                self.sequence = *sequence;
+                self.next_file = self.next_file.max(reading.file + 1);
+                self.reading = Some(reading.clone());
+            }
+            Event::Rows(tally) => {
+                self.tally.add(tally);
+                if let Some(reading) = &mut self.reading {
+                    reading.rows += tally.rows_read;
+                }
+            }
+            Event::Ended => self.end(),
+            Event::Cut(quarantined) => {
+                self.cut(quarantined.file);
+                self.quarantine(quarantined);
+            }
+            Event::Refused(entry, quarantined) => {
+                self.next_file = self.next_file.max(quarantined.file + 1);
+                self.put(quarantined.file, entry.clone());
+                self.quarantine(quarantined);
+            }
+            Event::Flushed { sequence } => {
+                self.sequence = *sequence;
+                self.flushes += 1;
+            }
+            Event::Refreshed(file, entry) => self.put(*file, entry.clone()),
+            Event::Retried(file) => {
+                self.quarantine.retain(|entry| entry.file != *file);
+                if let Some(entry) = self.files.get_mut(file) {
+                    entry.state = FileState::Growing;
+                }
+            }
+            Event::Forgot(file) => self.remove(*file),
+        }
+    }
+
+    fn end(&mut self) {
+        let Some(reading) = self.reading.take() else {
+            return;
+        };
+        let entry = FileEntry {
+            rows: self.rows_of(&reading),
+            path: reading.segment.path,
+            format: Some(reading.segment.format),
+            identity: reading.segment.identity,
+            ahead: 0,
+            state: if reading.is_final {
+                FileState::Done
+            } else {
+                FileState::Growing
+            },
+        };
+        self.put(reading.file, entry);
+    }
+
+    /// Rows of the whole file that were taken when a segment stands there.
+    fn rows_of(&self, reading: &Reading) -> u64 {
+        let entry = self.files.get(&reading.file);
+        // What was ahead is counted in the segment again.
+        entry.map_or(0, |entry| entry.rows - entry.ahead.min(entry.rows)) + reading.rows
+    }
+
+    /// The rows read so far stay: the file stands where they end.
+    fn cut(&mut self, file: u64) {
+        let Some(reading) = self.reading.take() else {
+            return;
+        };
+        let rows = self.rows_of(&reading);
+        let mut identity = reading.segment.identity;
+        if reading.segment.format == Format::IpcStream {
+            identity.bytes = reading.segment.start;
+        }
+        let entry = FileEntry {
+            path: reading.segment.path,
+            format: Some(reading.segment.format),
+            identity,
+            rows,
+            ahead: reading.rows,
+            state: FileState::Quarantined,
+        };
+        self.put(file, entry);
+    }
+
+    fn quarantine(&mut self, quarantined: &Quarantined) {
+        self.quarantined += 1;
+        if self.quarantine.len() == QUARANTINE_MAX {
+            self.quarantine.pop_front();
+        }
+        self.quarantine.push_back(quarantined.clone());
+    }
+
+    /// Remembers a file under its number, inode and path.
+    pub(super) fn put(&mut self, file: u64, entry: FileEntry) {
+        self.remove(file);
+        let stamp = &entry.identity.stamp;
+        self.by_inode.insert((stamp.device, stamp.inode), file);
+        self.by_path.insert(entry.path.clone(), file);
+        self.files.insert(file, entry);
+    }
+
+    fn remove(&mut self, file: u64) {
+        let Some(entry) = self.files.remove(&file) else {
+            return;
+        };
+        let stamp = &entry.identity.stamp;
+        let inode = (stamp.device, stamp.inode);
+        if self.by_inode.get(&inode) == Some(&file) {
+            self.by_inode.remove(&inode);
+        }
+        if self.by_path.get(&entry.path) == Some(&file) {
+            self.by_path.remove(&entry.path);
+        }
+    }
+
+    /// The file with this inode.
+    pub fn by_inode(&self, device: u64, inode: u64) -> Option<(u64, &FileEntry)> {
+        let file = *self.by_inode.get(&(device, inode))?;
+        self.files.get(&file).map(|entry| (file, entry))
+    }
+
+    /// The file that was seen here last.
+    pub fn by_path(&self, path: &std::path::Path) -> Option<(u64, &FileEntry)> {
+        let file = *self.by_path.get(path)?;
+        self.files.get(&file).map(|entry| (file, entry))
+    }
+
+    /// The position behind the last row, file by file; at most the `most` latest files.
+    pub fn watermark(&self, most: usize) -> Watermark {
+        let done = self.files.iter().rev().take(most);
+        let mut inputs: Vec<Position> = done
+            .map(|(_, entry)| Position {
+                input: entry.path.to_string_lossy().into_owned(),
+                rows: entry.rows,
+                done: entry.state == FileState::Done,
+            })
+            .collect();
+        inputs.reverse();
+        if let Some(reading) = &self.reading {
+            let input = reading.segment.path.to_string_lossy().into_owned();
+            inputs.retain(|position| position.input != input);
+            inputs.push(Position {
+                rows: self.rows_of(reading),
+                input,
+                done: false,
+            });
+        }
+        Watermark { inputs }
+    }
+}

@@ -1,0 +1,270 @@
+//! A part of a file that does not change any more, and its rows.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use super::SourceError;
+use super::agreement::Agreement;
+use super::batches::{Feed, Task};
+use super::column::{Chunk, Column};
+use super::discover::{Format, Input, unreadable};
+use super::identity::{Identity, Stamp};
+use super::open::Opened;
+use super::sieve::{From, Sieve};
+use super::{SourceParams, guard, select};
+use crate::codec::{CodecError, Decoder, Encoder};
+use crate::rows::{Minibatch, Tally};
+
+/// A whole file, or complete messages of a growing one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its first bytes.
+    pub format: Format,
+    /// Which file it is; its `bytes` are the end of the segment.
+    pub identity: Identity,
+    /// Where it starts: 0, or behind the messages that were taken before.
+    pub start: u64,
+}
+
+impl Segment {
+    /// Writes all of it.
+    pub fn encode(&self, to: &mut Encoder) {
+        to.bytes(self.path.as_os_str().as_bytes());
+        to.u8(self.format.code());
+        self.identity.encode(to);
+        to.u64(self.start);
+    }
+
+    /// Reads what was written.
+    ///
+    /// # Errors
+    /// If it is not there.
+    pub fn decode(from: &mut Decoder<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            path: PathBuf::from(OsStr::from_bytes(from.bytes()?)),
+            format: Format::of_code(from.u8()?)
+                .ok_or_else(|| from.refuse("no format of a file"))?,
+            identity: Identity::decode(from)?,
+            start: from.u64()?,
+        })
+    }
+
+    pub(super) fn input(&self) -> Input {
+        Input {
+            path: self.path.clone(),
+            format: self.format,
+            bytes: self.identity.bytes,
+        }
+    }
+
+    /// Refuses another file under this name, and one that was written since.
+    pub(super) fn check(&self) -> Result<(), SourceError> {
+        let meta = std::fs::metadata(&self.path).map_err(|e| unreadable(&self.path, e))?;
+        let (now, then) = (Stamp::of(&meta), &self.identity.stamp);
+        let is_whole = self.format != Format::IpcStream;
+        let is_same = now.is_same_inode(then)
+            && now.bytes >= self.identity.bytes
+            && (!is_whole || (now.bytes == then.bytes && now.changed_ns == then.changed_ns));
+        if is_same {
+            return Ok(());
+        }
+        Err(SourceError::ChangedWhileRead {
+            path: self.path.clone(),
+        })
+    }
+
+    /// What this file fixes for all that follow.
+    ///
+    /// # Errors
+    /// If it cannot be read, or gives no feature.
+    pub fn agree(&self, params: &SourceParams) -> Result<Agreement, SourceError> {
+        Agreement::of(&self.input(), params)
+    }
+}
+
+/// Some rows of a segment.
+#[derive(Clone, Debug, Default)]
+pub struct Piece {
+    /// Rows and values counted in it.
+    pub tally: Tally,
+    /// Whether the segment ends with it.
+    pub is_last: bool,
+}
+
+/// The rows of a segment, from any of them on.
+pub struct Extraction {
+    segment: Segment,
+    agreement: Agreement,
+    feed: Box<dyn Feed>,
+    chunk: Chunk,
+    used: usize,
+    /// Rows of the segment handed over or skipped.
+    row: u64,
+    /// Rows to stop behind.
+    until: u64,
+    sieve: Sieve,
+    failed: Option<SourceError>,
+}
+
+impl Extraction {
+    /// Opens a segment behind its first `skip` rows.
+    ///
+    /// # Errors
+    /// If it is another file by now, cannot be read, or does not agree.
+    pub fn open(segment: &Segment, agreement: &Agreement, skip: u64) -> Result<Self, SourceError> {
+        segment.check()?;
+        let opened = Opened::open_part(segment)?;
+        let task = Task {
+            leaves: select::agree(&segment.path, &opened.schema(), &agreement.plan)?,
+            path: segment.path.clone(),
+            plan: agreement.plan.clone(),
+            with_ids: false,
+        };
+        let feed = guard::catch(&segment.path, || {
+            let mut feed = opened.into_feed(task)?;
+            let skipped = feed.skip(skip)?;
+            Ok((feed, skipped))
+        });
+        let (feed, skipped) = feed?;
+        let wanted = agreement.plan.wanted.iter();
+        let mut extraction = Self {
+            segment: segment.clone(),
+            agreement: agreement.clone(),
+            feed,
+            chunk: Chunk {
+                columns: wanted.map(|w| Column::new(w.len)).collect(),
+                ..Chunk::default()
+            },
+            used: 0,
+            row: skipped,
+            until: u64::MAX,
+            sieve: Sieve::default(),
+            failed: None,
+        };
+        extraction.pass_over(skip - skipped)?;
+        Ok(extraction)
+    }
+
+    /// The same, ending behind so many rows of the segment.
+    #[must_use]
+    pub fn until(mut self, rows: Option<u64>) -> Self {
+        self.until = rows.unwrap_or(u64::MAX);
+        self
+    }
+
+    /// Rows handed over or skipped.
+    pub fn rows(&self) -> u64 {
+        self.row
+    }
+
+    fn pass_over(&mut self, mut rows: u64) -> Result<(), SourceError> {
+        while rows > 0 {
+            if self.used == self.chunk.rows && !self.advance()? {
+                return Err(SourceError::Corrupt {
+                    path: self.segment.path.clone(),
+                    reason: format!(
+                        "it ends before row {}, which it had before",
+                        self.row + rows
+                    ),
+                });
+            }
+            let here = rows.min((self.chunk.rows - self.used) as u64);
+            self.used += here as usize;
+            self.row += here;
+            rows -= here;
+        }
+        Ok(())
+    }
+
+    /// Appends up to `want` rows that pass behind the first `at` of `batch`.
+    ///
+    /// # Errors
+    /// At bytes that cannot be decoded, at a value that no policy lets pass, and when the file
+    /// changed. Pieces given before stay valid.
+    ///
+    /// # Panics
+    /// If `batch` has another number of features.
+    pub fn next(
+        &mut self,
+        batch: &mut Minibatch,
+        at: usize,
+        want: usize,
+    ) -> Result<Piece, SourceError> {
+        let m = self.agreement.features().len();
+        assert_eq!(batch.features(), m, "features of the minibatch");
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        let mut piece = Piece {
+            tally: Tally::of(m),
+            is_last: false,
+        };
+        let mut taken = 0;
+        while taken < want {
+            match self.part(batch, at + taken, want - taken, &mut piece.tally) {
+                Ok(Some(n)) => taken += n,
+                Ok(None) => {
+                    piece.is_last = true;
+                    break;
+                }
+                Err(error) if piece.tally.rows_read == 0 => return Err(error),
+                Err(error) => {
+                    // What came before the bad place is whole: it goes first.
+                    self.failed = Some(error);
+                    break;
+                }
+            }
+        }
+        batch.set_rows(at + taken);
+        Ok(piece)
+    }
+
+    /// Takes rows of one chunk; nothing at the end.
+    fn part(
+        &mut self,
+        batch: &mut Minibatch,
+        at: usize,
+        want: usize,
+        tally: &mut Tally,
+    ) -> Result<Option<usize>, SourceError> {
+        let left = usize::try_from(self.until.saturating_sub(self.row)).unwrap_or(usize::MAX);
+        if left == 0 {
+            return Ok(None);
+        }
+        if self.used == self.chunk.rows && !self.advance()? {
+            self.segment.check()?;
+            return Ok(None);
+        }
+        let rows = self.used..self.chunk.rows.min(self.used + want.min(left));
+        let all = rows.len();
+        let from = From {
+            path: &self.segment.path,
+            row: self.row,
+            features: self.agreement.features(),
+        };
+        let before = tally.clone();
+        let params = &self.agreement.plan.params;
+        let place = (batch, at);
+        let taken = self
+            .sieve
+            .take(&mut self.chunk, rows, &from, params, tally, place);
+        let taken = taken.inspect_err(|_| *tally = before)?;
+        self.used += all;
+        self.row += all as u64;
+        Ok(Some(taken))
+    }
+
+    fn advance(&mut self) -> Result<bool, SourceError> {
+        (self.chunk.rows, self.used) = (0, 0);
+        let (feed, chunk) = (&mut self.feed, &mut self.chunk);
+        guard::catch(&self.segment.path, || feed.next_chunk(chunk))
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.segment.path
+    }
+}

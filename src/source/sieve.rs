@@ -1,0 +1,92 @@
+//! Chunk → minibatch: the policies decide which rows pass.
+
+use std::ops::Range;
+use std::path::Path;
+
+use super::SourceError;
+use super::column::Chunk;
+use super::fill::{self, MISSING, REJECTED, Rows};
+use super::params::SourceParams;
+use crate::rows::{Features, Minibatch, Tally};
+
+/// Judges rows and copies those that pass; its buffers are used again.
+#[derive(Default)]
+pub(super) struct Sieve {
+    /// Per row being judged.
+    flags: Vec<u8>,
+    picked: Vec<usize>,
+}
+
+/// Where rows come from, for the message about a bad one.
+pub(super) struct From<'a> {
+    /// The file.
+    pub path: &'a Path,
+    /// Rows of the file before these.
+    pub row: u64,
+    /// Names of the features.
+    pub features: &'a Features,
+}
+
+impl Sieve {
+    /// Copies the `rows` that pass behind the first `at` rows of `batch`; how many they are.
+    ///
+    /// # Errors
+    /// At a value that no policy lets pass: nothing of these rows is taken or counted then.
+    pub fn take(
+        &mut self,
+        chunk: &mut Chunk,
+        rows: Range<usize>,
+        from: &From<'_>,
+        params: &SourceParams,
+        tally: &mut Tally,
+        (batch, at): (&mut Minibatch, usize),
+    ) -> Result<usize, SourceError> {
+        self.flags.clear();
+        let all = rows.len();
+        if chunk.columns.iter().all(|column| !column.dirty) {
+            fill::copy(&chunk.columns, &Rows::Run(rows), batch, at);
+            count(tally, all, all);
+            return Ok(all);
+        }
+        self.flags.resize(all, 0);
+        let judged = fill::judge(chunk, &rows, params, &mut self.flags, tally);
+        judged.map_err(|fault| SourceError::BadValue {
+            path: from.path.to_owned(),
+            row: from.row + (fault.row - rows.start) as u64,
+            column: from.features.names()[fault.feature].clone(),
+            value: fault.value,
+            key: fault.key,
+        })?;
+        self.picked.clear();
+        let kept = self.flags.iter().zip(rows.clone());
+        let kept = kept.filter(|(flag, _)| *flag & REJECTED == 0);
+        let mut missing = false;
+        self.picked.extend(kept.map(|(flag, row)| {
+            missing |= flag & MISSING != 0;
+            row
+        }));
+        if missing {
+            batch.set_has_missing(true);
+        }
+        let n = self.picked.len();
+        let picked = if n == all {
+            Rows::Run(rows)
+        } else {
+            Rows::Picked(&self.picked)
+        };
+        fill::copy(&chunk.columns, &picked, batch, at);
+        count(tally, all, n);
+        Ok(n)
+    }
+
+    /// Of the rows taken last, which passed; `None`: all.
+    pub fn passed(&self) -> Option<impl Iterator<Item = bool>> {
+        (!self.flags.is_empty()).then(|| self.flags.iter().map(|flag| flag & REJECTED == 0))
+    }
+}
+
+fn count(tally: &mut Tally, read: usize, accepted: usize) {
+    tally.rows_read += read as u64;
+    tally.rows_accepted += accepted as u64;
+    tally.rows_rejected += (read - accepted) as u64;
+}

@@ -1,0 +1,432 @@
+//! The daemon's side: a worker process, what it holds, and what becomes of it.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt as _;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rustix::fs::{MemfdFlags, memfd_create};
+
+use super::limits::MEMORY_VARIABLE;
+use super::protocol::{Reply, Request, Sent, receive, send};
+use super::{Decode, Fault, Job, Next, Refusal};
+use crate::rows::{Layout, Minibatch, Values};
+use crate::source::{Agreement, Decoders, Frames, Segment, SourceParams};
+
+/// Bytes of the places for pieces: enough that the worker goes on while the trainer learns.
+const SHARED_BYTES: usize = 32 << 20;
+/// Pieces on their way, where they are small.
+const SLOTS_MOST: usize = 16;
+/// Bytes of the last words of a worker that are kept.
+const LAST_WORDS: u64 = 512;
+
+/// How to start a worker and when to give it up.
+#[derive(Clone, Debug)]
+pub struct ProcessParams {
+    /// The program and the argument that makes a worker of it.
+    pub program: PathBuf,
+    /// The argument that makes a worker of it.
+    pub argument: &'static str,
+    /// Address space it may take, MiB.
+    pub memory_mib: u64,
+    /// Longest time without a word while it has something to do.
+    pub deadline: Duration,
+    /// How it reads.
+    pub source: SourceParams,
+}
+
+/// A decoder in a process of its own.
+pub struct Process {
+    params: ProcessParams,
+    running: Option<Running>,
+    adopted: Option<(Agreement, usize)>,
+    jobs: VecDeque<Job>,
+    /// Rows of the first job that were taken.
+    taken: u64,
+    /// Times that a worker died or fell silent over the first job.
+    deaths: u32,
+    scratch: Vec<u8>,
+}
+
+/// Deaths over one file after which it is the file's fault: the first may have been somebody's
+/// `kill`.
+const DEATHS_MOST: u32 = 2;
+
+struct Running {
+    child: Child,
+    socket: UnixStream,
+    memory: File,
+    last_words: File,
+    slot_bytes: usize,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have gone already; nothing else can be done about it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What went wrong with a worker, as opposed to a file.
+enum Lost {
+    Died(String),
+    Silent,
+}
+
+impl Process {
+    /// No worker yet: the first request starts it.
+    pub fn new(params: ProcessParams) -> Self {
+        Self {
+            params,
+            running: None,
+            adopted: None,
+            jobs: VecDeque::new(),
+            taken: 0,
+            deaths: 0,
+            scratch: Vec::new(),
+        }
+    }
+
+    fn start(&self) -> io::Result<Running> {
+        let memfd = |name| memfd_create(name, MemfdFlags::CLOEXEC).map(File::from);
+        let memory = memfd("ojad-rows")?;
+        let last_words = memfd("ojad-last-words")?;
+        let (socket, theirs) = UnixStream::pair()?;
+        socket.set_read_timeout(Some(self.params.deadline))?;
+        socket.set_write_timeout(Some(self.params.deadline))?;
+        let child = Command::new(&self.params.program)
+            .arg(self.params.argument)
+            .env(MEMORY_VARIABLE, self.params.memory_mib.to_string())
+            .stdin(Stdio::from(memory.try_clone()?))
+            .stdout(Stdio::from(OwnedFd::from(theirs)))
+            .stderr(Stdio::from(last_words.try_clone()?))
+            .process_group(0)
+            .spawn()?;
+        let mut running = Running {
+            child,
+            socket,
+            memory,
+            last_words,
+            slot_bytes: 0,
+        };
+        let start = Request::Start {
+            params: self.params.source.clone(),
+            is_threaded: self.params.source.decoders == Decoders::Two,
+        };
+        send(&mut running.socket, start.encode()?)?;
+        if let Some((agreement, rows)) = &self.adopted {
+            running.adopt(agreement, *rows)?;
+        }
+        Ok(running)
+    }
+
+    fn running(&mut self) -> Result<&mut Running, Lost> {
+        if self.running.is_none() {
+            let started = self.start();
+            let failed = |error| Lost::Died(format!("a worker could not be started: {error}"));
+            self.running = Some(started.map_err(failed)?);
+        }
+        self.running
+            .as_mut()
+            .ok_or_else(|| Lost::Died("no worker".to_owned()))
+    }
+
+    fn ask(&mut self, request: &Request) -> Result<Reply, Refusal> {
+        let mut lost = None;
+        for _ in 0..DEATHS_MOST {
+            let asked = self.send(request).and_then(|()| self.receive());
+            match asked {
+                Ok(reply) => return Ok(reply),
+                Err(reason) => lost = Some(self.bury(reason)),
+            }
+        }
+        Err(lost.unwrap_or_else(|| self.bury(Lost::Silent)))
+    }
+
+    fn send(&mut self, request: &Request) -> Result<(), Lost> {
+        let message = request.encode().map_err(|e| Lost::Died(e.to_string()))?;
+        let running = self.running()?;
+        send(&mut running.socket, message).map_err(lost)
+    }
+
+    fn receive(&mut self) -> Result<Reply, Lost> {
+        let params = self.params.source.clone();
+        let running = self.running()?;
+        match receive(&mut running.socket).map_err(lost)? {
+            None => Err(Lost::Died(String::new())),
+            Some(bytes) => Reply::decode(&bytes, &params).map_err(|e| Lost::Died(e.to_string())),
+        }
+    }
+
+    /// Ends what is left of a worker; why it had to go.
+    fn bury(&mut self, lost: Lost) -> Refusal {
+        let Some(mut running) = self.running.take() else {
+            return Refusal {
+                fault: Fault::Unreadable,
+                reason: match lost {
+                    Lost::Died(reason) => reason,
+                    Lost::Silent => "the worker is silent".to_owned(),
+                },
+            };
+        };
+        let deadline = self.params.deadline.as_secs();
+        match lost {
+            Lost::Silent => Refusal {
+                fault: Fault::Silent,
+                reason: format!(
+                    "the worker that read it said nothing for {deadline} s and was ended; \
+                     raise `source.decode_deadline_s` if the file is sound"
+                ),
+            },
+            Lost::Died(said) => {
+                // A worker that closed its socket is ending: its status says why.
+                let _ = if said.is_empty() {
+                    Ok(())
+                } else {
+                    running.child.kill()
+                };
+                let status = running.child.wait();
+                let how = match status {
+                    Ok(status) => match (status.signal(), status.code()) {
+                        (Some(signal), _) => format!("signal {signal}"),
+                        (None, code) => format!("exit code {}", code.unwrap_or(-1)),
+                    },
+                    Err(error) => error.to_string(),
+                };
+                let words = last_words(&running.last_words);
+                Refusal {
+                    fault: Fault::Died,
+                    reason: format!(
+                        "the worker that read it died ({how}{}{said}{}{words}); write the file \
+                         again, or raise `source.worker_memory_mib` if it is sound",
+                        if said.is_empty() { "" } else { ": " },
+                        if words.is_empty() { "" } else { ": " },
+                    ),
+                }
+            }
+        }
+    }
+
+    /// Hands the queued jobs to a new worker.
+    fn resume(&mut self, want: usize) -> Result<(), Lost> {
+        let jobs: Vec<Job> = self.jobs.iter().cloned().collect();
+        for (i, mut job) in jobs.into_iter().enumerate() {
+            if i == 0 {
+                job.skip += self.taken;
+            }
+            let want = (i == 0).then_some(want);
+            self.send(&Request::Read { job, want })?;
+        }
+        Ok(())
+    }
+
+    fn finish_job(&mut self) {
+        self.jobs.pop_front();
+        self.taken = 0;
+        self.deaths = 0;
+    }
+
+    fn take(&mut self, batch: &mut Minibatch, at: usize, sent: &Sent) -> Result<Next, Lost> {
+        let wrong = |what: &str| Lost::Died(format!("it sent {what}"));
+        let job = self.jobs.front().ok_or_else(|| wrong("rows unasked"))?;
+        let rows = usize::try_from(sent.tally.rows_accepted).unwrap_or(usize::MAX);
+        let m = batch.features();
+        let width = if sent.is_wide { 8 } else { 4 };
+        let bytes = sent.capacity.checked_mul(m * width);
+        let running = self
+            .running
+            .as_ref()
+            .ok_or_else(|| Lost::Died(String::new()))?;
+        let fits = job.ticket == sent.ticket
+            && rows <= sent.capacity
+            && rows <= batch.capacity() - at
+            && sent.slot < SLOTS_MOST
+            && bytes.is_some_and(|bytes| bytes <= running.slot_bytes)
+            && sent.tally.rows_read == sent.tally.rows_accepted + sent.tally.rows_rejected
+            && sent.is_wide == matches!(batch.values(), Values::F64(_));
+        if !fits {
+            return Err(wrong("a piece that does not fit"));
+        }
+        if rows > 0 {
+            let offset = (sent.slot * running.slot_bytes) as u64;
+            fetch(
+                &running.memory,
+                offset,
+                batch,
+                at,
+                (rows, sent.capacity),
+                &mut self.scratch,
+            )
+            .map_err(lost)?;
+            batch.set_rows(at + rows);
+            if sent.has_missing {
+                batch.set_has_missing(true);
+            }
+        }
+        let next = Next::Piece {
+            ticket: sent.ticket,
+            tally: sent.tally.clone(),
+            is_last: sent.is_last,
+        };
+        self.taken += sent.tally.rows_read;
+        self.deaths = 0;
+        if sent.is_last {
+            self.finish_job();
+        }
+        // The rows are taken: a worker that is gone by now is noticed with the next ones.
+        let _ = self.send(&Request::Credit);
+        Ok(next)
+    }
+
+    fn try_next(&mut self, batch: &mut Minibatch, at: usize) -> Result<Next, Lost> {
+        if self.running.is_none() {
+            self.resume(batch.capacity() - at)?;
+        }
+        match self.receive()? {
+            Reply::Piece(sent) => self.take(batch, at, &sent),
+            Reply::Failed(ticket, refusal) => {
+                self.finish_job();
+                Ok(Next::Failed { ticket, refusal })
+            }
+            _ => Err(Lost::Died("it sent another answer".to_owned())),
+        }
+    }
+}
+
+impl Running {
+    fn adopt(&mut self, agreement: &Agreement, minibatch_rows: usize) -> io::Result<()> {
+        let row_bytes = agreement.features().len() * agreement.value_bytes();
+        // Whole pages, so that no two places share one.
+        let slot_bytes = (minibatch_rows * row_bytes).next_multiple_of(4096);
+        let slots = (SHARED_BYTES / slot_bytes).clamp(2, SLOTS_MOST);
+        self.memory.set_len((slots * slot_bytes) as u64)?;
+        self.slot_bytes = slot_bytes;
+        let adopt = Request::Adopt {
+            agreement: agreement.clone(),
+            minibatch_rows,
+            slots,
+            slot_bytes,
+        };
+        send(&mut self.socket, adopt.encode()?)
+    }
+}
+
+impl Decode for Process {
+    fn agree(&mut self, segment: &Segment) -> Result<Agreement, Refusal> {
+        match self.ask(&Request::Agree(segment.clone()))? {
+            Reply::Agreed(agreement) => Ok(agreement),
+            Reply::Refused(refusal) => Err(refusal),
+            _ => Err(self.bury(Lost::Died("it sent another answer".to_owned()))),
+        }
+    }
+
+    fn frames(&mut self, path: &Path) -> Result<Frames, Refusal> {
+        match self.ask(&Request::Frames(path.to_owned()))? {
+            Reply::Framed(frames) => Ok(frames),
+            Reply::Refused(refusal) => Err(refusal),
+            _ => Err(self.bury(Lost::Died("it sent another answer".to_owned()))),
+        }
+    }
+
+    fn adopt(&mut self, agreement: &Agreement, minibatch_rows: usize) -> Result<(), Refusal> {
+        self.adopted = Some((agreement.clone(), minibatch_rows));
+        if let Some(running) = &mut self.running
+            && let Err(error) = running.adopt(agreement, minibatch_rows)
+        {
+            return Err(self.bury(lost(error)));
+        }
+        Ok(())
+    }
+
+    fn queue(&mut self, job: Job, want: usize) {
+        let is_first = self.jobs.is_empty();
+        self.jobs.push_back(job.clone());
+        if self.running.is_some() {
+            let want = is_first.then_some(want);
+            if let Err(reason) = self.send(&Request::Read { job, want }) {
+                // The next call starts another worker and hands it all jobs.
+                self.bury(reason);
+            }
+        }
+    }
+
+    fn queued(&self) -> usize {
+        self.jobs.len()
+    }
+
+    fn next(&mut self, batch: &mut Minibatch, at: usize) -> Next {
+        loop {
+            match self.try_next(batch, at) {
+                Ok(next) => return next,
+                Err(reason) => {
+                    let refusal = self.bury(reason);
+                    self.deaths += 1;
+                    if self.deaths >= DEATHS_MOST {
+                        let ticket = self.jobs.front().map_or(0, |job| job.ticket);
+                        self.finish_job();
+                        return Next::Failed { ticket, refusal };
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn lost(error: io::Error) -> Lost {
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Lost::Silent,
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Lost::Died(String::new()),
+        _ => Lost::Died(error.to_string()),
+    }
+}
+
+/// The end of what a worker wrote to stderr, escaped: it may quote the file.
+fn last_words(file: &File) -> String {
+    let len = file.metadata().map_or(0, |meta| meta.len());
+    let from = len.saturating_sub(LAST_WORDS);
+    let mut bytes = vec![0; (len - from) as usize];
+    if file.read_exact_at(&mut bytes, from).is_err() {
+        return String::new();
+    }
+    bytes.trim_ascii().escape_ascii().to_string()
+}
+
+/// Copies `rows` rows of a piece with room for `capacity` behind the first `at` of `batch`.
+fn fetch(
+    memory: &File,
+    offset: u64,
+    batch: &mut Minibatch,
+    at: usize,
+    (rows, capacity): (usize, usize),
+    scratch: &mut Vec<u8>,
+) -> io::Result<()> {
+    let (m, layout, b) = (batch.features(), batch.layout(), batch.capacity());
+    let to: &mut [u8] = match batch.values_mut() {
+        Values::F32(values) => bytemuck::cast_slice_mut(values),
+        Values::F64(values) => bytemuck::cast_slice_mut(values),
+    };
+    let width = to.len() / (b * m).max(1);
+    if layout == Layout::RowMajor {
+        let start = at * m * width;
+        return memory.read_exact_at(&mut to[start..start + rows * m * width], offset);
+    }
+    if at == 0 && capacity == b {
+        return memory.read_exact_at(to, offset);
+    }
+    scratch.resize(capacity * m * width, 0);
+    memory.read_exact_at(scratch, offset)?;
+    for (from, to) in scratch
+        .chunks_exact(capacity * width)
+        .zip(to.chunks_exact_mut(b * width))
+    {
+        to[at * width..(at + rows) * width].copy_from_slice(&from[..rows * width]);
+    }
+    Ok(())
+}

@@ -1,0 +1,91 @@
+//! Decoding in this process.
+
+use std::collections::VecDeque;
+use std::path::Path;
+
+use super::{Decode, Job, Next, Refusal};
+use crate::rows::Minibatch;
+use crate::source::{Agreement, Extraction, Frames, Segment, SourceError, SourceParams};
+
+/// Reads segments with the decoders of this process.
+pub struct Here {
+    params: SourceParams,
+    agreement: Option<Agreement>,
+    jobs: VecDeque<Job>,
+    open: Option<Extraction>,
+}
+
+impl Here {
+    /// Nothing queued.
+    pub fn new(params: SourceParams) -> Self {
+        Self {
+            params,
+            agreement: None,
+            jobs: VecDeque::new(),
+            open: None,
+        }
+    }
+
+    /// Rows of the first job, behind the first `at` of `batch`.
+    fn read(&mut self, batch: &mut Minibatch, at: usize) -> Result<Next, SourceError> {
+        let (Some(job), Some(agreement)) = (self.jobs.front(), &self.agreement) else {
+            return Err(SourceError::Ended);
+        };
+        let open = match &mut self.open {
+            Some(open) => open,
+            None => {
+                let opened = Extraction::open(&job.segment, agreement, job.skip)?;
+                self.open.insert(opened.until(job.until))
+            }
+        };
+        let piece = open.next(batch, at, batch.capacity() - at)?;
+        let next = Next::Piece {
+            ticket: job.ticket,
+            tally: piece.tally,
+            is_last: piece.is_last,
+        };
+        if piece.is_last {
+            self.jobs.pop_front();
+            self.open = None;
+        }
+        Ok(next)
+    }
+}
+
+impl Decode for Here {
+    fn agree(&mut self, segment: &Segment) -> Result<Agreement, Refusal> {
+        segment
+            .agree(&self.params)
+            .map_err(|error| Refusal::of(&error))
+    }
+
+    fn frames(&mut self, path: &Path) -> Result<Frames, Refusal> {
+        Frames::of(path).map_err(|error| Refusal::of(&error))
+    }
+
+    fn adopt(&mut self, agreement: &Agreement, _minibatch_rows: usize) -> Result<(), Refusal> {
+        self.agreement = Some(agreement.clone());
+        Ok(())
+    }
+
+    fn queue(&mut self, job: Job, _want: usize) {
+        self.jobs.push_back(job);
+    }
+
+    fn queued(&self) -> usize {
+        self.jobs.len()
+    }
+
+    fn next(&mut self, batch: &mut Minibatch, at: usize) -> Next {
+        match self.read(batch, at) {
+            Ok(next) => next,
+            Err(error) => {
+                self.open = None;
+                Next::Failed {
+                    ticket: self.jobs.pop_front().map_or(0, |job| job.ticket),
+                    refusal: Refusal::of(&error),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! What a worker process may take, and when it must go.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::flag;
+
+/// Names the limit for the worker's address space, in MiB.
+pub(super) const MEMORY_VARIABLE: &str = "OJAD_WORKER_MEMORY_MIB";
+
+/// Dies with the daemon, leaves its signals to it, and takes no more memory than it may.
+pub(super) fn apply() -> io::Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    // Ctrl-C and the service manager reach all processes of the group: the daemon drains first.
+    for signal in [SIGINT, SIGTERM, SIGHUP, SIGUSR1] {
+        flag::register(signal, Arc::new(AtomicBool::new(false)))?;
+    }
+    let mib = std::env::var(MEMORY_VARIABLE).ok();
+    if let Some(mib) = mib.and_then(|mib| mib.parse::<u64>().ok()) {
+        limit(Resource::As, mib << 20)?;
+    }
+    // A crash is expected here; a core file of it would fill the disk.
+    limit(Resource::Core, 0)
+}
+
+fn limit(resource: Resource, most: u64) -> io::Result<()> {
+    let hard = getrlimit(resource).maximum;
+    let most = hard.map_or(most, |hard| hard.min(most));
+    setrlimit(
+        resource,
+        Rlimit {
+            current: Some(most),
+            maximum: hard,
+        },
+    )?;
+    Ok(())
+}

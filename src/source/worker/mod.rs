@@ -1,0 +1,155 @@
+//! Decoding where a crash is survivable: segments in, rows out.
+//!
+//! [`Process`] hands segments to a worker process of the same binary and takes rows back through
+//! shared memory; a worker that dies, or says nothing for too long, is replaced, and the error names
+//! the file that it held. [`Here`] does the same work in this process, for `isolation = "none"` and
+//! for tests. Both give the same pieces.
+
+mod client;
+mod here;
+mod limits;
+mod protocol;
+mod serve;
+
+use std::path::Path;
+
+pub use client::{Process, ProcessParams};
+pub use here::Here;
+pub use serve::serve;
+
+use super::{Agreement, Frames, Segment, SourceError};
+use crate::rows::{Minibatch, Tally};
+
+/// A segment to be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// The caller's number for it; comes back with every piece.
+    pub ticket: u64,
+    /// The rows.
+    pub segment: Segment,
+    /// Rows of it to pass over.
+    pub skip: u64,
+    /// Rows of it to stop behind; `None`: its end.
+    pub until: Option<u64>,
+}
+
+/// What reading gives.
+#[derive(Debug)]
+pub enum Next {
+    /// Rows were appended.
+    Piece {
+        /// Of which job.
+        ticket: u64,
+        /// Rows and values counted in it.
+        tally: Tally,
+        /// Whether the job ends with it.
+        is_last: bool,
+    },
+    /// The job ends here; the ones behind it go on.
+    Failed {
+        /// Of which job.
+        ticket: u64,
+        /// Why.
+        refusal: Refusal,
+    },
+}
+
+/// Whose fault it is that a file gives no more rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The file's: it will be refused again.
+    File,
+    /// It is another file now, or was written while it was read.
+    Changed,
+    /// It is not there any more.
+    Gone,
+    /// The system refused to open or read it; another time it may not.
+    Unreadable,
+    /// The worker died with it.
+    Died,
+    /// The worker took too long over it.
+    Silent,
+}
+
+impl Fault {
+    const ALL: [Self; 6] = [
+        Self::File,
+        Self::Changed,
+        Self::Gone,
+        Self::Unreadable,
+        Self::Died,
+        Self::Silent,
+    ];
+
+    /// The number that stands for it in stored data.
+    pub fn code(self) -> u8 {
+        Self::ALL
+            .iter()
+            .position(|fault| *fault == self)
+            .unwrap_or(0) as u8
+    }
+
+    /// The fault of a stored number.
+    pub fn of_code(code: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(code)).copied()
+    }
+}
+
+/// Why a file gives no more rows: plain data, to be stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Whose fault.
+    pub fault: Fault,
+    /// Place, value and remedy.
+    pub reason: String,
+}
+
+impl Refusal {
+    fn of(error: &SourceError) -> Self {
+        let fault = match error {
+            SourceError::ChangedWhileRead { .. } => Fault::Changed,
+            SourceError::Unreadable { source, .. } => match source.kind() {
+                std::io::ErrorKind::NotFound => Fault::Gone,
+                std::io::ErrorKind::UnexpectedEof => Fault::File,
+                _ => Fault::Unreadable,
+            },
+            _ => Fault::File,
+        };
+        Self {
+            fault,
+            reason: error.to_string(),
+        }
+    }
+}
+
+/// Reads segments, one after the other.
+pub trait Decode: Send {
+    /// What this file fixes for all that follow. No job may be queued.
+    ///
+    /// # Errors
+    /// If it cannot be read, or gives no feature.
+    fn agree(&mut self, segment: &Segment) -> Result<Agreement, Refusal>;
+
+    /// Where the complete messages of a growing file end. No job may be queued.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is no stream.
+    fn frames(&mut self, path: &Path) -> Result<Frames, Refusal>;
+
+    /// Fixes the features and the rows of a minibatch; before the first job.
+    ///
+    /// # Errors
+    /// If there is no room for the rows.
+    fn adopt(&mut self, agreement: &Agreement, minibatch_rows: usize) -> Result<(), Refusal>;
+
+    /// Adds a job behind those that are queued. The first minibatch lacks `want` rows, for jobs
+    /// that nothing is queued before.
+    fn queue(&mut self, job: Job, want: usize);
+
+    /// Jobs queued or under way.
+    fn queued(&self) -> usize;
+
+    /// Appends rows of the first job behind the first `at` rows of `batch`, at most until it is
+    /// full.
+    fn next(&mut self, batch: &mut Minibatch, at: usize) -> Next;
+}

@@ -1,0 +1,307 @@
+//! What the two processes say to each other: a length, then an encoded message.
+//!
+//! Both sides check lengths and dimensions: what a worker says after a hostile file is data too.
+
+use std::ffi::OsStr;
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use super::{Fault, Job, Refusal};
+use crate::codec::{CodecError, Decoder, Encoder};
+use crate::rows::Tally;
+use crate::source::{Agreement, Frames, Segment, SourceParams};
+
+/// Bytes of one message: an agreement over 2²⁰ named features takes some 40 MB.
+const MESSAGE_MAX: usize = 1 << 30;
+
+/// What the daemon asks.
+pub(super) enum Request {
+    /// How to read, from now on.
+    Start {
+        /// The keys of the configuration.
+        params: SourceParams,
+        /// Whether two threads decode.
+        is_threaded: bool,
+    },
+    /// What the file fixes.
+    Agree(Segment),
+    /// Where the complete messages end.
+    Frames(PathBuf),
+    /// The features, the rows of a minibatch, and how the shared memory is divided.
+    Adopt {
+        /// The features.
+        agreement: Agreement,
+        /// b.
+        minibatch_rows: usize,
+        /// Places for pieces.
+        slots: usize,
+        /// Bytes of each.
+        slot_bytes: usize,
+    },
+    /// A job, and the rows that the first minibatch lacks; `None`: go on with the border.
+    Read {
+        /// The job.
+        job: Job,
+        /// Rows to the border.
+        want: Option<usize>,
+    },
+    /// A place for a piece is free again.
+    Credit,
+}
+
+/// What the worker answers.
+pub(super) enum Reply {
+    /// To `Agree`.
+    Agreed(Agreement),
+    /// To `Frames`.
+    Framed(Frames),
+    /// To `Agree` and `Frames`.
+    Refused(Refusal),
+    /// Rows of a job.
+    Piece(Sent),
+    /// A job that ends early.
+    Failed(u64, Refusal),
+}
+
+/// Rows of a job in shared memory.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub ticket: u64,
+    pub slot: usize,
+    /// Rows of the minibatch that they were written in: the distance of columns.
+    pub capacity: usize,
+    pub is_wide: bool,
+    pub has_missing: bool,
+    pub is_last: bool,
+    pub tally: Tally,
+}
+
+/// Sends a message.
+pub(super) fn send(to: &mut impl Write, message: Encoder) -> io::Result<()> {
+    let bytes = message.into_bytes();
+    let len = u32::try_from(bytes.len()).map_err(io::Error::other)?;
+    let mut framed = Vec::with_capacity(bytes.len() + 4);
+    framed.extend_from_slice(&len.to_le_bytes());
+    framed.extend_from_slice(&bytes);
+    to.write_all(&framed)
+}
+
+/// Receives a message; nothing at the end.
+pub(super) fn receive(from: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
+    let mut len = [0; 4];
+    match from.read_exact(&mut len) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    let len = u32::from_le_bytes(len) as usize;
+    if len > MESSAGE_MAX {
+        return Err(io::Error::other(format!("a message of {len} bytes")));
+    }
+    let mut bytes = Vec::new();
+    from.take(len as u64).read_to_end(&mut bytes)?;
+    if bytes.len() < len {
+        return Ok(None);
+    }
+    Ok(Some(bytes))
+}
+
+impl Request {
+    pub(super) fn encode(&self) -> io::Result<Encoder> {
+        let mut to = Encoder::new();
+        match self {
+            Self::Start {
+                params,
+                is_threaded,
+            } => {
+                to.u8(0);
+                to.str(&serde_json::to_string(params)?);
+                to.bool(*is_threaded);
+            }
+            Self::Agree(segment) => {
+                to.u8(1);
+                segment.encode(&mut to);
+            }
+            Self::Frames(path) => {
+                to.u8(2);
+                encode_path(path, &mut to);
+            }
+            Self::Adopt {
+                agreement,
+                minibatch_rows,
+                slots,
+                slot_bytes,
+            } => {
+                to.u8(3);
+                agreement.encode(&mut to);
+                to.usize(*minibatch_rows);
+                to.usize(*slots);
+                to.usize(*slot_bytes);
+            }
+            Self::Read { job, want } => {
+                to.u8(4);
+                to.u64(job.ticket);
+                job.segment.encode(&mut to);
+                to.u64(job.skip);
+                to.u64(job.until.unwrap_or(u64::MAX));
+                to.u64(want.map_or(u64::MAX, |want| want as u64));
+            }
+            Self::Credit => to.u8(5),
+        }
+        Ok(to)
+    }
+
+    pub(super) fn decode(bytes: &[u8], params: &SourceParams) -> Result<Self, CodecError> {
+        let mut from = Decoder::new("a request", bytes);
+        let request = match from.u8()? {
+            0 => Self::Start {
+                params: serde_json::from_str(from.str()?).map_err(|e| from.refuse(e))?,
+                is_threaded: from.bool()?,
+            },
+            1 => Self::Agree(Segment::decode(&mut from)?),
+            2 => Self::Frames(decode_path(&mut from)?),
+            3 => Self::Adopt {
+                agreement: Agreement::decode(&mut from, params)?,
+                minibatch_rows: from.usize()?,
+                slots: from.usize()?,
+                slot_bytes: from.usize()?,
+            },
+            4 => Self::Read {
+                job: Job {
+                    ticket: from.u64()?,
+                    segment: Segment::decode(&mut from)?,
+                    skip: from.u64()?,
+                    until: Some(from.u64()?).filter(|until| *until != u64::MAX),
+                },
+                want: Some(from.u64()?)
+                    .filter(|want| *want != u64::MAX)
+                    .map(|want| want as usize),
+            },
+            5 => Self::Credit,
+            other => return Err(from.refuse(format!("request {other}"))),
+        };
+        from.finish()?;
+        Ok(request)
+    }
+}
+
+impl Reply {
+    pub(super) fn encode(&self) -> Encoder {
+        let mut to = Encoder::new();
+        match self {
+            Self::Agreed(agreement) => {
+                to.u8(0);
+                agreement.encode(&mut to);
+                let left = &agreement.selection().left;
+                to.usize(left.len());
+                for (name, why) in left {
+                    to.str(name);
+                    to.str(why);
+                }
+            }
+            Self::Framed(frames) => {
+                to.u8(1);
+                to.u64(frames.end);
+                to.bool(frames.is_ended);
+                to.bool(frames.has_schema);
+            }
+            Self::Refused(refusal) => {
+                to.u8(2);
+                encode_refusal(refusal, &mut to);
+            }
+            Self::Piece(sent) => {
+                to.u8(3);
+                to.u64(sent.ticket);
+                to.usize(sent.slot);
+                to.usize(sent.capacity);
+                to.bool(sent.is_wide);
+                to.bool(sent.has_missing);
+                to.bool(sent.is_last);
+                encode_tally(&sent.tally, &mut to);
+            }
+            Self::Failed(ticket, refusal) => {
+                to.u8(4);
+                to.u64(*ticket);
+                encode_refusal(refusal, &mut to);
+            }
+        }
+        to
+    }
+
+    pub(super) fn decode(bytes: &[u8], params: &SourceParams) -> Result<Self, CodecError> {
+        let mut from = Decoder::new("a worker's reply", bytes);
+        let reply = match from.u8()? {
+            0 => {
+                let mut agreement = Agreement::decode(&mut from, params)?;
+                let mut left = Vec::new();
+                for _ in 0..from.count(16)? {
+                    left.push((from.str()?.to_owned(), from.str()?.to_owned()));
+                }
+                agreement.set_left(left);
+                Self::Agreed(agreement)
+            }
+            1 => Self::Framed(Frames::known(from.u64()?, from.bool()?, from.bool()?)),
+            2 => Self::Refused(decode_refusal(&mut from)?),
+            3 => Self::Piece(Sent {
+                ticket: from.u64()?,
+                slot: from.usize()?,
+                capacity: from.usize()?,
+                is_wide: from.bool()?,
+                has_missing: from.bool()?,
+                is_last: from.bool()?,
+                tally: decode_tally(&mut from)?,
+            }),
+            4 => Self::Failed(from.u64()?, decode_refusal(&mut from)?),
+            other => return Err(from.refuse(format!("reply {other}"))),
+        };
+        from.finish()?;
+        Ok(reply)
+    }
+}
+
+fn encode_path(path: &Path, to: &mut Encoder) {
+    to.bytes(path.as_os_str().as_bytes());
+}
+
+fn decode_path(from: &mut Decoder<'_>) -> Result<PathBuf, CodecError> {
+    Ok(PathBuf::from(OsStr::from_bytes(from.bytes()?)))
+}
+
+fn encode_refusal(refusal: &Refusal, to: &mut Encoder) {
+    to.u8(refusal.fault.code());
+    to.str(&refusal.reason);
+}
+
+fn decode_refusal(from: &mut Decoder<'_>) -> Result<Refusal, CodecError> {
+    let code = from.u8()?;
+    Ok(Refusal {
+        fault: Fault::of_code(code).ok_or_else(|| from.refuse(format!("fault {code}")))?,
+        reason: from.str()?.to_owned(),
+    })
+}
+
+/// Counts of values are mostly zeros: empty lists stand for them.
+fn encode_tally(tally: &Tally, to: &mut Encoder) {
+    to.u64(tally.rows_read);
+    to.u64(tally.rows_accepted);
+    to.u64(tally.rows_rejected);
+    for counts in [&tally.nulls, &tally.nans, &tally.infinities] {
+        if counts.iter().all(|count| *count == 0) {
+            to.u64s(&[]);
+        } else {
+            to.u64s(counts);
+        }
+    }
+}
+
+fn decode_tally(from: &mut Decoder<'_>) -> Result<Tally, CodecError> {
+    Ok(Tally {
+        rows_read: from.u64()?,
+        rows_accepted: from.u64()?,
+        rows_rejected: from.u64()?,
+        nulls: from.u64s()?,
+        nans: from.u64s()?,
+        infinities: from.u64s()?,
+    })
+}

@@ -1,0 +1,207 @@
+//! The worker's side: requests on standard output's socket, rows into the shared memory that is
+//! standard input.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::FileExt as _;
+use std::os::unix::net::UnixStream;
+
+use super::protocol::{Reply, Request, Sent, receive, send};
+use super::{Job, Refusal, limits};
+use crate::rows::{Minibatch, Values};
+use crate::source::{Agreement, Decoders, Extraction, Frames, SourceParams};
+
+/// Serves one daemon until it goes away.
+///
+/// # Errors
+/// If the process was not started by a daemon, or the daemon says what cannot be understood.
+pub fn serve() -> io::Result<()> {
+    limits::apply()?;
+    let memory = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let socket = UnixStream::from(io::stdout().as_fd().try_clone_to_owned()?);
+    let mut worker = Worker {
+        socket,
+        memory,
+        params: SourceParams::default(),
+        room: None,
+        jobs: VecDeque::new(),
+        free: VecDeque::new(),
+        used: VecDeque::new(),
+        want: 0,
+        partial: None,
+    };
+    while worker.take_request()? {
+        while let Some((job, want)) = worker.jobs.pop_front() {
+            if !worker.work(&job, want)? {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// How rows are handed over.
+struct Room {
+    agreement: Agreement,
+    minibatch_rows: usize,
+    slot_bytes: usize,
+    full: Minibatch,
+}
+
+struct Worker {
+    socket: UnixStream,
+    memory: File,
+    params: SourceParams,
+    room: Option<Room>,
+    jobs: VecDeque<(Job, Option<usize>)>,
+    free: VecDeque<usize>,
+    /// Places in the order in which the daemon gives them back.
+    used: VecDeque<usize>,
+    /// Rows to the border of the minibatch.
+    want: usize,
+    /// A minibatch of the size of a piece that was not a whole one.
+    partial: Option<Minibatch>,
+}
+
+impl Worker {
+    fn reply(&mut self, reply: &Reply) -> io::Result<()> {
+        send(&mut self.socket, reply.encode())
+    }
+
+    /// Waits for a request; false when the daemon is gone.
+    fn take_request(&mut self) -> io::Result<bool> {
+        let Some(bytes) = receive(&mut self.socket)? else {
+            return Ok(false);
+        };
+        match Request::decode(&bytes, &self.params).map_err(io::Error::other)? {
+            Request::Start {
+                params,
+                is_threaded,
+            } => {
+                self.params = params;
+                self.params.decoders = if is_threaded {
+                    Decoders::Two
+                } else {
+                    Decoders::One
+                };
+            }
+            Request::Agree(segment) => {
+                let reply = match segment.agree(&self.params) {
+                    Ok(agreement) => Reply::Agreed(agreement),
+                    Err(error) => Reply::Refused(Refusal::of(&error)),
+                };
+                self.reply(&reply)?;
+            }
+            Request::Frames(path) => {
+                let reply = match Frames::of(&path) {
+                    Ok(frames) => Reply::Framed(frames),
+                    Err(error) => Reply::Refused(Refusal::of(&error)),
+                };
+                self.reply(&reply)?;
+            }
+            Request::Adopt {
+                agreement,
+                minibatch_rows,
+                slots,
+                slot_bytes,
+            } => {
+                self.want = minibatch_rows;
+                self.free = (0..slots).collect();
+                self.used.clear();
+                self.room = Some(Room {
+                    full: agreement.new_minibatch(minibatch_rows),
+                    agreement,
+                    minibatch_rows,
+                    slot_bytes,
+                });
+            }
+            Request::Read { job, want } => self.jobs.push_back((job, want)),
+            Request::Credit => {
+                if let Some(slot) = self.used.pop_front() {
+                    self.free.push_back(slot);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Reads a job to its end; false when the daemon is gone.
+    fn work(&mut self, job: &Job, want: Option<usize>) -> io::Result<bool> {
+        let Some(room) = &self.room else {
+            return Err(io::Error::other("a job before the features"));
+        };
+        self.want = want.unwrap_or(self.want);
+        let opened = Extraction::open(&job.segment, &room.agreement, job.skip);
+        let mut open = match opened {
+            Ok(opened) => opened.until(job.until),
+            Err(error) => {
+                self.reply(&Reply::Failed(job.ticket, Refusal::of(&error)))?;
+                return Ok(true);
+            }
+        };
+        loop {
+            while self.free.is_empty() {
+                if !self.take_request()? {
+                    return Ok(false);
+                }
+            }
+            match self.piece(job, &mut open)? {
+                Ok(is_last) if is_last => return Ok(true),
+                Ok(_) => {}
+                Err(refusal) => {
+                    self.reply(&Reply::Failed(job.ticket, refusal))?;
+                    return Ok(true);
+                }
+            }
+        }
+    }
+
+    /// Hands over rows up to the border of the minibatch; whether they are the last of the job.
+    fn piece(&mut self, job: &Job, open: &mut Extraction) -> io::Result<Result<bool, Refusal>> {
+        let Some(room) = &mut self.room else {
+            return Err(io::Error::other("a job before the features"));
+        };
+        let batch = if self.want == room.minibatch_rows {
+            &mut room.full
+        } else {
+            let fits = self.partial.take().filter(|b| b.capacity() == self.want);
+            let made = fits.unwrap_or_else(|| room.agreement.new_minibatch(self.want));
+            self.partial.insert(made)
+        };
+        batch.set_has_missing(false);
+        let piece = match open.next(batch, 0, self.want) {
+            Ok(piece) => piece,
+            Err(error) => return Ok(Err(Refusal::of(&error))),
+        };
+        let Some(slot) = self.free.pop_front() else {
+            return Err(io::Error::other("no place for a piece"));
+        };
+        self.used.push_back(slot);
+        let offset = (slot * room.slot_bytes) as u64;
+        let bytes: &[u8] = match batch.values() {
+            Values::F32(values) => bytemuck::cast_slice(values),
+            Values::F64(values) => bytemuck::cast_slice(values),
+        };
+        if piece.tally.rows_accepted > 0 {
+            self.memory.write_all_at(bytes, offset)?;
+        }
+        let sent = Sent {
+            ticket: job.ticket,
+            slot,
+            capacity: batch.capacity(),
+            is_wide: matches!(batch.values(), Values::F64(_)),
+            has_missing: batch.has_missing(),
+            is_last: piece.is_last,
+            tally: piece.tally,
+        };
+        self.want -= sent.tally.rows_accepted as usize;
+        if self.want == 0 {
+            self.want = room.minibatch_rows;
+        }
+        let is_last = sent.is_last;
+        self.reply(&Reply::Piece(sent))?;
+        Ok(Ok(is_last))
+    }
+}
