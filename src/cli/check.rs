@@ -1,50 +1,67 @@
 //! `ojad check`: validates a configuration and prints what would run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::cli::{CliError, print};
-use crate::config::{Config, ConfigError, Plan, load};
+use crate::cli::{CliError, environment, print};
+use crate::config::{ConfigError, Loaded, Origin, Plan, UNSET, load};
+use crate::daemon::run::RunParams;
 
 /// Validates a configuration and prints every key with its value and where that comes from.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   ojad check --config ojad.toml
-  ojad check --config ojad.toml > effective.toml
+  ojad check --config ojad.toml --run
+  OJAD_LEARNER_COMPONENTS=5 ojad check --config ojad.toml > effective.toml
 
+Every key can be set by a variable of the environment too: OJAD_TABLE_KEY in capitals.
 Exit code 0: it would run; 78: it would not, and the message names file, line and key.")]
 pub struct Args {
     /// The configuration file.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+    /// Demand all that `ojad run` needs.
+    #[arg(long)]
+    run: bool,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
-    let refused = |error: ConfigError| CliError::BadConfig(error.to_string());
-    let config = load(&args.config).map_err(refused)?;
-    Plan::try_from(&config)
-        .map_err(|error| CliError::BadConfig(format!("{}: {error}", args.config.display())))?;
-    let text = effective(&config).map_err(|error| CliError::Failed(error.to_string()))?;
-    print(&text)
+    let refused =
+        |error: ConfigError| CliError::BadConfig(format!("{}: {error}", args.config.display()));
+    let loaded = load(Some(&args.config), environment())
+        .map_err(|error| CliError::BadConfig(error.to_string()))?;
+    Plan::try_from(&loaded.config).map_err(refused)?;
+    let for_run = RunParams::try_from(&loaded.config);
+    let verdict = match &for_run {
+        Ok(_) => "# `ojad run` can start with it.\n".to_owned(),
+        Err(error) => format!("# Good for `ojad fit`; `ojad run` would not start: {error}\n"),
+    };
+    if args.run {
+        for_run.map_err(refused)?;
+    }
+    let text = effective(&loaded, &args.config);
+    let text = text.map_err(|error| CliError::Failed(error.to_string()))?;
+    print(&(text + &verdict))
 }
 
 /// The configuration as TOML, each value with its origin.
-fn effective(config: &Config) -> Result<String, toml::ser::Error> {
-    let defaults = toml::Table::try_from(Config::default())?;
+fn effective(loaded: &Loaded, file: &Path) -> Result<String, toml::ser::Error> {
     let mut text = String::new();
-    for (table, keys) in &toml::Table::try_from(config)? {
+    for (table, keys) in &toml::Table::try_from(&loaded.config)? {
         text.push_str(&format!("[{table}]\n"));
-        let Some(keys) = keys.as_table() else {
-            continue;
-        };
-        for (key, value) in keys {
-            let usual = defaults.get(table).and_then(|table| table.get(key));
-            let origin = if usual == Some(value) {
-                "default"
-            } else {
-                "file"
+        for (key, value) in keys.as_table().into_iter().flatten() {
+            let origin = match loaded.origin(table, key) {
+                Origin::Default => "default".to_owned(),
+                Origin::Line(line) => format!("{}:{line}", file.display()),
+                Origin::Variable(name) => format!("environment {name}"),
             };
             text.push_str(&format!("{key} = {value} # {origin}\n"));
+        }
+        let unset = UNSET
+            .iter()
+            .filter(|(of, key)| of == table && *loaded.origin(of, key) == Origin::Default);
+        for (_, key) in unset {
+            text.push_str(&format!("# {key} is unset\n"));
         }
         text.push('\n');
     }

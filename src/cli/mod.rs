@@ -3,11 +3,15 @@
 
 mod check;
 mod completions;
+mod faults;
 mod fit;
 mod merge;
 mod overrides;
 mod progress;
+mod quarantine;
+mod run;
 mod show;
+mod state;
 mod synth;
 mod table_file;
 mod transform;
@@ -53,12 +57,18 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Fit(fit::Args),
+    Run(run::Args),
+    State(state::Args),
+    Quarantine(quarantine::Args),
     Show(show::Args),
     Transform(transform::Args),
     Merge(merge::Args),
     Check(check::Args),
     Synth(synth::Args),
     Completions(completions::Args),
+    /// Decodes files for a daemon, which starts it.
+    #[command(name = "decode-worker", hide = true)]
+    DecodeWorker,
 }
 
 /// Parses the arguments, runs the command, and turns its end into an exit code.
@@ -67,6 +77,11 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let ended = match cli.command {
         Command::Fit(args) => fit::run(&args),
+        Command::Run(args) => run::run(&args),
+        Command::State(args) => state::run(&args),
+        Command::Quarantine(args) => quarantine::run(&args),
+        Command::DecodeWorker => crate::source::worker::serve()
+            .map_err(|error| CliError::Failed(format!("decode-worker: {error}"))),
         Command::Show(args) => show::run(&args),
         Command::Transform(args) => transform::run(&args),
         Command::Merge(args) => merge::run(&args),
@@ -81,6 +96,12 @@ pub fn main() -> ExitCode {
             ExitCode::from(error.code())
         }
     }
+}
+
+/// Variables of the environment that are text.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 /// Writes one line to stderr; a closed stderr is no reason to fail.

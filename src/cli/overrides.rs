@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::config::{AutoOr, Config, ForgettingKey, Plan, PrecisionKey, RuleKey, ScaleKey, load};
 use crate::source::{BadValue, BinaryDtype};
 
-use super::CliError;
+use super::{CliError, environment};
 
 /// Keys of the configuration, as flags.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -89,10 +89,8 @@ impl Overrides {
     /// If the file or a value does not fit.
     pub(super) fn plan(&self, components: Option<usize>) -> Result<Plan, CliError> {
         let refused = |error: crate::config::ConfigError| CliError::BadConfig(error.to_string());
-        let mut config = match &self.config {
-            Some(path) => load(path).map_err(refused)?,
-            None => Config::default(),
-        };
+        let loaded = load(self.config.as_deref(), environment()).map_err(refused)?;
+        let mut config = loaded.config;
         self.apply(&mut config);
         if let Some(components) = components {
             config.learner.components = components;

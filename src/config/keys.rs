@@ -1,10 +1,9 @@
 //! The keys and their defaults.
 
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
 
-use crate::source::{BadValue, BinaryDtype, Extra};
+use crate::config::follow::{DriftKeys, LogKeys, OutputKeys, RunKeys, SourceKeys, StateKeys};
+use crate::source::BinaryDtype;
 
 /// All keys, by table.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -20,6 +19,12 @@ pub struct Config {
     pub run: RunKeys,
     /// `[output]`
     pub output: OutputKeys,
+    /// `[state]`
+    pub state: StateKeys,
+    /// `[drift]`
+    pub drift: DriftKeys,
+    /// `[log]`
+    pub log: LogKeys,
 }
 
 /// Which columns are features.
@@ -35,20 +40,6 @@ pub struct FeaturesKeys {
     /// How fixed-size binary rows are read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dtype: Option<BinaryDtype>,
-}
-
-/// What a bad value or file does.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SourceKeys {
-    /// A null.
-    pub on_null: BadValue,
-    /// A NaN.
-    pub on_nan: BadValue,
-    /// An infinity, or a value beyond the precision's range.
-    pub on_inf: BadValue,
-    /// A column that the first file did not have.
-    pub extra: Extra,
 }
 
 /// `"auto"` or a value.
@@ -237,32 +228,4 @@ impl Default for LearnerKeys {
             seed: 0,
         }
     }
-}
-
-/// Threads and room between them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RunKeys {
-    /// 1: read and learn in turn; 2: read ahead.
-    pub threads: usize,
-    /// Minibatches that may wait between reader and trainer; `"auto"`: a few megabytes.
-    pub channel_minibatches: AutoOr<usize>,
-}
-
-impl Default for RunKeys {
-    fn default() -> Self {
-        Self {
-            threads: 2,
-            channel_minibatches: AutoOr::default(),
-        }
-    }
-}
-
-/// Where snapshots go.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct OutputKeys {
-    /// Directory of snapshots; unset: none is written.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub dir: Option<PathBuf>,
 }

@@ -1,31 +1,182 @@
 //! File → [`Config`], with line, key and nearest known key where it does not fit.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
 use crate::config::{Config, ConfigError};
 
-/// Reads a configuration file.
+/// Keys that have no default: they are unset where nobody sets them.
+pub const UNSET: [(&str, &str); 6] = [
+    ("features", "dtype"),
+    ("source", "latency_max_ms"),
+    ("source", "quarantine_dir"),
+    ("state", "dir"),
+    ("output", "dir"),
+    ("drift", "short_half_life_rows"),
+];
+
+/// Variables of the environment that are keys begin so.
+const PREFIX: &str = "OJAD_";
+/// Those that begin so are none.
+const EXEMPT: &str = "OJAD_TEST_";
+
+/// Where a value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody set it.
+    Default,
+    /// A line of the file.
+    Line(usize),
+    /// This variable of the environment.
+    Variable(String),
+}
+
+/// A configuration and where its values come from.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    /// The keys.
+    pub config: Config,
+    /// By table and key; those that are not there have their defaults.
+    origins: HashMap<(String, String), Origin>,
+}
+
+impl Loaded {
+    /// Where the value of a key comes from.
+    pub fn origin(&self, table: &str, key: &str) -> &Origin {
+        let place = (table.to_owned(), key.to_owned());
+        self.origins.get(&place).unwrap_or(&Origin::Default)
+    }
+}
+
+/// Reads a configuration file, if one is named, and the variables `OJAD_TABLE_KEY` of `environment`
+/// over it.
 ///
 /// # Errors
-/// If it cannot be read, is no TOML, or has a key or value that no table knows.
-pub fn load(path: &Path) -> Result<Config, ConfigError> {
-    let text = fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
-        path: path.to_owned(),
-        source,
-    })?;
-    toml::from_str(&text).map_err(|error| {
+/// If the file cannot be read or is no TOML, or a key, variable or value is none that is known.
+pub fn load(
+    path: Option<&Path>,
+    environment: impl Iterator<Item = (String, String)>,
+) -> Result<Loaded, ConfigError> {
+    let mut loaded = Loaded::default();
+    let mut table = toml::Table::new();
+    if let Some(path) = path {
+        let text = fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })?;
+        loaded.config = parse(&text, path)?;
+        loaded.origins = lines(&text);
+        // It was parsed before.
+        table = text.parse().unwrap_or_default();
+    }
+    let mut variables: Vec<(String, String)> = environment
+        .filter(|(name, _)| name.starts_with(PREFIX) && !name.starts_with(EXEMPT))
+        .collect();
+    variables.sort();
+    for (name, value) in variables {
+        let (section, key) = key_of(&name)?;
+        let value = value_of(&value);
+        let keys = table
+            .entry(section.clone())
+            .or_insert_with(|| toml::Table::new().into());
+        if let Some(keys) = keys.as_table_mut() {
+            keys.insert(key.clone(), value.clone());
+        }
+        let whole = table.clone().try_into();
+        loaded.config = whole.map_err(|error: toml::de::Error| ConfigError::Variable {
+            name: name.clone(),
+            value: value.to_string(),
+            reason: error.message().to_owned(),
+        })?;
+        loaded
+            .origins
+            .insert((section, key), Origin::Variable(name));
+    }
+    Ok(loaded)
+}
+
+fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
+    toml::from_str(text).map_err(|error| {
         let start = error.span().map_or(0, |span| span.start);
-        let line = text.get(..start).unwrap_or("").matches('\n').count();
+        let line = line_of(text, start);
         let message = error.message();
         let hint =
             nearest(message).map_or_else(String::new, |key| format!("; did you mean `{key}`?"));
-        let given = text.lines().nth(line).unwrap_or("").trim();
+        let given = text.lines().nth(line - 1).unwrap_or("").trim();
         ConfigError::Malformed {
             path: path.to_owned(),
-            reason: format!("line {}, `{given}`: {message}{hint}", line + 1),
+            reason: format!("line {line}, `{given}`: {message}{hint}"),
         }
     })
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    text.get(..offset).unwrap_or("").matches('\n').count() + 1
+}
+
+/// The line of every key.
+fn lines(text: &str) -> HashMap<(String, String), Origin> {
+    let mut lines = HashMap::new();
+    let Ok(tables) = toml::de::DeTable::parse(text) else {
+        return lines;
+    };
+    for (table, keys) in tables.get_ref() {
+        let Some(keys) = keys.get_ref().as_table() else {
+            continue;
+        };
+        for key in keys.keys() {
+            let line = line_of(text, key.span().start);
+            let place = (table.get_ref().to_string(), key.get_ref().to_string());
+            lines.insert(place, Origin::Line(line));
+        }
+    }
+    lines
+}
+
+/// All tables and keys.
+pub fn known() -> Vec<(String, String)> {
+    let defaults = toml::Table::try_from(Config::default()).unwrap_or_default();
+    let mut known: Vec<(String, String)> = UNSET
+        .iter()
+        .map(|(table, key)| ((*table).to_owned(), (*key).to_owned()))
+        .collect();
+    for (table, keys) in &defaults {
+        let keys = keys.as_table().into_iter().flat_map(|keys| keys.keys());
+        known.extend(keys.map(|key| (table.clone(), key.clone())));
+    }
+    known.sort();
+    known
+}
+
+fn variable(table: &str, key: &str) -> String {
+    format!("{PREFIX}{table}_{key}").to_uppercase()
+}
+
+/// The table and key that a variable stands for.
+fn key_of(name: &str) -> Result<(String, String), ConfigError> {
+    let known = known();
+    let found = known
+        .iter()
+        .find(|(table, key)| variable(table, key) == name);
+    if let Some(found) = found {
+        return Ok(found.clone());
+    }
+    let names = known.iter().map(|(table, key)| variable(table, key));
+    let nearest = names.min_by_key(|known| distance(name, known));
+    Err(ConfigError::UnknownVariable {
+        name: name.to_owned(),
+        nearest: nearest.unwrap_or_default(),
+    })
+}
+
+/// A TOML value, or else the text itself.
+fn value_of(text: &str) -> toml::Value {
+    let line: Result<toml::Table, _> = format!("value = {text}").parse();
+    let value = line.ok().filter(|table| table.len() == 1);
+    value
+        .and_then(|mut table| table.remove("value"))
+        .unwrap_or_else(|| toml::Value::String(text.to_owned()))
 }
 
 /// The expected key nearest to the unknown one in serde's message.

@@ -3,16 +3,23 @@
 //! [`Config`] is what a file or the command line says, unchecked; only a [`Plan`] runs. Every key
 //! stands in `config/ojad.toml` with its default, unit and reason; a test holds the two together.
 
+mod follow;
 mod keys;
 mod load;
 mod plan;
+mod state;
 
-pub use keys::{
-    AutoOr, Config, FeaturesKeys, ForgettingKey, LearnerKeys, OutputKeys, PenaltyKey, PrecisionKey,
-    RuleKey, RunKeys, ScaleKey, SourceKeys, StepKey,
+pub use follow::{
+    DriftKeys, IsolationKey, LogFormat, LogKeys, LogLevel, OnChangedKey, OnEventKey, OrderKey,
+    OutputKeys, QuarantineKey, RunKeys, SourceKeys, StateKeys, SymlinksKey,
 };
-pub use load::load;
+pub use keys::{
+    AutoOr, Config, FeaturesKeys, ForgettingKey, LearnerKeys, PenaltyKey, PrecisionKey, RuleKey,
+    ScaleKey, StepKey,
+};
+pub use load::{Loaded, Origin, UNSET, load};
 pub use plan::{Plan, RunParams};
+pub use state::{describe_state_changes, state_text};
 
 use std::path::PathBuf;
 
@@ -35,6 +42,34 @@ pub enum ConfigError {
         path: PathBuf,
         /// Line, key and nearest known key.
         reason: String,
+    },
+    /// A variable of the environment that is no key.
+    #[error(
+        "{name}: no key of the configuration; did you mean {nearest}? Unset it, or correct its name"
+    )]
+    UnknownVariable {
+        /// The variable.
+        name: String,
+        /// The nearest that is one.
+        nearest: String,
+    },
+    /// A variable of the environment whose value does not fit.
+    #[error("{name} = {value}: {reason}; correct the variable or unset it")]
+    Variable {
+        /// The variable.
+        name: String,
+        /// Its value.
+        value: String,
+        /// What does not fit.
+        reason: String,
+    },
+    /// A key that this command cannot do without.
+    #[error("`{key}` is unset: {remedy}")]
+    Missing {
+        /// The key.
+        key: &'static str,
+        /// What to set it to.
+        remedy: &'static str,
     },
     /// A value is out of range.
     #[error("`{key}` = {value}: {remedy}")]

@@ -6,6 +6,7 @@
 
 mod fit;
 mod reader;
+pub mod run;
 mod shutdown;
 
 pub use fit::{FitError, Fitted, Progress, Room, fit};

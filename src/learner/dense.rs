@@ -8,8 +8,10 @@
 use faer::linalg::matmul::triangular::{BlockStructure, matmul};
 use faer::{Accum, Mat, MatRef, Par};
 
+use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::block::Block;
 use crate::learner::engine::{Directions, Engine, Outlook};
+use crate::learner::state::{EngineTag, expect, finite, restore_mat, save_mat};
 use crate::linalg::{LinalgError, Scratch, Spectrum};
 
 /// Features per held direction up to which all directions are held.
@@ -110,6 +112,27 @@ impl Engine for Dense {
 
     fn basis(&self) -> MatRef<'_, f64> {
         self.basis.as_ref()
+    }
+
+    fn save(&self, to: &mut Encoder) {
+        to.u8(EngineTag::Dense as u8);
+        to.f64(self.weight_at_look);
+        save_mat(&self.covariance, to);
+        to.usize(self.basis.nrows());
+        save_mat(&self.basis, to);
+    }
+
+    fn restore(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError> {
+        expect(from, EngineTag::Dense)?;
+        let m = self.covariance.nrows();
+        self.weight_at_look = finite(from)?;
+        self.covariance = restore_mat(from, m, m)?;
+        let looked = from.usize()?;
+        if looked != 0 && looked != self.held {
+            return Err(from.refuse(format!("{looked} directions looked at")));
+        }
+        self.basis = restore_mat(from, looked, m)?;
+        Ok(())
     }
 
     fn directions(&self, _outlook: Outlook) -> Result<Directions, LinalgError> {

@@ -2,6 +2,7 @@
 
 use faer::{Mat, MatRef};
 
+use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::block::Block;
 use crate::learner::center::Real;
 use crate::linalg::LinalgError;
@@ -53,6 +54,15 @@ pub trait Engine: Send {
 
     /// Orthonormal rows (h×m) that the error bars take scores in, roughly in order.
     fn basis(&self) -> MatRef<'_, Self::Float>;
+
+    /// Writes all that later updates depend on.
+    fn save(&self, to: &mut Encoder);
+
+    /// Reads what an engine of the same parameters and features wrote.
+    ///
+    /// # Errors
+    /// If the bytes are not what was written.
+    fn restore(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError>;
 
     /// The state as directions and eigenvalues.
     ///

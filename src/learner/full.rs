@@ -6,8 +6,10 @@
 
 use faer::{Mat, MatRef};
 
+use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::block::Block;
 use crate::learner::engine::{Directions, Engine, Outlook};
+use crate::learner::state::{EngineTag, expect, finite, finites, restore_mat, save_mat};
 use crate::linalg::LinalgError;
 
 /// Singular values below this share of the largest are round-off of f64.
@@ -113,6 +115,25 @@ impl Engine for Full {
 
     fn basis(&self) -> MatRef<'_, f64> {
         self.vectors.as_ref()
+    }
+
+    fn save(&self, to: &mut Encoder) {
+        to.u8(EngineTag::Full as u8);
+        to.f64(self.tail);
+        to.f64s(&self.eigenvalues);
+        save_mat(&self.vectors, to);
+    }
+
+    fn restore(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError> {
+        expect(from, EngineTag::Full)?;
+        self.tail = finite(from)?;
+        let held = from.clone().usize()?;
+        if held > self.limit {
+            return Err(from.refuse(format!("{held} directions held")));
+        }
+        self.eigenvalues = finites(from, held)?;
+        self.vectors = restore_mat(from, held, self.vectors.ncols())?;
+        Ok(())
     }
 
     fn directions(&self, outlook: Outlook) -> Result<Directions, LinalgError> {

@@ -19,6 +19,7 @@ pub mod oja;
 mod params;
 pub mod probes;
 pub mod quartics;
+mod state;
 mod step;
 mod streaming;
 pub mod subspace;
@@ -36,6 +37,7 @@ use streaming::Streaming;
 use subspace::Subspace;
 pub use summary::Summary;
 
+use crate::codec::{CodecError, Decoder, Encoder};
 use crate::linalg::LinalgError;
 use crate::rows::Minibatch;
 
@@ -95,6 +97,15 @@ pub trait Learner: Send {
 
     /// Rows learned from.
     fn rows(&self) -> u64;
+
+    /// Writes all that later updates depend on.
+    fn save(&self, to: &mut Encoder);
+
+    /// Reads what a learner of the same parameters and features wrote; then goes on with its bits.
+    ///
+    /// # Errors
+    /// If the bytes are not what was written; the learner is of no use then.
+    fn restore(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError>;
 
     /// The components and all that is known of them.
     ///

@@ -10,9 +10,11 @@ use rand::SeedableRng as _;
 use rand::rngs::ChaCha8Rng;
 use rand_distr::{Distribution as _, StandardNormal};
 
+use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::block::Block;
 use crate::learner::engine::{Directions, Engine, Outlook};
 use crate::learner::params::{LearnerParams, Penalty, Step};
+use crate::learner::state::{EngineTag, expect, finites, restore_mat, save_mat};
 use crate::linalg::{LinalgError, Scratch, Spectrum};
 
 /// b₀ of AdaOja's step: small against any gradient (Henriksen and Ward 2019, section 4).
@@ -114,6 +116,19 @@ impl Weights {
         } else {
             Err(LinalgError::NoConvergence)
         }
+    }
+
+    fn save(&self, to: &mut Encoder) {
+        to.u64(self.minibatches);
+        save_mat(&self.w, to);
+        save_mat(&self.moment, to);
+    }
+
+    fn restore(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError> {
+        self.minibatches = from.u64()?;
+        self.w = restore_mat(from, self.w.nrows(), self.w.ncols())?;
+        self.moment = restore_mat(from, self.moment.nrows(), self.moment.ncols())?;
+        Ok(())
     }
 
     fn rescale(&mut self, ratios: &[f64]) {
@@ -239,6 +254,19 @@ impl Engine for Oja {
         self.weights.w.as_ref()
     }
 
+    fn save(&self, to: &mut Encoder) {
+        to.u8(EngineTag::Oja as u8);
+        self.weights.save(to);
+        to.f64s(&self.ada);
+    }
+
+    fn restore(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError> {
+        expect(from, EngineTag::Oja)?;
+        self.weights.restore(from)?;
+        self.ada = finites(from, self.ada.len())?;
+        Ok(())
+    }
+
     fn directions(&self, _outlook: Outlook) -> Result<Directions, LinalgError> {
         self.weights.directions()
     }
@@ -291,6 +319,16 @@ impl Engine for MatrixStep {
 
     fn basis(&self) -> MatRef<'_, f64> {
         self.weights.w.as_ref()
+    }
+
+    fn save(&self, to: &mut Encoder) {
+        to.u8(EngineTag::MatrixStep as u8);
+        self.weights.save(to);
+    }
+
+    fn restore(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError> {
+        expect(from, EngineTag::MatrixStep)?;
+        self.weights.restore(from)
     }
 
     fn directions(&self, _outlook: Outlook) -> Result<Directions, LinalgError> {

@@ -15,7 +15,9 @@ use rand::SeedableRng as _;
 use rand::rngs::ChaCha8Rng;
 use rand_distr::{Distribution as _, StandardNormal};
 
+use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::block::Block;
+use crate::learner::state::{finite, finites_f32};
 use crate::learner::subspace::rows_of;
 use crate::linalg::{LinalgError, Scratch, Spectrum};
 
@@ -82,6 +84,41 @@ impl Probes {
             scratch: Scratch::default(),
             spectrum: Spectrum::default(),
         }
+    }
+
+    /// Writes what later blocks depend on.
+    pub(super) fn save(&self, to: &mut Encoder) {
+        to.u64(self.seed);
+        to.bool(self.live);
+        to.bool(self.looking);
+        to.u64(self.blocks);
+        to.f64(self.weight);
+        to.f64(self.elapsed);
+        to.f64(self.weight_at_start);
+        to.f32s(if self.live { &self.gathered } else { &[] });
+    }
+
+    /// Reads what was written; `has_weights` says whether their rows are there.
+    pub(super) fn restore(
+        &mut self,
+        from: &mut Decoder<'_>,
+        has_weights: bool,
+    ) -> Result<(), CodecError> {
+        self.seed = from.u64()?;
+        self.live = from.bool()?;
+        self.looking = from.bool()?;
+        self.blocks = from.u64()?;
+        self.weight = finite(from)?;
+        self.elapsed = finite(from)?;
+        self.weight_at_start = finite(from)?;
+        let len = if self.live { self.gathered.len() } else { 0 };
+        let gathered = finites_f32(from, len)?;
+        self.gathered.fill(0.0);
+        self.gathered[..len].copy_from_slice(&gathered);
+        if self.live != has_weights {
+            return Err(from.refuse("probes without weights"));
+        }
+        Ok(())
     }
 
     /// c.

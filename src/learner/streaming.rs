@@ -2,12 +2,14 @@
 
 use faer::Mat;
 
+use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::block::Block;
 use crate::learner::center::{Centred, Centring};
 use crate::learner::engine::{Engine, Outlook};
 use crate::learner::moments::Moments;
 use crate::learner::params::{LearnerParams, Scale};
 use crate::learner::quartics::Quartics;
+use crate::learner::state;
 use crate::learner::summary::Summary;
 use crate::learner::{LearnError, Learner};
 use crate::rows::Minibatch;
@@ -127,6 +129,23 @@ where
             active: outlook.active,
             quartics: self.quartics.clone(),
         })
+    }
+
+    fn save(&self, to: &mut Encoder) {
+        to.u8(state::VERSION);
+        self.moments.save(to);
+        self.quartics.save(to);
+        self.engine.save(to);
+    }
+
+    fn restore(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError> {
+        let version = from.u8()?;
+        if version != state::VERSION {
+            return Err(from.refuse(format!("version {version}")));
+        }
+        self.moments.restore(from)?;
+        self.quartics.restore(from, self.moments.features())?;
+        self.engine.restore(from)
     }
 
     fn params(&self) -> &LearnerParams {

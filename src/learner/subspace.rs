@@ -21,9 +21,11 @@ use faer::linalg::matmul::matmul;
 use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 
+use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::block::Block;
 use crate::learner::engine::{Directions, Engine, Outlook};
 use crate::learner::probes::Probes;
+use crate::learner::state::{EngineTag, expect, finites, finites_f32};
 use crate::linalg::{LinalgError, Scratch, Spectrum};
 
 /// Steps between two rotations of U to the core's eigenvectors; only round-off asks for them.
@@ -102,6 +104,55 @@ impl Engine for Subspace {
 
     fn basis(&self) -> MatRef<'_, f32> {
         rows_of(&self.weights, self.held, self.features)
+    }
+
+    fn save(&self, to: &mut Encoder) {
+        let (h, m, r) = (self.held, self.features, self.limit);
+        to.u8(EngineTag::Subspace as u8);
+        to.usize(h);
+        to.u32(self.steps_since_rotation);
+        to.f64s(&self.lengths);
+        // All of the core: an update may read what an earlier, larger one left.
+        for j in 0..r {
+            for i in 0..r {
+                to.f64(self.core[(i, j)]);
+            }
+        }
+        let live = if self.probes.are_live() {
+            self.probes.count()
+        } else {
+            0
+        };
+        to.f32s(&self.weights[..(h + live) * m]);
+        self.probes.save(to);
+    }
+
+    fn restore(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError> {
+        expect(from, EngineTag::Subspace)?;
+        let (m, r) = (self.features, self.limit);
+        self.held = from.usize()?;
+        if self.held > r {
+            return Err(from.refuse(format!("{} directions held of {r}", self.held)));
+        }
+        self.steps_since_rotation = from.u32()?;
+        self.lengths = finites(from, r)?;
+        for j in 0..r {
+            for i in 0..r {
+                self.core[(i, j)] = crate::learner::state::finite(from)?;
+            }
+        }
+        let len = from.clone().usize()?;
+        let rows = len / m.max(1);
+        let live = rows.checked_sub(self.held);
+        let is_fine = len.is_multiple_of(m.max(1))
+            && live.is_some_and(|live| live == 0 || live == self.probes.count());
+        if !is_fine {
+            return Err(from.refuse(format!("{len} entries of weights")));
+        }
+        let weights = finites_f32(from, len)?;
+        self.weights.fill(0.0);
+        self.weights[..len].copy_from_slice(&weights);
+        self.probes.restore(from, live.is_some_and(|live| live > 0))
     }
 
     fn directions(&self, outlook: Outlook) -> Result<Directions, LinalgError> {

@@ -1,11 +1,11 @@
 //! File operations that survive a crash, with errors that say where and what to do.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::disk::Disk;
 use crate::rows::hex;
 use crate::snapshot::SnapshotError;
 
@@ -26,31 +26,43 @@ pub(super) fn writing<'a>(
 }
 
 /// Writes `bytes` and waits until the disk has them.
-pub(super) fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), SnapshotError> {
-    let mut file = File::create(path).map_err(writing(path, "cannot create"))?;
-    file.write_all(bytes)
-        .map_err(writing(path, "cannot write"))?;
-    file.sync_all().map_err(writing(path, "cannot fsync"))
+pub(super) fn write_durably(
+    disk: &dyn Disk,
+    path: &Path,
+    bytes: &[u8],
+) -> Result<(), SnapshotError> {
+    let mut file = disk.create(path).map_err(writing(path, "cannot create"))?;
+    file.write(bytes).map_err(writing(path, "cannot write"))?;
+    file.sync().map_err(writing(path, "cannot fsync"))
 }
 
 /// Waits until the disk has the names in `directory`.
-pub(super) fn sync_directory(directory: &Path) -> Result<(), SnapshotError> {
-    File::open(directory)
-        .and_then(|directory| directory.sync_all())
+pub(super) fn sync_directory(disk: &dyn Disk, directory: &Path) -> Result<(), SnapshotError> {
+    disk.sync_dir(directory)
         .map_err(writing(directory, "cannot fsync"))
 }
 
-/// Points `link` to `target` (a name beside it) in one step.
-pub(super) fn point_latest(directory: &Path, target: &str) -> Result<(), SnapshotError> {
+/// Points `latest` to `target` (a name beside it) in one step.
+pub(super) fn point_latest(
+    disk: &dyn Disk,
+    directory: &Path,
+    target: &str,
+) -> Result<(), SnapshotError> {
     let (temporary, link) = (directory.join(".latest.new"), directory.join("latest"));
-    match fs::remove_file(&temporary) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(writing(&temporary, "cannot remove")(error)),
+    fine_if_gone(disk.remove_file(&temporary)).map_err(writing(&temporary, "cannot remove"))?;
+    disk.symlink(Path::new(target), &temporary)
+        .map_err(writing(&temporary, "cannot link"))?;
+    disk.rename(&temporary, &link)
+        .map_err(writing(&link, "cannot rename onto"))?;
+    sync_directory(disk, directory)
+}
+
+/// What is not there need not be removed.
+pub(super) fn fine_if_gone(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
-    std::os::unix::fs::symlink(target, &temporary).map_err(writing(&temporary, "cannot link"))?;
-    fs::rename(&temporary, &link).map_err(writing(&link, "cannot rename onto"))?;
-    sync_directory(directory)
 }
 
 /// SHA-256 of a file's bytes, in hexadecimal.

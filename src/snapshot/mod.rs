@@ -8,6 +8,7 @@ mod error;
 mod plot;
 mod project;
 mod read;
+mod retain;
 mod state;
 mod table;
 mod write;
@@ -18,9 +19,10 @@ pub use error::SnapshotError;
 pub use plot::{PlotError, draw};
 pub use project::{Projection, Scores};
 pub use read::read;
+pub use retain::{Retention, retain};
 pub use state::summary_of;
 pub use table::table;
-pub use write::write;
+pub use write::{write, write_on};
 
 use crate::learner::{Estimate, LearnerParams};
 use crate::rows::{Features, Tally, Watermark};
@@ -58,6 +60,9 @@ pub struct Provenance {
     pub squared_weight: f64,
     /// Whether a signal ended the pass before the inputs did.
     pub interrupted: bool,
+    /// Rows that were read and wait for a full minibatch: they are not in the components yet.
+    #[serde(default)]
+    pub rows_waiting: u64,
 }
 
 impl Provenance {
@@ -73,6 +78,7 @@ impl Provenance {
             standard_scale: params.scale == crate::learner::Scale::Standard,
             squared_weight,
             interrupted: false,
+            rows_waiting: 0,
         }
     }
 }

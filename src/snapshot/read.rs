@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use arrow::array::{Array, AsArray, RecordBatch, RecordBatchReader as _};
 use arrow::compute::concat_batches;
@@ -10,6 +11,7 @@ use arrow::datatypes::{Float64Type, UInt64Type};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::{Deserialize, Serialize};
 
+use crate::disk::Disk;
 use crate::learner::Estimate;
 use crate::rows::{Features, Tally, Watermark};
 use crate::snapshot::disk::checksum;
@@ -20,6 +22,9 @@ use crate::snapshot::{FORMAT_VERSION, Provenance, Snapshot, SnapshotError};
 pub(super) struct Metadata {
     format_version: u32,
     ojad_version: String,
+    /// Seconds from 1970 to the writing; 0 in files of before it was written down.
+    #[serde(default)]
+    created_unix_s: u64,
     features: usize,
     components: usize,
     rows: u64,
@@ -46,6 +51,9 @@ impl Metadata {
         Self {
             format_version: FORMAT_VERSION,
             ojad_version: env!("CARGO_PKG_VERSION").into(),
+            created_unix_s: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |since| since.as_secs()),
             features: estimate.features,
             components: estimate.components(),
             rows: estimate.rows,
@@ -67,6 +75,29 @@ impl Metadata {
             components_sha256: components,
             features_sha256: features,
         }
+    }
+}
+
+/// What `snapshot.json` says of its snapshot, without reading it.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Brief {
+    #[serde(default)]
+    pub created_unix_s: u64,
+    pub rows: u64,
+    components_sha256: String,
+    features_sha256: String,
+}
+
+impl Brief {
+    /// The snapshot in `directory`; nothing where there is none.
+    pub fn of(directory: &Path, disk: &dyn Disk) -> Option<Self> {
+        let json = disk.read(&directory.join("snapshot.json")).ok()?;
+        serde_json::from_slice(&json).ok()
+    }
+
+    /// Of the two tables.
+    pub fn checksums(&self) -> [String; 2] {
+        [self.components_sha256.clone(), self.features_sha256.clone()]
     }
 }
 

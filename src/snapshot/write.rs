@@ -2,9 +2,9 @@
 //!
 //! The files are written and fsynced in a temporary directory beside the place (its name begins
 //! with a dot, so that nobody takes it for a snapshot), the directory is fsynced and renamed, and
-//! `latest` is swapped by a rename too. A failure on the way removes the temporary directory.
+//! `latest` is swapped by a rename too. A failure on the way removes the temporary directory; what
+//! a crash leaves of it, the next snapshot removes.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,9 +17,13 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
+use crate::disk::{Disk, RealDisk};
 use crate::learner::Estimate;
-use crate::snapshot::disk::{checksum, point_latest, sync_directory, write_durably, writing};
-use crate::snapshot::read::Metadata;
+use crate::snapshot::disk::{
+    checksum, fine_if_gone, point_latest, sync_directory, write_durably, writing,
+};
+use crate::snapshot::read::{Brief, Metadata};
+use crate::snapshot::retain::ON_THE_WAY;
 use crate::snapshot::{Snapshot, SnapshotError};
 
 /// Snapshots of the same number of rows that a directory can hold: more is a mistake.
@@ -31,15 +35,45 @@ const SAME_ROWS_AT_MOST: u32 = 10_000;
 /// # Errors
 /// If a file cannot be written; nothing is left behind then.
 pub fn write(snapshot: &Snapshot, directory: &Path) -> Result<PathBuf, SnapshotError> {
-    fs::create_dir_all(directory).map_err(writing(directory, "cannot create the directory"))?;
-    let temporary = tempfile::Builder::new()
-        .prefix(".snapshot-")
-        .tempdir_in(directory)
-        .map_err(writing(directory, "cannot create a directory in it"))?;
-    write_files(snapshot, temporary.path())?;
-    sync_directory(temporary.path())?;
+    write_on(snapshot, directory, &RealDisk)
+}
+
+/// The same, on any disk. A snapshot of the same rows with the same content is not written twice:
+/// a run that goes on after a crash comes by it again.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_on(
+    snapshot: &Snapshot,
+    directory: &Path,
+    disk: &dyn Disk,
+) -> Result<PathBuf, SnapshotError> {
+    disk.create_dir_all(directory)
+        .map_err(writing(directory, "cannot create the directory"))?;
+    let temporary = directory.join(format!("{ON_THE_WAY}{}", std::process::id()));
+    let written = put(snapshot, directory, &temporary, disk);
+    if written.is_err() {
+        // What is left of it goes with the next snapshot.
+        let _ = disk.remove_dir_all(&temporary);
+    }
+    written
+}
+
+fn put(
+    snapshot: &Snapshot,
+    directory: &Path,
+    temporary: &Path,
+    disk: &dyn Disk,
+) -> Result<PathBuf, SnapshotError> {
+    fine_if_gone(disk.remove_dir_all(temporary)).map_err(writing(temporary, "cannot remove"))?;
+    disk.create_dir_all(temporary)
+        .map_err(writing(temporary, "cannot create the directory"))?;
+    let checksums = write_files(snapshot, temporary, disk)?;
+    sync_directory(disk, temporary)?;
+    let names = disk
+        .list(directory)
+        .map_err(writing(directory, "cannot list"))?;
     let mut name = String::new();
-    let mut place = PathBuf::new();
     for attempt in 1..=SAME_ROWS_AT_MOST {
         let suffix = if attempt == 1 {
             String::new()
@@ -47,28 +81,31 @@ pub fn write(snapshot: &Snapshot, directory: &Path) -> Result<PathBuf, SnapshotE
             format!("-{attempt}")
         };
         name = format!("rows-{:012}{suffix}", snapshot.estimate.rows);
-        place = directory.join(&name);
-        if !place.exists() {
+        if !names.iter().any(|there| there.as_os_str() == name.as_str()) {
             break;
         }
+        let there = Brief::of(&directory.join(&name), disk);
+        if there.is_some_and(|brief| brief.checksums() == checksums) {
+            disk.remove_dir_all(temporary)
+                .map_err(writing(temporary, "cannot remove"))?;
+            point_latest(disk, directory, &name)?;
+            return Ok(directory.join(name));
+        }
     }
-    make_readable(temporary.path())?;
-    fs::rename(temporary.path(), &place).map_err(writing(&place, "cannot rename to"))?;
-    // Renamed away: there is nothing left to remove.
-    let _ = temporary.keep();
-    sync_directory(directory)?;
-    point_latest(directory, &name)?;
+    let place = directory.join(&name);
+    disk.rename(temporary, &place)
+        .map_err(writing(&place, "cannot rename to"))?;
+    sync_directory(disk, directory)?;
+    point_latest(disk, directory, &name)?;
     Ok(place)
 }
 
-/// Temporary directories are private; a snapshot is as readable as its files.
-fn make_readable(directory: &Path) -> Result<(), SnapshotError> {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(directory, fs::Permissions::from_mode(0o755))
-        .map_err(writing(directory, "cannot set permissions of"))
-}
-
-fn write_files(snapshot: &Snapshot, directory: &Path) -> Result<(), SnapshotError> {
+/// Writes the three files; the checksums of the tables.
+fn write_files(
+    snapshot: &Snapshot,
+    directory: &Path,
+    disk: &dyn Disk,
+) -> Result<[String; 2], SnapshotError> {
     let mut checksums = Vec::new();
     let tables = [
         ("components.parquet", components(&snapshot.estimate)),
@@ -82,17 +119,19 @@ fn write_files(snapshot: &Snapshot, directory: &Path) -> Result<(), SnapshotErro
         };
         let table = table.map_err(|error| refused(error.to_string()))?;
         let bytes = encode(&table).map_err(|error| refused(error.to_string()))?;
-        write_durably(&path, &bytes)?;
+        write_durably(disk, &path, &bytes)?;
         checksums.push(checksum(&bytes));
     }
-    let [components, features] = [checksums.remove(0), checksums.remove(0)];
+    let checksums = [checksums.remove(0), checksums.remove(0)];
+    let [components, features] = checksums.clone();
     let metadata = Metadata::of(snapshot, components, features);
     let path = directory.join("snapshot.json");
     let json = serde_json::to_vec_pretty(&metadata).map_err(|error| SnapshotError::Damaged {
         path: path.clone(),
         reason: error.to_string(),
     })?;
-    write_durably(&path, &json)
+    write_durably(disk, &path, &json)?;
+    Ok(checksums)
 }
 
 fn encode(table: &RecordBatch) -> Result<Vec<u8>, parquet::errors::ParquetError> {

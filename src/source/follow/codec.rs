@@ -132,6 +132,7 @@ impl FeedState {
     pub fn encode(&self, to: &mut Encoder) {
         to.u8(VERSION);
         to.u64(self.sequence);
+        to.u64(self.steps);
         to.u64(self.next_file);
         to.u64(self.flushes);
         to.bool(self.agreement.is_some());
@@ -185,6 +186,7 @@ impl FeedState {
         version(&mut from)?;
         let mut state = Self {
             sequence: from.u64()?,
+            steps: from.u64()?,
             next_file: from.u64()?,
             flushes: from.u64()?,
             ..Self::default()

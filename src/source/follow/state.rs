@@ -109,6 +109,8 @@ pub enum Event {
 pub struct FeedState {
     /// Number of the last decision that was carried out or begun.
     pub sequence: u64,
+    /// Events so far.
+    pub steps: u64,
     /// The features, once a file has fixed them.
     pub agreement: Option<Agreement>,
     /// Files by number.
@@ -132,6 +134,7 @@ pub struct FeedState {
 impl FeedState {
     /// Moves on.
     pub fn apply(&mut self, event: &Event) {
+        self.steps += 1;
         match event {
             Event::Agreed(agreement) => {
                 self.tally.add(&Tally::of(agreement.features().len()));

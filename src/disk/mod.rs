@@ -3,6 +3,9 @@
 //!
 //! Reading data files is not among them; what ojad writes for itself is.
 
+#[cfg(debug_assertions)]
+pub mod killing;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};

@@ -1,0 +1,75 @@
+//! What can go wrong between a state and the disk.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why a state could not be kept or found; each names the path and the remedy.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// The system refused a file operation.
+    #[error("{}: {action}: {source}; free space, or name a writable `state.dir`", path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Bytes that are not what was written.
+    #[error("{}: damaged: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        reason: String,
+    },
+    /// Written by another version of the format.
+    #[error("{}: format version {found}, this program knows {known}; use the version of ojad that wrote it", path.display())]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// The version known.
+        known: u32,
+    },
+    /// No generation can be read.
+    #[error(
+        "{}: no checkpoint can be read ({reasons}); put one back, or start over with `--reset-state`",
+        path.display()
+    )]
+    NoneReadable {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong with each.
+        reasons: String,
+    },
+    /// Another process holds the state.
+    #[error(
+        "{}: another ojad is running on this state (process {holder}); stop it, or name another \
+         `state.dir`", path.display()
+    )]
+    Locked {
+        /// The directory.
+        path: PathBuf,
+        /// Its process id, as it wrote it.
+        holder: String,
+    },
+}
+
+impl CheckpointError {
+    /// Names the path of a failed operation.
+    pub(super) fn io(
+        path: &std::path::Path,
+        action: &'static str,
+    ) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io {
+            path,
+            action,
+            source,
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Two generations of a checkpoint in a directory.
+//!
+//! Names carry a growing number, `checkpoint-NUMBER`, and the newest that can be read counts: no
+//! rename ever replaces a file, so that at every instant the generations on the disk are whole. A
+//! new one is written beside them (`.new`), fsynced, renamed, and its name fsynced, before the
+//! oldest goes.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::disk::Disk;
+
+/// Generations kept.
+const GENERATIONS: usize = 2;
+const PREFIX: &str = "checkpoint-";
+const TEMPORARY: &str = "checkpoint.new";
+
+/// Checkpoints in a directory.
+pub struct Store {
+    directory: PathBuf,
+    disk: Arc<dyn Disk>,
+    /// Numbers of the generations that are known to be whole, oldest first, and their sequences.
+    whole: Vec<(u64, u64)>,
+    next: u64,
+}
+
+/// A checkpoint that was found.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What it holds.
+    pub checkpoint: Checkpoint,
+    /// Its file.
+    pub path: PathBuf,
+    /// Why a newer one could not be read, if there was one.
+    pub fell_back: Option<String>,
+}
+
+impl Store {
+    /// Checkpoints in `directory`, which is made if it is not there.
+    ///
+    /// # Errors
+    /// If it cannot be made or listed.
+    pub fn open(directory: &Path, disk: Arc<dyn Disk>) -> Result<Self, CheckpointError> {
+        let failed = |action| CheckpointError::io(directory, action);
+        disk.create_dir_all(directory)
+            .map_err(failed("cannot create the directory"))?;
+        let mut store = Self {
+            directory: directory.to_owned(),
+            disk,
+            whole: Vec::new(),
+            next: 1,
+        };
+        store.next = store.numbers()?.last().map_or(1, |last| last + 1);
+        let temporary = store.directory.join(TEMPORARY);
+        match store.disk.remove_file(&temporary) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(CheckpointError::io(&temporary, "cannot remove")(error)),
+        }
+        Ok(store)
+    }
+
+    fn numbers(&self) -> Result<Vec<u64>, CheckpointError> {
+        let names = self.disk.list(&self.directory);
+        let names = names.map_err(CheckpointError::io(&self.directory, "cannot list"))?;
+        let mut numbers: Vec<u64> = names
+            .iter()
+            .filter_map(|name| name.to_str()?.strip_prefix(PREFIX)?.parse().ok())
+            .collect();
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    fn path(&self, number: u64) -> PathBuf {
+        self.directory.join(format!("{PREFIX}{number:012}"))
+    }
+
+    /// The newest checkpoint that can be read; nothing where none was ever written.
+    ///
+    /// # Errors
+    /// If there are some and none can be read.
+    pub fn load(&mut self) -> Result<Option<Loaded>, CheckpointError> {
+        let numbers = self.numbers()?;
+        let mut reasons: Vec<String> = Vec::new();
+        let mut found: Option<Loaded> = None;
+        self.whole.clear();
+        for number in numbers.into_iter().rev() {
+            let path = self.path(number);
+            let read = self.disk.read(&path);
+            let read = read.map_err(CheckpointError::io(&path, "cannot read"));
+            match read.and_then(|bytes| Checkpoint::decode(&bytes, &path)) {
+                Ok(checkpoint) => {
+                    self.whole.insert(0, (number, checkpoint.sequence));
+                    found.get_or_insert(Loaded {
+                        checkpoint,
+                        path,
+                        fell_back: (!reasons.is_empty()).then(|| reasons.join("; ")),
+                    });
+                }
+                // A newer program's state is not to be written over.
+                Err(error @ CheckpointError::Version { .. }) => return Err(error),
+                Err(error) => reasons.push(error.to_string()),
+            }
+        }
+        if found.is_none() && !reasons.is_empty() {
+            return Err(CheckpointError::NoneReadable {
+                path: self.directory.clone(),
+                reasons: reasons.join("; "),
+            });
+        }
+        Ok(found)
+    }
+
+    /// Writes a checkpoint and waits until the disk has it; the path of its file.
+    ///
+    /// # Errors
+    /// If an operation fails: nothing is known of the new file then, it is given up, and the
+    /// generations before stand.
+    pub fn save(&mut self, checkpoint: &Checkpoint) -> Result<PathBuf, CheckpointError> {
+        let temporary = self.directory.join(TEMPORARY);
+        let number = self.next;
+        // A number is never used twice: after a failed fsync of the directory its name may be there.
+        self.next += 1;
+        let written = self.write(&temporary, checkpoint, number);
+        if written.is_err() {
+            // What is left of it is removed at the next start otherwise.
+            let _ = self.disk.remove_file(&temporary);
+        }
+        let path = written?;
+        self.whole.push((number, checkpoint.sequence));
+        self.remove_old();
+        Ok(path)
+    }
+
+    fn write(
+        &self,
+        temporary: &Path,
+        checkpoint: &Checkpoint,
+        number: u64,
+    ) -> Result<PathBuf, CheckpointError> {
+        let path = self.path(number);
+        let failed = |action| CheckpointError::io(temporary, action);
+        let disk = &self.disk;
+        let mut file = disk.create(temporary).map_err(failed("cannot create"))?;
+        let bytes = checkpoint.encode();
+        file.write(&bytes).map_err(failed("cannot write"))?;
+        file.sync().map_err(failed("cannot fsync"))?;
+        drop(file);
+        disk.rename(temporary, &path)
+            .map_err(CheckpointError::io(&path, "cannot rename to"))?;
+        disk.sync_dir(&self.directory)
+            .map_err(CheckpointError::io(&self.directory, "cannot fsync"))?;
+        Ok(path)
+    }
+
+    /// Removes what is older than the generations kept, and what could not be read.
+    fn remove_old(&mut self) {
+        while self.whole.len() > GENERATIONS {
+            self.whole.remove(0);
+        }
+        let Ok(numbers) = self.numbers() else { return };
+        for number in numbers {
+            if !self.whole.iter().any(|(whole, _)| *whole == number)
+                && self.whole.len() == GENERATIONS
+            {
+                // It is tried again after the next checkpoint.
+                let _ = self.disk.remove_file(&self.path(number));
+            }
+        }
+    }
+
+    /// Number of the last journal entry that every generation contains.
+    pub fn contained(&self) -> u64 {
+        if self.whole.len() < GENERATIONS {
+            return 0;
+        }
+        self.whole
+            .iter()
+            .map(|(_, sequence)| *sequence)
+            .min()
+            .unwrap_or(0)
+    }
+}

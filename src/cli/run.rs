@@ -1,0 +1,127 @@
+//! `ojad run`: the daemon.
+
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::checkpoint::StateLock;
+use crate::cli::{CliError, environment, say};
+use crate::config::{Config, ConfigError, LogFormat, LogKeys, LogLevel, load};
+use crate::daemon::run::{self, RunParams, Until};
+use crate::disk::{Disk, RealDisk};
+use crate::source::worker::{Decode, Here, Process, ProcessParams};
+
+/// Learns from inputs that grow, for ever: checkpoints, snapshots, nothing lost and nothing twice.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ojad run --config ojad.toml
+  ojad run --config ojad.toml --until-idle        learn what is there, write, and end
+  OJAD_STATE_DIR=state OJAD_OUTPUT_DIR=model OJAD_SOURCE_INPUTS='[\"feed\"]' ojad run
+
+Signals: SIGTERM or SIGINT learns what was read, writes a checkpoint and a snapshot and ends (a second
+one ends at once, and nothing is lost either); SIGHUP reads the configuration again; SIGUSR1 writes a
+snapshot.
+`kill -9` and a power cut lose nothing: the next run goes on where the last checkpoint stands.")]
+pub struct Args {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Moves the state aside and starts over.
+    #[arg(long)]
+    reset_state: bool,
+    /// Ends when everything that is there was learned.
+    #[arg(long)]
+    until_idle: bool,
+}
+
+pub(super) fn run(args: &Args) -> Result<(), CliError> {
+    let config = read(args)?;
+    let params = params(args, &config)?;
+    logs(config.log);
+    let failed = |error: &dyn std::fmt::Display| CliError::Failed(error.to_string());
+    let _lock = StateLock::acquire(&params.state_dir).map_err(|error| failed(&error))?;
+    if args.reset_state {
+        reset(&params.state_dir)?;
+    }
+    let commands = run::commands().map_err(|error| failed(&error))?;
+    let disk: Arc<dyn Disk> = super::faults::disk().unwrap_or_else(|| Arc::new(RealDisk));
+    let decode: Box<dyn Decode> = if params.is_isolated {
+        let program = std::env::current_exe().map_err(|error| failed(&error))?;
+        Box::new(Process::new(ProcessParams {
+            program,
+            argument: "decode-worker",
+            memory_mib: params.worker_memory_mib,
+            deadline: params.decode_deadline,
+            source: params.source.clone(),
+        }))
+    } else {
+        Box::new(Here::new(params.source.clone()))
+    };
+    let mut read_config = || {
+        let config = read(args).map_err(|error| error.to_string())?;
+        self::params(args, &config).map_err(|error| error.to_string())
+    };
+    let outcome = run::run(params, &disk, decode, &commands, &mut read_config);
+    let outcome = outcome.map_err(|error| failed(&error))?;
+    tracing::info!(
+        rows = outcome.rows,
+        rows_waiting = outcome.rows_waiting,
+        "ended"
+    );
+    Ok(())
+}
+
+fn read(args: &Args) -> Result<Config, CliError> {
+    let loaded = load(args.config.as_deref(), environment());
+    let loaded = loaded.map_err(|error| CliError::BadConfig(error.to_string()))?;
+    Ok(loaded.config)
+}
+
+fn params(args: &Args, config: &Config) -> Result<RunParams, CliError> {
+    let refused = |error: ConfigError| {
+        let file = args.config.as_ref();
+        let place = file.map_or_else(String::new, |file| format!("{}: ", file.display()));
+        CliError::BadConfig(format!("{place}{error}"))
+    };
+    let mut params = RunParams::try_from(config).map_err(refused)?;
+    if args.until_idle {
+        params.until = Until::Idle;
+    }
+    Ok(params)
+}
+
+fn reset(directory: &Path) -> Result<(), CliError> {
+    match run::set_aside(directory) {
+        Ok(None) => say("there was no state; starting anew"),
+        Ok(Some(aside)) => say(&format!("the state was moved to {}", aside.display())),
+        Err(error) => {
+            return Err(CliError::Failed(format!(
+                "{}: the state cannot be moved aside: {error}; make it writable",
+                directory.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Logs to stderr, for people or machines.
+fn logs(keys: LogKeys) {
+    let level = match keys.level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    let to = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(level)
+        .with_target(false);
+    match keys.format {
+        LogFormat::Text => to.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => to.json().flatten_event(true).init(),
+    }
+}

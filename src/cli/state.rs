@@ -1,0 +1,198 @@
+//! `ojad state`: what a checkpoint holds, and whether it is whole.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Subcommand;
+
+use crate::checkpoint::{Checkpoint, Store};
+use crate::cli::{CliError, print};
+use crate::daemon::run::{Restored, inspect};
+use crate::disk::RealDisk;
+use crate::source::follow::{FeedState, FileState};
+
+/// Reads checkpoints of `ojad run`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ojad state inspect /var/lib/ojad/state
+  ojad state inspect state/checkpoint-000000000012 --json
+  ojad state verify state
+
+FILE is a checkpoint, or a state directory: then its newest whole checkpoint.")]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Prints what a checkpoint holds.
+    Inspect {
+        /// A checkpoint or a state directory.
+        #[arg(value_name = "FILE")]
+        path: PathBuf,
+        /// Print JSON instead of lines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Checks every byte of a checkpoint, or of all checkpoints of a directory.
+    Verify {
+        /// A checkpoint or a state directory.
+        #[arg(value_name = "FILE")]
+        path: PathBuf,
+    },
+}
+
+pub(super) fn run(args: &Args) -> Result<(), CliError> {
+    match &args.command {
+        Command::Inspect { path, json } => {
+            let (_, checkpoint) = newest(path)?;
+            let (found, state) = inspect(&checkpoint).map_err(|reason| unfit(path, &reason))?;
+            if *json {
+                let text = serde_json::to_string_pretty(&found);
+                let text = text.map_err(|error| CliError::Failed(error.to_string()))?;
+                print(&(text + "\n"))
+            } else {
+                print(&lines(&found, &state))
+            }
+        }
+        Command::Verify { path } => verify(path),
+    }
+}
+
+fn unfit(path: &Path, reason: &str) -> CliError {
+    CliError::Failed(format!("{}: {reason}", path.display()))
+}
+
+fn read(path: &Path) -> Result<Checkpoint, CliError> {
+    let bytes = std::fs::read(path).map_err(|error| unfit(path, &error.to_string()))?;
+    Checkpoint::decode(&bytes, path).map_err(|error| CliError::Failed(error.to_string()))
+}
+
+/// The checkpoint at `path`, or the newest whole one of a directory.
+pub(super) fn newest(path: &Path) -> Result<(PathBuf, Checkpoint), CliError> {
+    if !path.is_dir() {
+        return Ok((path.to_owned(), read(path)?));
+    }
+    let failed = |error: crate::checkpoint::CheckpointError| CliError::Failed(error.to_string());
+    let mut found: Vec<PathBuf> = generations(path)?;
+    found.reverse();
+    let mut reasons = Vec::new();
+    for path in found {
+        match read(&path) {
+            Ok(checkpoint) => return Ok((path, checkpoint)),
+            Err(error) => reasons.push(error.to_string()),
+        }
+    }
+    if reasons.is_empty() {
+        // The error of the store says what a state directory is.
+        let disk = Arc::new(RealDisk);
+        Store::open(path, disk).map_err(failed)?;
+        return Err(unfit(
+            path,
+            "no checkpoint here; name the `state.dir` of a run",
+        ));
+    }
+    Err(CliError::Failed(reasons.join("; ")))
+}
+
+fn generations(directory: &Path) -> Result<Vec<PathBuf>, CliError> {
+    let entries = std::fs::read_dir(directory);
+    let entries = entries.map_err(|error| unfit(directory, &error.to_string()))?;
+    let mut paths: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.starts_with("checkpoint-")
+        })
+        .collect();
+    paths.sort();
+    Ok(paths)
+}
+
+fn verify(path: &Path) -> Result<(), CliError> {
+    let paths = if path.is_dir() {
+        generations(path)?
+    } else {
+        vec![path.to_owned()]
+    };
+    if paths.is_empty() {
+        return Err(unfit(
+            path,
+            "no checkpoint here; name the `state.dir` of a run",
+        ));
+    }
+    let (mut text, mut bad) = (String::new(), Vec::new());
+    for path in paths {
+        let verdict = read(&path)
+            .and_then(|checkpoint| inspect(&checkpoint).map_err(|reason| unfit(&path, &reason)));
+        match verdict {
+            Ok((found, _)) => text.push_str(&format!(
+                "{}: whole, {} rows learned\n",
+                path.display(),
+                found.rows_learned
+            )),
+            Err(error) => bad.push(error.to_string()),
+        }
+    }
+    print(&text)?;
+    if bad.is_empty() {
+        Ok(())
+    } else {
+        Err(CliError::Failed(bad.join("; ")))
+    }
+}
+
+fn lines(found: &Restored, state: &FeedState) -> String {
+    let mut text = format!(
+        "written       {} s after 1970 by ojad {}\n\
+         decision      {}\n\
+         features      {}\n\
+         rows learned  {}\n\
+         rows waiting  {}\n\
+         rows read     {} ({} rejected)\n\
+         short         {} minibatches learned before they were full\n\
+         files         {} remembered, {} refused so far\n\
+         state         sha256 {}\n",
+        found.meta.written_unix_s,
+        found.meta.ojad_version,
+        found.sequence,
+        found.features,
+        found.rows_learned,
+        found.rows_waiting,
+        found.rows_read,
+        found.rows_rejected,
+        found.flushes,
+        found.files,
+        found.quarantined,
+        found.state_sha256,
+    );
+    if let Some((path, rows)) = &found.reading {
+        let path = path.escape_debug();
+        text.push_str(&format!("reading       {path}, {rows} rows in\n"));
+    }
+    for (name, bytes) in &found.sections {
+        text.push_str(&format!("section       {name}, {bytes} bytes\n"));
+    }
+    const SHOWN: usize = 20;
+    for entry in state.files.values().rev().take(SHOWN) {
+        let what = match entry.state {
+            FileState::Done => "done",
+            FileState::Growing => "growing",
+            FileState::Quarantined => "refused",
+        };
+        let path = entry.path.to_string_lossy();
+        let path = path.escape_debug();
+        text.push_str(&format!(
+            "file          {path}, {} rows, {what}\n",
+            entry.rows
+        ));
+    }
+    if state.files.len() > SHOWN {
+        let more = state.files.len() - SHOWN;
+        text.push_str(&format!("              and {more} older ones\n"));
+    }
+    text
+}

@@ -1,0 +1,290 @@
+//! The keys of what runs for ever, and their defaults: inputs, state, snapshots, logs, drift.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::keys::AutoOr;
+use crate::source::{BadValue, Extra};
+
+/// Where rows come from, and what a bad value or file does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SourceKeys {
+    /// Directories, globs, files, `-`, `fifo:PATH`, `unix:PATH`.
+    pub inputs: Vec<String>,
+    /// In which order new files are taken.
+    pub order: OrderKey,
+    /// Time between two looks.
+    pub rescan_ms: u64,
+    /// How long a file may stay without its footer.
+    pub incomplete_age_s: u64,
+    /// Endings of names that are not looked at.
+    pub ignore_suffixes: Vec<String>,
+    /// Where symbolic links may lead.
+    pub symlinks: SymlinksKey,
+    /// What the change of a consumed file does.
+    pub on_changed: OnChangedKey,
+    /// How long rows may wait for a full minibatch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency_max_ms: Option<u64>,
+    /// Where files are decoded.
+    pub isolation: IsolationKey,
+    /// Address space of the worker process.
+    pub worker_memory_mib: u64,
+    /// Longest silence of the worker process.
+    pub decode_deadline_s: u64,
+    /// What becomes of a refused file.
+    pub quarantine: QuarantineKey,
+    /// Where it goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quarantine_dir: Option<PathBuf>,
+    /// Bytes of streams kept on disk.
+    pub spool_mib: u64,
+    /// A null.
+    pub on_null: BadValue,
+    /// A NaN.
+    pub on_nan: BadValue,
+    /// An infinity, or a value beyond the precision's range.
+    pub on_inf: BadValue,
+    /// A column that the first file did not have.
+    pub extra: Extra,
+}
+
+impl Default for SourceKeys {
+    fn default() -> Self {
+        Self {
+            inputs: Vec::new(),
+            order: OrderKey::default(),
+            rescan_ms: 1000,
+            incomplete_age_s: 3600,
+            ignore_suffixes: [".tmp", ".part", ".partial", ".crdownload", "~"]
+                .map(String::from)
+                .to_vec(),
+            symlinks: SymlinksKey::default(),
+            on_changed: OnChangedKey::default(),
+            latency_max_ms: None,
+            isolation: IsolationKey::default(),
+            worker_memory_mib: 4096,
+            decode_deadline_s: 60,
+            quarantine: QuarantineKey::default(),
+            quarantine_dir: None,
+            spool_mib: 1024,
+            on_null: BadValue::default(),
+            on_nan: BadValue::default(),
+            on_inf: BadValue::default(),
+            extra: Extra::default(),
+        }
+    }
+}
+
+/// In which order new files are taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OrderKey {
+    /// By path.
+    #[default]
+    Name,
+    /// By time of the last change, then by path.
+    Mtime,
+}
+
+/// Where symbolic links may lead.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SymlinksKey {
+    /// Nowhere.
+    Refuse,
+    /// Below the directory that is followed.
+    #[default]
+    Inside,
+    /// Anywhere.
+    Follow,
+}
+
+/// What the change of a consumed file does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnChangedKey {
+    /// Ends the run.
+    #[default]
+    Stop,
+    /// Refuses the file and goes on.
+    Quarantine,
+}
+
+/// Where files are decoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IsolationKey {
+    /// In a process of their own.
+    #[default]
+    Process,
+    /// In the daemon.
+    None,
+}
+
+/// What becomes of a refused file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum QuarantineKey {
+    /// It is written down.
+    #[default]
+    Record,
+    /// A copy goes to `quarantine_dir`.
+    Copy,
+    /// It goes to `quarantine_dir`.
+    Move,
+}
+
+/// The state between two runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StateKeys {
+    /// Directory of checkpoints, journal and lock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dir: Option<PathBuf>,
+    /// Rows between two checkpoints; `"auto"`: by time alone.
+    pub checkpoint_rows: AutoOr<u64>,
+    /// Time between two checkpoints.
+    pub checkpoint_s: u64,
+}
+
+impl Default for StateKeys {
+    fn default() -> Self {
+        Self {
+            dir: None,
+            checkpoint_rows: AutoOr::default(),
+            checkpoint_s: 30,
+        }
+    }
+}
+
+/// Where snapshots go, and when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OutputKeys {
+    /// Directory of snapshots; unset: `fit` writes none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dir: Option<PathBuf>,
+    /// Time between two snapshots.
+    pub every_s: u64,
+    /// Rows between two snapshots; `"auto"`: by time alone.
+    pub every_rows: AutoOr<u64>,
+    /// Newest snapshots kept.
+    pub keep: usize,
+    /// Days of which the last one is kept.
+    pub keep_daily: usize,
+}
+
+impl Default for OutputKeys {
+    fn default() -> Self {
+        Self {
+            dir: None,
+            every_s: 60,
+            every_rows: AutoOr::default(),
+            keep: 10,
+            keep_daily: 30,
+        }
+    }
+}
+
+/// Threads, room between them, and the end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RunKeys {
+    /// 1: read and learn in turn; 2: read ahead.
+    pub threads: usize,
+    /// Minibatches that may wait between reader and trainer; `"auto"`: a few megabytes.
+    pub channel_minibatches: AutoOr<usize>,
+    /// Longest time for draining.
+    pub drain_s: u64,
+}
+
+impl Default for RunKeys {
+    fn default() -> Self {
+        Self {
+            threads: 2,
+            channel_minibatches: AutoOr::default(),
+            drain_s: 20,
+        }
+    }
+}
+
+/// Short-term against long-term state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DriftKeys {
+    /// Half-life of the short-term state; unset: no detection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub short_half_life_rows: Option<f64>,
+    /// Half-life of the long-term state; `"auto"`: 20 times the short one.
+    pub long_half_life_rows: AutoOr<f64>,
+    /// Components compared; `"auto"`: those that are learned.
+    pub components: AutoOr<usize>,
+    /// Events on a stationary feed that are put up with.
+    pub false_alarms_per_million_rows: f64,
+    /// What an event does beside being told.
+    pub on_event: OnEventKey,
+}
+
+impl Default for DriftKeys {
+    fn default() -> Self {
+        Self {
+            short_half_life_rows: None,
+            long_half_life_rows: AutoOr::default(),
+            components: AutoOr::default(),
+            false_alarms_per_million_rows: 0.1,
+            on_event: OnEventKey::default(),
+        }
+    }
+}
+
+/// What a drift event does beside being told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnEventKey {
+    /// Nothing.
+    #[default]
+    Report,
+    /// A snapshot is written.
+    Snapshot,
+}
+
+/// What is told and how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogKeys {
+    /// How a line looks.
+    pub format: LogFormat,
+    /// How much is told.
+    pub level: LogLevel,
+}
+
+/// How a line of the log looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// How much is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// What ends a run or loses something.
+    Error,
+    /// What needs a person.
+    Warn,
+    /// Every file, checkpoint, snapshot and change of state.
+    #[default]
+    Info,
+    /// The reasons.
+    Debug,
+    /// Every minibatch.
+    Trace,
+}

@@ -1,0 +1,63 @@
+//! What the feeder decided, as the journal holds it: everything that depends on time, on the order
+//! of arrival or on the health of a worker, so that a resumed run decides the same.
+
+use crate::codec::{CodecError, Decoder, Encoder};
+use crate::source::follow::{Quarantined, Reading};
+
+/// A decision, in the order in which they are carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// A segment is next.
+    Take(Reading),
+    /// The rows that wait are learned as a short minibatch.
+    Flush,
+    /// The segment of that decision ends behind so many of its rows, and its file is refused.
+    Cut {
+        /// Number of the decision that took it.
+        ticket: u64,
+        /// Rows of the segment that were taken.
+        rows: u64,
+        /// Why.
+        quarantined: Quarantined,
+    },
+}
+
+impl Decision {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut to = Encoder::new();
+        match self {
+            Self::Take(reading) => {
+                to.u8(0);
+                reading.encode(&mut to);
+            }
+            Self::Flush => to.u8(1),
+            Self::Cut {
+                ticket,
+                rows,
+                quarantined,
+            } => {
+                to.u8(2);
+                to.u64(*ticket);
+                to.u64(*rows);
+                quarantined.encode(&mut to);
+            }
+        }
+        to.into_bytes()
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
+        let mut from = Decoder::new("a decision", bytes);
+        let decision = match from.u8()? {
+            0 => Self::Take(Reading::decode(&mut from)?),
+            1 => Self::Flush,
+            2 => Self::Cut {
+                ticket: from.u64()?,
+                rows: from.u64()?,
+                quarantined: Quarantined::decode(&mut from)?,
+            },
+            other => return Err(from.refuse(format!("decision {other}"))),
+        };
+        from.finish()?;
+        Ok(decision)
+    }
+}

@@ -1,0 +1,554 @@
+//! The feeder thread: whose turn it is, and the rows of it.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crossbeam_channel::{Receiver, Sender};
+use tracing::{debug, error, info, warn};
+
+use crate::checkpoint::Journal;
+use crate::daemon::run::decision::Decision;
+use crate::daemon::run::messages::{Fed, RunError};
+use crate::daemon::run::notes::Note;
+use crate::daemon::run::params::{OnChanged, Quarantine, RunParams, Until};
+use crate::rows::Minibatch;
+use crate::source::follow::{
+    Event, FeedState, FileEntry, Follower, Found, Quarantined, Reading, Spool,
+};
+use crate::source::worker::{Decode, Fault, Job, Next, Refusal};
+
+/// Jobs handed to the decoder ahead: the next file is opened while the last rows of this one are on
+/// their way.
+const JOBS_AHEAD: usize = 2;
+
+/// Pause before a journal that could not be written is tried again, at first and at most.
+const RETRY_FIRST: Duration = Duration::from_millis(200);
+const RETRY_MOST: Duration = Duration::from_secs(30);
+
+/// A listing may take one part in so many of the time.
+const LISTING_SHARE: u32 = 4;
+
+/// Files that are gone and still remembered: one that comes back under its old inode is known.
+const GONE_MAX: usize = 10_000;
+
+/// What the threads share beside their channels.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    /// Whether the feeder is to read no further.
+    pub(super) stop: AtomicBool,
+    /// Number of the last decision that the older checkpoint on disk contains.
+    pub(super) durable: AtomicU64,
+    /// Events that the older checkpoint on disk contains.
+    pub(super) durable_steps: AtomicU64,
+    /// Counts the turns of the feeder's loop: a watchdog looks at it.
+    pub(super) turns: AtomicU64,
+    /// Whether the journal can be written.
+    pub(super) is_journal_down: AtomicBool,
+}
+
+/// The feeder, before it starts.
+pub(super) struct Feeder {
+    pub(super) params: RunParams,
+    pub(super) state: FeedState,
+    pub(super) decode: Box<dyn Decode>,
+    pub(super) journal: Journal,
+    /// Decisions of the run before that no checkpoint contains.
+    pub(super) planned: VecDeque<(u64, Decision)>,
+    /// Rows that waited for a full minibatch.
+    pub(super) waiting: Option<Minibatch>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) to_trainer: Sender<Fed>,
+    pub(super) empty: Receiver<Minibatch>,
+    pub(super) wake: Receiver<()>,
+    pub(super) reload: Receiver<RunParams>,
+    pub(super) spool: Option<Spool>,
+}
+
+/// The end of the loop.
+enum Stop {
+    /// Asked to, or nothing is left.
+    Done,
+    /// Something that needs a person.
+    Failed(RunError),
+}
+
+impl From<RunError> for Stop {
+    fn from(error: RunError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+struct Loop {
+    feeder: Feeder,
+    follower: Follower,
+    note: Note,
+    /// Segments queued with the decoder, in order, by number of the decision.
+    queued: VecDeque<(u64, Reading)>,
+    cuts: HashMap<u64, (u64, Quarantined)>,
+    batch: Option<Minibatch>,
+    /// Minibatches made so far.
+    made: usize,
+    minibatch_rows: usize,
+    at: usize,
+    events: Vec<Event>,
+    /// When the oldest of the rows that wait was there.
+    since: Instant,
+    is_paused: bool,
+    listed: Instant,
+    listing: Duration,
+    /// Spool files that are through: number, bytes taken, events so far.
+    through: Vec<(u64, u64, u64)>,
+}
+
+impl Feeder {
+    /// Starts the thread.
+    pub(super) fn spawn(self) -> io::Result<JoinHandle<()>> {
+        thread::Builder::new()
+            .name("ojad-feeder".into())
+            .spawn(move || {
+                let to_trainer = self.to_trainer.clone();
+                let mut running = Loop::new(self);
+                let ended = match running.run() {
+                    Stop::Done => None,
+                    Stop::Failed(error) => Some(error),
+                };
+                running.pause();
+                running.note.clear();
+                // The trainer may have gone: nobody is left to tell.
+                let _ = to_trainer.send(Fed::Ended(ended));
+            })
+    }
+}
+
+impl Loop {
+    fn new(mut feeder: Feeder) -> Self {
+        let cuts = feeder.planned.iter().filter_map(|(_, decision)| {
+            let Decision::Cut {
+                ticket,
+                rows,
+                quarantined,
+            } = decision
+            else {
+                return None;
+            };
+            Some((*ticket, (*rows, quarantined.clone())))
+        });
+        let cuts = cuts.collect();
+        feeder
+            .planned
+            .retain(|(_, decision)| !matches!(decision, Decision::Cut { .. }));
+        let now = Instant::now();
+        Self {
+            follower: Follower::new(feeder.params.follow.clone()),
+            note: Note::open(&feeder.params.state_dir),
+            queued: VecDeque::new(),
+            cuts,
+            batch: None,
+            made: 0,
+            minibatch_rows: 0,
+            at: 0,
+            events: Vec::new(),
+            since: now,
+            is_paused: false,
+            listed: now,
+            listing: Duration::ZERO,
+            through: Vec::new(),
+            feeder,
+        }
+    }
+
+    fn run(&mut self) -> Stop {
+        if let Err(stop) = self.resume() {
+            return stop;
+        }
+        loop {
+            self.feeder.shared.turns.fetch_add(1, Ordering::Relaxed);
+            if self.is_stopped() {
+                return Stop::Done;
+            }
+            if let Err(stop) = self.turn() {
+                return stop;
+            }
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.feeder.shared.stop.load(Ordering::Relaxed)
+    }
+
+    fn emit(&mut self, event: Event) {
+        self.feeder.state.apply(&event);
+        self.events.push(event);
+    }
+
+    /// Takes up what the run before left.
+    fn resume(&mut self) -> Result<(), Stop> {
+        let Some(agreement) = self.feeder.state.agreement.clone() else {
+            return Ok(());
+        };
+        self.adopt(&agreement)?;
+        if let Some(waiting) = self.feeder.waiting.take() {
+            self.at = waiting.rows();
+            self.batch = Some(waiting);
+            self.made += 1;
+        }
+        if let Some(reading) = self.feeder.state.reading.clone() {
+            let ticket = self.feeder.state.sequence;
+            self.queue(ticket, reading);
+        }
+        Ok(())
+    }
+
+    fn adopt(&mut self, agreement: &crate::source::Agreement) -> Result<(), Stop> {
+        let rows = self
+            .feeder
+            .params
+            .learner
+            .minibatch_rows(agreement.features().len());
+        self.minibatch_rows = rows;
+        let adopted = self.feeder.decode.adopt(agreement, rows);
+        adopted.map_err(|refusal| {
+            Stop::Failed(RunError::Thread {
+                thread: "decoder",
+                cause: refusal.reason,
+            })
+        })
+    }
+
+    /// One step: queue what is planned, read, or look for more.
+    fn turn(&mut self) -> Result<(), Stop> {
+        while self.feeder.decode.queued() < JOBS_AHEAD {
+            match self.feeder.planned.front() {
+                Some((_, Decision::Take(_))) => {
+                    if let Some((ticket, Decision::Take(reading))) = self.feeder.planned.pop_front()
+                    {
+                        self.take(ticket, reading)?;
+                    }
+                }
+                Some((_, Decision::Flush)) if self.feeder.decode.queued() == 0 => {
+                    if let Some((sequence, _)) = self.feeder.planned.pop_front() {
+                        self.flush(sequence)?;
+                    }
+                }
+                _ => break,
+            }
+        }
+        if self.feeder.decode.queued() > 0 {
+            return self.read();
+        }
+        if self.look()? {
+            return Ok(());
+        }
+        self.rest()
+    }
+
+    /// Hands a segment to the decoder; the first one of all fixes the features.
+    fn take(&mut self, ticket: u64, reading: Reading) -> Result<(), Stop> {
+        if self.feeder.state.agreement.is_none() {
+            match self.feeder.decode.agree(&reading.segment) {
+                Ok(agreement) => {
+                    let m = agreement.features().len();
+                    info!(features = m, file = %shown(&reading.segment.path), "features fixed");
+                    self.emit(Event::Agreed(agreement.clone()));
+                    self.adopt(&agreement)?;
+                }
+                Err(refusal) => {
+                    self.emit(Event::Began {
+                        sequence: ticket,
+                        reading: reading.clone(),
+                    });
+                    return self.cut(ticket, &reading, refusal);
+                }
+            }
+        }
+        self.queue(ticket, reading);
+        Ok(())
+    }
+
+    fn queue(&mut self, ticket: u64, reading: Reading) {
+        let until = self.cuts.get(&ticket).map(|(rows, _)| *rows);
+        let job = Job {
+            ticket,
+            segment: reading.segment.clone(),
+            skip: reading.rows,
+            until,
+        };
+        let want = self.minibatch_rows - self.at;
+        self.queued.push_back((ticket, reading));
+        self.feeder.decode.queue(job, want);
+    }
+
+    /// Takes the next rows of the first segment.
+    fn read(&mut self) -> Result<(), Stop> {
+        let Some((ticket, reading)) = self.queued.front().cloned() else {
+            return Ok(());
+        };
+        let is_new = self
+            .feeder
+            .state
+            .reading
+            .as_ref()
+            .is_none_or(|_| self.feeder.state.sequence != ticket);
+        if is_new {
+            self.emit(Event::Began {
+                sequence: ticket,
+                reading: reading.clone(),
+            });
+        }
+        if is_new || !self.is_noted(ticket) {
+            let rows = self.feeder.state.reading.as_ref().map_or(0, |r| r.rows);
+            if self.note.opening(ticket, rows) && !self.feeder.params.is_isolated {
+                // The decoder holds it already: what it gives is not wanted any more.
+                self.poison(ticket, &reading)?;
+            }
+        }
+        self.is_paused = false;
+        let Some(mut batch) = self.buffer() else {
+            return Err(Stop::Done);
+        };
+        if self.at == 0 {
+            self.since = Instant::now();
+        }
+        let next = self.feeder.decode.next(&mut batch, self.at);
+        self.at = batch.rows().max(self.at);
+        self.batch = Some(batch);
+        match next {
+            Next::Piece { tally, is_last, .. } => {
+                self.note.opened();
+                let is_full = self.at == self.minibatch_rows;
+                if tally.rows_read > 0 {
+                    self.emit(Event::Rows(tally));
+                }
+                if is_last {
+                    self.end(ticket);
+                }
+                if is_full {
+                    self.send_batch()?;
+                }
+                Ok(())
+            }
+            Next::Failed { ticket, refusal } => {
+                self.queued.pop_front();
+                self.cut(ticket, &reading, refusal)
+            }
+        }
+    }
+
+    fn is_noted(&self, ticket: u64) -> bool {
+        self.note.is_about(ticket)
+    }
+
+    fn poison(&mut self, ticket: u64, reading: &Reading) -> Result<(), Stop> {
+        let refusal = Refusal {
+            fault: Fault::Died,
+            reason: format!(
+                "{}: the daemon died with it again and again; write it again, or set \
+                 `source.isolation` = \"process\" and retry it",
+                shown(&reading.segment.path)
+            ),
+        };
+        self.queued.pop_front();
+        self.cut(ticket, reading, refusal)?;
+        // A decoder of this process has it queued: only a new start forgets it.
+        Err(Stop::Failed(RunError::Thread {
+            thread: "decoder",
+            cause: "was to open a file that had killed it before; start again".to_owned(),
+        }))
+    }
+
+    /// The segment's last row was taken.
+    fn end(&mut self, ticket: u64) {
+        self.queued.pop_front();
+        if let Some((_, quarantined)) = self.cuts.remove(&ticket) {
+            self.told(&quarantined);
+            return self.emit(Event::Cut(quarantined));
+        }
+        if let Some(reading) = &self.feeder.state.reading {
+            let (file, rows) = (shown(&reading.segment.path), reading.rows);
+            if reading.is_final {
+                info!(%file, rows, "file taken");
+            } else {
+                debug!(%file, rows, "messages taken");
+            }
+        }
+        self.emit(Event::Ended);
+    }
+
+    /// The segment's file is refused from where it stands.
+    fn cut(&mut self, ticket: u64, reading: &Reading, refusal: Refusal) -> Result<(), Stop> {
+        let path = &reading.segment.path;
+        if refusal.fault == Fault::Changed && self.feeder.params.on_changed == OnChanged::Stop {
+            return Err(Stop::Failed(RunError::Changed {
+                path: path.clone(),
+                reason: "it changed after its turn had come".to_owned(),
+            }));
+        }
+        let rows = self
+            .feeder
+            .state
+            .reading
+            .as_ref()
+            .map_or(reading.rows, |reading| reading.rows);
+        let quarantined = Quarantined {
+            file: reading.file,
+            path: path.clone(),
+            rows,
+            refusal,
+            at_unix_s: unix_s(),
+        };
+        self.decide(&[Decision::Cut {
+            ticket,
+            rows,
+            quarantined: quarantined.clone(),
+        }])?;
+        self.told(&quarantined);
+        self.set_aside(path, reading.file);
+        self.emit(Event::Cut(quarantined));
+        Ok(())
+    }
+
+    fn told(&self, quarantined: &Quarantined) {
+        warn!(
+            file = %shown(&quarantined.path),
+            rows_taken = quarantined.rows,
+            reason = %quarantined.refusal.reason.escape_debug(),
+            "file quarantined"
+        );
+    }
+
+    /// Copies or moves a refused file, as the configuration says.
+    fn set_aside(&self, path: &Path, file: u64) {
+        let (to, is_move) = match &self.feeder.params.quarantine {
+            Quarantine::Record => return,
+            Quarantine::Copy(to) => (to, false),
+            Quarantine::Move(to) => (to, true),
+        };
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let place = to.join(format!("{file:06}-{name}"));
+        let done = std::fs::create_dir_all(to).and_then(|()| {
+            let meta = std::fs::symlink_metadata(path)?;
+            if !meta.is_file() {
+                return Ok(());
+            }
+            if is_move && std::fs::rename(path, &place).is_ok() {
+                return Ok(());
+            }
+            std::fs::copy(path, &place)?;
+            if is_move {
+                std::fs::remove_file(path)?;
+            }
+            Ok(())
+        });
+        if let Err(error) = done {
+            warn!(file = %shown(path), to = %shown(to), %error, "a refused file could not be set aside");
+        }
+    }
+
+    /// A minibatch to fill: the one under way, a used one, or a new one while there are few.
+    fn buffer(&mut self) -> Option<Minibatch> {
+        if let Some(batch) = self.batch.take() {
+            return Some(batch);
+        }
+        let may_make = self.made < self.feeder.params.channel_minibatches + 2;
+        let mut batch = match self.feeder.empty.try_recv() {
+            Ok(batch) => batch,
+            Err(_) if may_make => {
+                self.made += 1;
+                let agreement = self.feeder.state.agreement.as_ref()?;
+                agreement.new_minibatch(self.minibatch_rows)
+            }
+            // The trainer is behind: reading waits for it.
+            Err(_) => self.feeder.empty.recv().ok()?,
+        };
+        batch.set_rows(0);
+        batch.set_has_missing(false);
+        batch.set_first_row(self.feeder.state.tally.rows_accepted);
+        Some(batch)
+    }
+
+    fn send_batch(&mut self) -> Result<(), Stop> {
+        let Some(batch) = self.batch.take() else {
+            return Ok(());
+        };
+        self.at = 0;
+        let fed = Fed::Batch {
+            batch,
+            events: std::mem::take(&mut self.events),
+            since: self.since,
+        };
+        self.feeder.to_trainer.send(fed).map_err(|_| Stop::Done)
+    }
+
+    /// Learns the rows that wait as a short minibatch.
+    fn flush(&mut self, sequence: u64) -> Result<(), Stop> {
+        self.emit(Event::Flushed { sequence });
+        if self.at == 0 {
+            return Ok(());
+        }
+        self.send_batch()
+    }
+
+    /// Tells the trainer what waits.
+    fn pause(&mut self) {
+        if self.is_paused && self.events.is_empty() {
+            return;
+        }
+        self.is_paused = true;
+        let waiting = self.batch.as_ref().filter(|_| self.at > 0).cloned();
+        let fed = Fed::Pause {
+            waiting,
+            events: std::mem::take(&mut self.events),
+        };
+        let _ = self.feeder.to_trainer.send(fed);
+    }
+
+    /// Writes decisions to the journal; waits for as long as the disk refuses them.
+    fn decide(&mut self, decisions: &[Decision]) -> Result<u64, Stop> {
+        let payloads: Vec<Vec<u8>> = decisions.iter().map(Decision::encode).collect();
+        let mut pause = RETRY_FIRST;
+        loop {
+            match self.feeder.journal.append(&payloads) {
+                Ok(last) => {
+                    let shared = &self.feeder.shared;
+                    if shared.is_journal_down.swap(false, Ordering::Relaxed) {
+                        info!("the journal can be written again");
+                    }
+                    return Ok(last);
+                }
+                Err(error) => {
+                    let shared = &self.feeder.shared;
+                    if !shared.is_journal_down.swap(true, Ordering::Relaxed) {
+                        error!(%error, "the journal cannot be written; reading waits");
+                    }
+                    let until = Instant::now() + pause;
+                    while Instant::now() < until {
+                        if self.is_stopped() {
+                            return Err(Stop::Done);
+                        }
+                        thread::sleep(Duration::from_millis(10));
+                    }
+                    pause = (2 * pause).min(RETRY_MOST);
+                }
+            }
+        }
+    }
+}
+
+/// A path on one line, control characters escaped.
+pub(super) fn shown(path: &Path) -> String {
+    path.to_string_lossy().escape_debug().to_string()
+}
+
+/// Seconds since 1970; only ever written down.
+pub(super) fn unix_s() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}
+
+mod look;

@@ -1,0 +1,219 @@
+//! The feeder between files: looking for new ones, and waiting.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tracing::{error, info, warn};
+
+use super::{
+    Decision, Event, FileEntry, Found, GONE_MAX, LISTING_SHARE, Loop, OnChanged, Quarantined,
+    Reading, RunError, Spool, Stop, Until, shown, unix_s,
+};
+use crate::source::follow::FileState;
+use crate::source::worker::{Fault, Refusal};
+
+impl Loop {
+    /// Looks at the places; whether there is something to take.
+    pub(super) fn look(&mut self) -> Result<bool, Stop> {
+        while let Ok(params) = self.feeder.reload.try_recv() {
+            self.follower.set_params(params.follow.clone());
+            self.feeder.params = params;
+        }
+        self.retries();
+        let now = Instant::now();
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH);
+        let wall_ns = wall.map_or(0, |since| since.as_nanos() as i64);
+        let (state, decode) = (&self.feeder.state, self.feeder.decode.as_mut());
+        let found = self.follower.scan(state, decode, now, wall_ns);
+        self.listed = Instant::now();
+        self.listing = self.listed.duration_since(now);
+        self.heed(found)
+    }
+
+    /// Acts on what a look found.
+    fn heed(&mut self, found: Found) -> Result<bool, Stop> {
+        for trouble in &found.troubles {
+            warn!(place = %shown(&trouble.path), reason = %trouble.reason.escape_debug(), "in the way");
+        }
+        for (file, entry) in found.refreshed {
+            self.emit(Event::Refreshed(file, entry));
+        }
+        for (file, entry) in found.changed {
+            self.changed(file, entry)?;
+        }
+        for (entry, refusal) in found.refused {
+            self.refuse(None, entry, refusal);
+        }
+        if found.gone.len() > GONE_MAX {
+            for file in &found.gone[..found.gone.len() - GONE_MAX] {
+                self.emit(Event::Forgot(*file));
+            }
+        }
+        self.release(&found.gone);
+        if found.takes.is_empty() {
+            return Ok(false);
+        }
+        let mut next_file = self.feeder.state.next_file;
+        let readings = found.takes.into_iter().map(|take| {
+            let file = take.file.unwrap_or_else(|| {
+                next_file += 1;
+                next_file - 1
+            });
+            Decision::Take(Reading {
+                file,
+                segment: take.segment,
+                rows: take.skip,
+                is_final: take.is_final,
+            })
+        });
+        let decisions: Vec<Decision> = readings.collect();
+        let last = self.decide(&decisions)?;
+        let first = last + 1 - decisions.len() as u64;
+        self.feeder.planned.extend((first..).zip(decisions));
+        Ok(true)
+    }
+
+    /// The consumed part of a file changed.
+    fn changed(&mut self, file: u64, entry: FileEntry) -> Result<(), Stop> {
+        let reason = "the part of it that was learned has changed".to_owned();
+        error!(file = %shown(&entry.path), rows = entry.rows, "{reason}");
+        if self.feeder.params.on_changed == OnChanged::Stop {
+            return Err(Stop::Failed(RunError::Changed {
+                path: entry.path,
+                reason,
+            }));
+        }
+        let reason = format!(
+            "{}: {reason}; write new rows to a new file",
+            shown(&entry.path)
+        );
+        let refusal = Refusal {
+            fault: Fault::Changed,
+            reason,
+        };
+        self.refuse(Some(file), entry, refusal);
+        Ok(())
+    }
+
+    fn refuse(&mut self, file: Option<u64>, mut entry: FileEntry, refusal: Refusal) {
+        entry.state = FileState::Quarantined;
+        let quarantined = Quarantined {
+            file: file.unwrap_or(self.feeder.state.next_file),
+            path: entry.path.clone(),
+            rows: entry.rows,
+            refusal,
+            at_unix_s: unix_s(),
+        };
+        self.told(&quarantined);
+        self.set_aside(&entry.path, quarantined.file);
+        self.emit(Event::Refused(entry, quarantined));
+    }
+
+    /// Files that somebody wants to be tried again: `ojad quarantine retry` leaves their numbers.
+    fn retries(&mut self) {
+        let directory = self.feeder.params.state_dir.join("retry");
+        let Ok(entries) = std::fs::read_dir(&directory) else {
+            return;
+        };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let file = name.to_str().and_then(|name| name.parse::<u64>().ok());
+            if let Some(file) = file {
+                info!(file, "a refused file is tried again");
+                let entry = self.feeder.state.files.get(&file).cloned();
+                self.emit(Event::Retried(file));
+                // One of which nothing was taken is as good as new.
+                if entry.is_some_and(|entry| entry.rows == 0) {
+                    self.emit(Event::Forgot(file));
+                }
+                self.follower.set_params(self.feeder.params.follow.clone());
+            }
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+
+    /// Removes spool files of which a checkpoint has everything, once the older one has it too.
+    fn release(&mut self, gone: &[u64]) {
+        let Some(spool) = &self.feeder.spool else {
+            return;
+        };
+        for failure in spool.failures() {
+            warn!(reason = %failure.escape_debug(), "a stream could not be kept");
+        }
+        let durable = self.feeder.shared.durable_steps.load(Ordering::Acquire);
+        let state = &self.feeder.state;
+        let mut forgotten = Vec::new();
+        self.through.retain(|(file, taken, steps)| {
+            let Some(entry) = state.files.get(file) else {
+                return false;
+            };
+            // More of it was taken since: it is looked at anew.
+            if entry.identity.bytes != *taken {
+                return false;
+            }
+            if *steps > durable {
+                return true;
+            }
+            match spool.release(&entry.path) {
+                Ok(bytes) if bytes > *taken => {
+                    let bytes = bytes - taken;
+                    warn!(file = %shown(&entry.path), bytes, "a stream ended within a message");
+                }
+                Ok(_) => {}
+                Err(error) => warn!(file = %shown(&entry.path), %error, "cannot be removed"),
+            }
+            forgotten.push(*file);
+            false
+        });
+        let root = self.feeder.params.state_dir.join("spool");
+        let known = &self.through;
+        let closed = state.files.iter().filter(|(file, entry)| {
+            entry.path.starts_with(&root)
+                && Spool::is_closed(&entry.path)
+                && !known.iter().any(|(known, ..)| known == *file)
+                && !gone.contains(file)
+                && !forgotten.contains(file)
+                && state.reading.as_ref().is_none_or(|r| r.file != **file)
+        });
+        let steps = state.steps;
+        let closed: Vec<(u64, u64, u64)> = closed
+            .map(|(file, entry)| (*file, entry.identity.bytes, steps))
+            .collect();
+        self.through.extend(closed);
+        for file in forgotten {
+            self.emit(Event::Forgot(file));
+        }
+    }
+
+    /// Nothing to take: tells the trainer, and waits for news.
+    pub(super) fn rest(&mut self) -> Result<(), Stop> {
+        self.note.clear();
+        self.pause();
+        let is_ended = self.feeder.spool.as_ref().is_none_or(Spool::is_ended);
+        let only_streams = self.feeder.params.follow.places.len()
+            == usize::from(self.feeder.spool.is_some())
+            && self.feeder.spool.is_some();
+        if is_ended && (only_streams || self.feeder.params.until == Until::Idle) {
+            return Err(Stop::Done);
+        }
+        let durable = self.feeder.shared.durable.load(Ordering::Acquire);
+        self.feeder.journal.compact(durable);
+        let mut patience = self.feeder.params.rescan;
+        if let (Some(latency), true) = (self.feeder.params.latency_max, self.at > 0) {
+            let waited = self.since.elapsed();
+            if waited >= latency {
+                let last = self.decide(&[Decision::Flush])?;
+                self.feeder.planned.push_back((last, Decision::Flush));
+                return Ok(());
+            }
+            patience = patience.min(latency - waited);
+        }
+        // A listing of many files must not be all that the feeder does.
+        let pause = (LISTING_SHARE * self.listing).saturating_sub(self.listed.elapsed());
+        if pause > Duration::from_millis(1) {
+            std::thread::sleep(pause.min(patience));
+        }
+        let _ = self.feeder.wake.recv_timeout(patience);
+        Ok(())
+    }
+}

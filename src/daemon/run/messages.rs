@@ -1,0 +1,110 @@
+//! What the threads say to each other, and what a run ends with.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use crate::checkpoint::CheckpointError;
+use crate::learner::LearnError;
+use crate::rows::Minibatch;
+use crate::source::follow::{Event, SpoolError};
+
+/// From the feeder to the trainer.
+pub(super) enum Fed {
+    /// A minibatch, and what happened up to its border.
+    Batch {
+        batch: Minibatch,
+        events: Vec<Event>,
+        /// When the first of its rows was there to be read.
+        since: Instant,
+    },
+    /// Nothing more for now: the rows that wait for a full minibatch, and what happened up to them.
+    Pause {
+        waiting: Option<Minibatch>,
+        events: Vec<Event>,
+    },
+    /// Nothing more at all.
+    Ended(Option<RunError>),
+}
+
+/// From outside to the trainer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Learn what was read, write everything, and end.
+    Stop,
+    /// Read the configuration again.
+    Reload,
+    /// Write a snapshot now.
+    Snapshot,
+}
+
+/// What a run leaves.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// Rows learned, over all runs of this state.
+    pub rows: u64,
+    /// Rows that wait for a full minibatch, in the checkpoint.
+    pub rows_waiting: u64,
+    /// Whether the last checkpoint holds everything that was learned.
+    pub is_durable: bool,
+}
+
+/// Why a run ended without being asked to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The state could not be read, or belongs to somebody else.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The checkpoint was made with other keys.
+    #[error(
+        "{}: the state was learned with another configuration ({changes}); put the keys back, name a \
+         new `state.dir`, or start over with `--reset-state`", path.display()
+    )]
+    OtherConfig {
+        /// The state directory.
+        path: PathBuf,
+        /// Keys, old and new values.
+        changes: String,
+    },
+    /// The content of a checkpoint does not fit.
+    #[error("{}: {reason}; start over with `--reset-state`, or use the version of ojad that wrote it", path.display())]
+    State {
+        /// The state directory.
+        path: PathBuf,
+        /// What does not fit.
+        reason: String,
+    },
+    /// A minibatch could not be learned.
+    #[error(transparent)]
+    Learn(#[from] LearnError),
+    /// The consumed part of a file changed.
+    #[error(
+        "{}: {reason}; nothing more is read (`source.on_changed` = \"stop\"): put the file back, or \
+         set the key to \"quarantine\" to go on without it", path.display()
+    )]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// How.
+        reason: String,
+    },
+    /// A stream could not be kept.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// The last checkpoint could not be written.
+    #[error(
+        "the last checkpoint could not be written: {reason}; the state of the one before stands, and the rows after it are read again"
+    )]
+    NotDurable {
+        /// What the disk said.
+        reason: String,
+    },
+    /// A thread could not be started, or died.
+    #[error("the {thread} thread {cause}")]
+    Thread {
+        /// Which.
+        thread: &'static str,
+        /// What the system says.
+        cause: String,
+    },
+}

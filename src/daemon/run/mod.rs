@@ -1,0 +1,24 @@
+//! The daemon: follows inputs for ever, and loses nothing.
+//!
+//! Three threads. The feeder decides whose turn it is, writes each decision to the journal before it
+//! acts on it, and fills minibatches. The trainer learns from them and owns the state that a
+//! checkpoint holds. The publisher writes checkpoints and snapshots from copies, so that a slow disk
+//! stalls nobody; at most one of each is on its way.
+
+mod decision;
+mod feeder;
+mod messages;
+mod notes;
+mod params;
+mod publisher;
+mod restore;
+mod signals;
+mod systemd;
+mod trainer;
+mod watch;
+
+pub use messages::{Command, Outcome, RunError};
+pub use params::{RunParams, Until};
+pub use restore::{Meta, Restored, inspect, set_aside};
+pub use signals::commands;
+pub use trainer::run;

@@ -1,0 +1,81 @@
+//! Which file is about to be opened: a file that kills the daemon itself is known by this note when
+//! the daemon comes back.
+//!
+//! The note is not fsynced: it is to survive the death of the process, not of the machine. With
+//! `isolation = "process"` no file reaches the daemon's own memory, and the note is for the rest.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Deaths while a file was being opened after which it is the file's fault.
+const DEATHS_OPENING: u32 = 3;
+/// Deaths while it was being read, without a checkpoint in between that got further. More, because
+/// a file can be read for hours, and somebody may be fond of `kill -9`.
+const DEATHS_READING: u32 = 20;
+
+/// The note about the file under way.
+#[derive(Debug)]
+pub(super) struct Note {
+    path: PathBuf,
+    ticket: u64,
+    rows: u64,
+    deaths: u32,
+    /// Whether this run wrote it.
+    is_mine: bool,
+}
+
+impl Note {
+    /// The note that the run before left in `directory`.
+    pub(super) fn open(directory: &Path) -> Self {
+        let path = directory.join("opening");
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        let mut numbers = text.split_whitespace().map(str::parse::<u64>);
+        let mut next = || numbers.next().and_then(Result::ok).unwrap_or(0);
+        let (ticket, rows, deaths) = (next(), next(), next());
+        Self {
+            path,
+            ticket,
+            rows,
+            deaths: u32::try_from(deaths).unwrap_or(u32::MAX),
+            is_mine: false,
+        }
+    }
+
+    /// A segment is about to be opened behind `rows` of its rows; true if it killed too many runs.
+    pub(super) fn opening(&mut self, ticket: u64, rows: u64) -> bool {
+        self.is_mine = true;
+        if self.ticket == ticket && self.rows == rows {
+            self.deaths += 1;
+        } else {
+            (self.ticket, self.rows, self.deaths) = (ticket, rows, 0);
+        }
+        self.write();
+        self.deaths >= DEATHS_READING
+            || (self.deaths >= DEATHS_OPENING && self.deaths < DEATHS_READING / 2)
+    }
+
+    /// Whether the note is about this decision, by this run.
+    pub(super) fn is_about(&self, ticket: u64) -> bool {
+        self.is_mine && self.ticket == ticket
+    }
+
+    /// Its first rows came: the deaths that are counted from now on are those of a longer life.
+    pub(super) fn opened(&mut self) {
+        if self.deaths < DEATHS_READING / 2 {
+            self.deaths = DEATHS_READING / 2;
+            self.write();
+        }
+    }
+
+    /// Nothing is being read.
+    pub(super) fn clear(&mut self) {
+        self.ticket = 0;
+        let _ = fs::remove_file(&self.path);
+    }
+
+    fn write(&self) {
+        let text = format!("{} {} {}\n", self.ticket, self.rows, self.deaths);
+        // Without a note a poison file takes longer to be known; nothing is lost.
+        let _ = fs::write(&self.path, text);
+    }
+}

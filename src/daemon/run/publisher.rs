@@ -1,0 +1,91 @@
+//! The publisher thread: copies of the state → checkpoints and snapshots on the disk.
+//!
+//! At most one of each is on its way; while the disk is slow the trainer learns on, and what is
+//! written next is newer.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use crossbeam_channel::{Receiver, Sender};
+use tracing::{info, warn};
+
+use crate::checkpoint::{Checkpoint, Store};
+use crate::daemon::run::feeder::shown;
+use crate::disk::Disk;
+use crate::snapshot::{Retention, Snapshot, retain, write_on};
+
+/// What is to be written.
+pub(super) enum Job {
+    Checkpoint {
+        checkpoint: Checkpoint,
+        rows: u64,
+        steps: u64,
+    },
+    Snapshot {
+        snapshot: Box<Snapshot>,
+        directory: PathBuf,
+        retention: Retention,
+    },
+}
+
+/// What became of it.
+pub(super) enum Done {
+    Checkpoint {
+        result: Result<(), String>,
+        steps: u64,
+        /// Number of the last decision that all generations contain.
+        contained: u64,
+    },
+    Snapshot(Result<PathBuf, String>),
+}
+
+/// Starts the thread; it ends when the channel of jobs does.
+pub(super) fn spawn(
+    mut store: Store,
+    disk: Arc<dyn Disk>,
+    jobs: Receiver<Job>,
+    done: Sender<Done>,
+) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new()
+        .name("ojad-publisher".into())
+        .spawn(move || {
+            for job in jobs {
+                let answer = match job {
+                    Job::Checkpoint {
+                        checkpoint,
+                        rows,
+                        steps,
+                    } => {
+                        let saved = store.save(&checkpoint);
+                        if let Ok(path) = &saved {
+                            info!(rows, file = %shown(path), "checkpoint written");
+                        }
+                        Done::Checkpoint {
+                            result: saved.map(drop).map_err(|error| error.to_string()),
+                            steps,
+                            contained: store.contained(),
+                        }
+                    }
+                    Job::Snapshot {
+                        snapshot,
+                        directory,
+                        retention,
+                    } => {
+                        let written = write_on(&snapshot, &directory, disk.as_ref());
+                        if written.is_ok()
+                            && let Err(error) = retain(&directory, retention, disk.as_ref())
+                        {
+                            warn!(%error, "old snapshots could not be removed");
+                        }
+                        Done::Snapshot(written.map_err(|error| error.to_string()))
+                    }
+                };
+                // The trainer may have given up waiting: nobody is left to tell.
+                if done.send(answer).is_err() {
+                    return;
+                }
+            }
+        })
+}

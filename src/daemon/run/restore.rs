@@ -1,0 +1,381 @@
+//! State ↔ checkpoint: what a run leaves and how the next one takes it up.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use tracing::{info, warn};
+
+use crate::checkpoint::{Checkpoint, Journal, Section, Store};
+use crate::codec::{CodecError, Decoder, Encoder};
+use crate::daemon::run::decision::Decision;
+use crate::daemon::run::feeder::unix_s;
+use crate::daemon::run::messages::RunError;
+use crate::daemon::run::params::RunParams;
+use crate::disk::Disk;
+use crate::learner::{self, Learner};
+use crate::rows::{Minibatch, Values, hex};
+use crate::source::follow::FeedState;
+use crate::source::{Agreement, SourceParams};
+
+/// Version of the section `waiting`.
+const WAITING_VERSION: u8 = 1;
+
+/// The section `meta`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Meta {
+    /// Version of the program that wrote it.
+    pub ojad_version: String,
+    /// Seconds since 1970.
+    pub written_unix_s: u64,
+    /// Keys of the configuration that decide the bits of the state.
+    pub state_keys: String,
+    /// SHA-256 of these keys.
+    pub state_keys_sha256: String,
+}
+
+/// What the learning side of a run goes on with.
+pub(super) struct Learned {
+    pub(super) state: FeedState,
+    pub(super) learner: Option<Box<dyn Learner>>,
+    /// Rows that wait for a full minibatch.
+    pub(super) waiting: Option<Minibatch>,
+}
+
+/// All that a run goes on with.
+pub(super) struct Found {
+    pub(super) learned: Learned,
+    pub(super) store: Store,
+    pub(super) journal: Journal,
+    pub(super) planned: VecDeque<(u64, Decision)>,
+}
+
+/// A checkpoint as people want to know it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Restored {
+    /// The section `meta`.
+    pub meta: Meta,
+    /// Number of the last decision that it contains.
+    pub sequence: u64,
+    /// Features.
+    pub features: usize,
+    /// Rows learned.
+    pub rows_learned: u64,
+    /// Rows that wait for a full minibatch.
+    pub rows_waiting: usize,
+    /// Rows read, accepted or rejected.
+    pub rows_read: u64,
+    /// Rows left out by a policy.
+    pub rows_rejected: u64,
+    /// Short minibatches learned.
+    pub flushes: u64,
+    /// Files remembered.
+    pub files: usize,
+    /// Files refused so far.
+    pub quarantined: u64,
+    /// The file being read and the rows taken of the segment.
+    pub reading: Option<(String, u64)>,
+    /// SHA-256 over what two runs over the same rows must agree on: the learner, the rows that
+    /// wait, the counters, the drift detector.
+    pub state_sha256: String,
+    /// Section and bytes.
+    pub sections: Vec<(String, usize)>,
+}
+
+fn meta_of(checkpoint: &Checkpoint) -> Result<Meta, String> {
+    serde_json::from_slice(checkpoint.section(Section::Meta))
+        .map_err(|error| format!("its section `meta` cannot be read: {error}"))
+}
+
+fn feed_of(checkpoint: &Checkpoint, source: &SourceParams) -> Result<FeedState, CodecError> {
+    FeedState::decode(
+        checkpoint.section(Section::Feed),
+        checkpoint.section(Section::Tally),
+        checkpoint.section(Section::Quarantine),
+        source,
+    )
+}
+
+/// What a checkpoint holds, for people.
+///
+/// # Errors
+/// If a section is not what was written.
+pub fn inspect(checkpoint: &Checkpoint) -> Result<(Restored, FeedState), String> {
+    let meta = meta_of(checkpoint)?;
+    let state = feed_of(checkpoint, &SourceParams::default()).map_err(|e| e.to_string())?;
+    let waiting = checkpoint.section(Section::Waiting);
+    let rows_waiting = match waiting {
+        [] => 0,
+        bytes => waiting_rows(bytes).map_err(|e| e.to_string())?,
+    };
+    let names = Section::ALL.iter().filter_map(|section| {
+        let bytes = checkpoint.section(*section).len();
+        (bytes > 0).then(|| (section.name().to_owned(), bytes))
+    });
+    let features = state.agreement.as_ref().map_or(0, |a| a.features().len());
+    let reading = state.reading.as_ref().map(|reading| {
+        let path = reading.segment.path.to_string_lossy().into_owned();
+        (path, reading.rows)
+    });
+    Ok((
+        Restored {
+            meta,
+            sequence: checkpoint.sequence,
+            features,
+            rows_learned: state.tally.rows_accepted - rows_waiting as u64,
+            rows_waiting,
+            rows_read: state.tally.rows_read,
+            rows_rejected: state.tally.rows_rejected,
+            flushes: state.flushes,
+            files: state.files.len(),
+            quarantined: state.quarantined,
+            reading,
+            state_sha256: state_hash(checkpoint),
+            sections: names.collect(),
+        },
+        state,
+    ))
+}
+
+/// Hash of what two runs over the same rows must agree on, wherever their files lie.
+fn state_hash(checkpoint: &Checkpoint) -> String {
+    let mut hasher = Sha256::new();
+    for section in [
+        Section::Learner,
+        Section::Waiting,
+        Section::Tally,
+        Section::Drift,
+    ] {
+        let bytes = checkpoint.section(section);
+        hasher.update((bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    }
+    hex(&hasher.finalize())
+}
+
+impl Learned {
+    /// A copy of everything, as bytes.
+    pub(super) fn checkpoint(&self, params: &RunParams) -> Checkpoint {
+        let mut checkpoint = Checkpoint {
+            sequence: self.state.sequence,
+            sections: Vec::new(),
+        };
+        let meta = Meta {
+            ojad_version: env!("CARGO_PKG_VERSION").to_owned(),
+            written_unix_s: unix_s(),
+            state_keys: params.state_keys.clone(),
+            state_keys_sha256: hex(&Sha256::digest(params.state_keys.as_bytes())),
+        };
+        // Strings and numbers: they can always be written.
+        let meta = serde_json::to_vec(&meta).unwrap_or_default();
+        checkpoint.put(Section::Meta, meta);
+        if let Some(learner) = &self.learner {
+            let mut to = Encoder::new();
+            learner.save(&mut to);
+            checkpoint.put(Section::Learner, to.into_bytes());
+        }
+        let section = |write: &dyn Fn(&mut Encoder)| {
+            let mut to = Encoder::new();
+            write(&mut to);
+            to.into_bytes()
+        };
+        let state = &self.state;
+        checkpoint.put(Section::Feed, section(&|to| state.encode(to)));
+        checkpoint.put(Section::Tally, section(&|to| state.encode_tally(to)));
+        let quarantine = section(&|to| state.encode_quarantine(to));
+        checkpoint.put(Section::Quarantine, quarantine);
+        if let Some(waiting) = &self.waiting {
+            checkpoint.put(Section::Waiting, encode_waiting(waiting));
+        }
+        checkpoint
+    }
+
+    fn of(checkpoint: &Checkpoint, params: &RunParams) -> Result<Self, String> {
+        let wrong = |error: CodecError| error.to_string();
+        let state = feed_of(checkpoint, &params.source).map_err(wrong)?;
+        let Some(agreement) = state.agreement.clone() else {
+            return Ok(Self {
+                state,
+                learner: None,
+                waiting: None,
+            });
+        };
+        let m = agreement.features().len();
+        let mut learner = learner::new(&params.learner, m).map_err(|e| e.to_string())?;
+        let mut from = Decoder::new("learner", checkpoint.section(Section::Learner));
+        learner.restore(&mut from).map_err(wrong)?;
+        from.finish().map_err(wrong)?;
+        let waiting = match checkpoint.section(Section::Waiting) {
+            [] => None,
+            bytes => {
+                let rows = params.learner.minibatch_rows(m);
+                Some(decode_waiting(bytes, &agreement, rows).map_err(wrong)?)
+            }
+        };
+        let rows_waiting = waiting.as_ref().map_or(0, Minibatch::rows) as u64;
+        if learner.rows() + rows_waiting != state.tally.rows_accepted {
+            return Err(format!(
+                "{} rows learned and {rows_waiting} waiting, but {} accepted",
+                learner.rows(),
+                state.tally.rows_accepted
+            ));
+        }
+        Ok(Self {
+            state,
+            learner: Some(learner),
+            waiting,
+        })
+    }
+}
+
+/// Finds the state of the run before, or begins one.
+pub(super) fn find(params: &RunParams, disk: Arc<dyn Disk>) -> Result<Found, RunError> {
+    let directory = params.state_dir.as_path();
+    let mut store = Store::open(directory, Arc::clone(&disk))?;
+    let loaded = store.load()?;
+    let wrong = |reason: String| RunError::State {
+        path: directory.to_owned(),
+        reason,
+    };
+    let learned = match &loaded {
+        None => Learned {
+            state: FeedState::default(),
+            learner: None,
+            waiting: None,
+        },
+        Some(loaded) => {
+            if let Some(reason) = &loaded.fell_back {
+                warn!(%reason, "the newest checkpoint cannot be read; the one before is used");
+            }
+            let meta = meta_of(&loaded.checkpoint).map_err(wrong)?;
+            if meta.state_keys != params.state_keys {
+                return Err(RunError::OtherConfig {
+                    path: directory.to_owned(),
+                    changes: crate::config::describe_state_changes(
+                        &meta.state_keys,
+                        &params.state_keys,
+                    ),
+                });
+            }
+            let learned = Learned::of(&loaded.checkpoint, params).map_err(wrong)?;
+            let rows = learned.state.tally.rows_accepted;
+            info!(rows, files = learned.state.files.len(), from = %loaded.path.display(), "state resumed");
+            learned
+        }
+    };
+    let after = learned.state.sequence;
+    let (journal, entries) = Journal::open(directory, disk, after)?;
+    let mut planned = VecDeque::new();
+    for entry in entries.iter().filter(|entry| entry.sequence > after) {
+        let decision = Decision::decode(&entry.bytes);
+        let decision = decision.map_err(|error| wrong(format!("journal: {error}")))?;
+        planned.push_back((entry.sequence, decision));
+    }
+    check_gap(&planned, after).map_err(wrong)?;
+    Ok(Found {
+        learned,
+        store,
+        journal,
+        planned,
+    })
+}
+
+/// The entry behind the checkpoint must be there if any is: else decisions are missing.
+fn check_gap(planned: &VecDeque<(u64, Decision)>, after: u64) -> Result<(), String> {
+    match planned.front() {
+        Some((first, _)) if *first != after + 1 => Err(format!(
+            "the journal begins with decision {first}, the checkpoint ends with {after}: those \
+             between are lost"
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// A directory of states is moved aside, for a new beginning.
+///
+/// # Errors
+/// What the system says.
+pub fn set_aside(directory: &Path) -> std::io::Result<Option<std::path::PathBuf>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let name = entry?.file_name();
+        let text = name.to_string_lossy().into_owned();
+        if text.starts_with("checkpoint") || text.starts_with("journal") || text == "opening" {
+            names.push(name);
+        }
+    }
+    if names.is_empty() {
+        return Ok(None);
+    }
+    let aside = directory.join(format!("discarded-{}", unix_s()));
+    std::fs::create_dir_all(&aside)?;
+    for name in names {
+        std::fs::rename(directory.join(&name), aside.join(&name))?;
+    }
+    Ok(Some(aside))
+}
+
+/// Rows one after the other, each value in the minibatch's width.
+fn encode_waiting(batch: &Minibatch) -> Vec<u8> {
+    let mut to = Encoder::new();
+    to.u8(WAITING_VERSION);
+    to.usize(batch.rows());
+    to.bool(batch.has_missing());
+    let (m, row, col) = (batch.features(), batch.row_stride(), batch.col_stride());
+    let places = (0..batch.rows()).flat_map(|i| (0..m).map(move |j| i * row + j * col));
+    match batch.values() {
+        Values::F32(values) => {
+            to.bool(false);
+            to.f32s(&places.map(|at| values[at]).collect::<Vec<_>>());
+        }
+        Values::F64(values) => {
+            to.bool(true);
+            to.f64s(&places.map(|at| values[at]).collect::<Vec<_>>());
+        }
+    }
+    to.into_bytes()
+}
+
+fn waiting_rows(bytes: &[u8]) -> Result<usize, CodecError> {
+    let mut from = Decoder::new("waiting", bytes);
+    from.u8()?;
+    from.usize()
+}
+
+fn decode_waiting(
+    bytes: &[u8],
+    agreement: &Agreement,
+    minibatch_rows: usize,
+) -> Result<Minibatch, CodecError> {
+    let mut from = Decoder::new("waiting", bytes);
+    let version = from.u8()?;
+    if version != WAITING_VERSION {
+        return Err(from.refuse(format!("version {version}")));
+    }
+    let (rows, has_missing, is_wide) = (from.usize()?, from.bool()?, from.bool()?);
+    let mut batch = agreement.new_minibatch(minibatch_rows);
+    if rows > minibatch_rows {
+        return Err(from.refuse(format!(
+            "{rows} rows wait for a minibatch of {minibatch_rows}"
+        )));
+    }
+    let (m, row, col) = (batch.features(), batch.row_stride(), batch.col_stride());
+    let places = (0..rows).flat_map(|i| (0..m).map(move |j| i * row + j * col));
+    match (batch.values_mut(), is_wide) {
+        (Values::F32(to), false) => {
+            let values = from.f32s_of(rows * m)?;
+            places.zip(values).for_each(|(at, value)| to[at] = value);
+        }
+        (Values::F64(to), true) => {
+            let values = from.f64s_of(rows * m)?;
+            places.zip(values).for_each(|(at, value)| to[at] = value);
+        }
+        _ => return Err(from.refuse("values of another width")),
+    }
+    from.finish()?;
+    batch.set_rows(rows);
+    batch.set_has_missing(has_missing);
+    Ok(batch)
+}

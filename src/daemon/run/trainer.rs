@@ -1,0 +1,548 @@
+//! The trainer: owns the state, learns, and decides when something is written.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded, select};
+use tracing::{error, info, warn};
+
+use crate::daemon::run::feeder::{Feeder, Shared, shown};
+use crate::daemon::run::messages::{Command, Fed, Outcome, RunError};
+use crate::daemon::run::params::RunParams;
+use crate::daemon::run::publisher::{self, Done, Job};
+use crate::daemon::run::restore::{self, Learned};
+use crate::daemon::run::systemd;
+use crate::daemon::run::watch::Watch;
+use crate::disk::Disk;
+use crate::learner::{self, LearnError};
+use crate::rows::Minibatch;
+use crate::snapshot::{Provenance, Retention, Snapshot};
+use crate::source::follow::{Event, Spool};
+use crate::source::worker::Decode;
+
+/// How often time is looked at while nothing comes.
+const TICK: Duration = Duration::from_millis(100);
+/// Pause after a failed write, at first and at most.
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+const RETRY_MOST: Duration = Duration::from_secs(60);
+/// Files named in a snapshot's watermark: the latest.
+const WATERMARK_FILES: usize = 1000;
+
+/// When something is to be written again, and whether it is being written.
+struct Schedule {
+    what: &'static str,
+    every: Duration,
+    rows: Option<u64>,
+    last: Instant,
+    last_rows: u64,
+    is_under_way: bool,
+    failures: u32,
+    not_before: Instant,
+}
+
+impl Schedule {
+    fn new(what: &'static str, every: Duration, rows: Option<u64>, last_rows: u64) -> Self {
+        let now = Instant::now();
+        Self {
+            what,
+            every,
+            rows,
+            last: now,
+            last_rows,
+            is_under_way: false,
+            failures: 0,
+            not_before: now,
+        }
+    }
+
+    fn is_due(&self, rows: u64, is_changed: bool) -> bool {
+        let now = Instant::now();
+        let by_rows = self
+            .rows
+            .is_some_and(|every| rows / every > self.last_rows / every);
+        let by_time = is_changed && now.duration_since(self.last) >= self.every;
+        !self.is_under_way && now >= self.not_before && (by_rows || by_time || self.failures > 0)
+    }
+
+    fn begin(&mut self, rows: u64) {
+        self.is_under_way = true;
+        self.last = Instant::now();
+        self.last_rows = rows;
+    }
+
+    /// Notes how it ended; a failure is tried again, later and later.
+    fn end(&mut self, result: &Result<(), String>) {
+        self.is_under_way = false;
+        match result {
+            Ok(()) => {
+                if self.failures > 0 {
+                    info!(
+                        after_failures = self.failures,
+                        "{} written again", self.what
+                    );
+                }
+                self.failures = 0;
+            }
+            Err(reason) => {
+                let pause = RETRY_FIRST.saturating_mul(1 << self.failures.min(6));
+                let pause = pause.min(RETRY_MOST);
+                self.failures += 1;
+                self.not_before = Instant::now() + pause;
+                warn!(
+                    %reason,
+                    retry_s = pause.as_secs(),
+                    "{} could not be written; the one before stands, learning goes on", self.what
+                );
+            }
+        }
+    }
+}
+
+struct Trainer<'a> {
+    params: RunParams,
+    learned: Learned,
+    shared: Arc<Shared>,
+    jobs: Option<Sender<Job>>,
+    to_feeder: Sender<Minibatch>,
+    reload: Sender<RunParams>,
+    wake: Sender<()>,
+    read_config: &'a mut dyn FnMut() -> Result<RunParams, String>,
+    checkpoints: Schedule,
+    snapshots: Schedule,
+    /// Events in the last two checkpoints that were written.
+    durable_steps: [u64; 2],
+    last_checkpoint_steps: u64,
+    snapshot_steps: u64,
+    is_ready: bool,
+    pulse: systemd::Pulse,
+}
+
+/// Runs until `commands` say stop, or as the parameters say.
+///
+/// What it learns is a function of the rows alone: time decides only what the journal has recorded.
+///
+/// # Errors
+/// If the state cannot be taken up, a consumed file changed, or the last checkpoint could not be
+/// written; what was written before stands.
+pub fn run(
+    params: RunParams,
+    disk: &Arc<dyn Disk>,
+    decode: Box<dyn Decode>,
+    commands: &Receiver<Command>,
+    read_config: &mut dyn FnMut() -> Result<RunParams, String>,
+) -> Result<Outcome, RunError> {
+    let found = restore::find(&params, Arc::clone(disk))?;
+    let shared = Arc::new(Shared::default());
+    let (wake, woken) = bounded(1);
+    let mut params = params;
+    let spool = start_spool(&mut params, &wake)?;
+    let _watch = Watch::start(&params.follow.places, wake.clone());
+    let (to_trainer, fed) = bounded(params.channel_minibatches);
+    let (to_feeder, empty) = bounded(params.channel_minibatches + 8);
+    let (reload, reloaded) = bounded(1);
+    let feeder = Feeder {
+        params: params.clone(),
+        state: found.learned.state.clone(),
+        decode,
+        journal: found.journal,
+        planned: found.planned,
+        waiting: found.learned.waiting.clone(),
+        shared: Arc::clone(&shared),
+        to_trainer,
+        empty,
+        wake: woken,
+        reload: reloaded,
+        spool,
+    };
+    let (jobs, todo) = bounded(1);
+    let (to_done, done) = bounded(4);
+    let failed = |thread: &'static str| {
+        move |error: std::io::Error| RunError::Thread {
+            thread,
+            cause: format!("could not be started: {error}"),
+        }
+    };
+    let publishing = publisher::spawn(found.store, Arc::clone(disk), todo, to_done);
+    let publishing = publishing.map_err(failed("publisher"))?;
+    let feeding = feeder.spawn().map_err(failed("feeder"))?;
+    let rows = found.learned.state.tally.rows_accepted;
+    let steps = found.learned.state.steps;
+    let mut trainer = Trainer {
+        checkpoints: Schedule::new(
+            "checkpoint",
+            params.checkpoint_every,
+            params.checkpoint_rows,
+            rows,
+        ),
+        snapshots: Schedule::new(
+            "snapshot",
+            params.snapshot_every,
+            params.snapshot_rows,
+            rows,
+        ),
+        learned: found.learned,
+        shared,
+        jobs: Some(jobs),
+        to_feeder,
+        reload,
+        wake,
+        read_config,
+        durable_steps: [0, 0],
+        last_checkpoint_steps: steps,
+        snapshot_steps: steps,
+        is_ready: true,
+        pulse: systemd::Pulse::start(),
+        params,
+    };
+    systemd::ready();
+    let ended = trainer.serve(&fed, commands, &done);
+    systemd::stopping();
+    trainer.shared.stop.store(true, Ordering::Relaxed);
+    drop(fed);
+    let closed = trainer.close(&done);
+    trainer.jobs = None;
+    // A feeder that is blocked by a silent file, or a publisher by its disk, is left behind.
+    join_within(feeding, Duration::from_millis(500));
+    join_within(publishing, Duration::from_secs(1));
+    ended?;
+    closed
+}
+
+fn join_within(thread: thread::JoinHandle<()>, patience: Duration) {
+    let until = Instant::now() + patience;
+    while !thread.is_finished() && Instant::now() < until {
+        thread::sleep(Duration::from_millis(1));
+    }
+    if thread.is_finished() && thread.join().is_err() {
+        error!("a thread died");
+    }
+}
+
+/// Starts to keep streams, and follows the directory where they are kept.
+fn start_spool(params: &mut RunParams, wake: &Sender<()>) -> Result<Option<Spool>, RunError> {
+    let directory = params.state_dir.join("spool");
+    if params.streams.is_empty() && !directory.is_dir() {
+        return Ok(None);
+    }
+    let wake = wake.clone();
+    let woken = Box::new(move || {
+        // A wake that is on its way is enough.
+        let _ = wake.try_send(());
+    });
+    let spool = Spool::start(&directory, &params.streams, params.spool_bytes, woken)?;
+    params.follow.places.push(directory);
+    Ok(Some(spool))
+}
+
+impl Trainer<'_> {
+    fn rows(&self) -> u64 {
+        let learner = self.learned.learner.as_ref();
+        learner.map_or(0, |learner| learner.rows())
+    }
+
+    /// Learns until somebody says stop or nothing is left.
+    fn serve(
+        &mut self,
+        fed: &Receiver<Fed>,
+        commands: &Receiver<Command>,
+        done: &Receiver<Done>,
+    ) -> Result<(), RunError> {
+        let mut deadline: Option<Instant> = None;
+        loop {
+            if deadline.is_some_and(|at| Instant::now() >= at) {
+                warn!("the time for draining is over; rows on their way are read again");
+                return Ok(());
+            }
+            self.pulse
+                .beat(self.shared.turns.load(Ordering::Relaxed), self.rows());
+            select! {
+                recv(fed) -> message => match message {
+                    Ok(Fed::Batch { batch, events, since }) => self.learn(batch, &events, since)?,
+                    Ok(Fed::Pause { waiting, events }) => self.pause(waiting, &events)?,
+                    Ok(Fed::Ended(None)) => return Ok(()),
+                    Ok(Fed::Ended(Some(error))) => return Err(error),
+                    Err(_) => {
+                        let cause = "died".to_owned();
+                        return Err(RunError::Thread { thread: "feeder", cause });
+                    }
+                },
+                recv(commands) -> command => match command {
+                    Ok(Command::Stop) => {
+                        info!("stopping: what was read is learned first");
+                        self.shared.stop.store(true, Ordering::Relaxed);
+                        // One that is on its way is enough.
+                        let _ = self.wake.try_send(());
+                        deadline.get_or_insert(Instant::now() + self.params.drain);
+                    }
+                    Ok(Command::Reload) => self.reload(),
+                    Ok(Command::Snapshot) => self.snapshot(),
+                    // Whoever could say something has gone: that is no reason to stop.
+                    Err(_) => thread::sleep(TICK),
+                },
+                recv(done) -> answer => {
+                    if let Ok(answer) = answer {
+                        self.note(answer);
+                    }
+                }
+                default(TICK) => {}
+            }
+            let (rows, steps) = (self.rows(), self.learned.state.steps);
+            if self
+                .checkpoints
+                .is_due(rows, steps != self.last_checkpoint_steps)
+            {
+                self.checkpoint();
+            }
+            if self.snapshots.is_due(rows, steps != self.snapshot_steps) {
+                self.snapshot();
+            }
+        }
+    }
+
+    fn apply(&mut self, events: &[Event]) -> Result<(), RunError> {
+        for event in events {
+            if let Event::Agreed(agreement) = event {
+                let m = agreement.features().len();
+                let learner = learner::new(&self.params.learner, m);
+                self.learned.learner = Some(learner?);
+            }
+            self.learned.state.apply(event);
+        }
+        Ok(())
+    }
+
+    fn learn(
+        &mut self,
+        mut batch: Minibatch,
+        events: &[Event],
+        since: Instant,
+    ) -> Result<(), RunError> {
+        self.apply(events)?;
+        self.learned.waiting = None;
+        if let Some(learner) = &mut self.learned.learner {
+            learner.update(&mut batch)?;
+        }
+        let latency_us = since.elapsed().as_micros() as u64;
+        tracing::trace!(rows = batch.rows(), latency_us, "minibatch learned");
+        // A feeder that has ended needs no more minibatches.
+        let _ = self.to_feeder.try_send(batch);
+        Ok(())
+    }
+
+    fn pause(&mut self, waiting: Option<Minibatch>, events: &[Event]) -> Result<(), RunError> {
+        self.apply(events)?;
+        self.learned.waiting = waiting;
+        Ok(())
+    }
+
+    /// Hands a copy of the state to the publisher.
+    fn checkpoint(&mut self) {
+        let (rows, steps) = (self.rows(), self.learned.state.steps);
+        let job = Job::Checkpoint {
+            checkpoint: self.learned.checkpoint(&self.params),
+            rows,
+            steps,
+        };
+        if let Some(jobs) = &self.jobs
+            && jobs.try_send(job).is_ok()
+        {
+            self.checkpoints.begin(rows);
+            self.last_checkpoint_steps = steps;
+        }
+    }
+
+    fn snapshot(&mut self) {
+        let (rows, steps) = (self.rows(), self.learned.state.steps);
+        let snapshot = match self.read_out() {
+            Ok(Some(snapshot)) => snapshot,
+            Ok(None) => return,
+            Err(error) => {
+                warn!(%error, "no snapshot can be made of this state");
+                self.snapshots.begin(rows);
+                self.snapshots.is_under_way = false;
+                return;
+            }
+        };
+        let job = Job::Snapshot {
+            snapshot: Box::new(snapshot),
+            directory: self.params.output_dir.clone(),
+            retention: Retention {
+                keep: self.params.keep,
+                keep_daily: self.params.keep_daily,
+            },
+        };
+        if let Some(jobs) = &self.jobs
+            && jobs.try_send(job).is_ok()
+        {
+            self.snapshots.begin(rows);
+            self.snapshot_steps = steps;
+        }
+    }
+
+    /// The components and all that is known of them now; nothing before the first row.
+    fn read_out(&self) -> Result<Option<Snapshot>, LearnError> {
+        let state = &self.learned.state;
+        let (Some(learner), Some(agreement)) = (&self.learned.learner, &state.agreement) else {
+            return Ok(None);
+        };
+        if learner.rows() == 0 {
+            return Ok(None);
+        }
+        let summary = learner.summary()?;
+        let params = &self.params.learner;
+        let m = agreement.features().len();
+        let mut provenance = Provenance::new(params, m, summary.squared_weight);
+        provenance.rows_waiting = self.learned.waiting.as_ref().map_or(0, Minibatch::rows) as u64;
+        Ok(Some(Snapshot {
+            estimate: summary.estimate(params.components, params.penalty),
+            features: agreement.features().clone(),
+            tally: state.tally.clone(),
+            watermark: state.watermark(WATERMARK_FILES),
+            provenance,
+        }))
+    }
+
+    fn note(&mut self, answer: Done) {
+        match answer {
+            Done::Checkpoint {
+                result,
+                steps,
+                contained,
+            } => {
+                if result.is_ok() {
+                    self.durable_steps = [self.durable_steps[1], steps];
+                    let shared = &self.shared;
+                    shared
+                        .durable_steps
+                        .store(self.durable_steps[0], Ordering::Release);
+                    shared.durable.store(contained, Ordering::Release);
+                } else {
+                    self.last_checkpoint_steps = self.durable_steps[1];
+                }
+                self.checkpoints.end(&result);
+            }
+            Done::Snapshot(result) => {
+                if let Ok(path) = &result {
+                    info!(rows = self.rows(), file = %shown(path), "snapshot published");
+                }
+                self.snapshots.end(&result.map(drop));
+            }
+        }
+        let is_ready = self.checkpoints.failures == 0
+            && self.snapshots.failures == 0
+            && !self.shared.is_journal_down.load(Ordering::Relaxed);
+        if is_ready != self.is_ready {
+            self.is_ready = is_ready;
+            info!(is_ready, "readiness changed");
+            systemd::status(if is_ready {
+                "learning"
+            } else {
+                "learning, but the disk refuses writes: free space, or make it writable"
+            });
+        }
+    }
+
+    /// Reads the configuration again; one that does not fit is refused and the old one stands.
+    fn reload(&mut self) {
+        systemd::reloading();
+        match (self.read_config)() {
+            Ok(mut params) => {
+                if params.state_keys != self.params.state_keys {
+                    let changes = crate::config::describe_state_changes(
+                        &self.params.state_keys,
+                        &params.state_keys,
+                    );
+                    error!(%changes, "the configuration is refused: these keys decide the state; start over with another `state.dir`");
+                } else if params.state_dir != self.params.state_dir
+                    || params.streams != self.params.streams
+                {
+                    error!(
+                        "the configuration is refused: `state.dir` and streams can only change with a new start"
+                    );
+                } else {
+                    let spool = self.params.state_dir.join("spool");
+                    if self.params.follow.places.contains(&spool) {
+                        params.follow.places.push(spool);
+                    }
+                    self.checkpoints.every = params.checkpoint_every;
+                    self.checkpoints.rows = params.checkpoint_rows;
+                    self.snapshots.every = params.snapshot_every;
+                    self.snapshots.rows = params.snapshot_rows;
+                    self.params = params.clone();
+                    // The feeder takes it when it looks for files again.
+                    let _ = self.reload.try_send(params);
+                    let _ = self.wake.try_send(());
+                    info!("configuration reloaded");
+                }
+            }
+            Err(reason) => error!(%reason, "the configuration is refused; the old one stands"),
+        }
+        systemd::ready();
+    }
+
+    /// Writes the last checkpoint and snapshot, within the time for draining.
+    fn close(&mut self, done: &Receiver<Done>) -> Result<Outcome, RunError> {
+        let deadline = Instant::now() + self.params.drain;
+        let outcome = Outcome {
+            rows: self.rows(),
+            rows_waiting: self.learned.waiting.as_ref().map_or(0, Minibatch::rows) as u64,
+            is_durable: false,
+        };
+        let mut reason = String::from("its time was over");
+        // What is under way was made before the last rows were learned.
+        while self.checkpoints.is_under_way || self.snapshots.is_under_way {
+            match done.recv_deadline(deadline) {
+                Ok(answer) => self.note(answer),
+                Err(_) => return Err(RunError::NotDurable { reason }),
+            }
+        }
+        let jobs = self.jobs.clone();
+        let send = |job: Job| {
+            let sent = jobs.as_ref().map(|jobs| jobs.send_deadline(job, deadline));
+            matches!(sent, Some(Ok(())))
+        };
+        let steps = self.learned.state.steps;
+        if steps == 0 {
+            return Ok(outcome);
+        }
+        let job = Job::Checkpoint {
+            checkpoint: self.learned.checkpoint(&self.params),
+            rows: outcome.rows,
+            steps,
+        };
+        let mut is_durable = false;
+        if send(job) {
+            self.checkpoints.begin(outcome.rows);
+            while self.checkpoints.is_under_way {
+                match done.recv_deadline(deadline) {
+                    Ok(Done::Checkpoint { result, .. }) => {
+                        self.checkpoints.is_under_way = false;
+                        is_durable = result.is_ok();
+                        if let Err(error) = result {
+                            reason = error;
+                        }
+                    }
+                    Ok(answer) => self.note(answer),
+                    Err(_) => break,
+                }
+            }
+        }
+        self.snapshots.failures = 0;
+        self.snapshot();
+        while self.snapshots.is_under_way {
+            match done.recv_deadline(deadline) {
+                Ok(answer) => self.note(answer),
+                Err(_) => break,
+            }
+        }
+        if !is_durable {
+            return Err(RunError::NotDurable { reason });
+        }
+        Ok(Outcome {
+            is_durable,
+            ..outcome
+        })
+    }
+}
