@@ -28,7 +28,13 @@ fn every_key_is_documented_and_equal_to_its_default() {
         }
     }
     // Keys without a default stand there as comments.
-    for unset in ["# dtype = ", "# dir = "] {
+    for unset in [
+        "# dtype = ",
+        "# dir = ",
+        "# latency_max_ms = ",
+        "# quarantine_dir = ",
+        "# short_half_life_rows = ",
+    ] {
         assert!(text.contains(unset), "{unset}");
     }
 }
@@ -51,6 +57,24 @@ fn values_out_of_range_are_refused_with_the_key() {
             "learner.step",
         ),
         ("[run]\nthreads = 9", "run.threads"),
+        ("[run]\ndrain_s = 0", "run.drain_s"),
+        ("[source]\nrescan_ms = 1", "source.rescan_ms"),
+        ("[source]\nlatency_max_ms = 0", "source.latency_max_ms"),
+        (
+            "[source]\nworker_memory_mib = 1",
+            "source.worker_memory_mib",
+        ),
+        ("[source]\nquarantine = \"move\"", "source.quarantine_dir"),
+        ("[state]\ncheckpoint_rows = 0", "state.checkpoint_rows"),
+        ("[output]\nkeep = 0", "output.keep"),
+        (
+            "[drift]\nshort_half_life_rows = -1.0",
+            "drift.short_half_life_rows",
+        ),
+        (
+            "[drift]\nshort_half_life_rows = 9.0\nlong_half_life_rows = 3.0",
+            "drift.long_half_life_rows",
+        ),
         ("[run]\nchannel_minibatches = 0", "run.channel_minibatches"),
     ] {
         fs::write(&path, text).expect("a file");
@@ -98,8 +122,64 @@ fn check_prints_what_would_run_and_where_it_comes_from() {
     let output = run(&["check", "--config", path.to_str().expect("UTF-8")]);
     succeeded(&output);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(text.contains("components = 3 # file"), "{text}");
+    assert!(text.contains("components = 3 # "), "{text}");
+    assert!(text.contains("c.toml:2"), "{text}");
+    assert!(text.contains("`ojad run` would not start"), "{text}");
     assert!(text.contains("seed = 0 # default"), "{text}");
     let again: Config = toml::from_str(&text).expect("what it prints is a configuration");
     assert_eq!(Plan::try_from(&again).expect("valid").learner.components, 3);
+}
+
+#[test]
+fn the_environment_wins_over_the_file_and_unknown_names_get_the_nearest() {
+    let place = tempfile::tempdir().expect("a directory");
+    let path = place.path().join("c.toml");
+    fs::write(&path, "[learner]\ncomponents = 3\n").expect("a file");
+    let check = |name: &str, value: &str| {
+        crate::program::ojad()
+            .args(["check", "--config", path.to_str().expect("UTF-8")])
+            .env(name, value)
+            .output()
+            .expect("the program starts")
+    };
+    let output = check("OJAD_LEARNER_COMPONENTS", "7");
+    succeeded(&output);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let line = "components = 7 # environment OJAD_LEARNER_COMPONENTS";
+    assert!(text.contains(line), "{text}");
+    succeeded(&check("OJAD_STATE_DIR", "/var/lib/x"));
+    let nearest = ["OJAD_LEARNER_COMPONETS", "OJAD_LEARNER_COMPONENTS"];
+    refused(&check("OJAD_LEARNER_COMPONETS", "7"), 78, &nearest);
+    refused(
+        &check("OJAD_LEARNER_SCALE", "big"),
+        78,
+        &["OJAD_LEARNER_SCALE", "standard"],
+    );
+}
+
+#[test]
+fn run_needs_inputs_a_state_and_an_output() {
+    let place = tempfile::tempdir().expect("a directory");
+    let path = place.path().join("c.toml");
+    for (text, key) in [
+        ("state.dir = \"s\"\noutput.dir = \"o\"", "source.inputs"),
+        ("source.inputs = [\"f\"]\noutput.dir = \"o\"", "state.dir"),
+        ("source.inputs = [\"f\"]\nstate.dir = \"s\"", "output.dir"),
+    ] {
+        fs::write(&path, text).expect("a file");
+        let path = path.to_str().expect("UTF-8");
+        refused(&run(&["check", "--run", "--config", path]), 78, &[key]);
+        refused(&run(&["run", "--config", path]), 78, &[key]);
+    }
+}
+
+#[test]
+fn the_examples_can_run() {
+    for name in ["sensors.toml", "genomics.toml"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("config")
+            .join(name);
+        let path = path.to_str().expect("UTF-8");
+        succeeded(&run(&["check", "--run", "--config", path]));
+    }
 }

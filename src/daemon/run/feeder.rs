@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, Sender};
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info};
 
 use crate::checkpoint::Journal;
 use crate::daemon::run::decision::Decision;
@@ -20,7 +20,7 @@ use crate::rows::Minibatch;
 use crate::source::follow::{
     Event, FeedState, FileEntry, Follower, Found, Quarantined, Reading, Spool,
 };
-use crate::source::worker::{Decode, Fault, Job, Next, Refusal};
+use crate::source::worker::{Decode, Job, Next};
 
 /// Jobs handed to the decoder ahead: the next file is opened while the last rows of this one are on
 /// their way.
@@ -343,24 +343,6 @@ impl Loop {
         self.note.is_about(ticket)
     }
 
-    fn poison(&mut self, ticket: u64, reading: &Reading) -> Result<(), Stop> {
-        let refusal = Refusal {
-            fault: Fault::Died,
-            reason: format!(
-                "{}: the daemon died with it again and again; write it again, or set \
-                 `source.isolation` = \"process\" and retry it",
-                shown(&reading.segment.path)
-            ),
-        };
-        self.queued.pop_front();
-        self.cut(ticket, reading, refusal)?;
-        // A decoder of this process has it queued: only a new start forgets it.
-        Err(Stop::Failed(RunError::Thread {
-            thread: "decoder",
-            cause: "was to open a file that had killed it before; start again".to_owned(),
-        }))
-    }
-
     /// The segment's last row was taken.
     fn end(&mut self, ticket: u64) {
         self.queued.pop_front();
@@ -377,76 +359,6 @@ impl Loop {
             }
         }
         self.emit(Event::Ended);
-    }
-
-    /// The segment's file is refused from where it stands.
-    fn cut(&mut self, ticket: u64, reading: &Reading, refusal: Refusal) -> Result<(), Stop> {
-        let path = &reading.segment.path;
-        if refusal.fault == Fault::Changed && self.feeder.params.on_changed == OnChanged::Stop {
-            return Err(Stop::Failed(RunError::Changed {
-                path: path.clone(),
-                reason: "it changed after its turn had come".to_owned(),
-            }));
-        }
-        let rows = self
-            .feeder
-            .state
-            .reading
-            .as_ref()
-            .map_or(reading.rows, |reading| reading.rows);
-        let quarantined = Quarantined {
-            file: reading.file,
-            path: path.clone(),
-            rows,
-            refusal,
-            at_unix_s: unix_s(),
-        };
-        self.decide(&[Decision::Cut {
-            ticket,
-            rows,
-            quarantined: quarantined.clone(),
-        }])?;
-        self.told(&quarantined);
-        self.set_aside(path, reading.file);
-        self.emit(Event::Cut(quarantined));
-        Ok(())
-    }
-
-    fn told(&self, quarantined: &Quarantined) {
-        warn!(
-            file = %shown(&quarantined.path),
-            rows_taken = quarantined.rows,
-            reason = %quarantined.refusal.reason.escape_debug(),
-            "file quarantined"
-        );
-    }
-
-    /// Copies or moves a refused file, as the configuration says.
-    fn set_aside(&self, path: &Path, file: u64) {
-        let (to, is_move) = match &self.feeder.params.quarantine {
-            Quarantine::Record => return,
-            Quarantine::Copy(to) => (to, false),
-            Quarantine::Move(to) => (to, true),
-        };
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let place = to.join(format!("{file:06}-{name}"));
-        let done = std::fs::create_dir_all(to).and_then(|()| {
-            let meta = std::fs::symlink_metadata(path)?;
-            if !meta.is_file() {
-                return Ok(());
-            }
-            if is_move && std::fs::rename(path, &place).is_ok() {
-                return Ok(());
-            }
-            std::fs::copy(path, &place)?;
-            if is_move {
-                std::fs::remove_file(path)?;
-            }
-            Ok(())
-        });
-        if let Err(error) = done {
-            warn!(file = %shown(path), to = %shown(to), %error, "a refused file could not be set aside");
-        }
     }
 
     /// A minibatch to fill: the one under way, a used one, or a new one while there are few.
@@ -506,37 +418,6 @@ impl Loop {
         };
         let _ = self.feeder.to_trainer.send(fed);
     }
-
-    /// Writes decisions to the journal; waits for as long as the disk refuses them.
-    fn decide(&mut self, decisions: &[Decision]) -> Result<u64, Stop> {
-        let payloads: Vec<Vec<u8>> = decisions.iter().map(Decision::encode).collect();
-        let mut pause = RETRY_FIRST;
-        loop {
-            match self.feeder.journal.append(&payloads) {
-                Ok(last) => {
-                    let shared = &self.feeder.shared;
-                    if shared.is_journal_down.swap(false, Ordering::Relaxed) {
-                        info!("the journal can be written again");
-                    }
-                    return Ok(last);
-                }
-                Err(error) => {
-                    let shared = &self.feeder.shared;
-                    if !shared.is_journal_down.swap(true, Ordering::Relaxed) {
-                        error!(%error, "the journal cannot be written; reading waits");
-                    }
-                    let until = Instant::now() + pause;
-                    while Instant::now() < until {
-                        if self.is_stopped() {
-                            return Err(Stop::Done);
-                        }
-                        thread::sleep(Duration::from_millis(10));
-                    }
-                    pause = (2 * pause).min(RETRY_MOST);
-                }
-            }
-        }
-    }
 }
 
 /// A path on one line, control characters escaped.
@@ -552,3 +433,4 @@ pub(super) fn unix_s() -> u64 {
 }
 
 mod look;
+mod refuse;

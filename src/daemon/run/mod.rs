@@ -12,6 +12,7 @@ mod notes;
 mod params;
 mod publisher;
 mod restore;
+mod schedule;
 mod signals;
 mod systemd;
 mod trainer;

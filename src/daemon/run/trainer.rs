@@ -13,6 +13,7 @@ use crate::daemon::run::messages::{Command, Fed, Outcome, RunError};
 use crate::daemon::run::params::RunParams;
 use crate::daemon::run::publisher::{self, Done, Job};
 use crate::daemon::run::restore::{self, Learned};
+use crate::daemon::run::schedule::Schedule;
 use crate::daemon::run::systemd;
 use crate::daemon::run::watch::Watch;
 use crate::disk::Disk;
@@ -24,81 +25,8 @@ use crate::source::worker::Decode;
 
 /// How often time is looked at while nothing comes.
 const TICK: Duration = Duration::from_millis(100);
-/// Pause after a failed write, at first and at most.
-const RETRY_FIRST: Duration = Duration::from_secs(1);
-const RETRY_MOST: Duration = Duration::from_secs(60);
 /// Files named in a snapshot's watermark: the latest.
 const WATERMARK_FILES: usize = 1000;
-
-/// When something is to be written again, and whether it is being written.
-struct Schedule {
-    what: &'static str,
-    every: Duration,
-    rows: Option<u64>,
-    last: Instant,
-    last_rows: u64,
-    is_under_way: bool,
-    failures: u32,
-    not_before: Instant,
-}
-
-impl Schedule {
-    fn new(what: &'static str, every: Duration, rows: Option<u64>, last_rows: u64) -> Self {
-        let now = Instant::now();
-        Self {
-            what,
-            every,
-            rows,
-            last: now,
-            last_rows,
-            is_under_way: false,
-            failures: 0,
-            not_before: now,
-        }
-    }
-
-    fn is_due(&self, rows: u64, is_changed: bool) -> bool {
-        let now = Instant::now();
-        let by_rows = self
-            .rows
-            .is_some_and(|every| rows / every > self.last_rows / every);
-        let by_time = is_changed && now.duration_since(self.last) >= self.every;
-        !self.is_under_way && now >= self.not_before && (by_rows || by_time || self.failures > 0)
-    }
-
-    fn begin(&mut self, rows: u64) {
-        self.is_under_way = true;
-        self.last = Instant::now();
-        self.last_rows = rows;
-    }
-
-    /// Notes how it ended; a failure is tried again, later and later.
-    fn end(&mut self, result: &Result<(), String>) {
-        self.is_under_way = false;
-        match result {
-            Ok(()) => {
-                if self.failures > 0 {
-                    info!(
-                        after_failures = self.failures,
-                        "{} written again", self.what
-                    );
-                }
-                self.failures = 0;
-            }
-            Err(reason) => {
-                let pause = RETRY_FIRST.saturating_mul(1 << self.failures.min(6));
-                let pause = pause.min(RETRY_MOST);
-                self.failures += 1;
-                self.not_before = Instant::now() + pause;
-                warn!(
-                    %reason,
-                    retry_s = pause.as_secs(),
-                    "{} could not be written; the one before stands, learning goes on", self.what
-                );
-            }
-        }
-    }
-}
 
 struct Trainer<'a> {
     params: RunParams,

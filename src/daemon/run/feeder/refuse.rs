@@ -1,0 +1,140 @@
+//! The feeder when something is wrong: a file is refused, or the journal cannot be written.
+
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tracing::{error, info, warn};
+
+use super::{
+    Decision, Event, Loop, OnChanged, Quarantine, Quarantined, RETRY_FIRST, RETRY_MOST, Reading,
+    RunError, Stop, shown, unix_s,
+};
+use crate::source::worker::{Fault, Refusal};
+
+impl Loop {
+    pub(super) fn poison(&mut self, ticket: u64, reading: &Reading) -> Result<(), Stop> {
+        let refusal = Refusal {
+            fault: Fault::Died,
+            reason: format!(
+                "{}: the daemon died with it again and again; write it again, or set \
+                 `source.isolation` = \"process\" and retry it",
+                shown(&reading.segment.path)
+            ),
+        };
+        self.queued.pop_front();
+        self.cut(ticket, reading, refusal)?;
+        // A decoder of this process has it queued: only a new start forgets it.
+        Err(Stop::Failed(RunError::Thread {
+            thread: "decoder",
+            cause: "was to open a file that had killed it before; start again".to_owned(),
+        }))
+    }
+
+    /// The segment's file is refused from where it stands.
+    pub(super) fn cut(
+        &mut self,
+        ticket: u64,
+        reading: &Reading,
+        refusal: Refusal,
+    ) -> Result<(), Stop> {
+        let path = &reading.segment.path;
+        if refusal.fault == Fault::Changed && self.feeder.params.on_changed == OnChanged::Stop {
+            return Err(Stop::Failed(RunError::Changed {
+                path: path.clone(),
+                reason: "it changed after its turn had come".to_owned(),
+            }));
+        }
+        let rows = self
+            .feeder
+            .state
+            .reading
+            .as_ref()
+            .map_or(reading.rows, |reading| reading.rows);
+        let quarantined = Quarantined {
+            file: reading.file,
+            path: path.clone(),
+            rows,
+            refusal,
+            at_unix_s: unix_s(),
+        };
+        self.decide(&[Decision::Cut {
+            ticket,
+            rows,
+            quarantined: quarantined.clone(),
+        }])?;
+        self.told(&quarantined);
+        self.set_aside(path, reading.file);
+        self.emit(Event::Cut(quarantined));
+        Ok(())
+    }
+
+    pub(super) fn told(&self, quarantined: &Quarantined) {
+        warn!(
+            file = %shown(&quarantined.path),
+            rows_taken = quarantined.rows,
+            reason = %quarantined.refusal.reason.escape_debug(),
+            "file quarantined"
+        );
+    }
+
+    /// Copies or moves a refused file, as the configuration says.
+    pub(super) fn set_aside(&self, path: &Path, file: u64) {
+        let (to, is_move) = match &self.feeder.params.quarantine {
+            Quarantine::Record => return,
+            Quarantine::Copy(to) => (to, false),
+            Quarantine::Move(to) => (to, true),
+        };
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let place = to.join(format!("{file:06}-{name}"));
+        let done = std::fs::create_dir_all(to).and_then(|()| {
+            let meta = std::fs::symlink_metadata(path)?;
+            if !meta.is_file() {
+                return Ok(());
+            }
+            if is_move && std::fs::rename(path, &place).is_ok() {
+                return Ok(());
+            }
+            std::fs::copy(path, &place)?;
+            if is_move {
+                std::fs::remove_file(path)?;
+            }
+            Ok(())
+        });
+        if let Err(error) = done {
+            warn!(file = %shown(path), to = %shown(to), %error, "a refused file could not be set aside");
+        }
+    }
+
+    /// Writes decisions to the journal; waits for as long as the disk refuses them.
+    pub(super) fn decide(&mut self, decisions: &[Decision]) -> Result<u64, Stop> {
+        let payloads: Vec<Vec<u8>> = decisions.iter().map(Decision::encode).collect();
+        let mut pause = RETRY_FIRST;
+        loop {
+            match self.feeder.journal.append(&payloads) {
+                Ok(last) => {
+                    let shared = &self.feeder.shared;
+                    if shared.is_journal_down.swap(false, Ordering::Relaxed) {
+                        info!("the journal can be written again");
+                    }
+                    return Ok(last);
+                }
+                Err(error) => {
+                    let shared = &self.feeder.shared;
+                    if !shared.is_journal_down.swap(true, Ordering::Relaxed) {
+                        error!(%error, "the journal cannot be written; reading waits");
+                    }
+                    let until = Instant::now() + pause;
+                    while Instant::now() < until {
+                        if self.is_stopped() {
+                            return Err(Stop::Done);
+                        }
+                        thread::sleep(Duration::from_millis(10));
+                    }
+                    pause = (2 * pause).min(RETRY_MOST);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! When a checkpoint or a snapshot is due: by rows, by time, and again after a failure.
+
+use std::time::{Duration, Instant};
+
+use tracing::{info, warn};
+
+/// Pause after a failed write, at first and at most.
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+const RETRY_MOST: Duration = Duration::from_secs(60);
+
+/// When something is to be written again, and whether it is being written.
+pub(super) struct Schedule {
+    pub(super) what: &'static str,
+    pub(super) every: Duration,
+    pub(super) rows: Option<u64>,
+    pub(super) last: Instant,
+    pub(super) last_rows: u64,
+    pub(super) is_under_way: bool,
+    pub(super) failures: u32,
+    pub(super) not_before: Instant,
+}
+
+impl Schedule {
+    pub(super) fn new(
+        what: &'static str,
+        every: Duration,
+        rows: Option<u64>,
+        last_rows: u64,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            what,
+            every,
+            rows,
+            last: now,
+            last_rows,
+            is_under_way: false,
+            failures: 0,
+            not_before: now,
+        }
+    }
+
+    pub(super) fn is_due(&self, rows: u64, is_changed: bool) -> bool {
+        let now = Instant::now();
+        let by_rows = self
+            .rows
+            .is_some_and(|every| rows / every > self.last_rows / every);
+        let by_time = is_changed && now.duration_since(self.last) >= self.every;
+        !self.is_under_way && now >= self.not_before && (by_rows || by_time || self.failures > 0)
+    }
+
+    pub(super) fn begin(&mut self, rows: u64) {
+        self.is_under_way = true;
+        self.last = Instant::now();
+        self.last_rows = rows;
+    }
+
+    /// Notes how it ended; a failure is tried again, later and later.
+    pub(super) fn end(&mut self, result: &Result<(), String>) {
+        self.is_under_way = false;
+        match result {
+            Ok(()) => {
+                if self.failures > 0 {
+                    info!(
+                        after_failures = self.failures,
+                        "{} written again", self.what
+                    );
+                }
+                self.failures = 0;
+            }
+            Err(reason) => {
+                let pause = RETRY_FIRST.saturating_mul(1 << self.failures.min(6));
+                let pause = pause.min(RETRY_MOST);
+                self.failures += 1;
+                self.not_before = Instant::now() + pause;
+                warn!(
+                    %reason,
+                    retry_s = pause.as_secs(),
+                    "{} could not be written; the one before stands, learning goes on", self.what
+                );
+            }
+        }
+    }
+}
