@@ -21,7 +21,7 @@ use crate::simdisk::{Fault, SimDisk};
 /// Operations that are tried; a run has fewer.
 const OPERATIONS_MOST: u64 = 1000;
 /// Power losses at each operation, each keeping another part of what was not fsynced.
-const LOSSES: u64 = 4;
+const LOSSES: u64 = 16;
 
 fn params(place: &Place) -> RunParams {
     let loaded = load(Some(&place.config()), std::iter::empty()).expect("a configuration");

@@ -12,6 +12,8 @@ mod error_bars;
 mod faults;
 mod feeds;
 mod fit;
+mod following;
+mod hostile;
 mod house;
 mod layers;
 mod merging;

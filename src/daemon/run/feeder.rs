@@ -402,6 +402,10 @@ impl Loop {
         if self.at == 0 {
             return Ok(());
         }
+        info!(
+            rows = self.at,
+            "short minibatch: its rows had waited long enough"
+        );
         self.send_batch()
     }
 
