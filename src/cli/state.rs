@@ -145,6 +145,9 @@ fn verify(path: &Path) -> Result<(), CliError> {
     }
 }
 
+/// Files that are named: the latest.
+const SHOWN: usize = 20;
+
 fn lines(found: &Restored, state: &FeedState) -> String {
     let mut text = format!(
         "written       {} s after 1970 by ojad {}\n\
@@ -176,7 +179,6 @@ fn lines(found: &Restored, state: &FeedState) -> String {
     for (name, bytes) in &found.sections {
         text.push_str(&format!("section       {name}, {bytes} bytes\n"));
     }
-    const SHOWN: usize = 20;
     for entry in state.files.values().rev().take(SHOWN) {
         let what = match entry.state {
             FileState::Done => "done",

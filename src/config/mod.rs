@@ -7,6 +7,7 @@ mod follow;
 mod keys;
 mod load;
 mod plan;
+mod ranges;
 mod state;
 
 pub use follow::{

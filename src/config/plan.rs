@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::config::ConfigError;
-use crate::config::follow::{QuarantineKey, RunKeys};
+use crate::config::follow::RunKeys;
 use crate::config::keys::{Config, ForgettingKey, PrecisionKey, RuleKey, ScaleKey, StepKey};
+use crate::config::{ConfigError, ranges};
 use crate::learner::{Forgetting, LearnerParams, Penalty, Precision, Rule, Scale, Step};
 use crate::source::{Decoders, Limit, SourceParams};
 
@@ -16,9 +16,6 @@ const LARGEST_MINIBATCH: usize = 1 << 20;
 
 /// Most minibatches that may wait: beyond it reading ahead gains nothing and memory grows.
 const LONGEST_CHANNEL: usize = 1_024;
-
-/// Longest time that a key may name, seconds: ten years.
-const LONGEST_S: u64 = 10 * 366 * 86_400;
 
 /// Threads and room, checked.
 pub type RunParams = RunKeys;
@@ -36,7 +33,11 @@ pub struct Plan {
     pub output: Option<PathBuf>,
 }
 
-fn refuse(key: &'static str, value: impl std::fmt::Display, remedy: &'static str) -> ConfigError {
+pub(super) fn refuse(
+    key: &'static str,
+    value: impl std::fmt::Display,
+    remedy: &'static str,
+) -> ConfigError {
     ConfigError::Value {
         key,
         value: value.to_string(),
@@ -59,7 +60,7 @@ impl TryFrom<&Config> for Plan {
             let remedy = "use \"auto\" or 1 to 1024";
             return Err(refuse("run.channel_minibatches", count, remedy));
         }
-        ranges(config)?;
+        ranges::check(config)?;
         let (features, source) = (&config.features, &config.source);
         Ok(Self {
             source: SourceParams {
@@ -86,130 +87,6 @@ impl TryFrom<&Config> for Plan {
             output: config.output.dir.clone(),
         })
     }
-}
-
-/// Numbers that must lie within bounds.
-fn ranges(config: &Config) -> Result<(), ConfigError> {
-    let (source, output, drift) = (&config.source, &config.output, &config.drift);
-    let within = |key, value: u64, least: u64, most: u64, remedy| {
-        if (least..=most).contains(&value) {
-            Ok(())
-        } else {
-            Err(refuse(key, value, remedy))
-        }
-    };
-    let hour = "use 1 to 3600000 ms";
-    within(
-        "source.rescan_ms",
-        source.rescan_ms,
-        10,
-        3_600_000,
-        "use 10 to 3600000 ms",
-    )?;
-    within(
-        "source.latency_max_ms",
-        source.latency_max_ms.unwrap_or(1),
-        1,
-        3_600_000,
-        hour,
-    )?;
-    let seconds = "use 1 s to ten years";
-    within(
-        "source.incomplete_age_s",
-        source.incomplete_age_s,
-        1,
-        LONGEST_S,
-        seconds,
-    )?;
-    within(
-        "source.decode_deadline_s",
-        source.decode_deadline_s,
-        1,
-        86_400,
-        "use 1 to 86400 s",
-    )?;
-    let memory = "use 256 MiB to 1 TiB";
-    within(
-        "source.worker_memory_mib",
-        source.worker_memory_mib,
-        256,
-        1 << 20,
-        memory,
-    )?;
-    within(
-        "source.spool_mib",
-        source.spool_mib,
-        1,
-        1 << 30,
-        "use 1 MiB up",
-    )?;
-    within(
-        "state.checkpoint_s",
-        config.state.checkpoint_s,
-        1,
-        LONGEST_S,
-        seconds,
-    )?;
-    let rows = "use \"auto\" or 1 row up";
-    let checkpoint_rows = config.state.checkpoint_rows.value().unwrap_or(1);
-    within("state.checkpoint_rows", checkpoint_rows, 1, u64::MAX, rows)?;
-    within("output.every_s", output.every_s, 1, LONGEST_S, seconds)?;
-    let every_rows = output.every_rows.value().unwrap_or(1);
-    within("output.every_rows", every_rows, 1, u64::MAX, rows)?;
-    within(
-        "output.keep",
-        output.keep as u64,
-        1,
-        1_000_000,
-        "use 1 to 1000000",
-    )?;
-    within(
-        "output.keep_daily",
-        output.keep_daily as u64,
-        0,
-        36_600,
-        "use 0 to 36600 days",
-    )?;
-    within(
-        "run.drain_s",
-        config.run.drain_s,
-        1,
-        3600,
-        "use 1 to 3600 s",
-    )?;
-    let positive = |key, value: f64, remedy| {
-        if value.is_finite() && value > 0.0 {
-            Ok(())
-        } else {
-            Err(refuse(key, value, remedy))
-        }
-    };
-    let short = drift.short_half_life_rows.unwrap_or(1.0);
-    positive(
-        "drift.short_half_life_rows",
-        short,
-        "use a number of rows above 0",
-    )?;
-    let alarms = drift.false_alarms_per_million_rows;
-    positive(
-        "drift.false_alarms_per_million_rows",
-        alarms,
-        "use a number above 0",
-    )?;
-    if let Some(long) = drift.long_half_life_rows.value()
-        && !(long.is_finite() && long > short)
-    {
-        let remedy = "use \"auto\" or more rows than the short half-life";
-        return Err(refuse("drift.long_half_life_rows", long, remedy));
-    }
-    let moves = source.quarantine != QuarantineKey::Record;
-    if moves && source.quarantine_dir.is_none() {
-        return Err(ConfigError::Missing {
-            key: "source.quarantine_dir",
-            remedy: "name the directory that `source.quarantine` is to fill",
-        });
-    }
-    Ok(())
 }
 
 fn learner(config: &Config) -> Result<LearnerParams, ConfigError> {

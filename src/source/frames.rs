@@ -114,13 +114,9 @@ impl Frames {
         }
         let (file, _) = open(path)?;
         let needed = frames.needed.iter().filter(|(offset, _)| *offset < start);
-        let mut ranges: Vec<(u64, u64)> = needed.copied().collect();
-        ranges.push((start, end - start));
-        Ok(Ranges {
-            file,
-            ranges,
-            at: 0,
-        })
+        let mut parts: Vec<(u64, u64)> = needed.copied().collect();
+        parts.push((start, end - start));
+        Ok(Ranges { file, parts, at: 0 })
     }
 }
 
@@ -191,13 +187,13 @@ fn next(file: &File, path: &Path, at: u64, until: u64) -> Result<Next, SourceErr
 /// Parts of a file, one after the other.
 pub(super) struct Ranges {
     file: File,
-    ranges: Vec<(u64, u64)>,
+    parts: Vec<(u64, u64)>,
     at: usize,
 }
 
 impl Read for Ranges {
     fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
-        while let Some((offset, len)) = self.ranges.get_mut(self.at) {
+        while let Some((offset, len)) = self.parts.get_mut(self.at) {
             if *len == 0 {
                 self.at += 1;
                 continue;

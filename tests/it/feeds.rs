@@ -21,7 +21,7 @@ pub const FEATURES: usize = 12;
 /// Rows with a strong and a weak direction beside noise.
 pub fn rows(count: usize, seed: u64) -> RecordBatch {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let mut columns = vec![Vec::with_capacity(count); FEATURES];
+    let mut columns = vec![Vec::new(); FEATURES];
     for _ in 0..count {
         let (a, b) = (
             random.random_range(-3.0..3.0),

@@ -124,7 +124,7 @@ impl Bench {
         let source = SourceParams::default();
         let params = FollowParams {
             places: vec![directory.join("m")],
-            incomplete_age: Duration::from_secs(3600),
+            incomplete_age: Duration::from_hours(1),
             ..FollowParams::default()
         };
         let mut bench = Self {

@@ -1,7 +1,14 @@
 //! One integration-test binary; a module per promise.
 
-// A test that cannot get at its data has failed; saying so by a panic is its way.
-#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, missing_docs)]
+// A test that cannot get at its data has failed; saying so by a panic is its way. Numbers of runs
+// are printed: `.ci/test` shows them.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    missing_docs
+)]
 
 mod accuracy;
 mod allocation;

@@ -347,7 +347,7 @@ impl Loop {
     fn end(&mut self, ticket: u64) {
         self.queued.pop_front();
         if let Some((_, quarantined)) = self.cuts.remove(&ticket) {
-            self.told(&quarantined);
+            refuse::told(&quarantined);
             return self.emit(Event::Cut(quarantined));
         }
         if let Some(reading) = &self.feeder.state.reading {

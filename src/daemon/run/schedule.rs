@@ -6,7 +6,7 @@ use tracing::{info, warn};
 
 /// Pause after a failed write, at first and at most.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
-const RETRY_MOST: Duration = Duration::from_secs(60);
+const RETRY_MOST: Duration = Duration::from_mins(1);
 
 /// When something is to be written again, and whether it is being written.
 pub(super) struct Schedule {

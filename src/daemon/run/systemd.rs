@@ -7,7 +7,7 @@ use tracing::debug;
 
 /// Time without a turn of the feeder after which the service manager is not told that all is well.
 /// A worker may be silent for a minute by default, and a listing of a million files takes seconds.
-const STALLED_AFTER: Duration = Duration::from_secs(180);
+const STALLED_AFTER: Duration = Duration::from_mins(3);
 
 fn tell(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {

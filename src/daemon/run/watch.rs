@@ -17,7 +17,7 @@ impl Watch {
     /// Watches what can be watched; what cannot is left to the periodic look.
     pub(super) fn start(places: &[PathBuf], wake: Sender<()>) -> Self {
         let handler = move |event: notify::Result<Event>| {
-            if event.as_ref().is_ok_and(|event| !is_news(&event.kind)) {
+            if event.as_ref().is_ok_and(|event| !is_news(event.kind)) {
                 return;
             }
             // A wake that is on its way is enough.
@@ -53,7 +53,7 @@ impl Watch {
 }
 
 /// Reading a file is none: the feeder does it all the time.
-fn is_news(kind: &EventKind) -> bool {
+fn is_news(kind: EventKind) -> bool {
     match kind {
         EventKind::Access(AccessKind::Close(AccessMode::Write)) => true,
         EventKind::Access(_) => false,

@@ -1,6 +1,6 @@
 //! Files of this moment against what was taken → whose turn it is, who waits, who is refused.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
@@ -20,7 +20,7 @@ const TAKES_MAX: usize = 4096;
 
 /// A full listing is made at least this often, whatever the directories say: a file that was
 /// changed in its place changes no directory.
-const LIST_EVERY: Duration = Duration::from_secs(60);
+const LIST_EVERY: Duration = Duration::from_mins(1);
 
 /// Directory times are told in steps of up to two seconds by some file systems.
 const TIME_STEP_NS: i64 = 2_000_000_000;
@@ -146,11 +146,11 @@ impl Follower {
         seen.dedup_by(|a, b| a.path == b.path);
         self.is_waiting = false;
         let mut takes = Vec::new();
-        let mut inodes = HashMap::new();
+        let mut inodes = HashSet::new();
         for seen in &seen {
             // A second name of the same file brings no new rows.
             let inode = (seen.stamp.device, seen.stamp.inode);
-            if inodes.insert(inode, ()).is_some() {
+            if !inodes.insert(inode) {
                 continue;
             }
             match self.judge(seen, state, decode, now) {
@@ -163,10 +163,9 @@ impl Follower {
             }
         }
         if is_due {
-            let paths: HashMap<&Path, ()> =
-                seen.iter().map(|seen| (seen.path.as_path(), ())).collect();
+            let paths: HashSet<&Path> = seen.iter().map(|seen| seen.path.as_path()).collect();
             self.waiting
-                .retain(|path, _| paths.contains_key(path.as_path()));
+                .retain(|path, _| paths.contains(path.as_path()));
         }
         rotated(state, &mut takes, &mut found);
         if self.params.order == Order::Changed {
@@ -454,14 +453,10 @@ fn growing(state: &FeedState) -> Vec<Seen> {
 
 /// Files that are remembered and were not seen under any name.
 fn find_gone(state: &FeedState, seen: &[Seen], found: &mut Found) {
-    let seen: HashMap<(u64, u64), ()> = seen
-        .iter()
-        .map(|seen| ((seen.stamp.device, seen.stamp.inode), ()))
-        .collect();
-    let gone = state.files.iter().filter(|(_, entry)| {
-        let stamp = &entry.identity.stamp;
-        !seen.contains_key(&(stamp.device, stamp.inode))
-    });
+    let inode = |stamp: &Stamp| (stamp.device, stamp.inode);
+    let seen: HashSet<(u64, u64)> = seen.iter().map(|seen| inode(&seen.stamp)).collect();
+    let gone = state.files.iter();
+    let gone = gone.filter(|(_, entry)| !seen.contains(&inode(&entry.identity.stamp)));
     found.gone = gone.map(|(file, _)| *file).collect();
 }
 

@@ -153,13 +153,13 @@ impl Process {
     fn send(&mut self, request: &Request) -> Result<(), Lost> {
         let message = request.encode().map_err(|e| Lost::Died(e.to_string()))?;
         let running = self.running()?;
-        send(&mut running.socket, message).map_err(lost)
+        send(&mut running.socket, message).map_err(|error| lost(&error))
     }
 
     fn receive(&mut self) -> Result<Reply, Lost> {
         let params = self.params.source.clone();
         let running = self.running()?;
-        match receive(&mut running.socket).map_err(lost)? {
+        match receive(&mut running.socket).map_err(|error| lost(&error))? {
             None => Err(Lost::Died(String::new())),
             Some(bytes) => Reply::decode(&bytes, &params).map_err(|e| Lost::Died(e.to_string())),
         }
@@ -264,7 +264,7 @@ impl Process {
                 (rows, sent.capacity),
                 &mut self.scratch,
             )
-            .map_err(lost)?;
+            .map_err(|error| lost(&error))?;
             batch.set_rows(at + rows);
             if sent.has_missing {
                 batch.set_has_missing(true);
@@ -340,7 +340,7 @@ impl Decode for Process {
         if let Some(running) = &mut self.running
             && let Err(error) = running.adopt(agreement, minibatch_rows)
         {
-            return Err(self.bury(lost(error)));
+            return Err(self.bury(lost(&error)));
         }
         Ok(())
     }
@@ -379,7 +379,7 @@ impl Decode for Process {
     }
 }
 
-fn lost(error: io::Error) -> Lost {
+fn lost(error: &io::Error) -> Lost {
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Lost::Silent,
         io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Lost::Died(String::new()),

@@ -31,12 +31,9 @@ impl Here {
         let (Some(job), Some(agreement)) = (self.jobs.front(), &self.agreement) else {
             return Err(SourceError::Ended);
         };
-        let open = match &mut self.open {
+        let mut open = match self.open.take() {
             Some(open) => open,
-            None => {
-                let opened = Extraction::open(&job.segment, agreement, job.skip)?;
-                self.open.insert(opened.until(job.until))
-            }
+            None => Extraction::open(&job.segment, agreement, job.skip)?.until(job.until),
         };
         let piece = open.next(batch, at, batch.capacity() - at)?;
         let next = Next::Piece {
@@ -46,7 +43,8 @@ impl Here {
         };
         if piece.is_last {
             self.jobs.pop_front();
-            self.open = None;
+        } else {
+            self.open = Some(open);
         }
         Ok(next)
     }

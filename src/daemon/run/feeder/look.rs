@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tracing::{error, info, warn};
 
+use super::refuse::told;
 use super::{
     Decision, Event, FileEntry, Found, GONE_MAX, LISTING_SHARE, Loop, OnChanged, Quarantined,
     Reading, RunError, Spool, Stop, Until, shown, unix_s,
@@ -104,7 +105,7 @@ impl Loop {
             refusal,
             at_unix_s: unix_s(),
         };
-        self.told(&quarantined);
+        told(&quarantined);
         self.set_aside(&entry.path, quarantined.file);
         self.emit(Event::Refused(entry, quarantined));
     }
@@ -206,7 +207,7 @@ impl Loop {
                 self.feeder.planned.push_back((last, Decision::Flush));
                 return Ok(());
             }
-            patience = patience.min(latency - waited);
+            patience = patience.min(latency.saturating_sub(waited));
         }
         // A listing of many files must not be all that the feeder does.
         let pause = (LISTING_SHARE * self.listing).saturating_sub(self.listed.elapsed());

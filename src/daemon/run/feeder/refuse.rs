@@ -64,19 +64,10 @@ impl Loop {
             rows,
             quarantined: quarantined.clone(),
         }])?;
-        self.told(&quarantined);
+        told(&quarantined);
         self.set_aside(path, reading.file);
         self.emit(Event::Cut(quarantined));
         Ok(())
-    }
-
-    pub(super) fn told(&self, quarantined: &Quarantined) {
-        warn!(
-            file = %shown(&quarantined.path),
-            rows_taken = quarantined.rows,
-            reason = %quarantined.refusal.reason.escape_debug(),
-            "file quarantined"
-        );
     }
 
     /// Copies or moves a refused file, as the configuration says.
@@ -137,4 +128,14 @@ impl Loop {
             }
         }
     }
+}
+
+/// One line for a file that is refused.
+pub(super) fn told(quarantined: &Quarantined) {
+    warn!(
+        file = %shown(&quarantined.path),
+        rows_taken = quarantined.rows,
+        reason = %quarantined.refusal.reason.escape_debug(),
+        "file quarantined"
+    );
 }

@@ -1,0 +1,118 @@
+//! Keys whose numbers must lie within bounds.
+
+use crate::config::ConfigError;
+use crate::config::follow::QuarantineKey;
+use crate::config::keys::Config;
+use crate::config::plan::refuse;
+
+/// Longest time that a key may name, seconds: ten years.
+const LONGEST_S: u64 = 10 * 366 * 86_400;
+
+/// A key, its value, the least and the most of it, and the remedy.
+type Bound = (&'static str, u64, u64, u64, &'static str);
+
+/// Whole numbers.
+fn bounds(config: &Config) -> [Bound; 12] {
+    let (source, output, state) = (&config.source, &config.output, &config.state);
+    let (rows, time) = ("use \"auto\" or 1 row up", "use 1 s to ten years");
+    let latency_ms = source.latency_max_ms.unwrap_or(1);
+    let checkpoint_rows = state.checkpoint_rows.value().unwrap_or(1);
+    let every_rows = output.every_rows.value().unwrap_or(1);
+    let (keep, keep_daily) = (output.keep as u64, output.keep_daily as u64);
+    let (rescan, memory) = ("use 10 to 3600000 ms", "use 256 MiB to 1 TiB");
+    let (hour, day) = ("use 1 to 3600000 ms", "use 1 to 86400 s");
+    let all = u64::MAX;
+    [
+        ("source.rescan_ms", source.rescan_ms, 10, 3_600_000, rescan),
+        ("source.latency_max_ms", latency_ms, 1, 3_600_000, hour),
+        (
+            "source.incomplete_age_s",
+            source.incomplete_age_s,
+            1,
+            LONGEST_S,
+            time,
+        ),
+        (
+            "source.decode_deadline_s",
+            source.decode_deadline_s,
+            1,
+            86_400,
+            day,
+        ),
+        (
+            "source.worker_memory_mib",
+            source.worker_memory_mib,
+            256,
+            1 << 20,
+            memory,
+        ),
+        (
+            "source.spool_mib",
+            source.spool_mib,
+            1,
+            1 << 30,
+            "use 1 MiB up",
+        ),
+        ("state.checkpoint_s", state.checkpoint_s, 1, LONGEST_S, time),
+        ("state.checkpoint_rows", checkpoint_rows, 1, all, rows),
+        ("output.every_s", output.every_s, 1, LONGEST_S, time),
+        ("output.every_rows", every_rows, 1, all, rows),
+        ("output.keep", keep, 1, 1_000_000, "use 1 to 1000000"),
+        (
+            "output.keep_daily",
+            keep_daily,
+            0,
+            36_600,
+            "use 0 to 36600 days",
+        ),
+    ]
+}
+
+/// Refuses what lies outside.
+pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
+    for (key, value, least, most, remedy) in bounds(config) {
+        if !(least..=most).contains(&value) {
+            return Err(refuse(key, value, remedy));
+        }
+    }
+    if !(1..=3600).contains(&config.run.drain_s) {
+        return Err(refuse("run.drain_s", config.run.drain_s, "use 1 to 3600 s"));
+    }
+    let moves = config.source.quarantine != QuarantineKey::Record;
+    if moves && config.source.quarantine_dir.is_none() {
+        return Err(ConfigError::Missing {
+            key: "source.quarantine_dir",
+            remedy: "name the directory that `source.quarantine` is to fill",
+        });
+    }
+    drift(config)
+}
+
+fn drift(config: &Config) -> Result<(), ConfigError> {
+    let keys = &config.drift;
+    let short = keys.short_half_life_rows.unwrap_or(1.0);
+    let alarms = keys.false_alarms_per_million_rows;
+    for (key, value, remedy) in [
+        (
+            "drift.short_half_life_rows",
+            short,
+            "use a number of rows above 0",
+        ),
+        (
+            "drift.false_alarms_per_million_rows",
+            alarms,
+            "use a number above 0",
+        ),
+    ] {
+        if !(value.is_finite() && value > 0.0) {
+            return Err(refuse(key, value, remedy));
+        }
+    }
+    match keys.long_half_life_rows.value() {
+        Some(long) if !(long.is_finite() && long > short) => {
+            let remedy = "use \"auto\" or more rows than the short half-life";
+            Err(refuse("drift.long_half_life_rows", long, remedy))
+        }
+        _ => Ok(()),
+    }
+}
