@@ -16,6 +16,7 @@ mod open;
 mod params;
 mod parquet;
 mod positioned;
+mod preflight;
 mod reader;
 mod select;
 mod stream;
