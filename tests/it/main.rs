@@ -13,6 +13,7 @@ mod handmade;
 mod house;
 mod layers;
 mod merging;
+mod mutations;
 mod plot;
 mod preflight;
 mod program;

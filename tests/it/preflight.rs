@@ -3,7 +3,11 @@
 //! Each goes through the program itself, in an address space of [`MEMORY_KB`]: what cannot be
 //! caught (an overflow of the stack, memory that is not there) is a signal or an abort here.
 
+// The sizes of the files belong into the log of the run; all of them fit an i32.
+#![allow(clippy::print_stdout, clippy::cast_possible_wrap)]
+
 use std::fs::File;
+use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
@@ -12,6 +16,8 @@ use arrow::array::{ArrayRef, Float32Array, RecordBatch, new_empty_array};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::ipc::CompressionType;
 use arrow::ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
+
+use flate2::write::GzEncoder;
 
 use crate::handmade::{
     BYTES, Chunk, DELTA_LENGTH, DICTIONARY, FLOAT, INT64, PLAIN, column, file, float_list, group,
@@ -216,10 +222,29 @@ fn pages_that_declare_more_than_their_values_take_are_refused() {
 }
 
 #[test]
+fn gzip_and_brotli_stop_at_the_declared_length() {
+    let zeros = vec![0; 64 << 20];
+    let mut gzip = GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(&zeros).expect("memory");
+    let mut brotli = brotli::CompressorWriter::new(Vec::new(), 1 << 16, 1, 22);
+    brotli.write_all(&zeros).expect("memory");
+    let x = [root(1), column("x", FLOAT, 0)];
+    for (codec, frame) in [
+        (2, gzip.finish().expect("memory")),
+        (4, brotli.into_inner()),
+    ] {
+        let mut chunk = Chunk::new(FLOAT, 1).data(1, PLAIN, 4, &frame);
+        chunk.codec = codec;
+        let part = "a page that is to hold 4 bytes does not";
+        says("long.parquet", &file(&x, 1, &[chunk]), &[part]);
+    }
+}
+
+#[test]
 fn ids_that_unfold_are_refused() {
     let schema = [root(2), column("x", FLOAT, 0), column("id", BYTES, 0)];
     let rows = 5000;
-    let x = || Chunk::new(FLOAT, rows).data(rows as i32, PLAIN, 20_000, &[0; 20_000]);
+    let x = || Chunk::new(FLOAT, rows).data(rows as i32, PLAIN, 20_000, &vec![0; 20_000]);
     // A word of a megabyte, five thousand times.
     let word = [(1_u32 << 20).to_le_bytes().as_slice(), &vec![b'w'; 1 << 20]].concat();
     let indices = zeros(5000);
@@ -354,12 +379,13 @@ fn an_arrow_header_of_2_gigabytes_is_refused() {
     let folder = tempfile::tempdir().expect("a directory");
     // A footer of its own length and not of the file's.
     let sparse = folder.path().join("sparse.parquet");
-    let file = File::create(&sparse).expect("a file");
+    let mut file = File::create(&sparse).expect("a file");
     file.set_len(3 << 30).expect("a hole");
     let mut footer = (1_u32 << 30).to_le_bytes().to_vec();
     footer.extend(b"PAR1");
-    std::os::unix::fs::FileExt::write_all_at(&file, b"PAR1", 0).expect("bytes");
-    std::os::unix::fs::FileExt::write_all_at(&file, &footer, (3 << 30) - 8).expect("bytes");
+    file.write_all(b"PAR1").expect("bytes");
+    file.seek(SeekFrom::End(-8)).expect("a place");
+    file.write_all(&footer).expect("bytes");
     refused(
         &fit(&sparse, &[]),
         1,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
 use super::schema::check_encoded;
-use super::shapes::FILE;
-use super::thrift::{self, Fault, Name, Visit, wrong};
+use super::shapes::{FILE, Name};
+use super::thrift::{self, Fault, Visit, wrong};
 use super::{DEPTH_MAX, FIELDS_MAX, METADATA_BYTES_MAX, NAME_BYTES_MAX};
 use crate::source::SourceError;
 use crate::source::discover::unreadable;

@@ -318,7 +318,7 @@ mod tests {
             .unwrap();
         assert!(excess.add(hybrid(&long, 1, usize::MAX)).is_err());
         // 2^23 groups of eight, packed.
-        let packed = [[0x81, 0x80, 0x20].as_slice(), &[0xFF; 1 << 18]].concat();
+        let packed = [vec![0x81, 0x80, 0x20], vec![0xFF; 1 << 18]].concat();
         assert!(
             Excess::new(100)
                 .add(hybrid(&packed, 1, usize::MAX))

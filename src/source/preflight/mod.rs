@@ -11,6 +11,7 @@ mod batch;
 mod footer;
 mod frames;
 mod group;
+mod inflate;
 mod levels;
 mod packed;
 mod pages;

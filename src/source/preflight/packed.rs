@@ -62,14 +62,14 @@ fn varint(bytes: &mut &[u8]) -> Option<u64> {
 }
 
 /// Checks that `values` times a dictionary's longest word can be held.
-pub(super) fn check_words(dictionary: &[u8], values: usize) -> Result<(), String> {
+pub(super) fn check_words(dictionary: &[u8], values: u64) -> Result<(), String> {
     let (mut at, mut longest) = (dictionary, 0);
     while let Some((len, rest)) = at.split_first_chunk::<4>() {
         let len = u32::from_le_bytes(*len);
         longest = longest.max(u64::from(len));
         at = rest.get(len as usize..).unwrap_or_default();
     }
-    let bytes = longest.saturating_mul(values as u64);
+    let bytes = longest.saturating_mul(values);
     if bytes > UNCOMPRESSED_FREE {
         return Err(format!(
             "a word of {longest} bytes in a dictionary, which {values} values may repeat"

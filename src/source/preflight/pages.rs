@@ -6,22 +6,24 @@
 //! them first. A page of numbers takes no more bytes than its values can; the largest pages of
 //! all columns of a row group, which are held at the same time, no more than a [`Budget`].
 
+use std::collections::VecDeque;
 use std::io::{self, Read};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use parquet::basic::{Encoding, Type};
+use parquet::basic::{Compression, Encoding, Type};
 use parquet::column::page::{Page, PageMetadata, PageReader};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::serialized_reader::SerializedPageReader;
 
+use super::inflate::Codec;
 use super::levels::{self, Excess};
 use super::packed;
-use super::shapes::PAGE;
-use super::thrift::{self, Fault, Name, Visit, wrong};
+use super::shapes::{Name, PAGE};
+use super::thrift::{self, Fault, Visit, wrong};
 use super::{PAGE_BYTES_MAX, uncompressed_max};
 use crate::source::positioned::Positioned;
 
@@ -60,15 +62,20 @@ struct Chunk {
     /// Bytes of its largest page so far.
     largest: AtomicU64,
     budget: Arc<Budget>,
+    /// Bytes of the pages whose headers have been read, which are to be uncompressed here.
+    sizes: Mutex<VecDeque<usize>>,
 }
 
 /// The pages of a column chunk.
 pub(super) struct Pages {
     inner: SerializedPageReader<Shared>,
+    chunk: Arc<Chunk>,
+    /// Of pages that are uncompressed here.
+    codec: Option<Codec>,
     column: ColumnChunkMetaData,
     excess: Option<Excess>,
     /// Values that are decoded at once, when they are bytes.
-    words: Option<usize>,
+    words: Option<u64>,
     /// Values that pages may still hold.
     left: u64,
 }
@@ -105,12 +112,27 @@ pub(super) fn open(
         values,
         largest: AtomicU64::new(0),
         budget: budget.clone(),
+        sizes: Mutex::default(),
     };
-    let chunk = Arc::new(Shared(Arc::new(chunk)));
+    let chunk = Arc::new(chunk);
+    let shared = Arc::new(Shared(chunk.clone()));
+    let codec = Codec::of(column.compression());
+    let inner = if codec.is_some() {
+        let plain = column.clone().into_builder();
+        let plain = plain.set_compression(Compression::UNCOMPRESSED).build()?;
+        SerializedPageReader::new(shared, &plain, rows, None)?
+    } else {
+        SerializedPageReader::new(shared, column, rows, None)?
+    };
     Ok(Pages {
-        inner: SerializedPageReader::new(chunk, column, rows, None)?,
+        inner,
+        chunk,
+        codec,
         excess: (!is_flat).then(|| Excess::new(len)),
-        words: (desc.physical_type() == Type::BYTE_ARRAY).then(|| at_once.saturating_mul(len)),
+        words: (desc.physical_type() == Type::BYTE_ARRAY).then(|| {
+            let len = if is_flat { 1 } else { len };
+            values.min(at_once.saturating_mul(len) as u64)
+        }),
         column: column.clone(),
         left: values,
     })
@@ -160,11 +182,17 @@ impl Iterator for Pages {
 
 impl PageReader for Pages {
     fn get_next_page(&mut self) -> Result<Option<Page>> {
-        let page = self.inner.get_next_page()?;
-        if let Some(page) = &page {
-            self.check(page).map_err(ParquetError::General)?;
+        let Some(mut page) = self.inner.get_next_page()? else {
+            return Ok(None);
+        };
+        let sizes = &self.chunk.sizes;
+        let size = sizes.lock().ok().and_then(|mut sizes| sizes.pop_front());
+        if let (Some(codec), Some(size)) = (self.codec, size) {
+            let inflated = codec.inflate(&mut page, size);
+            inflated.map_err(ParquetError::General)?;
         }
-        Ok(page)
+        self.check(&page).map_err(ParquetError::General)?;
+        Ok(Some(page))
     }
 
     fn peek_next_page(&mut self) -> Result<Option<PageMetadata>> {
@@ -255,9 +283,12 @@ impl Header {
 /// What a page header says.
 #[derive(Default)]
 struct Fields {
+    kind: i64,
     uncompressed: i64,
     compressed: i64,
     data: Option<i64>,
+    /// Whether that is a page of the second version.
+    is_new: bool,
     words: Option<i64>,
     levels: [i64; 2],
 }
@@ -265,6 +296,7 @@ struct Fields {
 impl Visit for Fields {
     fn number(&mut self, of: Name, field: usize, value: i64) -> Result<(), Fault> {
         match (of, field) {
+            (Name::Page, 1) => self.kind = value,
             (Name::Page, 2) => self.uncompressed = value,
             (Name::Page, 3) => self.compressed = value,
             (Name::DataPage | Name::DataPageV2, 1) => {
@@ -272,6 +304,7 @@ impl Visit for Fields {
                     return wrong("it describes two pages");
                 }
                 self.data = Some(value);
+                self.is_new = of == Name::DataPageV2;
             }
             (Name::DictionaryPage, 1) => self.words = Some(value),
             (Name::DataPageV2, 5) => self.levels[0] = value,
@@ -301,6 +334,15 @@ impl Chunk {
         if count(page.levels[0]) + count(page.levels[1]) > size {
             return bad("less than its levels take".to_owned());
         }
+        let is_described = match page.kind {
+            0 | 3 if page.is_new != (page.kind == 3) => false,
+            0 | 3 => page.data.is_some() && page.words.is_none(),
+            2 => page.words.is_some() && page.data.is_none(),
+            _ => page.data.is_none() && page.words.is_none(),
+        };
+        if !is_described {
+            return bad(format!("and is not of the type {} that it says", page.kind));
+        }
         let values = count(page.data.unwrap_or(0));
         if values > self.values {
             let all = self.values;
@@ -316,6 +358,12 @@ impl Chunk {
             if size > values.saturating_mul(each).saturating_add(PAGE_SLACK) {
                 return bad(format!("more than {values} values take"));
             }
+        }
+        // An index is passed over, not handed on.
+        if page.kind != 1
+            && let Ok(mut sizes) = self.sizes.lock()
+        {
+            sizes.push_back(usize::try_from(size).unwrap_or(0));
         }
         let before = self.largest.fetch_max(size, Ordering::Relaxed);
         let more = size.saturating_sub(before);

@@ -3,11 +3,54 @@
 //! Source: `parquet.thrift` of the format, version 2.12. A field that is `Any` is passed over, by
 //! the decoder too.
 
-use super::thrift::Kind::{Any, Binary, Bool, Byte, Double, I16, I32, I32s, I64, I64s};
-use super::thrift::Kind::{Struct, Structs};
-use super::thrift::{Name, Shape};
+use Kind::{Any, Binary, Bool, Byte, Double, I16, I32, I32s, I64, I64s, Struct, Structs};
 
-const fn other(fields: &'static [super::thrift::Kind]) -> Shape {
+/// What a field of a known struct must hold.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    /// Anything: the field is passed over.
+    Any,
+    Bool,
+    Byte,
+    I16,
+    I32,
+    I64,
+    Double,
+    Binary,
+    Struct(&'static Shape),
+    I32s,
+    I64s,
+    Structs(&'static Shape),
+}
+
+/// A struct of the format.
+pub(super) struct Shape {
+    /// Which one, for the visitor.
+    pub name: Name,
+    /// By field number; number 0 is nobody's.
+    pub fields: &'static [Kind],
+    /// Bits of the field numbers that must be there.
+    pub required: u32,
+}
+
+/// The structs whose values somebody asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Name {
+    /// Any other.
+    Other,
+    File,
+    Element,
+    KeyValue,
+    Group,
+    Chunk,
+    Column,
+    Page,
+    DataPage,
+    DataPageV2,
+    DictionaryPage,
+}
+
+const fn other(fields: &'static [Kind]) -> Shape {
     Shape {
         name: Name::Other,
         fields,
@@ -59,7 +102,7 @@ static ELEMENT: Shape = Shape {
 };
 
 /// Struct fields of a union whose variants are empty.
-const E: super::thrift::Kind = Struct(&EMPTY);
+const E: Kind = Struct(&EMPTY);
 static EMPTY: Shape = other(&[]);
 static UNION: Shape = other(&[Any, E, E, E]);
 static LOGICAL: Shape = other(&[

@@ -6,6 +6,8 @@
 //! collections of booleans, whose length in bytes decoders disagree on. A decoder that knows no
 //! more fields than the shapes do reads the same values from bytes that pass.
 
+use super::shapes::{Kind, Name, Shape};
+
 /// Levels of structs and lists: Parquet's own take seven.
 const NESTING_MAX: usize = 32;
 
@@ -20,51 +22,6 @@ pub(super) enum Fault {
 
 pub(super) fn wrong<T>(reason: impl Into<String>) -> Result<T, Fault> {
     Err(Fault::Wrong(reason.into()))
-}
-
-/// What a field of a known struct must hold.
-#[derive(Clone, Copy)]
-pub(super) enum Kind {
-    /// Anything: the field is passed over.
-    Any,
-    Bool,
-    Byte,
-    I16,
-    I32,
-    I64,
-    Double,
-    Binary,
-    Struct(&'static Shape),
-    I32s,
-    I64s,
-    Structs(&'static Shape),
-}
-
-/// A struct of the format.
-pub(super) struct Shape {
-    /// Which one, for the visitor.
-    pub name: Name,
-    /// By field number; number 0 is nobody's.
-    pub fields: &'static [Kind],
-    /// Bits of the field numbers that must be there.
-    pub required: u32,
-}
-
-/// The structs whose values somebody asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Name {
-    /// Any other.
-    Other,
-    File,
-    Element,
-    KeyValue,
-    Group,
-    Chunk,
-    Column,
-    Page,
-    DataPage,
-    DataPageV2,
-    DictionaryPage,
 }
 
 /// Is told the values of known fields.
@@ -427,9 +384,7 @@ mod tests {
             &[0x15, 5, 0x05, 2, 5, 0],       // field 1 twice
             &[0x15, 5, 0x39, 0x21, 1, 1, 0], // a list of booleans
             &[0x11, 0],                      // without field 1
-            &[
-                0x15, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1, 0,
-            ],
+            &[[0x15].as_slice(), &[0xFF; 10], &[1, 0]].concat(),
             &[0x15, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F, 0], // beyond 32 bits
         ] {
             assert!(matches!(read(bytes), Err(Fault::Wrong(_))), "{bytes:?}");
