@@ -41,6 +41,7 @@ impl Agreement {
             .iter()
             .map(open::wanted(&path))
             .collect::<Result<Vec<_>, _>>()?;
+        open::check_width(&path, &wanted)?;
         selection.taken = wanted.iter().map(|w| (w.name.clone(), w.len)).collect();
         let width = open::widest(&leaves);
         Ok(Self::new(path, wanted, selection, width, params))

@@ -195,6 +195,16 @@ pub enum SourceError {
         /// The column.
         column: String,
     },
+    /// More features than a row may have.
+    #[error("{path}: {features} features a row, more than the {limit} that are read; exclude columns (`features.exclude`)", path = .path.display())]
+    TooWide {
+        /// The file.
+        path: PathBuf,
+        /// Values of a row.
+        features: u64,
+        /// Values that a row may have.
+        limit: usize,
+    },
     /// Binary rows that are no whole number of values.
     #[error("{path}: column `{column}`: {bytes} bytes are no whole number of {dtype} values; correct `features.dtype`", path = .path.display())]
     BinaryLength {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::buffer::{Buffer, MutableBuffer};
+use arrow::buffer::Buffer;
 use arrow::datatypes::SchemaRef;
 use arrow::ipc::convert::try_fb_to_schema;
 use arrow::ipc::reader::{FileDecoder, read_footer_length};
@@ -16,6 +16,7 @@ use super::batches::{Cutter, Feed, Task};
 use super::column::Chunk;
 use super::discover::unreadable;
 use super::positioned::Positioned;
+use super::preflight;
 
 /// Bytes behind the footer: its length and the magic.
 const TRAILER: u64 = 10;
@@ -51,13 +52,24 @@ impl IpcFile {
         let len = read_footer_length(trailer)
             .map_err(|error| corrupt(format!("no footer at its end ({error})")))?;
         let footer_at = trailer_at.checked_sub(len as u64).ok_or_else(short)?;
+        if len > preflight::METADATA_BYTES_MAX {
+            let max = preflight::METADATA_BYTES_MAX;
+            return Err(corrupt(format!(
+                "a footer of {len} bytes, more than the {max} that are read"
+            )));
+        }
         let mut footer = vec![0; len];
         read(&mut footer, footer_at)?;
-        let footer = root_as_footer(&footer)
-            .map_err(|error| corrupt(format!("its footer cannot be read: {error}")))?;
+        let footer = root_as_footer(&footer).map_err(|error| {
+            corrupt(format!(
+                "its footer cannot be read: {}",
+                preflight::brief(error)
+            ))
+        })?;
         let schema = footer
             .schema()
             .ok_or_else(|| corrupt("its footer has no schema".to_owned()))?;
+        preflight::check_schema(schema, len).map_err(corrupt)?;
         let schema = try_fb_to_schema(schema).map_err(|error| corrupt(error.to_string()))?;
         let mut ipc = Self {
             path: path.to_owned(),
@@ -68,6 +80,7 @@ impl IpcFile {
             file,
             rows: None,
         };
+        ipc.check_blocks()?;
         ipc.rows = ipc.count()?;
         Ok(ipc)
     }
@@ -78,6 +91,19 @@ impl IpcFile {
 
     pub fn rows(&self) -> Option<u64> {
         self.rows
+    }
+
+    /// Checks that the blocks fit into the file beside each other.
+    fn check_blocks(&self) -> Result<(), SourceError> {
+        let mut bytes = 0_u64;
+        for block in self.dictionaries.iter().chain(&self.batches) {
+            let (_, _, len) = self.bounds(block)?;
+            bytes = bytes.saturating_add(len as u64);
+        }
+        if bytes > self.file.bytes() {
+            return Err(self.corrupt("its record batches overlap".to_owned()));
+        }
+        Ok(())
     }
 
     /// Adds up the rows that the headers of the record batches state.
@@ -94,7 +120,7 @@ impl IpcFile {
             // Newer files mark the length by four bytes of 0xFF before it.
             let skip = if head.starts_with(&[0xFF; 4]) { 8 } else { 4 };
             let message = root_as_message(head.get(skip..).unwrap_or_default())
-                .map_err(|error| self.corrupt(error.to_string()))?;
+                .map_err(|error| self.corrupt(preflight::brief(error)))?;
             let length = message.header_as_record_batch().map_or(0, |b| b.length());
             rows += u64::try_from(length).unwrap_or(0);
         }
@@ -120,19 +146,23 @@ impl IpcFile {
             let meta = usize::try_from(block.metaDataLength()).ok()?;
             let len = meta.checked_add(usize::try_from(block.bodyLength()).ok()?)?;
             let end = at.checked_add(len as u64)?;
-            (end <= self.file.bytes()).then_some((at, meta, len))
+            let is_inside = meta <= preflight::METADATA_BYTES_MAX && end <= self.file.bytes();
+            is_inside.then_some((at, meta, len))
         };
         inside().ok_or_else(|| self.corrupt("a record batch lies outside the file".to_owned()))
     }
 
-    /// The bytes of a block, in `spare`'s memory when nothing else uses it any more.
+    /// The bytes of a block, in `spare`'s memory when nothing else uses it any more; its header
+    /// has been checked.
     fn block(&self, block: &Block, spare: Option<Buffer>) -> Result<Buffer, SourceError> {
-        let (at, _, len) = self.bounds(block)?;
+        let (at, meta, len) = self.bounds(block)?;
         let mut bytes = spare
             .and_then(|buffer| buffer.into_mutable().ok())
-            .unwrap_or_else(|| MutableBuffer::new(len));
-        bytes.resize(len, 0);
+            .unwrap_or_default();
+        preflight::resize(&mut bytes, len).map_err(|reason| self.corrupt(reason))?;
         self.read(bytes.as_slice_mut(), at)?;
+        let checked = preflight::check_block(&bytes, meta, &self.schema);
+        checked.map_err(|reason| self.corrupt(reason))?;
         Ok(bytes.into())
     }
 

@@ -249,7 +249,7 @@ impl Job<'_> {
 }
 
 /// The definition level at which the repeated node above a leaf is present; 0 for a flat column.
-fn list_def(schema: &SchemaDescriptor, index: usize) -> i16 {
+pub(super) fn list_def(schema: &SchemaDescriptor, index: usize) -> i16 {
     let desc = schema.column(index);
     let mut node = schema.get_column_root(index);
     let mut level = 0;

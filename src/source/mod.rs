@@ -21,6 +21,7 @@ mod open;
 mod params;
 mod parquet;
 mod positioned;
+mod preflight;
 mod reader;
 mod segment;
 mod select;

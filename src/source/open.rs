@@ -13,6 +13,7 @@ use super::discover::{Format, Input, discover};
 use super::guard;
 use super::ipc::IpcFile;
 use super::parquet::ParquetFile;
+use super::preflight;
 use super::reader::Reader;
 use super::segment::Segment;
 use super::select::{self, Globs, Leaf, Plan, Shape, Wanted};
@@ -34,6 +35,9 @@ const CHUNK_ROWS_MAX: usize = 8192;
 const CHUNK_ROWS_MIN: usize = 1024;
 /// Bytes that the chunk of wide rows may take.
 const CHUNK_BYTES_MAX: usize = 32 << 20;
+
+/// Bytes of the names of all features: a list gives its own to each of its values.
+const NAME_BYTES_MAX: u64 = 1 << 28;
 
 /// An input whose schema is known.
 pub(super) enum Opened {
@@ -83,7 +87,7 @@ impl Opened {
 
     pub fn into_feed(self, task: Task) -> Result<Box<dyn Feed>, SourceError> {
         Ok(match self {
-            Self::Parquet(file) => Box::new(file.into_feed(task)),
+            Self::Parquet(file) => Box::new(file.into_feed(task)?),
             Self::Ipc(file) => Box::new(file.into_feed(task)?),
             Self::Stream(stream) => Box::new(stream.into_feed(task)),
         })
@@ -96,13 +100,7 @@ impl Opened {
             return Ok(());
         }
         match self {
-            Self::Parquet(file) => {
-                for batch in file.batches(path, &unknown)? {
-                    if measure(&batch?, leaves) {
-                        break;
-                    }
-                }
-            }
+            Self::Parquet(file) => file.lengths(path, leaves)?,
             Self::Ipc(file) => {
                 let names: Vec<&str> = unknown.iter().map(|leaf| leaf.path[0].as_str()).collect();
                 for batch in file.record_batches(&names)? {
@@ -166,6 +164,7 @@ pub fn open(inputs: &[OsString], params: &SourceParams) -> Result<Reader, Source
         .iter()
         .map(wanted(&path))
         .collect::<Result<Vec<_>, _>>()?;
+    check_width(&path, &wanted)?;
     selection.taken = wanted.iter().map(|w| (w.name.clone(), w.len)).collect();
     let mut width = widest(&leaves);
     let mut plan = Plan {
@@ -251,6 +250,24 @@ pub(super) fn wanted(path: &Path) -> impl Fn(&Leaf) -> Result<Wanted, SourceErro
             column: leaf.name.clone(),
         }),
     }
+}
+
+/// Refuses rows that no model can be made of: the names alone would fill the memory.
+pub(super) fn check_width(path: &Path, wanted: &[Wanted]) -> Result<(), SourceError> {
+    let sum = |each: fn(&Wanted) -> usize| {
+        let each = wanted.iter().map(|column| each(column) as u64);
+        each.fold(0, u64::saturating_add)
+    };
+    let features = sum(|column| column.len);
+    let name_bytes = sum(|column| column.len.saturating_mul(column.name.len()));
+    if features <= preflight::FEATURES_MAX as u64 && name_bytes <= NAME_BYTES_MAX {
+        return Ok(());
+    }
+    Err(SourceError::TooWide {
+        path: path.to_owned(),
+        features,
+        limit: preflight::FEATURES_MAX,
+    })
 }
 
 pub(super) fn names(wanted: &[Wanted]) -> Features {

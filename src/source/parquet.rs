@@ -6,18 +6,17 @@
 //! that a row group of any size takes a page per column of memory.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::thread;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, SchemaRef};
-use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
-    ParquetRecordBatchReaderBuilder,
 };
+use parquet::arrow::{FieldLevels, ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::basic::Compression;
-use parquet::file::reader::SerializedPageReader;
+use parquet::errors::ParquetError;
+use parquet::schema::types::SchemaDescriptor;
 
 use super::SourceError;
 use super::batches::{Feed, Task};
@@ -27,7 +26,8 @@ use super::guard;
 use super::leaf::{self, LeafReader, Scratch};
 use super::params::Decoders;
 use super::positioned::Positioned;
-use super::select::Leaf;
+use super::preflight;
+use super::select::{Leaf, Shape};
 use super::values;
 
 /// Columns from which two threads decode them: fewer do not pay for starting one a chunk.
@@ -42,12 +42,9 @@ pub(super) struct ParquetFile {
 impl ParquetFile {
     pub fn open(path: &Path) -> Result<Self, SourceError> {
         let file = Positioned::open(path).map_err(|source| unreadable(path, source))?;
-        let options = ArrowReaderOptions::new();
-        let meta =
-            ArrowReaderMetadata::load(&file, options).map_err(|error| SourceError::Corrupt {
-                path: path.to_owned(),
-                reason: error.to_string(),
-            })?;
+        let meta = preflight::read_footer(path, &file)?;
+        let meta = ArrowReaderMetadata::try_new(meta, ArrowReaderOptions::new());
+        let meta = meta.map_err(|error| corrupt(path, error))?;
         Ok(Self { file, meta })
     }
 
@@ -60,66 +57,57 @@ impl ParquetFile {
         u64::try_from(rows).unwrap_or(0)
     }
 
-    /// The columns with these leaves, some rows at a time, from the start of the file.
-    pub fn batches(
-        &self,
-        path: &Path,
-        leaves: &[Leaf],
-    ) -> Result<impl Iterator<Item = Result<RecordBatch, SourceError>> + use<>, SourceError> {
-        let corrupt = |path: &Path, reason: String| SourceError::Corrupt {
-            path: path.to_owned(),
-            reason,
-        };
-        let at = leaves.iter().map(|leaf| leaf.index);
-        let mask = ProjectionMask::leaves(self.meta.parquet_schema(), at);
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
-            self.file.clone(),
-            self.meta.clone(),
-        );
-        let reader = builder.with_projection(mask).with_batch_size(16).build();
-        let reader = reader.map_err(|error| corrupt(path, error.to_string()))?;
-        let path = path.to_owned();
-        Ok(reader.map(move |batch| batch.map_err(|error| corrupt(&path, error.to_string()))))
+    /// Sets the lengths of lists that are unknown, by the first list of each.
+    pub fn lengths(&self, path: &Path, leaves: &mut [Leaf]) -> Result<(), SourceError> {
+        let schema = self.meta.parquet_schema();
+        for leaf in leaves.iter_mut().filter(|leaf| leaf.len.is_none()) {
+            if leaf.index >= schema.num_columns() {
+                return Err(corrupt(path, "its two schemas disagree"));
+            }
+            let list_def = leaf::list_def(schema, leaf.index).cast_unsigned();
+            let meta = self.meta.metadata();
+            let len = preflight::first_length(&self.file, meta, leaf.index, list_def);
+            leaf.len = len.map_err(|error| corrupt(path, error))?;
+        }
+        Ok(())
     }
 
     /// Reads the file to its end as `task` says.
-    pub fn into_feed(self, task: Task) -> ParquetFeed {
+    pub fn into_feed(self, task: Task) -> Result<ParquetFeed, SourceError> {
         let schema = self.meta.parquet_schema();
-        let mut others: Vec<usize> = Vec::new();
-        let plain = task
-            .leaves
-            .iter()
-            .map(|leaf| {
-                let value = match &leaf.value {
-                    DataType::Dictionary(_, value) => value.as_ref(),
-                    value => value,
-                };
-                let binary = matches!(leaf.shape, super::select::Shape::Binary(_));
-                if !binary
-                    && leaf.index < schema.num_columns()
-                    && leaf::is_plain(value, &schema.column(leaf.index))
-                {
-                    Some(value.clone())
-                } else {
-                    others.push(leaf.index);
-                    None
-                }
-            })
-            .collect();
+        let plain: Vec<_> = task.leaves.iter().map(|leaf| plain(leaf, schema)).collect();
+        let wanted: Vec<_> = task.leaves.iter().map(|l| (l.index, l.len)).collect();
+        let mut ids = Vec::new();
         if task.with_ids {
             for (leaf, root) in (0..schema.num_columns()).map(|i| (i, schema.get_column_root(i))) {
                 if task.plan.params.ids.iter().any(|id| id == root.name()) {
-                    others.push(leaf);
+                    ids.push(leaf);
                 }
             }
         }
-        let others = (!others.is_empty()).then(|| ProjectionMask::leaves(schema, others));
-        ParquetFeed {
-            file: Arc::new(self.file),
+        let mut others = ids.clone();
+        let leaves = task.leaves.iter().zip(&plain);
+        others.extend(
+            leaves
+                .filter(|(_, plain)| plain.is_none())
+                .map(|(l, _)| l.index),
+        );
+        let others = if others.is_empty() {
+            None
+        } else {
+            let mask = ProjectionMask::leaves(schema, others);
+            let hint = Some(self.meta.schema().fields());
+            let levels = parquet_to_arrow_field_levels(schema, mask, hint);
+            Some(levels.map_err(|error| task.corrupt(error))?)
+        };
+        Ok(ParquetFeed {
+            file: self.file,
             meta: self.meta,
             task,
             plain,
             others,
+            wanted,
+            ids,
             group: 0,
             open: None,
             roots: Vec::new(),
@@ -127,19 +115,42 @@ impl ParquetFile {
             scratch: Scratch::default(),
             second_scratch: Scratch::default(),
             bytes_before: 0,
-        }
+        })
+    }
+}
+
+/// The type of the leaf's values, when it is read by itself.
+fn plain(leaf: &Leaf, schema: &SchemaDescriptor) -> Option<DataType> {
+    let value = match &leaf.value {
+        DataType::Dictionary(_, value) => value.as_ref(),
+        value => value,
+    };
+    let is_plain = !matches!(leaf.shape, Shape::Binary(_))
+        && leaf.index < schema.num_columns()
+        && leaf::is_plain(value, &schema.column(leaf.index));
+    is_plain.then(|| value.clone())
+}
+
+fn corrupt(path: &Path, error: impl std::fmt::Display) -> SourceError {
+    SourceError::Corrupt {
+        path: path.to_owned(),
+        reason: error.to_string(),
     }
 }
 
 /// Reads one Parquet file, row group after row group.
 pub(super) struct ParquetFeed {
-    file: Arc<Positioned>,
+    file: Positioned,
     meta: ArrowReaderMetadata,
     task: Task,
     /// Per leaf of the task: its type, when it is read by itself.
     plain: Vec<Option<DataType>>,
     /// What the Arrow reader decodes.
-    others: Option<ProjectionMask>,
+    others: Option<FieldLevels>,
+    /// Leaves of the task, with the lengths of lists.
+    wanted: Vec<(usize, Option<usize>)>,
+    /// Leaves of the ids.
+    ids: Vec<usize>,
     /// The next row group.
     group: usize,
     open: Option<Group>,
@@ -166,8 +177,14 @@ struct Group {
 
 impl ParquetFeed {
     fn open_group(&self, index: usize) -> Result<Group, SourceError> {
-        let group = self.meta.metadata().row_group(index);
+        let corrupt = |error: ParquetError| self.task.corrupt(error);
+        let meta = self.meta.metadata();
+        let group = meta.row_group(index);
         let rows = usize::try_from(group.num_rows()).map_err(|e| self.task.corrupt(e))?;
+        let at_once = self.task.plan.chunk_rows;
+        let (wanted, ids) = (&self.wanted, &self.ids);
+        let checked = preflight::Group::new(&self.file, meta, index, at_once, wanted, ids);
+        let checked = checked.map_err(corrupt)?;
         let (mut bytes, mut is_compressed) = (0, false);
         let mut leaves = Vec::with_capacity(self.plain.len());
         for (leaf, value) in self.task.leaves.iter().zip(&self.plain) {
@@ -175,32 +192,18 @@ impl ParquetFeed {
                 leaves.push(None);
                 continue;
             };
-            if leaf.index >= group.num_columns() {
-                return Err(self
-                    .task
-                    .corrupt("a row group has fewer columns than the schema"));
-            }
             let column = group.column(leaf.index);
             bytes += u64::try_from(column.compressed_size()).unwrap_or(0);
             is_compressed |= column.compression() != Compression::UNCOMPRESSED;
-            let pages = SerializedPageReader::new(self.file.clone(), column, rows, None)
-                .map_err(|e| self.task.corrupt(e))?;
+            let pages = checked.pages(leaf.index).map_err(corrupt)?;
             let schema = self.meta.parquet_schema();
-            let reader = LeafReader::new(schema, leaf.index, value, Box::new(pages));
-            leaves.push(Some(reader));
+            leaves.push(Some(LeafReader::new(schema, leaf.index, value, pages)));
         }
         let others = match &self.others {
             None => None,
-            Some(mask) => Some(
-                ParquetRecordBatchReaderBuilder::new_with_metadata(
-                    self.file.as_ref().clone(),
-                    self.meta.clone(),
-                )
-                .with_row_groups(vec![index])
-                .with_projection(mask.clone())
-                .with_batch_size(self.task.plan.chunk_rows)
-                .build()
-                .map_err(|e| self.task.corrupt(e))?,
+            Some(levels) => Some(
+                ParquetRecordBatchReader::try_new_with_row_groups(levels, &checked, at_once, None)
+                    .map_err(corrupt)?,
             ),
         };
         Ok(Group {

@@ -4,16 +4,12 @@
 //! (SIGBUS), while a read that comes up short is an error that names the file.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use parquet::errors::{ParquetError, Result};
-use parquet::file::reader::{ChunkReader, Length};
-
-/// A page header takes some tens of bytes, a few hundred with statistics.
-const HEADER_BUFFER: usize = 1024;
 
 /// An open file; clones share it.
 #[derive(Clone)]
@@ -58,68 +54,8 @@ impl Positioned {
         Ok(bytes)
     }
 
-    /// Fills `to` from `offset` on.
-    pub fn read_exact_at(&self, to: &mut [u8], offset: u64) -> io::Result<()> {
-        let mut done = 0;
-        while done < to.len() {
-            match read_at(&self.file, &mut to[done..], offset + done as u64) {
-                Ok(0) => {
-                    return Err(io::Error::new(
-                        io::ErrorKind::UnexpectedEof,
-                        format!("the file ends before byte {}", offset + to.len() as u64),
-                    ));
-                }
-                Ok(n) => done += n,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-}
-
-#[cfg(unix)]
-fn read_at(file: &File, to: &mut [u8], offset: u64) -> io::Result<usize> {
-    std::os::unix::fs::FileExt::read_at(file, to, offset)
-}
-
-#[cfg(windows)]
-fn read_at(file: &File, to: &mut [u8], offset: u64) -> io::Result<usize> {
-    std::os::windows::fs::FileExt::seek_read(file, to, offset)
-}
-
-/// A cursor of its own into a shared file.
-pub(super) struct From {
-    file: Positioned,
-    offset: u64,
-}
-
-impl Read for From {
-    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
-        let n = read_at(&self.file.file, to, self.offset)?;
-        self.offset += n as u64;
-        Ok(n)
-    }
-}
-
-impl Length for Positioned {
-    fn len(&self) -> u64 {
-        self.len
-    }
-}
-
-impl ChunkReader for Positioned {
-    type T = BufReader<From>;
-
-    fn get_read(&self, start: u64) -> Result<Self::T> {
-        let from = From {
-            file: self.clone(),
-            offset: start,
-        };
-        Ok(BufReader::with_capacity(HEADER_BUFFER, from))
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
+    /// `length` bytes from `start` on.
+    pub fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
         let end = start.checked_add(length as u64);
         if end.is_none_or(|end| end > self.len) {
             return Err(ParquetError::EOF(format!(
@@ -136,4 +72,39 @@ impl ChunkReader for Positioned {
         }
         Ok(bytes.into())
     }
+
+    /// Fills `to` from `offset` on.
+    pub fn read_exact_at(&self, to: &mut [u8], offset: u64) -> io::Result<()> {
+        if self.read_up_to(to, offset)? < to.len() {
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                format!("the file ends before byte {}", offset + to.len() as u64),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Fills `to` from `offset` on as far as the file goes; returns the bytes read.
+    pub fn read_up_to(&self, to: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut done = 0;
+        while done < to.len() {
+            match read_at(&self.file, &mut to[done..], offset + done as u64) {
+                Ok(0) => break,
+                Ok(n) => done += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+}
+
+#[cfg(unix)]
+fn read_at(file: &File, to: &mut [u8], offset: u64) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, to, offset)
+}
+
+#[cfg(windows)]
+fn read_at(file: &File, to: &mut [u8], offset: u64) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_read(file, to, offset)
 }

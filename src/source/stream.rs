@@ -2,22 +2,25 @@
 //!
 //! Refused on standard input: anything else, by its first bytes.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
-use arrow::ipc::reader::StreamReader;
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::buffer::Buffer;
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow::ipc::convert::try_fb_to_schema;
+use arrow::ipc::reader::{read_dictionary, read_record_batch};
 
 use super::SourceError;
 use super::batches::{Cutter, Feed, Task};
 use super::column::Chunk;
 use super::discover::{self, Format, unreadable};
-use super::frames::Frames;
+use super::frames;
+use super::preflight::{Batch, Frames, check_dictionary, check_schema};
 
 /// Bytes asked of the system at once.
 const BUFFER: usize = 1 << 18;
@@ -27,7 +30,11 @@ const AHEAD_MAX: usize = 64;
 /// An Arrow IPC stream of which the schema has been read.
 pub(super) struct Stream {
     path: PathBuf,
-    reader: StreamReader<Box<dyn Read + Send>>,
+    frames: Frames<Box<dyn Read + Send>>,
+    schema: SchemaRef,
+    dictionaries: HashMap<i64, ArrayRef>,
+    /// The body of the batch before.
+    spare: Option<Buffer>,
     ahead: VecDeque<RecordBatch>,
     bytes: Arc<AtomicU64>,
 }
@@ -40,7 +47,7 @@ impl Stream {
 
     /// The messages from byte `start` to byte `end` of a growing file.
     pub fn open_part(path: &Path, start: u64, end: u64) -> Result<Self, SourceError> {
-        Self::new(path, Box::new(Frames::part(path, start, end)?))
+        Self::new(path, Box::new(frames::Frames::part(path, start, end)?))
     }
 
     /// The stream on standard input.
@@ -88,20 +95,24 @@ impl Stream {
             bytes: bytes.clone(),
         };
         let from: Box<dyn Read + Send> = Box::new(BufReader::with_capacity(BUFFER, counted));
-        let reader = StreamReader::try_new(from, None).map_err(|error| SourceError::Corrupt {
+        let mut frames = Frames::new(from);
+        let schema = schema(&mut frames).map_err(|reason| SourceError::Corrupt {
             path: path.to_owned(),
-            reason: error.to_string(),
+            reason,
         })?;
         Ok(Self {
             path: path.to_owned(),
-            reader,
+            frames,
+            schema: Arc::new(schema),
+            dictionaries: HashMap::new(),
+            spare: None,
             ahead: VecDeque::new(),
             bytes,
         })
     }
 
     pub fn schema(&self) -> SchemaRef {
-        self.reader.schema()
+        self.schema.clone()
     }
 
     /// Reads one batch ahead, which the feed still gives; `None` at the end or when many have
@@ -110,16 +121,48 @@ impl Stream {
         if self.ahead.len() >= AHEAD_MAX {
             return Ok(None);
         }
-        match self.reader.next() {
-            None => Ok(None),
-            Some(Ok(batch)) => {
-                self.ahead.push_back(batch);
-                Ok(self.ahead.back())
+        let Some(batch) = self.next()? else {
+            return Ok(None);
+        };
+        self.ahead.push_back(batch);
+        Ok(self.ahead.back())
+    }
+
+    /// The next record batch; dictionaries before it are taken note of.
+    fn next(&mut self) -> Result<Option<RecordBatch>, SourceError> {
+        self.decode().map_err(|reason| SourceError::Corrupt {
+            path: self.path.clone(),
+            reason,
+        })
+    }
+
+    fn decode(&mut self) -> Result<Option<RecordBatch>, String> {
+        loop {
+            let Some(frame) = self.frames.next(self.spare.take())? else {
+                return Ok(None);
+            };
+            let (message, body) = (frame.message, frame.body);
+            let version = message.version();
+            if let Some(header) = message.header_as_record_batch() {
+                let batch = Batch {
+                    header,
+                    body: &body,
+                    version,
+                };
+                batch.check(&self.schema)?;
+                let (schema, words) = (self.schema.clone(), &self.dictionaries);
+                let batch = read_record_batch(&body, header, schema, words, None, &version);
+                self.spare = Some(body);
+                return batch.map(Some).map_err(|error| error.to_string());
             }
-            Some(Err(error)) => Err(SourceError::Corrupt {
-                path: self.path.clone(),
-                reason: error.to_string(),
-            }),
+            let Some(words) = message.header_as_dictionary_batch() else {
+                let found = message.header_type();
+                return Err(format!("a message of type {found:?} in the stream"));
+            };
+            check_dictionary(words, &body)?;
+            let all = &mut self.dictionaries;
+            read_dictionary(&body, words, &self.schema, all, &version)
+                .map_err(|error| error.to_string())?;
         }
     }
 
@@ -132,6 +175,15 @@ impl Stream {
     }
 }
 
+/// The schema that a stream begins with.
+fn schema(frames: &mut Frames<Box<dyn Read + Send>>) -> Result<Schema, String> {
+    const NONE: &str = "a stream that does not begin with a schema";
+    let frame = frames.next(None)?.ok_or(NONE)?;
+    let schema = frame.message.header_as_schema().ok_or(NONE)?;
+    check_schema(schema, frame.stored)?;
+    try_fb_to_schema(schema).map_err(|error| error.to_string())
+}
+
 /// Reads one stream, record batch after record batch.
 pub(super) struct StreamFeed {
     stream: Stream,
@@ -141,16 +193,18 @@ pub(super) struct StreamFeed {
 impl Feed for StreamFeed {
     fn next_chunk(&mut self, chunk: &mut Chunk) -> Result<bool, SourceError> {
         while !self.cutter.cut(chunk)? {
+            // The last users of the buffer let go of it.
+            for column in &mut chunk.columns {
+                column.f32s();
+            }
+            chunk.ids = None;
             let next = match self.stream.ahead.pop_front() {
-                Some(batch) => Some(Ok(batch)),
-                None => self.stream.reader.next(),
+                Some(batch) => Some(batch),
+                None => self.stream.next()?,
             };
             match next {
                 None => return Ok(false),
-                Some(batch) => {
-                    let batch = batch.map_err(|error| self.cutter.task.corrupt(error))?;
-                    self.cutter.put(batch);
-                }
+                Some(batch) => self.cutter.put(batch),
             }
         }
         Ok(true)

@@ -1,0 +1,259 @@
+//! The footer of a Parquet file: checked as bytes, then decoded.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+
+use super::schema::check_encoded;
+use super::shapes::{FILE, Name};
+use super::thrift::{self, Fault, Visit, wrong};
+use super::{DEPTH_MAX, FIELDS_MAX, METADATA_BYTES_MAX, NAME_BYTES_MAX};
+use crate::source::SourceError;
+use crate::source::discover::unreadable;
+use crate::source::positioned::Positioned;
+
+/// Bytes behind the footer: its length and the magic.
+const TRAILER: usize = 8;
+
+/// Reads the footer of `file`, which is at `path`.
+pub(in crate::source) fn read_footer(
+    path: &Path,
+    file: &Positioned,
+) -> Result<Arc<ParquetMetaData>, SourceError> {
+    let corrupt = |reason: String| SourceError::Corrupt {
+        path: path.to_owned(),
+        reason,
+    };
+    let short = || corrupt("the file ends before its footer".to_owned());
+    let trailer_at = file.bytes().checked_sub(TRAILER as u64).ok_or_else(short)?;
+    let mut trailer = [0; TRAILER];
+    let read = |to: &mut [u8], at: u64| {
+        file.read_exact_at(to, at)
+            .map_err(|source| unreadable(path, source))
+    };
+    read(&mut trailer, trailer_at)?;
+    let [a, b, c, d, magic @ ..] = trailer;
+    match &magic {
+        b"PAR1" => {}
+        b"PARE" => return Err(corrupt("its footer is encrypted".to_owned())),
+        _ => return Err(corrupt("no footer at its end".to_owned())),
+    }
+    let len = u32::from_le_bytes([a, b, c, d]) as usize;
+    let footer_at = trailer_at.checked_sub(len as u64).ok_or_else(short)?;
+    if len > METADATA_BYTES_MAX {
+        return Err(corrupt(format!(
+            "a footer of {len} bytes, more than the {METADATA_BYTES_MAX} that are read"
+        )));
+    }
+    let mut bytes = vec![0; len];
+    read(&mut bytes, footer_at)?;
+    let bad = |reason: String| corrupt(format!("its footer cannot be read: {reason}"));
+    check(&bytes, footer_at).map_err(bad)?;
+    let meta = ParquetMetaDataReader::decode_metadata(&bytes);
+    Ok(Arc::new(meta.map_err(|error| bad(error.to_string()))?))
+}
+
+/// Checks a footer that stands at byte `end` of its file.
+fn check(bytes: &[u8], end: u64) -> Result<(), String> {
+    let mut footer = Footer {
+        end,
+        ..Footer::default()
+    };
+    match thrift::walk(bytes, &FILE, &mut footer) {
+        Ok(_) => Ok(()),
+        Err(Fault::Short) => Err("it ends before it is complete".to_owned()),
+        Err(Fault::Wrong(reason)) => Err(reason),
+    }
+}
+
+/// The footer as far as it has been walked.
+#[derive(Default)]
+struct Footer {
+    /// Where column chunks must end.
+    end: u64,
+    tree: Tree,
+    element: Element,
+    rows: i64,
+    /// Of the row group.
+    group_rows: i64,
+    groups_rows: i64,
+    column: Column,
+    /// Whether the chunk lies in another file.
+    is_elsewhere: bool,
+    is_arrow_schema: bool,
+    value: Vec<u8>,
+}
+
+/// A node of the schema.
+#[derive(Default)]
+struct Element {
+    name_bytes: u64,
+    children: i64,
+}
+
+/// The nodes that still have children to come.
+#[derive(Default)]
+struct Tree {
+    /// Children to come, and bytes of the names down to here.
+    open: Vec<(i64, u64)>,
+    /// Nodes to come.
+    left: usize,
+    has_root: bool,
+    /// Bytes of all dotted names.
+    name_bytes: u64,
+}
+
+#[derive(Default)]
+struct Column {
+    values: i64,
+    uncompressed: i64,
+    compressed: i64,
+    data_at: i64,
+    dictionary_at: Option<i64>,
+}
+
+impl Visit for Footer {
+    fn number(&mut self, of: Name, field: usize, value: i64) -> Result<(), Fault> {
+        match (of, field) {
+            (Name::File, 3) => self.rows = value,
+            (Name::Element, 5) => self.element.children = value,
+            (Name::Group, 3) => self.group_rows = value,
+            (Name::Column, 5) => self.column.values = value,
+            (Name::Column, 6) => self.column.uncompressed = value,
+            (Name::Column, 7) => self.column.compressed = value,
+            (Name::Column, 9) => self.column.data_at = value,
+            (Name::Column, 11) => self.column.dictionary_at = Some(value),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn bytes(&mut self, of: Name, field: usize, value: &[u8]) -> Result<(), Fault> {
+        match (of, field) {
+            (Name::Element, 4) => self.element.name_bytes = value.len() as u64,
+            (Name::KeyValue, 1) => self.is_arrow_schema = value == b"ARROW:schema",
+            (Name::KeyValue, 2) => self.value = value.to_vec(),
+            (Name::Chunk, 1) => self.is_elsewhere = true,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn list(&mut self, of: Name, len: usize) -> Result<(), Fault> {
+        if of == Name::Element {
+            if len > FIELDS_MAX {
+                return wrong(format!(
+                    "a schema of {len} columns and groups, more than the {FIELDS_MAX} that are read"
+                ));
+            }
+            self.tree.left = len;
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, of: Name, _: u32) -> Result<(), Fault> {
+        match of {
+            Name::Element => self.tree.add(&std::mem::take(&mut self.element)),
+            Name::Group => self.end_group(),
+            Name::Chunk => {
+                self.is_elsewhere = false;
+                Ok(())
+            }
+            Name::Column => self.end_column(),
+            Name::KeyValue => {
+                let value = std::mem::take(&mut self.value);
+                if std::mem::take(&mut self.is_arrow_schema) {
+                    check_encoded(&value).or_else(wrong)?;
+                }
+                Ok(())
+            }
+            Name::File => self.end_file(),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Footer {
+    fn end_group(&mut self) -> Result<(), Fault> {
+        let all = self.groups_rows.checked_add(self.group_rows);
+        match all {
+            Some(all) if self.group_rows >= 0 => self.groups_rows = all,
+            _ => return wrong(format!("a row group of {} rows", self.group_rows)),
+        }
+        Ok(())
+    }
+
+    fn end_column(&mut self) -> Result<(), Fault> {
+        let column = std::mem::take(&mut self.column);
+        let at = column.dictionary_at.unwrap_or(column.data_at);
+        let sizes = [column.values, column.uncompressed, column.compressed, at];
+        if sizes.iter().any(|&size| size < 0) {
+            return wrong("a column chunk has a negative size");
+        }
+        let end = u64::try_from(at)
+            .ok()
+            .zip(u64::try_from(column.compressed).ok());
+        let end = end.and_then(|(at, len)| at.checked_add(len));
+        if !self.is_elsewhere && end.is_none_or(|end| end > self.end) {
+            return wrong("a column chunk lies outside the file");
+        }
+        Ok(())
+    }
+
+    fn end_file(&mut self) -> Result<(), Fault> {
+        if !self.tree.open.is_empty() {
+            return wrong("its schema has fewer columns than it declares");
+        }
+        if self.rows != self.groups_rows {
+            return wrong(format!(
+                "{} rows in a file whose row groups have {}",
+                self.rows, self.groups_rows
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Tree {
+    /// Takes the next node, depth first.
+    fn add(&mut self, element: &Element) -> Result<(), Fault> {
+        if self.has_root && self.open.is_empty() {
+            return wrong("its schema has more columns than it declares");
+        }
+        self.has_root = true;
+        self.left = self.left.saturating_sub(1);
+        let above = match self.open.last_mut() {
+            Some((children, bytes)) => {
+                *children -= 1;
+                *bytes
+            }
+            None => 0,
+        };
+        let bytes = above.saturating_add(element.name_bytes).saturating_add(1);
+        if element.children > 0 {
+            if usize::try_from(element.children).is_ok_and(|n| n <= self.left) {
+                self.open.push((element.children, bytes));
+            } else {
+                return wrong("its schema has fewer columns than it declares");
+            }
+            if self.open.len() > DEPTH_MAX {
+                return wrong(format!(
+                    "its schema nests deeper than the {DEPTH_MAX} levels that are read"
+                ));
+            }
+        } else if element.children < 0 {
+            return wrong("its schema has a negative number of columns");
+        }
+        self.name_bytes = self.name_bytes.saturating_add(bytes);
+        if self.name_bytes > NAME_BYTES_MAX {
+            return wrong(format!(
+                "the names of its columns take more than {NAME_BYTES_MAX} bytes"
+            ));
+        }
+        while matches!(self.open.last(), Some((0, _))) {
+            self.open.pop();
+        }
+        Ok(())
+    }
+}
