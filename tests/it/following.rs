@@ -226,7 +226,7 @@ fn a_short_minibatch_is_flushed_and_repeats() {
 
 #[test]
 fn streams_are_kept_until_a_checkpoint_holds_them() {
-    let place = Place::new("");
+    let place = Place::new("state.checkpoint_s = 1");
     let socket = place.path("in.sock");
     let text = fs::read_to_string(place.config()).expect("text");
     let inputs = format!("source.inputs = [\"unix:{}\"]", socket.display());
@@ -250,6 +250,8 @@ fn streams_are_kept_until_a_checkpoint_holds_them() {
             .expect("a daemon"),
     );
     wait_for("the socket again", || UnixStream::connect(&socket).is_ok());
+    // A stop drains what was read, not what could be.
+    wait_for("the rows again", || place.inspect()["rows_read"] == 1200);
     assert_eq!(child.stop(), Some(0), "{}", log(&place));
     let found = place.inspect();
     assert_eq!(found["rows_read"], 1200);

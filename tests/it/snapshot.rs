@@ -42,7 +42,11 @@ fn what_is_read_is_what_was_written_bit_for_bit() {
 fn latest_points_to_the_newest_and_a_taken_name_gets_a_suffix() {
     let place = tempfile::tempdir().expect("a directory");
     let first = write(&snapshot(), place.path()).expect("written");
-    let second = write(&snapshot(), place.path()).expect("written");
+    let again = write(&snapshot(), place.path()).expect("written");
+    assert_eq!(first, again, "the same content is not written twice");
+    let mut other = snapshot();
+    other.estimate.mean[0] += 1.0;
+    let second = write(&other, place.path()).expect("written");
     assert_ne!(first, second);
     let latest = fs::read_link(place.path().join("latest")).expect("a link");
     assert_eq!(place.path().join(latest), second);
