@@ -1,4 +1,4 @@
-//! The keys of what runs for ever, and their defaults: inputs, state, snapshots, logs, drift.
+//! The keys of what runs for ever, and their defaults: inputs, state, snapshots, logs.
 
 use std::path::PathBuf;
 
@@ -209,46 +209,6 @@ impl Default for RunKeys {
             drain_s: 20,
         }
     }
-}
-
-/// Short-term against long-term state.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct DriftKeys {
-    /// Half-life of the short-term state; unset: no detection.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub short_half_life_rows: Option<f64>,
-    /// Half-life of the long-term state; `"auto"`: 20 times the short one.
-    pub long_half_life_rows: AutoOr<f64>,
-    /// Components compared; `"auto"`: those that are learned.
-    pub components: AutoOr<usize>,
-    /// Events on a stationary feed that are put up with.
-    pub false_alarms_per_million_rows: f64,
-    /// What an event does beside being told.
-    pub on_event: OnEventKey,
-}
-
-impl Default for DriftKeys {
-    fn default() -> Self {
-        Self {
-            short_half_life_rows: None,
-            long_half_life_rows: AutoOr::default(),
-            components: AutoOr::default(),
-            false_alarms_per_million_rows: 0.1,
-            on_event: OnEventKey::default(),
-        }
-    }
-}
-
-/// What a drift event does beside being told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnEventKey {
-    /// Nothing.
-    #[default]
-    Report,
-    /// A snapshot is written.
-    Snapshot,
 }
 
 /// What is told and how.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::follow::{DriftKeys, LogKeys, OutputKeys, RunKeys, SourceKeys, StateKeys};
+use crate::config::follow::{LogKeys, OutputKeys, RunKeys, SourceKeys, StateKeys};
 use crate::source::BinaryDtype;
 
 /// All keys, by table.
@@ -21,8 +21,6 @@ pub struct Config {
     pub output: OutputKeys,
     /// `[state]`
     pub state: StateKeys,
-    /// `[drift]`
-    pub drift: DriftKeys,
     /// `[log]`
     pub log: LogKeys,
 }

@@ -11,8 +11,8 @@ mod ranges;
 mod state;
 
 pub use follow::{
-    DriftKeys, IsolationKey, LogFormat, LogKeys, LogLevel, OnChangedKey, OnEventKey, OrderKey,
-    OutputKeys, QuarantineKey, RunKeys, SourceKeys, StateKeys, SymlinksKey,
+    IsolationKey, LogFormat, LogKeys, LogLevel, OnChangedKey, OrderKey, OutputKeys, QuarantineKey,
+    RunKeys, SourceKeys, StateKeys, SymlinksKey,
 };
 pub use keys::{
     AutoOr, Config, FeaturesKeys, ForgettingKey, LearnerKeys, PenaltyKey, PrecisionKey, RuleKey,

@@ -85,34 +85,5 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
             remedy: "name the directory that `source.quarantine` is to fill",
         });
     }
-    drift(config)
-}
-
-fn drift(config: &Config) -> Result<(), ConfigError> {
-    let keys = &config.drift;
-    let short = keys.short_half_life_rows.unwrap_or(1.0);
-    let alarms = keys.false_alarms_per_million_rows;
-    for (key, value, remedy) in [
-        (
-            "drift.short_half_life_rows",
-            short,
-            "use a number of rows above 0",
-        ),
-        (
-            "drift.false_alarms_per_million_rows",
-            alarms,
-            "use a number above 0",
-        ),
-    ] {
-        if !(value.is_finite() && value > 0.0) {
-            return Err(refuse(key, value, remedy));
-        }
-    }
-    match keys.long_half_life_rows.value() {
-        Some(long) if !(long.is_finite() && long > short) => {
-            let remedy = "use \"auto\" or more rows than the short half-life";
-            Err(refuse("drift.long_half_life_rows", long, remedy))
-        }
-        _ => Ok(()),
-    }
+    Ok(())
 }

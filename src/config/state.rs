@@ -2,8 +2,8 @@
 
 use crate::config::Config;
 
-/// The keys that decide the bits of a state, as TOML: features, learner, what a bad value does, and
-/// what the drift detector compares. Paths, times and numbers of threads are none of them.
+/// The keys that decide the bits of a state, as TOML: features, learner, and what a bad value does.
+/// Paths, times and numbers of threads are none of them.
 pub fn state_text(config: &Config) -> String {
     let all = toml::Table::try_from(config).unwrap_or_default();
     let mut text = toml::Table::new();
@@ -19,13 +19,6 @@ pub fn state_text(config: &Config) -> String {
     text.insert("learner".into(), only("learner", &[]));
     let policies = ["on_null", "on_nan", "on_inf", "extra"];
     text.insert("source".into(), only("source", &policies));
-    let drift = [
-        "short_half_life_rows",
-        "long_half_life_rows",
-        "components",
-        "false_alarms_per_million_rows",
-    ];
-    text.insert("drift".into(), only("drift", &drift));
     text.to_string()
 }
 

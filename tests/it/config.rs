@@ -33,7 +33,6 @@ fn every_key_is_documented_and_equal_to_its_default() {
         "# dir = ",
         "# latency_max_ms = ",
         "# quarantine_dir = ",
-        "# short_half_life_rows = ",
     ] {
         assert!(text.contains(unset), "{unset}");
     }
@@ -67,15 +66,6 @@ fn values_out_of_range_are_refused_with_the_key() {
         ("[source]\nquarantine = \"move\"", "source.quarantine_dir"),
         ("[state]\ncheckpoint_rows = 0", "state.checkpoint_rows"),
         ("[output]\nkeep = 0", "output.keep"),
-        (
-            "[drift]\nshort_half_life_rows = -1.0",
-            "drift.short_half_life_rows",
-        ),
-        (
-            "[drift]\nshort_half_life_rows = 9.0\nlong_half_life_rows = 3.0",
-            "drift.long_half_life_rows",
-        ),
-        ("[run]\nchannel_minibatches = 0", "run.channel_minibatches"),
     ] {
         fs::write(&path, text).expect("a file");
         let output = run(&["check", "--config", path.to_str().expect("UTF-8")]);

@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::fs::{self, Metadata};
 use std::io;
+use std::os::unix::fs::DirEntryExt as _;
 use std::path::{Path, PathBuf};
 
 use globset::{GlobBuilder, GlobMatcher};
 
+use super::state::{FeedState, FileState};
 use super::{FollowParams, Symlinks};
 use crate::source::identity::Stamp;
 
@@ -45,7 +47,21 @@ struct Walk<'a> {
     root: PathBuf,
     params: &'a FollowParams,
     matcher: Option<&'a GlobMatcher>,
+    /// Files that are believed to be as they were, by name and inode.
+    known: Option<&'a FeedState>,
     found: Vec<Seen>,
+}
+
+impl Walk<'_> {
+    /// A file that is through, under its name and with its inode.
+    fn believed(&self, path: &Path, inode: u64) -> Option<Seen> {
+        let (_, entry) = self.known?.by_path(path)?;
+        let stamp = &entry.identity.stamp;
+        (entry.state == FileState::Done && stamp.inode == inode).then(|| Seen {
+            path: path.to_owned(),
+            stamp: stamp.clone(),
+        })
+    }
 }
 
 impl Scanner {
@@ -63,8 +79,18 @@ impl Scanner {
             })
     }
 
-    /// All regular files of the places, and what was in the way.
-    pub fn list(&mut self, params: &FollowParams) -> (Vec<Seen>, Vec<Trouble>) {
+    /// When a directory changed last, as of the last listing.
+    pub fn newest_change_ns(&self) -> i64 {
+        self.directories.values().copied().max().unwrap_or(0)
+    }
+
+    /// All regular files of the places, and what was in the way. Files that are through in `known`
+    /// are not looked at while their name and inode are the same.
+    pub fn list(
+        &mut self,
+        params: &FollowParams,
+        known: Option<&FeedState>,
+    ) -> (Vec<Seen>, Vec<Trouble>) {
         self.directories.clear();
         self.troubles.clear();
         let mut found = Vec::new();
@@ -81,6 +107,7 @@ impl Scanner {
                 root: fs::canonicalize(&root).unwrap_or_else(|_| root.clone()),
                 params,
                 matcher: matcher.as_ref(),
+                known,
                 found: Vec::new(),
             };
             match fs::metadata(&root) {
@@ -124,6 +151,10 @@ impl Scanner {
                 continue;
             }
             let path = entry.path();
+            if let Some(seen) = walk.believed(&path, entry.ino()) {
+                walk.found.push(seen);
+                continue;
+            }
             match self.look(walk, &entry, &path) {
                 // It went between the two looks.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}

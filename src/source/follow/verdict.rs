@@ -76,7 +76,8 @@ pub struct Follower {
     scanner: Scanner,
     waiting: HashMap<PathBuf, Waiting>,
     told: HashMap<PathBuf, String>,
-    listed: Option<Instant>,
+    /// When every file was looked at last.
+    full: Option<Instant>,
     listed_wall_ns: i64,
     is_waiting: bool,
 }
@@ -99,7 +100,7 @@ impl Follower {
             scanner: Scanner::default(),
             waiting: HashMap::new(),
             told: HashMap::new(),
-            listed: None,
+            full: None,
             listed_wall_ns: 0,
             is_waiting: false,
         }
@@ -108,7 +109,7 @@ impl Follower {
     /// Follows other places, or by other rules, from the next scan on.
     pub fn set_params(&mut self, params: FollowParams) {
         self.params = params;
-        self.listed = None;
+        self.full = None;
         self.told.clear();
     }
 
@@ -120,17 +121,23 @@ impl Follower {
         now: Instant,
         wall_ns: i64,
     ) -> Found {
-        let is_due = self
-            .listed
-            .is_none_or(|at| now.duration_since(at) >= LIST_EVERY)
-            || self.is_waiting
-            || wall_ns - self.listed_wall_ns < TIME_STEP_NS
-            || self.scanner.has_changed(&self.params);
+        let is_old = self
+            .full
+            .is_none_or(|at| now.duration_since(at) >= LIST_EVERY);
+        // A change within the step of the last listing shows in no time.
+        let is_unsure = self.scanner.newest_change_ns() > self.listed_wall_ns - TIME_STEP_NS;
+        let is_due =
+            is_old || self.is_waiting || is_unsure || self.scanner.has_changed(&self.params);
         let mut found = Found::default();
         let mut seen = if is_due {
-            self.listed = Some(now);
             self.listed_wall_ns = wall_ns;
-            let (seen, troubles) = self.scanner.list(&self.params);
+            let known = if is_old {
+                self.full = Some(now);
+                None
+            } else {
+                Some(state)
+            };
+            let (seen, troubles) = self.scanner.list(&self.params, known);
             self.tell(troubles, &mut found);
             find_gone(state, &seen, &mut found);
             seen
