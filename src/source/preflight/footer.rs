@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::{
+    ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader, ParquetStatisticsPolicy,
+};
 
 use super::schema::check_encoded;
 use super::shapes::{FILE, Name};
@@ -50,7 +52,12 @@ pub(in crate::source) fn read_footer(
     read(&mut bytes, footer_at)?;
     let bad = |reason: String| corrupt(format!("its footer cannot be read: {reason}"));
     check(&bytes, footer_at).map_err(bad)?;
-    let meta = ParquetMetaDataReader::decode_metadata(&bytes);
+    // Nobody asks for statistics.
+    let options = ParquetMetaDataOptions::new()
+        .with_column_stats_policy(ParquetStatisticsPolicy::SkipAll)
+        .with_encoding_stats_policy(ParquetStatisticsPolicy::SkipAll)
+        .with_size_stats_policy(ParquetStatisticsPolicy::SkipAll);
+    let meta = ParquetMetaDataReader::decode_metadata_with_options(&bytes, Some(&options));
     Ok(Arc::new(meta.map_err(|error| bad(error.to_string()))?))
 }
 
@@ -63,7 +70,7 @@ fn check(bytes: &[u8], end: u64) -> Result<(), String> {
     match thrift::walk(bytes, &FILE, &mut footer) {
         Ok(_) => Ok(()),
         Err(Fault::Short) => Err("it ends before it is complete".to_owned()),
-        Err(Fault::Wrong(reason)) => Err(reason),
+        Err(Fault::Wrong(reason)) => Err(reason.into()),
     }
 }
 

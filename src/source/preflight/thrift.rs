@@ -17,10 +17,10 @@ pub(super) enum Fault {
     /// They end before the outermost struct does.
     Short,
     /// They say what cannot be.
-    Wrong(String),
+    Wrong(Box<str>),
 }
 
-pub(super) fn wrong<T>(reason: impl Into<String>) -> Result<T, Fault> {
+pub(super) fn wrong<T>(reason: impl Into<Box<str>>) -> Result<T, Fault> {
     Err(Fault::Wrong(reason.into()))
 }
 
@@ -38,39 +38,21 @@ pub(super) trait Visit {
     fn end(&mut self, of: Name, fields: u32) -> Result<(), Fault>;
 }
 
-/// Types on the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wire {
-    Bool(bool),
-    Byte,
-    I16,
-    I32,
-    I64,
-    Double,
-    Binary,
-    List,
-    Map,
-    Struct,
-    Uuid,
-}
-
-fn wire(nibble: u8) -> Result<Wire, Fault> {
-    Ok(match nibble {
-        1 => Wire::Bool(true),
-        2 => Wire::Bool(false),
-        3 => Wire::Byte,
-        4 => Wire::I16,
-        5 => Wire::I32,
-        6 => Wire::I64,
-        7 => Wire::Double,
-        8 => Wire::Binary,
-        // Lists and sets are written alike.
-        9 | 10 => Wire::List,
-        11 => Wire::Map,
-        12 => Wire::Struct,
-        13 => Wire::Uuid,
-        other => return wrong(format!("a field of the unknown type {other}")),
-    })
+/// Types on the wire. Sets are written as lists, the value of a boolean field in its type.
+mod wire {
+    pub const TRUE: u8 = 1;
+    pub const FALSE: u8 = 2;
+    pub const BYTE: u8 = 3;
+    pub const I16: u8 = 4;
+    pub const I32: u8 = 5;
+    pub const I64: u8 = 6;
+    pub const DOUBLE: u8 = 7;
+    pub const BINARY: u8 = 8;
+    pub const LIST: u8 = 9;
+    pub const SET: u8 = 10;
+    pub const MAP: u8 = 11;
+    pub const STRUCT: u8 = 12;
+    pub const UUID: u8 = 13;
 }
 
 static OTHER: Shape = Shape {
@@ -86,13 +68,13 @@ enum Frame {
         seen: u32,
     },
     Items {
-        wire: Wire,
+        wire: u8,
         shape: &'static Shape,
         left: usize,
     },
     Pairs {
-        key: Wire,
-        value: Wire,
+        key: u8,
+        value: u8,
         /// Keys and values.
         left: usize,
     },
@@ -112,7 +94,10 @@ pub(super) fn walk(
     walk.enter(shape)?;
     while let Some(frame) = walk.frames.last_mut() {
         match frame {
-            Frame::Fields { .. } => walk.field(visit)?,
+            Frame::Fields { shape, last, seen } => {
+                let fields = (*shape, *last, *seen);
+                walk.fields(fields, visit)?;
+            }
             Frame::Items { left: 0, .. } | Frame::Pairs { left: 0, .. } => {
                 walk.frames.pop();
             }
@@ -154,43 +139,47 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// The next field of the struct that the last frame is in, or its end.
-    fn field(&mut self, visit: &mut impl Visit) -> Result<(), Fault> {
-        let head = self.byte()?;
-        let (delta, nibble) = (head >> 4, head & 0x0F);
-        let long = if nibble != 0 && delta == 0 {
-            Some(self.number(i64::from(i16::MIN), i64::from(i16::MAX))?)
-        } else {
-            None
-        };
-        let Some(Frame::Fields { shape, last, seen }) = self.frames.last_mut() else {
-            return wrong("a field outside a struct");
-        };
-        let name = shape.name;
-        if nibble == 0 {
-            let (required, seen) = (shape.required, *seen);
-            self.frames.pop();
-            if seen & required != required {
-                return wrong(format!("a required field of {name:?} is missing"));
+    /// The fields of the struct that the last frame is in, to its end or to what one of them holds.
+    fn fields(
+        &mut self,
+        (shape, mut last, mut seen): (&'static Shape, i64, u32),
+        visit: &mut impl Visit,
+    ) -> Result<(), Fault> {
+        let (name, depth) = (shape.name, self.frames.len());
+        while self.frames.len() == depth {
+            let head = self.byte()?;
+            let (delta, nibble) = (head >> 4, head & 0x0F);
+            if nibble == 0 {
+                self.frames.pop();
+                if seen & shape.required != shape.required {
+                    return wrong(format!("a required field of {name:?} is missing"));
+                }
+                return visit.end(name, seen);
             }
-            return visit.end(name, seen);
+            last = match delta {
+                0 => self.number::<i16>()?,
+                delta => last + i64::from(delta),
+            };
+            if last > i64::from(i16::MAX) {
+                return wrong(format!("a field has number {last}"));
+            }
+            let id = usize::try_from(last).unwrap_or(0);
+            let kind = shape.fields.get(id).copied().unwrap_or(Kind::Any);
+            if matches!(kind, Kind::Any) {
+                self.pass(nibble, &OTHER)?;
+                continue;
+            }
+            if seen & (1 << id) != 0 {
+                return wrong(format!("field {id} of {name:?} is there twice"));
+            }
+            seen |= 1 << id;
+            self.known(name, id, kind, nibble, visit)?;
         }
-        let id = long.unwrap_or(*last + i64::from(delta));
-        *last = id;
-        if id > i64::from(i16::MAX) {
-            return wrong(format!("a field has number {id}"));
+        // The frame goes on where it is, below what has been entered.
+        if let Some(frame) = self.frames.get_mut(depth - 1) {
+            *frame = Frame::Fields { shape, last, seen };
         }
-        let wire = wire(nibble)?;
-        let known = usize::try_from(id).ok().filter(|&id| id > 0);
-        let known = known.and_then(|id| Some((id, *shape.fields.get(id)?)));
-        let Some((id, kind)) = known.filter(|(_, kind)| !matches!(kind, Kind::Any)) else {
-            return self.pass(wire, &OTHER);
-        };
-        if *seen & (1 << id) != 0 {
-            return wrong(format!("field {id} of {name:?} is there twice"));
-        }
-        *seen |= 1 << id;
-        self.known(name, id, kind, wire, visit)
+        Ok(())
     }
 
     /// Reads a field that must be of this kind.
@@ -199,27 +188,29 @@ impl<'a> Walk<'a> {
         of: Name,
         id: usize,
         kind: Kind,
-        wire: Wire,
+        wire: u8,
         visit: &mut impl Visit,
     ) -> Result<(), Fault> {
-        let value = match (kind, wire) {
-            (Kind::Bool, Wire::Bool(value)) => i64::from(value),
-            (Kind::Byte, Wire::Byte) => i64::from(self.byte()?.cast_signed()),
-            (Kind::I16, Wire::I16) => self.number(i64::from(i16::MIN), i64::from(i16::MAX))?,
-            (Kind::I32, Wire::I32) => self.number(i64::from(i32::MIN), i64::from(i32::MAX))?,
-            (Kind::I64, Wire::I64) => self.number(i64::MIN, i64::MAX)?,
-            (Kind::Double, Wire::Double) => return self.take(8).map(|_| ()),
-            (Kind::Binary, Wire::Binary) => {
+        let value = match kind {
+            Kind::Bool if wire == wire::TRUE || wire == wire::FALSE => {
+                i64::from(wire == wire::TRUE)
+            }
+            Kind::Byte if wire == wire::BYTE => i64::from(self.byte()?.cast_signed()),
+            Kind::I16 if wire == wire::I16 => self.number::<i16>()?,
+            Kind::I32 if wire == wire::I32 => self.number::<i32>()?,
+            Kind::I64 if wire == wire::I64 => self.number::<i64>()?,
+            Kind::Double if wire == wire::DOUBLE => return self.take(8).map(|_| ()),
+            Kind::Binary if wire == wire::BINARY => {
                 let bytes = self.binary()?;
                 return visit.bytes(of, id, bytes);
             }
-            (Kind::Struct(shape), Wire::Struct) => return self.enter(shape),
-            (Kind::I32s | Kind::I64s | Kind::Structs(_), Wire::List) => {
+            Kind::Struct(shape) if wire == wire::STRUCT => return self.enter(shape),
+            Kind::I32s | Kind::I64s | Kind::Structs(_) if wire == wire::LIST => {
                 let (wire, left) = self.list()?;
                 let shape = match (kind, wire) {
                     _ if left == 0 => &OTHER,
-                    (Kind::I32s, Wire::I32) | (Kind::I64s, Wire::I64) => &OTHER,
-                    (Kind::Structs(shape), Wire::Struct) => shape,
+                    (Kind::I32s, wire::I32) | (Kind::I64s, wire::I64) => &OTHER,
+                    (Kind::Structs(shape), wire::STRUCT) => shape,
                     _ => return wrong(format!("field {id} of {of:?} lists another type")),
                 };
                 visit.list(shape.name, left)?;
@@ -231,38 +222,36 @@ impl<'a> Walk<'a> {
     }
 
     /// Passes over a value, or enters it.
-    fn pass(&mut self, wire: Wire, shape: &'static Shape) -> Result<(), Fault> {
+    fn pass(&mut self, wire: u8, shape: &'static Shape) -> Result<(), Fault> {
         match wire {
-            Wire::Bool(_) => Ok(()),
-            Wire::Byte => self.byte().map(|_| ()),
-            Wire::I16 | Wire::I32 | Wire::I64 => self.varint().map(|_| ()),
-            Wire::Double => self.take(8).map(|_| ()),
-            Wire::Uuid => self.take(16).map(|_| ()),
-            Wire::Binary => self.binary().map(|_| ()),
-            Wire::Struct => self.enter(shape),
-            Wire::List => {
+            wire::TRUE | wire::FALSE => Ok(()),
+            wire::BYTE => self.byte().map(|_| ()),
+            wire::I16 | wire::I32 | wire::I64 => self.varint().map(|_| ()),
+            wire::DOUBLE => self.take(8).map(|_| ()),
+            wire::UUID => self.take(16).map(|_| ()),
+            wire::BINARY => self.binary().map(|_| ()),
+            wire::STRUCT => self.enter(shape),
+            wire::LIST | wire::SET => {
                 let (wire, left) = self.list()?;
-                self.push(Frame::Items {
-                    wire,
-                    shape: &OTHER,
-                    left,
-                })
+                let shape = &OTHER;
+                self.push(Frame::Items { wire, shape, left })
             }
-            Wire::Map => {
+            wire::MAP => {
                 let len = self.len()?;
                 if len == 0 {
                     return Ok(());
                 }
                 let types = self.byte()?;
-                let (key, value) = (wire_item(types >> 4)?, wire_item(types & 0x0F)?);
+                let (key, value) = (item(types >> 4)?, item(types & 0x0F)?);
                 let left = 2 * len;
                 self.push(Frame::Pairs { key, value, left })
             }
+            other => wrong(format!("a value of the unknown type {other}")),
         }
     }
 
     /// The type and the number of the items of a list.
-    fn list(&mut self) -> Result<(Wire, usize), Fault> {
+    fn list(&mut self) -> Result<(u8, usize), Fault> {
         let head = self.byte()?;
         let len = match head >> 4 {
             15 => self.len()?,
@@ -270,13 +259,13 @@ impl<'a> Walk<'a> {
         };
         if len == 0 {
             // Some writers give empty lists the type 0.
-            return Ok((Wire::Byte, 0));
+            return Ok((wire::BYTE, 0));
         }
         if len > self.bytes.len() - self.at {
             // An item takes a byte at the least.
             return Err(Fault::Short);
         }
-        Ok((wire_item(head & 0x0F)?, len))
+        Ok((item(head & 0x0F)?, len))
     }
 
     fn binary(&mut self) -> Result<&'a [u8], Fault> {
@@ -290,6 +279,7 @@ impl<'a> Walk<'a> {
         Ok(taken)
     }
 
+    #[inline(always)]
     fn byte(&mut self) -> Result<u8, Fault> {
         let byte = *self.bytes.get(self.at).ok_or(Fault::Short)?;
         self.at += 1;
@@ -305,17 +295,28 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn number(&mut self, low: i64, high: i64) -> Result<i64, Fault> {
+    #[inline(always)]
+    fn number<T: TryFrom<i64>>(&mut self) -> Result<i64, Fault> {
         let code = self.varint()?;
         let value = (code >> 1).cast_signed() ^ -(code & 1).cast_signed();
-        if (low..=high).contains(&value) {
-            Ok(value)
-        } else {
-            wrong(format!("the number {value} does not fit its type"))
+        if T::try_from(value).is_err() {
+            return wrong(format!("the number {value} does not fit its type"));
+        }
+        Ok(value)
+    }
+
+    #[inline(always)]
+    fn varint(&mut self) -> Result<u64, Fault> {
+        match self.bytes.get(self.at) {
+            Some(&byte) if byte < 0x80 => {
+                self.at += 1;
+                Ok(byte.into())
+            }
+            _ => self.long_varint(),
         }
     }
 
-    fn varint(&mut self) -> Result<u64, Fault> {
+    fn long_varint(&mut self) -> Result<u64, Fault> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -329,9 +330,9 @@ impl<'a> Walk<'a> {
 }
 
 /// The type of a list's items: not booleans.
-fn wire_item(nibble: u8) -> Result<Wire, Fault> {
-    match wire(nibble)? {
-        Wire::Bool(_) => wrong("a list of booleans, which Parquet does not have here"),
+fn item(wire: u8) -> Result<u8, Fault> {
+    match wire {
+        wire::TRUE | wire::FALSE => wrong("a list of booleans, which Parquet does not have here"),
         other => Ok(other),
     }
 }
