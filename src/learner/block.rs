@@ -3,7 +3,7 @@
 use faer::{MatMut, MatRef};
 
 use crate::learner::center::Real;
-use crate::rows::Layout;
+use crate::rows::{Buffer, Layout};
 
 /// The rows B of a minibatch as factors of the covariance's change.
 ///
@@ -15,9 +15,9 @@ use crate::rows::Layout;
 /// is exact. Early blocks are centred on their own mean and carry the row √(n₀s/N)(x̄ − μ) that
 /// makes up for it (Chan, Golub, LeVeque 1983); later ones are centred on the running mean, where
 /// one pass does, and Σyyᵀ − (s²/N)ȳȳᵀ is written as Σỹỹᵀ by `shrink` = 1 − √(1 − s/N).
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Block<T> {
-    values: Vec<T>,
+    values: Buffer<T>,
     layout: Layout,
     /// Distance from a row (row-major) or a feature (column-major) to the next.
     stride: usize,
@@ -47,7 +47,7 @@ impl<T: Real> Block<T> {
     /// Room for `rows` rows and the one that corrects the mean.
     pub fn new(rows: usize, features: usize) -> Self {
         Self {
-            values: vec![T::of(0.0); room(rows) * features],
+            values: Buffer::zeros(room(rows) * features),
             layout: Layout::RowMajor,
             stride: features,
             features,
@@ -71,15 +71,15 @@ impl<T: Real> Block<T> {
         };
         let needed = room(rows) * self.features;
         if needed > self.values.len() {
-            self.values.resize(needed, T::of(0.0));
+            self.values.make_room(needed);
         }
     }
 
     /// Takes the storage of a minibatch of `rows` rows, `stride` apart, in exchange for its own.
-    pub fn exchange(&mut self, values: &mut Vec<T>, rows: usize, layout: Layout, stride: usize) {
+    pub fn exchange(&mut self, values: &mut Buffer<T>, rows: usize, layout: Layout, stride: usize) {
         self.layout = layout;
         self.rows = rows;
-        self.values.resize(values.len(), T::of(0.0));
+        self.values.make_room(values.len());
         std::mem::swap(&mut self.values, values);
         self.stride = stride;
     }

@@ -12,12 +12,13 @@
 
 use std::ops::{Add, Mul, Range, Sub};
 
-use crate::rows::Layout;
+use crate::rows::{Buffer, Layout};
 
 /// A float that a block is stored in.
 pub trait Real:
     faer::traits::RealField
     + Copy
+    + bytemuck::Pod
     + Add<Output = Self>
     + Sub<Output = Self>
     + Mul<Output = Self>
@@ -58,7 +59,7 @@ pub trait Centred<T>: Real {
     /// x − pivot, in the wider of the two types or without losing what that would keep.
     fn centred(self, pivot: f64, high: T, low: T) -> T;
     /// The values as values of a block, where they are of its type.
-    fn same(values: &mut Vec<Self>) -> Option<&mut Vec<T>>;
+    fn same(values: &mut Buffer<Self>) -> Option<&mut Buffer<T>>;
 }
 
 impl Centred<f32> for f32 {
@@ -66,7 +67,7 @@ impl Centred<f32> for f32 {
     fn centred(self, _pivot: f64, high: f32, low: f32) -> f32 {
         (self - high) - low
     }
-    fn same(values: &mut Vec<Self>) -> Option<&mut Vec<f32>> {
+    fn same(values: &mut Buffer<Self>) -> Option<&mut Buffer<f32>> {
         Some(values)
     }
 }
@@ -76,7 +77,7 @@ impl Centred<f64> for f32 {
     fn centred(self, pivot: f64, _high: f64, _low: f64) -> f64 {
         f64::from(self) - pivot
     }
-    fn same(_: &mut Vec<Self>) -> Option<&mut Vec<f64>> {
+    fn same(_: &mut Buffer<Self>) -> Option<&mut Buffer<f64>> {
         None
     }
 }
@@ -86,7 +87,7 @@ impl Centred<f32> for f64 {
     fn centred(self, pivot: f64, _high: f32, _low: f32) -> f32 {
         (self - pivot) as f32
     }
-    fn same(_: &mut Vec<Self>) -> Option<&mut Vec<f32>> {
+    fn same(_: &mut Buffer<Self>) -> Option<&mut Buffer<f32>> {
         None
     }
 }
@@ -96,7 +97,7 @@ impl Centred<f64> for f64 {
     fn centred(self, pivot: f64, _high: f64, _low: f64) -> f64 {
         self - pivot
     }
-    fn same(values: &mut Vec<Self>) -> Option<&mut Vec<f64>> {
+    fn same(values: &mut Buffer<Self>) -> Option<&mut Buffer<f64>> {
         Some(values)
     }
 }

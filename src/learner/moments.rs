@@ -7,7 +7,7 @@ use crate::learner::block::Block;
 use crate::learner::center::{Apart, Centred, Centring, InPlace, Real, Shape, Totals, center};
 use crate::learner::params::{LearnerParams, Scale};
 use crate::learner::weighted::{Follow, Rows, Shares, Write};
-use crate::rows::{Layout, Minibatch, Values};
+use crate::rows::{Buffer, Layout, Minibatch, Values};
 
 /// While the earlier rows weigh less than this many minibatches, a block is centred on its own
 /// mean: the running one is too young to be near it, and f32 differences would lose digits.
@@ -155,7 +155,7 @@ impl Moments {
 
     fn take_values<X: Centred<T>, T: Centred<T>>(
         &mut self,
-        x: &mut Vec<X>,
+        x: &mut Buffer<X>,
         shape: Shape,
         has_missing: bool,
         centring: &mut Centring<T>,
@@ -197,7 +197,7 @@ impl Moments {
     /// Centres on the running mean: y, Σy and Σy² in one pass.
     fn take_one_pass<X: Centred<T>, T: Centred<T>>(
         &mut self,
-        x: &mut Vec<X>,
+        x: &mut Buffer<X>,
         shape: Shape,
         centring: &mut Centring<T>,
         block: &mut Block<T>,

@@ -10,7 +10,7 @@ use super::open::{self, Opened};
 use super::select::{self, Globs, Plan, Shape, Wanted};
 use super::{BinaryDtype, Selection, SourceError, SourceParams, guard};
 use crate::codec::{CodecError, Decoder, Encoder};
-use crate::rows::{Features, Layout, Minibatch, Width};
+use crate::rows::{Features, Layout, Lent, Minibatch, Width};
 
 /// Columns in the order of the features, the width and the layout of minibatches.
 #[derive(Clone, Debug)]
@@ -98,6 +98,27 @@ impl Agreement {
     /// An empty minibatch of the agreed width and layout.
     pub fn new_minibatch(&self, capacity: usize) -> Minibatch {
         Minibatch::new(self.width, self.layout, capacity, self.features.len())
+    }
+
+    /// Bytes of the values of that many rows.
+    pub fn bytes(&self, rows: usize) -> Option<usize> {
+        let row = self.features.len().checked_mul(self.value_bytes())?;
+        row.checked_mul(rows)
+    }
+
+    /// An empty minibatch in memory that is lent; nothing if there is none of that length.
+    pub fn minibatch_in(
+        &self,
+        capacity: usize,
+        lend: impl FnOnce(usize) -> Option<Box<dyn Lent>>,
+    ) -> Option<Minibatch> {
+        let lent = lend(self.bytes(capacity)?)?;
+        Minibatch::lent(
+            lent,
+            self.width,
+            self.layout,
+            (capacity, self.features.len()),
+        )
     }
 
     /// Writes it, without the parameters.

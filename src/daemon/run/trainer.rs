@@ -254,6 +254,7 @@ impl Trainer<'_> {
         }
         let latency_us = since.elapsed().as_micros() as u64;
         tracing::trace!(rows = batch.rows(), latency_us, "minibatch learned");
+        batch.give_back();
         // A feeder that has ended needs no more minibatches.
         let _ = self.to_feeder.try_send(batch);
         Ok(())

@@ -9,20 +9,24 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
 use super::limits::MEMORY_VARIABLE;
+use super::places::{Places, Teller};
 use super::protocol::{Reply, Request, Sent, receive, send};
 use super::{Decode, Fault, Job, Next, Refusal};
-use crate::rows::{Layout, Minibatch, Values};
+use crate::rows::{Layout, Minibatch, Values, Width};
 use crate::source::{Agreement, Decoders, Frames, Segment, SourceParams};
 
 /// Bytes of the places for pieces: enough that the worker goes on while the trainer learns.
 const SHARED_BYTES: usize = 32 << 20;
-/// Pieces on their way, where they are small.
-const SLOTS_MOST: usize = 16;
+/// Pieces on their way: at least one being filled, one being learned and the one that the learner
+/// learned before, whose memory it keeps; at most so many, where they are small.
+const SLOTS_LEAST: usize = 3;
+const SLOTS_MOST: usize = 64;
 /// Bytes of the last words of a worker that are kept.
 const LAST_WORDS: u64 = 512;
 
@@ -51,7 +55,6 @@ pub struct Process {
     taken: u64,
     /// Times that a worker died or fell silent over the first job.
     deaths: u32,
-    scratch: Vec<u8>,
 }
 
 /// Deaths over one file after which it is the file's fault: the first may have been somebody's
@@ -61,9 +64,11 @@ const DEATHS_MOST: u32 = 2;
 struct Running {
     child: Child,
     socket: UnixStream,
+    /// The same socket, for whoever has something to say.
+    teller: Teller,
     memory: File,
     last_words: File,
-    slot_bytes: usize,
+    places: Option<Arc<Places>>,
 }
 
 impl Drop for Running {
@@ -90,12 +95,12 @@ impl Process {
             jobs: VecDeque::new(),
             taken: 0,
             deaths: 0,
-            scratch: Vec::new(),
         }
     }
 
     fn start(&self) -> io::Result<Running> {
-        let memfd = |name| memfd_create(name, MemfdFlags::CLOEXEC).map(File::from);
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        let memfd = |name| memfd_create(name, flags).map(File::from);
         let memory = memfd("ojad-rows")?;
         let last_words = memfd("ojad-last-words")?;
         let (socket, theirs) = UnixStream::pair()?;
@@ -111,16 +116,17 @@ impl Process {
             .spawn()?;
         let mut running = Running {
             child,
+            teller: Arc::new(Mutex::new(socket.try_clone()?)),
             socket,
             memory,
             last_words,
-            slot_bytes: 0,
+            places: None,
         };
         let start = Request::Start {
             params: self.params.source.clone(),
             is_threaded: self.params.source.decoders == Decoders::Two,
         };
-        send(&mut running.socket, start.encode()?)?;
+        running.send(&start)?;
         if let Some((agreement, rows)) = &self.adopted {
             running.adopt(agreement, *rows)?;
         }
@@ -151,9 +157,7 @@ impl Process {
     }
 
     fn send(&mut self, request: &Request) -> Result<(), Lost> {
-        let message = request.encode().map_err(|e| Lost::Died(e.to_string()))?;
-        let running = self.running()?;
-        send(&mut running.socket, message).map_err(|error| lost(&error))
+        self.running()?.send(request).map_err(|error| lost(&error))
     }
 
     fn receive(&mut self) -> Result<Reply, Lost> {
@@ -237,38 +241,23 @@ impl Process {
         let wrong = |what: &str| Lost::Died(format!("it sent {what}"));
         let job = self.jobs.front().ok_or_else(|| wrong("rows unasked"))?;
         let rows = usize::try_from(sent.tally.rows_accepted).unwrap_or(usize::MAX);
-        let m = batch.features();
-        let width = if sent.is_wide { 8 } else { 4 };
-        let bytes = sent.capacity.checked_mul(m * width);
-        let running = self
-            .running
-            .as_ref()
-            .ok_or_else(|| Lost::Died(String::new()))?;
         let fits = job.ticket == sent.ticket
             && rows <= sent.capacity
-            && rows <= batch.capacity() - at
-            && sent.slot < SLOTS_MOST
-            && bytes.is_some_and(|bytes| bytes <= running.slot_bytes)
+            && sent.capacity <= batch.capacity() - at
             && sent.tally.rows_read == sent.tally.rows_accepted + sent.tally.rows_rejected
-            && sent.is_wide == matches!(batch.values(), Values::F64(_));
-        if !fits {
-            return Err(wrong("a piece that does not fit"));
+            && sent.is_wide == (batch.width() == Width::F64);
+        let piece = fits.then(|| self.piece(sent)).flatten();
+        let mut piece = piece.ok_or_else(|| wrong("a piece that does not fit"))?;
+        piece.set_rows(rows);
+        if sent.has_missing {
+            batch.set_has_missing(true);
         }
-        if rows > 0 {
-            let offset = (sent.slot * running.slot_bytes) as u64;
-            fetch(
-                &running.memory,
-                offset,
-                batch,
-                at,
-                (rows, sent.capacity),
-                &mut self.scratch,
-            )
-            .map_err(|error| lost(&error))?;
-            batch.set_rows(at + rows);
-            if sent.has_missing {
-                batch.set_has_missing(true);
-            }
+        if at == 0 && piece.capacity() == batch.capacity() {
+            piece.set_has_missing(batch.has_missing());
+            piece.set_first_row(batch.first_row());
+            *batch = piece;
+        } else if rows > 0 {
+            append(batch, at, &piece);
         }
         let next = Next::Piece {
             ticket: sent.ticket,
@@ -280,9 +269,14 @@ impl Process {
         if sent.is_last {
             self.finish_job();
         }
-        // The rows are taken: a worker that is gone by now is noticed with the next ones.
-        let _ = self.send(&Request::Credit);
         Ok(next)
+    }
+
+    /// The place of a piece; nothing if there is none, or it is not as long as the piece.
+    fn piece(&self, sent: &Sent) -> Option<Minibatch> {
+        let places = self.running.as_ref()?.places.as_ref()?;
+        let (agreement, _) = self.adopted.as_ref()?;
+        agreement.minibatch_in(sent.capacity, |bytes| places.lend(sent.slot, bytes))
     }
 
     fn try_next(&mut self, batch: &mut Minibatch, at: usize) -> Result<Next, Lost> {
@@ -301,20 +295,31 @@ impl Process {
 }
 
 impl Running {
+    fn send(&mut self, request: &Request) -> io::Result<()> {
+        let message = request.encode()?;
+        let mut socket = self.teller.lock().unwrap_or_else(PoisonError::into_inner);
+        send(&mut *socket, message)
+    }
+
     fn adopt(&mut self, agreement: &Agreement, minibatch_rows: usize) -> io::Result<()> {
-        let row_bytes = agreement.features().len() * agreement.value_bytes();
+        let bytes = agreement.bytes(minibatch_rows);
+        let bytes = bytes.ok_or_else(|| io::Error::other("a minibatch beyond all memory"))?;
         // Whole pages, so that no two places share one.
-        let slot_bytes = (minibatch_rows * row_bytes).next_multiple_of(4096);
-        let slots = (SHARED_BYTES / slot_bytes).clamp(2, SLOTS_MOST);
+        let page = rustix::param::page_size();
+        let slot_bytes = bytes.max(1).next_multiple_of(page);
+        let slots = (SHARED_BYTES / slot_bytes).clamp(SLOTS_LEAST, SLOTS_MOST);
         self.memory.set_len((slots * slot_bytes) as u64)?;
-        self.slot_bytes = slot_bytes;
+        // A page that went away under a reader would end the daemon.
+        fcntl_add_seals(&self.memory, SealFlags::SHRINK | SealFlags::GROW)?;
+        let teller = Some(Arc::clone(&self.teller));
+        self.places = Some(Places::map(&self.memory, slots, slot_bytes, teller)?);
         let adopt = Request::Adopt {
             agreement: agreement.clone(),
             minibatch_rows,
             slots,
             slot_bytes,
         };
-        send(&mut self.socket, adopt.encode()?)
+        self.send(&adopt)
     }
 }
 
@@ -398,35 +403,34 @@ fn last_words(file: &File) -> String {
     bytes.trim_ascii().escape_ascii().to_string()
 }
 
-/// Copies `rows` rows of a piece with room for `capacity` behind the first `at` of `batch`.
-fn fetch(
-    memory: &File,
-    offset: u64,
-    batch: &mut Minibatch,
+/// Copies a piece behind the first `at` rows of `batch`.
+fn append(batch: &mut Minibatch, at: usize, piece: &Minibatch) {
+    let rows = piece.rows();
+    let to = (batch.layout(), batch.row_stride(), batch.col_stride());
+    match (batch.values_mut(), piece.values()) {
+        (Values::F32(into), Values::F32(values)) => copy(into, to, at, values, piece),
+        (Values::F64(into), Values::F64(values)) => copy(into, to, at, values, piece),
+        // A piece of another width was refused.
+        _ => {}
+    }
+    batch.set_rows(at + rows);
+}
+
+fn copy<T: Copy>(
+    into: &mut [T],
+    (layout, row_stride, col_stride): (Layout, usize, usize),
     at: usize,
-    (rows, capacity): (usize, usize),
-    scratch: &mut Vec<u8>,
-) -> io::Result<()> {
-    let (m, layout, b) = (batch.features(), batch.layout(), batch.capacity());
-    let to: &mut [u8] = match batch.values_mut() {
-        Values::F32(values) => bytemuck::cast_slice_mut(values),
-        Values::F64(values) => bytemuck::cast_slice_mut(values),
-    };
-    let width = to.len() / (b * m).max(1);
+    values: &[T],
+    piece: &Minibatch,
+) {
+    let rows = piece.rows();
     if layout == Layout::RowMajor {
-        let start = at * m * width;
-        return memory.read_exact_at(&mut to[start..start + rows * m * width], offset);
+        let len = rows * row_stride;
+        into[at * row_stride..][..len].copy_from_slice(&values[..len]);
+        return;
     }
-    if at == 0 && capacity == b {
-        return memory.read_exact_at(to, offset);
+    let columns = values.chunks_exact(piece.col_stride());
+    for (from, to) in columns.zip(into.chunks_exact_mut(col_stride)) {
+        to[at..at + rows].copy_from_slice(&from[..rows]);
     }
-    scratch.resize(capacity * m * width, 0);
-    memory.read_exact_at(scratch, offset)?;
-    for (from, to) in scratch
-        .chunks_exact(capacity * width)
-        .zip(to.chunks_exact_mut(b * width))
-    {
-        to[at * width..(at + rows) * width].copy_from_slice(&from[..rows * width]);
-    }
-    Ok(())
 }

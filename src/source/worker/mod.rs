@@ -8,6 +8,7 @@
 mod client;
 mod here;
 mod limits;
+mod places;
 mod protocol;
 mod serve;
 

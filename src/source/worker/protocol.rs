@@ -47,7 +47,7 @@ pub(super) enum Request {
         want: Option<usize>,
     },
     /// A place for a piece is free again.
-    Credit,
+    Credit(usize),
 }
 
 /// What the worker answers.
@@ -147,7 +147,10 @@ impl Request {
                 to.u64(job.until.unwrap_or(u64::MAX));
                 to.u64(want.map_or(u64::MAX, |want| want as u64));
             }
-            Self::Credit => to.u8(5),
+            Self::Credit(slot) => {
+                to.u8(5);
+                to.usize(*slot);
+            }
         }
         Ok(to)
     }
@@ -178,7 +181,7 @@ impl Request {
                     .filter(|want| *want != u64::MAX)
                     .map(|want| want as usize),
             },
-            5 => Self::Credit,
+            5 => Self::Credit(from.usize()?),
             other => return Err(from.refuse(format!("request {other}"))),
         };
         from.finish()?;

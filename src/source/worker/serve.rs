@@ -5,12 +5,13 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::FileExt as _;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 
+use super::places::Places;
 use super::protocol::{Reply, Request, Sent, receive, send};
 use super::{Job, Refusal, limits};
-use crate::rows::{Minibatch, Values};
+use crate::rows::Width;
 use crate::source::{Agreement, Decoders, Extraction, Frames, SourceParams};
 
 /// Serves one daemon until it goes away.
@@ -28,9 +29,7 @@ pub fn serve() -> io::Result<()> {
         room: None,
         jobs: VecDeque::new(),
         free: VecDeque::new(),
-        used: VecDeque::new(),
         want: 0,
-        partial: None,
     };
     while worker.take_request()? {
         while let Some((job, want)) = worker.jobs.pop_front() {
@@ -46,8 +45,7 @@ pub fn serve() -> io::Result<()> {
 struct Room {
     agreement: Agreement,
     minibatch_rows: usize,
-    slot_bytes: usize,
-    full: Minibatch,
+    places: Arc<Places>,
 }
 
 struct Worker {
@@ -56,13 +54,10 @@ struct Worker {
     params: SourceParams,
     room: Option<Room>,
     jobs: VecDeque<(Job, Option<usize>)>,
+    /// Places that the daemon does not read from.
     free: VecDeque<usize>,
-    /// Places in the order in which the daemon gives them back.
-    used: VecDeque<usize>,
     /// Rows to the border of the minibatch.
     want: usize,
-    /// A minibatch of the size of a piece that was not a whole one.
-    partial: Option<Minibatch>,
 }
 
 impl Worker {
@@ -109,20 +104,14 @@ impl Worker {
             } => {
                 self.want = minibatch_rows;
                 self.free = (0..slots).collect();
-                self.used.clear();
                 self.room = Some(Room {
-                    full: agreement.new_minibatch(minibatch_rows),
+                    places: Places::map(&self.memory, slots, slot_bytes, None)?,
                     agreement,
                     minibatch_rows,
-                    slot_bytes,
                 });
             }
             Request::Read { job, want } => self.jobs.push_back((job, want)),
-            Request::Credit => {
-                if let Some(slot) = self.used.pop_front() {
-                    self.free.push_back(slot);
-                }
-            }
+            Request::Credit(slot) => self.free.push_back(slot),
         }
         Ok(true)
     }
@@ -163,39 +152,29 @@ impl Worker {
         let Some(room) = &mut self.room else {
             return Err(io::Error::other("a job before the features"));
         };
-        let batch = if self.want == room.minibatch_rows {
-            &mut room.full
-        } else {
-            let fits = self.partial.take().filter(|b| b.capacity() == self.want);
-            let made = fits.unwrap_or_else(|| room.agreement.new_minibatch(self.want));
-            self.partial.insert(made)
+        let Some(slot) = self.free.front().copied() else {
+            return Err(io::Error::other("no place for a piece"));
         };
-        batch.set_has_missing(false);
-        let piece = match open.next(batch, 0, self.want) {
+        let mut batch = room
+            .agreement
+            .minibatch_in(self.want, |bytes| room.places.lend(slot, bytes))
+            .ok_or_else(|| io::Error::other("a place that is too small"))?;
+        let piece = match open.next(&mut batch, 0, self.want) {
             Ok(piece) => piece,
             Err(error) => return Ok(Err(Refusal::of(&error))),
         };
-        let Some(slot) = self.free.pop_front() else {
-            return Err(io::Error::other("no place for a piece"));
-        };
-        self.used.push_back(slot);
-        let offset = (slot * room.slot_bytes) as u64;
-        let bytes: &[u8] = match batch.values() {
-            Values::F32(values) => bytemuck::cast_slice(values),
-            Values::F64(values) => bytemuck::cast_slice(values),
-        };
-        if piece.tally.rows_accepted > 0 {
-            self.memory.write_all_at(bytes, offset)?;
-        }
+        self.free.pop_front();
         let sent = Sent {
             ticket: job.ticket,
             slot,
             capacity: batch.capacity(),
-            is_wide: matches!(batch.values(), Values::F64(_)),
+            is_wide: batch.width() == Width::F64,
             has_missing: batch.has_missing(),
             is_last: piece.is_last,
             tally: piece.tally,
         };
+        // The place is the daemon's from here on.
+        drop(batch);
         self.want -= sent.tally.rows_accepted as usize;
         if self.want == 0 {
             self.want = room.minibatch_rows;

@@ -3,11 +3,15 @@
 //! In: values that a source decoded. Out: b×m blocks in reused storage. Refuses nothing: what a
 //! row may hold is the source's policy.
 
+mod buffer;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+pub use buffer::{Buffer, Lent};
 
 /// The names of the m features, in the order of a minibatch's columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,9 +87,9 @@ pub enum Layout {
 #[derive(Clone, Debug)]
 pub enum Values {
     /// Values of [`Width::F32`].
-    F32(Vec<f32>),
+    F32(Buffer<f32>),
     /// Values of [`Width::F64`].
-    F64(Vec<f64>),
+    F64(Buffer<f64>),
 }
 
 /// b×m values in storage that is reused from minibatch to minibatch.
@@ -107,8 +111,8 @@ impl Minibatch {
     pub fn new(width: Width, layout: Layout, capacity: usize, features: usize) -> Self {
         let len = capacity * features;
         let values = match width {
-            Width::F32 => Values::F32(vec![0.0; len]),
-            Width::F64 => Values::F64(vec![0.0; len]),
+            Width::F32 => Values::F32(Buffer::zeros(len)),
+            Width::F64 => Values::F64(Buffer::zeros(len)),
         };
         Self {
             values,
@@ -118,6 +122,53 @@ impl Minibatch {
             rows: 0,
             has_missing: false,
             first_row: 0,
+        }
+    }
+
+    /// An empty minibatch with room for `capacity` rows of `features` values in memory that is lent;
+    /// nothing if that is not exactly as long as they are.
+    pub fn lent(
+        lent: Box<dyn Lent>,
+        width: Width,
+        layout: Layout,
+        (capacity, features): (usize, usize),
+    ) -> Option<Self> {
+        let len = capacity.checked_mul(features)?;
+        let values = match width {
+            Width::F32 => Values::F32(Buffer::lent(lent).filter(|values| values.len() == len)?),
+            Width::F64 => Values::F64(Buffer::lent(lent).filter(|values| values.len() == len)?),
+        };
+        Some(Self {
+            values,
+            layout,
+            capacity,
+            features,
+            rows: 0,
+            has_missing: false,
+            first_row: 0,
+        })
+    }
+
+    /// Gives lent memory back; rows that lie in it are gone.
+    pub fn give_back(&mut self) {
+        let is_lent = match &self.values {
+            Values::F32(values) => values.is_lent(),
+            Values::F64(values) => values.is_lent(),
+        };
+        if is_lent {
+            self.rows = 0;
+            match &mut self.values {
+                Values::F32(values) => *values = Buffer::zeros(0),
+                Values::F64(values) => *values = Buffer::zeros(0),
+            }
+        }
+    }
+
+    /// Width of the values.
+    pub fn width(&self) -> Width {
+        match self.values {
+            Values::F32(_) => Width::F32,
+            Values::F64(_) => Width::F64,
         }
     }
 
@@ -132,7 +183,7 @@ impl Minibatch {
         );
         let rows = values.len() / features;
         let mut batch = Self::new(Width::F64, Layout::RowMajor, rows, features);
-        batch.values = Values::F64(values.to_vec());
+        batch.values = Values::F64(values.to_vec().into());
         batch.rows = rows;
         batch
     }
@@ -164,6 +215,11 @@ impl Minibatch {
 
     /// The storage, to be filled; then call [`Minibatch::set_rows`].
     pub fn values_mut(&mut self) -> &mut Values {
+        let len = self.capacity * self.features;
+        match &mut self.values {
+            Values::F32(values) => values.make_room(len),
+            Values::F64(values) => values.make_room(len),
+        }
         &mut self.values
     }
 

@@ -1,0 +1,89 @@
+//! Storage of values that may lie in memory of another owner.
+
+use std::fmt::Debug;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+
+use bytemuck::Pod;
+
+/// Bytes that are lent, aligned to 64 at least, until the value is dropped.
+pub trait Lent: Debug + Send + Sync {
+    /// The bytes.
+    fn bytes(&self) -> &[u8];
+    /// The bytes, to be written.
+    fn bytes_mut(&mut self) -> &mut [u8];
+}
+
+/// A slice of values: a vector of its own, or memory that is lent.
+///
+/// A minibatch that another process filled is learned where it lies: two copies on the way cost a
+/// seventh of the throughput.
+#[derive(Debug)]
+pub struct Buffer<T>(Kind<T>);
+
+#[derive(Debug)]
+enum Kind<T> {
+    Own(Vec<T>),
+    Lent(Box<dyn Lent>, PhantomData<T>),
+}
+
+impl<T: Pod> Buffer<T> {
+    /// `len` zeros.
+    pub fn zeros(len: usize) -> Self {
+        Self(Kind::Own(vec![T::zeroed(); len]))
+    }
+
+    /// The values that lie in `lent`; nothing if its bytes are not a whole number of them.
+    pub fn lent(lent: Box<dyn Lent>) -> Option<Self> {
+        bytemuck::try_cast_slice::<u8, T>(lent.bytes()).ok()?;
+        Some(Self(Kind::Lent(lent, PhantomData)))
+    }
+
+    /// Whether the memory belongs to somebody else.
+    pub fn is_lent(&self) -> bool {
+        matches!(self.0, Kind::Lent(..))
+    }
+
+    /// Room for `len` values; what they are is open.
+    pub fn make_room(&mut self, len: usize) {
+        if self.len() == len {
+            return;
+        }
+        match &mut self.0 {
+            Kind::Own(values) => values.resize(len, T::zeroed()),
+            Kind::Lent(..) => *self = Self::zeros(len),
+        }
+    }
+}
+
+impl<T: Pod> Deref for Buffer<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        match &self.0 {
+            Kind::Own(values) => values,
+            Kind::Lent(lent, _) => bytemuck::cast_slice(lent.bytes()),
+        }
+    }
+}
+
+impl<T: Pod> DerefMut for Buffer<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        match &mut self.0 {
+            Kind::Own(values) => values,
+            Kind::Lent(lent, _) => bytemuck::cast_slice_mut(lent.bytes_mut()),
+        }
+    }
+}
+
+impl<T: Pod> Clone for Buffer<T> {
+    fn clone(&self) -> Self {
+        Self(Kind::Own(self.to_vec()))
+    }
+}
+
+impl<T: Pod> From<Vec<T>> for Buffer<T> {
+    fn from(values: Vec<T>) -> Self {
+        Self(Kind::Own(values))
+    }
+}
