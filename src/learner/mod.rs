@@ -8,6 +8,7 @@
 pub mod block;
 pub mod center;
 pub mod dense;
+pub mod drift;
 pub mod engine;
 mod estimate;
 mod exact;

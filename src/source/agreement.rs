@@ -1,6 +1,7 @@
 //! What all files must give, as the first one fixed it: plain data that outlives a process.
 
 use std::ffi::OsStr;
+use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -106,19 +107,19 @@ impl Agreement {
         row.checked_mul(rows)
     }
 
-    /// An empty minibatch in memory that is lent; nothing if there is none of that length.
+    /// An empty minibatch in memory that `lend` gives for so many bytes.
+    ///
+    /// # Errors
+    /// If it gives none, or of another length.
     pub fn minibatch_in(
         &self,
         capacity: usize,
-        lend: impl FnOnce(usize) -> Option<Box<dyn Lent>>,
-    ) -> Option<Minibatch> {
-        let lent = lend(self.bytes(capacity)?)?;
-        Minibatch::lent(
-            lent,
-            self.width,
-            self.layout,
-            (capacity, self.features.len()),
-        )
+        lend: impl FnOnce(usize) -> io::Result<Box<dyn Lent>>,
+    ) -> io::Result<Minibatch> {
+        let other = || io::Error::other("memory of another length than the rows");
+        let lent = lend(self.bytes(capacity).ok_or_else(other)?)?;
+        let shape = (capacity, self.features.len());
+        Minibatch::lent(lent, self.width, self.layout, shape).ok_or_else(other)
     }
 
     /// Writes it, without the parameters.

@@ -131,7 +131,7 @@ impl Bench {
             worker: Process::new(ProcessParams {
                 program: PathBuf::from(env!("CARGO_BIN_EXE_ojad")),
                 argument: "decode-worker",
-                memory_mib: 1024,
+                memory_mib: 256,
                 deadline: DEADLINE,
                 source,
             }),
@@ -185,6 +185,9 @@ impl Bench {
                     self.refused += 1;
                     let is_death = refusal.reason.contains("died");
                     self.deaths += usize::from(is_death);
+                    if is_death {
+                        println!("{}", refusal.reason);
+                    }
                     assert!(
                         !refusal.reason.contains("said nothing"),
                         "{}",
@@ -232,5 +235,15 @@ fn truncations_and_mutants_are_read_or_refused() {
             bench.deaths,
             bench.slowest
         );
+        assert!(bench.refused - before < tried as usize, "nothing was read");
+        assert_eq!(bench.deaths, 0);
+        // What the mutants left of the worker reads a sound file.
+        let before = bench.refused;
+        bench.try_bytes(&whole, tried);
+        assert_eq!(bench.refused, before);
     }
+    let id = bench.worker.id().expect("a worker");
+    let status = fs::read_to_string(format!("/proc/{id}/status")).expect("a process");
+    let peak = status.lines().find(|line| line.starts_with("VmHWM"));
+    println!("peak memory of the worker: {}", peak.unwrap_or_default());
 }

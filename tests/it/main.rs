@@ -15,6 +15,7 @@ mod allocation;
 mod bad_input;
 mod config;
 mod crash;
+mod drift;
 mod error_bars;
 mod faults;
 mod feeds;

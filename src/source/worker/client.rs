@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
-use super::limits::MEMORY_VARIABLE;
+use super::limits::{MEMORY_VARIABLE, RESERVE_KIB, RESERVE_VARIABLE};
 use super::places::{Places, Teller};
 use super::protocol::{Reply, Request, Sent, receive, send};
 use super::{Decode, Fault, Job, Next, Refusal};
@@ -98,6 +98,11 @@ impl Process {
         }
     }
 
+    /// The process id of the worker that runs now.
+    pub fn id(&self) -> Option<u32> {
+        self.running.as_ref().map(|running| running.child.id())
+    }
+
     fn start(&self) -> io::Result<Running> {
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
         let memfd = |name| memfd_create(name, flags).map(File::from);
@@ -109,6 +114,8 @@ impl Process {
         let child = Command::new(&self.params.program)
             .arg(self.params.argument)
             .env(MEMORY_VARIABLE, self.params.memory_mib.to_string())
+            // The allocator would reserve all address space that the worker may take.
+            .env(RESERVE_VARIABLE, RESERVE_KIB)
             .stdin(Stdio::from(memory.try_clone()?))
             .stdout(Stdio::from(OwnedFd::from(theirs)))
             .stderr(Stdio::from(last_words.try_clone()?))
@@ -276,7 +283,9 @@ impl Process {
     fn piece(&self, sent: &Sent) -> Option<Minibatch> {
         let places = self.running.as_ref()?.places.as_ref()?;
         let (agreement, _) = self.adopted.as_ref()?;
-        agreement.minibatch_in(sent.capacity, |bytes| places.lend(sent.slot, bytes))
+        agreement
+            .minibatch_in(sent.capacity, |bytes| places.lend(sent.slot, bytes))
+            .ok()
     }
 
     fn try_next(&mut self, batch: &mut Minibatch, at: usize) -> Result<Next, Lost> {
@@ -308,11 +317,14 @@ impl Running {
         let page = rustix::param::page_size();
         let slot_bytes = bytes.max(1).next_multiple_of(page);
         let slots = (SHARED_BYTES / slot_bytes).clamp(SLOTS_LEAST, SLOTS_MOST);
-        self.memory.set_len((slots * slot_bytes) as u64)?;
+        let len = (slots * slot_bytes) as u64;
+        if self.memory.metadata()?.len() < len {
+            self.memory.set_len(len)?;
+        }
         // A page that went away under a reader would end the daemon.
-        fcntl_add_seals(&self.memory, SealFlags::SHRINK | SealFlags::GROW)?;
+        fcntl_add_seals(&self.memory, SealFlags::SHRINK)?;
         let teller = Some(Arc::clone(&self.teller));
-        self.places = Some(Places::map(&self.memory, slots, slot_bytes, teller)?);
+        self.places = Some(Places::of(&self.memory, slots, slot_bytes, teller)?);
         let adopt = Request::Adopt {
             agreement: agreement.clone(),
             minibatch_rows,
@@ -342,6 +354,10 @@ impl Decode for Process {
 
     fn adopt(&mut self, agreement: &Agreement, minibatch_rows: usize) -> Result<(), Refusal> {
         self.adopted = Some((agreement.clone(), minibatch_rows));
+        // Rows that are still lent may not be written over: another worker has memory of its own.
+        let is_lent = |places: &Arc<Places>| Arc::strong_count(places) > 1;
+        self.running
+            .take_if(|running| running.places.as_ref().is_some_and(is_lent));
         if let Some(running) = &mut self.running
             && let Err(error) = running.adopt(agreement, minibatch_rows)
         {

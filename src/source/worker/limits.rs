@@ -11,6 +11,11 @@ use signal_hook::flag;
 /// Names the limit for the worker's address space, in MiB.
 pub(super) const MEMORY_VARIABLE: &str = "OJAD_WORKER_MEMORY_MIB";
 
+/// Names what the allocator reserves at a time, in KiB.
+pub(super) const RESERVE_VARIABLE: &str = "MIMALLOC_ARENA_RESERVE";
+/// A part of the least limit that the configuration allows.
+pub(super) const RESERVE_KIB: &str = "32768";
+
 /// Dies with the daemon, leaves its signals to it, and takes no more memory than it may.
 pub(super) fn apply() -> io::Result<()> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;

@@ -13,10 +13,21 @@ use crate::rows::Lent;
 /// The places, as one of the two processes sees them.
 #[derive(Debug)]
 pub(super) struct Places {
-    /// Those that are here and not lent.
-    free: Mutex<Vec<Option<MmapMut>>>,
+    memory: File,
+    /// Bytes of each, whole pages.
+    bytes: usize,
+    slots: Mutex<Vec<State>>,
     /// Whom to tell of a place that comes back.
     teller: Option<Teller>,
+}
+
+/// Where a place is.
+#[derive(Debug)]
+enum State {
+    /// Nobody has asked for it yet.
+    Unmapped,
+    Here(MmapMut),
+    Lent,
 }
 
 /// The sending end of a socket that several threads use.
@@ -32,11 +43,11 @@ struct Slot {
 }
 
 impl Places {
-    /// Maps `count` places of `bytes` each, whole pages.
+    /// `count` places of `bytes` each, whole pages.
     ///
     /// # Errors
-    /// If there is no address space for them, or the memory is not as long as they are.
-    pub(super) fn map(
+    /// If the memory is not as long as they are.
+    pub(super) fn of(
         memory: &File,
         count: usize,
         bytes: usize,
@@ -46,23 +57,36 @@ impl Places {
         if memory.metadata()?.len() < needed {
             return Err(io::Error::other("the shared memory is too short"));
         }
-        let maps = (0..count).map(|number| {
-            let offset = number as u64 * bytes as u64;
-            let mut options = MmapOptions::new();
-            options.offset(offset).len(bytes);
-            map(&options, memory).map(Some)
-        });
         Ok(Arc::new(Self {
-            free: Mutex::new(maps.collect::<io::Result<_>>()?),
+            memory: memory.try_clone()?,
+            bytes,
+            slots: Mutex::new((0..count).map(|_| State::Unmapped).collect()),
             teller,
         }))
     }
 
-    /// The first `bytes` of a place; nothing if it is lent already, or shorter.
-    pub(super) fn lend(self: &Arc<Self>, number: usize, bytes: usize) -> Option<Box<dyn Lent>> {
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let map = free.get_mut(number)?.take_if(|map| bytes <= map.len())?;
-        Some(Box::new(Slot {
+    /// The first `bytes` of a place.
+    ///
+    /// # Errors
+    /// If it is lent already, or shorter, or there is no address space for it.
+    pub(super) fn lend(self: &Arc<Self>, number: usize, bytes: usize) -> io::Result<Box<dyn Lent>> {
+        let wrong = |what: &str| io::Error::other(format!("place {number} for rows {what}"));
+        if bytes > self.bytes {
+            return Err(wrong("is too small"));
+        }
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = slots.get_mut(number).ok_or_else(|| wrong("is none"))?;
+        let map = match std::mem::replace(slot, State::Lent) {
+            State::Here(map) => map,
+            State::Lent => return Err(wrong("is taken")),
+            State::Unmapped => {
+                let mut options = MmapOptions::new();
+                let offset = number as u64 * self.bytes as u64;
+                options.offset(offset).len(self.bytes);
+                map(&options, &self.memory).inspect_err(|_| *slot = State::Unmapped)?
+            }
+        };
+        Ok(Box::new(Slot {
             map: Some(map),
             bytes,
             number,
@@ -73,7 +97,7 @@ impl Places {
 
 #[allow(unsafe_code)]
 fn map(options: &MmapOptions, memory: &File) -> io::Result<MmapMut> {
-    // SAFETY: the memory is anonymous, sealed against growing and shrinking, and shared by two
+    // SAFETY: the memory is anonymous, sealed against shrinking, and shared by two
     // processes of this program only, which take turns with each place: the worker writes to it
     // from the moment it is told that the place is free until it says that the rows are there, and
     // the daemon touches it only from then until it gives it back. The socket orders the two. The
@@ -98,13 +122,12 @@ impl Lent for Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let free = self.places.free.lock();
-        if let Some(place) = free
-            .unwrap_or_else(PoisonError::into_inner)
-            .get_mut(self.number)
-        {
-            *place = self.map.take();
+        let slots = self.places.slots.lock();
+        let mut slots = slots.unwrap_or_else(PoisonError::into_inner);
+        if let (Some(slot), Some(map)) = (slots.get_mut(self.number), self.map.take()) {
+            *slot = State::Here(map);
         }
+        drop(slots);
         if let Some(teller) = &self.places.teller
             && let Ok(message) = Request::Credit(self.number).encode()
         {

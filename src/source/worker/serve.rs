@@ -28,7 +28,7 @@ pub fn serve() -> io::Result<()> {
         params: SourceParams::default(),
         room: None,
         jobs: VecDeque::new(),
-        free: VecDeque::new(),
+        free: Vec::new(),
         want: 0,
     };
     while worker.take_request()? {
@@ -54,8 +54,8 @@ struct Worker {
     params: SourceParams,
     room: Option<Room>,
     jobs: VecDeque<(Job, Option<usize>)>,
-    /// Places that the daemon does not read from.
-    free: VecDeque<usize>,
+    /// Places that the daemon does not read from; the last one was used last and is warm.
+    free: Vec<usize>,
     /// Rows to the border of the minibatch.
     want: usize,
 }
@@ -105,13 +105,13 @@ impl Worker {
                 self.want = minibatch_rows;
                 self.free = (0..slots).collect();
                 self.room = Some(Room {
-                    places: Places::map(&self.memory, slots, slot_bytes, None)?,
+                    places: Places::of(&self.memory, slots, slot_bytes, None)?,
                     agreement,
                     minibatch_rows,
                 });
             }
             Request::Read { job, want } => self.jobs.push_back((job, want)),
-            Request::Credit(slot) => self.free.push_back(slot),
+            Request::Credit(slot) => self.free.push(slot),
         }
         Ok(true)
     }
@@ -152,18 +152,17 @@ impl Worker {
         let Some(room) = &mut self.room else {
             return Err(io::Error::other("a job before the features"));
         };
-        let Some(slot) = self.free.front().copied() else {
+        let Some(slot) = self.free.last().copied() else {
             return Err(io::Error::other("no place for a piece"));
         };
         let mut batch = room
             .agreement
-            .minibatch_in(self.want, |bytes| room.places.lend(slot, bytes))
-            .ok_or_else(|| io::Error::other("a place that is too small"))?;
+            .minibatch_in(self.want, |bytes| room.places.lend(slot, bytes))?;
         let piece = match open.next(&mut batch, 0, self.want) {
             Ok(piece) => piece,
             Err(error) => return Ok(Err(Refusal::of(&error))),
         };
-        self.free.pop_front();
+        self.free.pop();
         let sent = Sent {
             ticket: job.ticket,
             slot,

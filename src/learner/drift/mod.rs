@@ -1,0 +1,324 @@
+//! Drift: whether the last rows still come from what the rows before came from.
+//!
+//! At some moment the learner's components, and random directions beside them, become a [`Frame`].
+//! From then on every row gives bounded statistics in its coordinates: products of pairs of them
+//! (the components' variances, and their turning out of the subspace or into each other), the
+//! coordinates (the mean), and the energy beside the components. Two states keep means of these over
+//! blocks of rows: the short-term state over the last two short half-lives, the long-term state over
+//! everything before. Whatever the frame is, a feed that stays the same has the same means in both:
+//! how good the components are decides what is found, never how often there is a false alarm.
+//!
+//! After every block each of the p differences is divided by its standard error. By the union bound
+//! over the p statistics and both signs, an alarm level of
+//!
+//!   u = t⁻¹(1 − r·n/(2p))    n rows a block, r false alarms a row, t Student's law
+//!
+//! makes at most r false alarms a row, whatever the statistics have to do with each other. What it
+//! rests on: means of a block are close to normal (the statistics are bounded, a block has a
+//! sixteenth of a half-life), and the autocorrelation of rows dies out within a few blocks (its
+//! first lag is estimated and paid for).
+
+mod frame;
+mod quantile;
+mod windows;
+
+use faer::Mat;
+use serde::{Deserialize, Serialize};
+
+use self::frame::Frame;
+use self::windows::{BLOCKS, Difference, Windows};
+use crate::codec::{CodecError, Decoder, Encoder};
+use crate::learner::state::finite;
+use crate::learner::{LearnError, Learner};
+use crate::linalg::mean_sin2;
+use crate::rows::Minibatch;
+
+/// What is watched, and how often a false alarm may be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DriftParams {
+    /// Rows after which a row's weight in the short-term state has halved: a sudden change is found
+    /// within as many.
+    pub short_half_life_rows: u64,
+    /// The same of the long-term state.
+    pub long_half_life_rows: u64,
+    /// Components watched, at most k.
+    pub components: usize,
+    /// False alarms on a feed that stays the same, per row; 0: report only, no alarm.
+    pub false_alarms_per_row: f64,
+    /// Seed of the random directions.
+    pub seed: u64,
+}
+
+/// What has changed most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DriftKind {
+    /// Directions: components turned out of the subspace, or into each other.
+    Rotation,
+    /// Variances along the components, or beside them.
+    Variance,
+    /// The mean.
+    Mean,
+}
+
+/// How far the short-term state is from the long-term state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DriftReport {
+    /// Kind of the largest score.
+    pub kind: DriftKind,
+    /// Largest difference of each kind, in standard errors: rotation, variance, mean.
+    pub scores: [f64; 3],
+    /// What one of them must exceed to be a drift.
+    pub threshold: f64,
+    /// √Σsin² of the angles between the principal subspaces of the two states, as far as the random
+    /// directions show them.
+    pub subspace_distance: f64,
+    /// Share of the variance along the components in the short-term state.
+    pub explained_variance_short: f64,
+    /// The same in the long-term state.
+    pub explained_variance_long: f64,
+    /// Drifts so far.
+    pub events: u64,
+}
+
+impl DriftReport {
+    /// The largest of the scores.
+    pub fn score(&self) -> f64 {
+        self.scores.iter().copied().fold(0.0, f64::max)
+    }
+
+    /// Whether this is a drift.
+    pub fn is_drift(&self) -> bool {
+        self.score() > self.threshold
+    }
+}
+
+/// Watches a feed beside its learner.
+#[derive(Debug)]
+pub struct Drift {
+    params: DriftParams,
+    features: usize,
+    /// Rows since there is no frame.
+    rows: u64,
+    watched: Option<(Frame, Windows)>,
+    last: Option<Difference>,
+    events: u64,
+}
+
+impl Drift {
+    /// Nothing seen yet, of `features` features.
+    pub fn new(params: DriftParams, features: usize) -> Self {
+        Self {
+            params,
+            features,
+            rows: 0,
+            watched: None,
+            last: None,
+            events: 0,
+        }
+    }
+
+    /// The parameters that it was made with.
+    pub fn params(&self) -> &DriftParams {
+        &self.params
+    }
+
+    /// Drifts so far.
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// Takes in a minibatch that `learner` has not learned from yet: O(b·m·(k + 16)) time. Gives
+    /// the report of a drift that shows with it, and then begins anew: what comes after the drift
+    /// is compared with what came since.
+    ///
+    /// # Errors
+    /// If the learner's state is not finite.
+    pub fn take(
+        &mut self,
+        batch: &Minibatch,
+        learner: &dyn Learner,
+    ) -> Result<Option<DriftReport>, LearnError> {
+        let rows = batch.rows() as u64;
+        let Some((frame, windows)) = &mut self.watched else {
+            self.rows += rows;
+            if self.rows >= self.params.short_half_life_rows && learner.rows() > 0 {
+                let of = Frame::of(learner, self.params.components, self.params.seed)?;
+                self.watched = of.map(|frame| {
+                    let windows = self.params.windows(&frame);
+                    (frame, windows)
+                });
+                // Where nothing varies there is nothing to watch yet.
+                self.rows = 0;
+            }
+            return Ok(None);
+        };
+        frame.add(batch, &mut windows.sums);
+        if !windows.end_block(rows) {
+            return Ok(None);
+        }
+        self.last = windows.difference();
+        let report = self.report().filter(DriftReport::is_drift);
+        if report.is_some() {
+            self.events += 1;
+            self.watched = None;
+            self.rows = 0;
+        }
+        Ok(report.map(|report| DriftReport {
+            events: self.events,
+            ..report
+        }))
+    }
+
+    /// How far the two states are apart at the end of the last block; nothing while the long-term
+    /// state has too few rows.
+    pub fn report(&self) -> Option<DriftReport> {
+        let (frame, _) = self.watched.as_ref()?;
+        let difference = self.last.as_ref()?;
+        let scores = scores(frame, difference);
+        let kinds = [DriftKind::Rotation, DriftKind::Variance, DriftKind::Mean];
+        let mut largest = 0;
+        for i in 1..3 {
+            if scores[i] > scores[largest] {
+                largest = i;
+            }
+        }
+        Some(DriftReport {
+            kind: kinds[largest],
+            scores,
+            threshold: self
+                .params
+                .threshold(frame.statistics(), difference.freedom),
+            subspace_distance: self.subspace_distance(frame, difference),
+            explained_variance_short: explained_variance(frame, &difference.short),
+            explained_variance_long: explained_variance(frame, &difference.long),
+            events: self.events,
+        })
+    }
+
+    fn subspace_distance(&self, frame: &Frame, difference: &Difference) -> f64 {
+        let short = subspace(frame, &difference.short, self.features);
+        let long = subspace(frame, &difference.long, self.features);
+        let k = frame.components as f64;
+        (k * mean_sin2(short.as_ref().transpose(), long.as_ref().transpose())).sqrt()
+    }
+
+    /// Writes all that later minibatches depend on.
+    pub fn save(&self, to: &mut Encoder) {
+        to.u8(VERSION);
+        to.u64(self.params.short_half_life_rows);
+        to.u64(self.params.long_half_life_rows);
+        to.usize(self.params.components);
+        to.f64(self.params.false_alarms_per_row);
+        to.u64(self.params.seed);
+        to.u64(self.events);
+        to.u64(self.rows);
+        to.bool(self.watched.is_some());
+        if let Some((frame, windows)) = &self.watched {
+            frame.save(to);
+            windows.save(to);
+        }
+    }
+
+    /// What was saved over as many features; it goes on with its bits.
+    ///
+    /// # Errors
+    /// If the bytes are not what was written.
+    pub fn restore(from: &mut Decoder<'_>, features: usize) -> Result<Self, CodecError> {
+        let version = from.u8()?;
+        if version != VERSION {
+            return Err(from.refuse(format!("version {version}")));
+        }
+        let params = DriftParams {
+            short_half_life_rows: from.u64()?,
+            long_half_life_rows: from.u64()?,
+            components: from.usize()?,
+            false_alarms_per_row: finite(from)?,
+            seed: from.u64()?,
+        };
+        let mut drift = Self::new(params, features);
+        drift.events = from.u64()?;
+        drift.rows = from.u64()?;
+        if from.bool()? {
+            let frame = Frame::restore(from, features)?;
+            let mut windows = drift.params.windows(&frame);
+            windows.restore(from)?;
+            drift.last = windows.difference();
+            drift.watched = Some((frame, windows));
+        }
+        Ok(drift)
+    }
+}
+
+/// Version of the section `drift`.
+const VERSION: u8 = 1;
+
+impl DriftParams {
+    fn block_rows(&self) -> u64 {
+        self.short_half_life_rows.div_ceil(BLOCKS as u64).max(1)
+    }
+
+    fn windows(&self, frame: &Frame) -> Windows {
+        let rows = self.block_rows();
+        let long_blocks = self.long_half_life_rows as f64 / rows as f64;
+        Windows::new(frame.statistics(), rows, long_blocks.max(1.0))
+    }
+
+    /// u of the module's text.
+    fn threshold(&self, statistics: usize, freedom: f64) -> f64 {
+        if self.false_alarms_per_row <= 0.0 {
+            return f64::MAX;
+        }
+        let a_block = self.false_alarms_per_row * self.block_rows() as f64;
+        let tail = (a_block / (2.0 * statistics as f64)).min(0.05);
+        quantile::student_quantile(tail, freedom)
+    }
+}
+
+/// The largest score of each kind.
+fn scores(frame: &Frame, difference: &Difference) -> [f64; 3] {
+    let (k, c) = (frame.components, frame.width());
+    let mut largest = [0.0_f64; 3];
+    let mut scores = difference.scores.iter();
+    let mut put = |kind: usize| {
+        let score = scores.next().map_or(0.0, |score| score.abs());
+        largest[kind] = largest[kind].max(score);
+    };
+    for a in 0..k {
+        put(1);
+        (a + 1..c).for_each(|_| put(0));
+    }
+    (0..c).for_each(|_| put(2));
+    put(1);
+    largest
+}
+
+/// E zₐzⱼ of `means`, for a < k and j from a on.
+fn product(frame: &Frame, means: &[f64], a: usize, j: usize) -> f64 {
+    let (a, j) = (a.min(j), a.max(j));
+    let c = frame.width();
+    means[a * c - a * a.saturating_sub(1) / 2 + (j - a)]
+}
+
+/// Orthonormal columns that span the principal subspace of a state, (k+q)×k: one step of the power
+/// method from the frame's components. The q random directions stand for all m − k that are
+/// orthogonal to the components.
+fn subspace(frame: &Frame, means: &[f64], features: usize) -> Mat<f64> {
+    let (k, c) = (frame.components, frame.width());
+    let beside = (features - k) as f64;
+    let unit = |j: usize| match frame.eigenvalues.get(j) {
+        Some(eigenvalue) => eigenvalue.sqrt(),
+        // Their standard deviation, times √(directions that each of them stands for).
+        None => (frame.outside / beside).sqrt() * (beside / (c - k) as f64).sqrt(),
+    };
+    let image = Mat::from_fn(c, k, |j, a| unit(j) * product(frame, means, a, j) * unit(a));
+    image.qr().compute_thin_Q()
+}
+
+fn explained_variance(frame: &Frame, means: &[f64]) -> f64 {
+    let along: f64 = (0..frame.components)
+        .map(|a| frame.eigenvalues[a] * product(frame, means, a, a))
+        .sum();
+    let beside = frame.outside * means.last().copied().unwrap_or(0.0);
+    along / (along + beside)
+}
