@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::drift::DriftKeys;
 use crate::config::follow::{LogKeys, OutputKeys, RunKeys, SourceKeys, StateKeys};
 use crate::source::BinaryDtype;
 
@@ -21,6 +22,8 @@ pub struct Config {
     pub output: OutputKeys,
     /// `[state]`
     pub state: StateKeys,
+    /// `[drift]`
+    pub drift: DriftKeys,
     /// `[log]`
     pub log: LogKeys,
 }

@@ -7,12 +7,13 @@ use std::path::Path;
 use crate::config::{Config, ConfigError};
 
 /// Keys that have no default: they are unset where nobody sets them.
-pub const UNSET: [(&str, &str); 5] = [
+pub const UNSET: [(&str, &str); 6] = [
     ("features", "dtype"),
     ("source", "latency_max_ms"),
     ("source", "quarantine_dir"),
     ("state", "dir"),
     ("output", "dir"),
+    ("drift", "short_half_life_rows"),
 ];
 
 /// Variables of the environment that are keys begin so.

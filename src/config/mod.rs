@@ -3,6 +3,7 @@
 //! [`Config`] is what a file or the command line says, unchecked; only a [`Plan`] runs. Every key
 //! stands in `config/ojad.toml` with its default, unit and reason; a test holds the two together.
 
+mod drift;
 mod follow;
 mod keys;
 mod load;
@@ -10,6 +11,7 @@ mod plan;
 mod ranges;
 mod state;
 
+pub use drift::{DriftKeys, OnEventKey};
 pub use follow::{
     IsolationKey, LogFormat, LogKeys, LogLevel, OnChangedKey, OrderKey, OutputKeys, QuarantineKey,
     RunKeys, SourceKeys, StateKeys, SymlinksKey,

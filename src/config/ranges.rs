@@ -78,6 +78,8 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     if !(1..=3600).contains(&config.run.drain_s) {
         return Err(refuse("run.drain_s", config.run.drain_s, "use 1 to 3600 s"));
     }
+    // Nothing is wrong with what is not watched but what is out of bounds.
+    config.drift.params(config)?;
     let moves = config.source.quarantine != QuarantineKey::Record;
     if moves && config.source.quarantine_dir.is_none() {
         return Err(ConfigError::Missing {

@@ -24,6 +24,7 @@ pub use state::summary_of;
 pub use table::table;
 pub use write::{write, write_on};
 
+use crate::learner::drift::DriftReport;
 use crate::learner::{Estimate, LearnerParams};
 use crate::rows::{Features, Tally, Watermark};
 
@@ -63,6 +64,9 @@ pub struct Provenance {
     /// Rows that were read and wait for a full minibatch: they are not in the components yet.
     #[serde(default)]
     pub rows_waiting: u64,
+    /// How far the last rows are from those before, where a run watches that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<DriftReport>,
 }
 
 impl Provenance {
@@ -79,6 +83,7 @@ impl Provenance {
             squared_weight,
             interrupted: false,
             rows_waiting: 0,
+            drift: None,
         }
     }
 }

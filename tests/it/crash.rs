@@ -62,7 +62,7 @@ fn a_kill_within_every_write_changes_no_bit() {
 
 #[test]
 fn kills_at_any_moment_change_no_bit() {
-    let extra = "state.checkpoint_s = 1";
+    let extra = "state.checkpoint_s = 1\ndrift.short_half_life_rows = 2000";
     let calm = Place::new(extra);
     let fill = |place: &Place| {
         for seed in 0..40 {

@@ -1,5 +1,8 @@
 //! The drift detector: silent on what stays the same, quick on what changes.
 
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Float32Array, RecordBatch};
 use ojad::codec::{Decoder, Encoder};
 use ojad::learner::drift::{Drift, DriftKind, DriftParams, DriftReport};
 use ojad::learner::{Learner, LearnerParams, new};
@@ -7,6 +10,9 @@ use ojad::rows::{Layout, Minibatch, Values, Width};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_distr::{Distribution as _, StandardNormal, StudentT};
+
+use crate::feeds::{Place, parquet, rows};
+use crate::program::stderr;
 
 const M: usize = 12;
 const B: usize = 500;
@@ -296,4 +302,69 @@ fn bytes(drift: &Drift) -> Vec<u8> {
     let mut to = Encoder::new();
     drift.save(&mut to);
     to.into_bytes()
+}
+
+/// The rows of `feeds` with every feature `factor` times as large.
+fn scaled(count: usize, seed: u64, factor: f32) -> RecordBatch {
+    let batch = rows(count, seed);
+    let columns = batch.columns().iter().map(|column| {
+        let values = column.as_any().downcast_ref::<Float32Array>().unwrap();
+        Arc::new(
+            values
+                .iter()
+                .map(|v| v.map(|v| factor * v))
+                .collect::<Float32Array>(),
+        ) as ArrayRef
+    });
+    RecordBatch::try_new(batch.schema(), columns.collect()).unwrap()
+}
+
+#[test]
+fn a_run_tells_a_drift_counts_it_and_publishes() {
+    let keys = "output.every_rows = \"auto\"\ndrift.short_half_life_rows = 2000\n\
+                drift.on_event = \"snapshot\"";
+    let place = Place::new("");
+    let text = std::fs::read_to_string(place.config()).unwrap();
+    let text = text.replace("output.every_rows = 2000\n", "");
+    std::fs::write(place.config(), format!("{text}{keys}\n")).unwrap();
+    for seed in 0..10 {
+        let name = format!("{seed:03}.parquet");
+        parquet(&place.feed().join(name), &rows(3000, seed));
+    }
+    let calm = stderr(&place.learn());
+    assert!(!calm.contains("drift:"), "{calm}");
+    let before = place.inspect();
+    assert_eq!(before["drifts"], 0);
+    let report: DriftReport = serde_json::from_value(before["drift"].clone()).unwrap();
+    assert!(!report.is_drift(), "{report:?}");
+    // The second run goes on with the first one's states.
+    parquet(&place.feed().join("100.parquet"), &scaled(3000, 100, 1.2));
+    let told = stderr(&place.learn());
+    assert_eq!(told.matches("drift:").count(), 1, "{told}");
+    assert_eq!(told.matches("snapshot published").count(), 2, "{told}");
+    assert_eq!(place.inspect()["drifts"], 1);
+    let published = std::fs::read_dir(place.path("model")).unwrap().flatten();
+    let reports: Vec<DriftReport> = published
+        .filter(|entry| entry.file_name() != "latest")
+        .filter_map(|entry| std::fs::read(entry.path().join("snapshot.json")).ok())
+        .map(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).unwrap())
+        .filter_map(|all| serde_json::from_value(all["learner"]["drift"].clone()).ok())
+        .collect();
+    println!("{reports:?}");
+    assert!(
+        reports
+            .iter()
+            .any(|report| report.is_drift() && report.events == 1)
+    );
+    assert!(reports.iter().any(|report| !report.is_drift()));
+    // Other keys do not touch the learner: they are applied, and watching starts over.
+    let text = std::fs::read_to_string(place.config()).unwrap();
+    std::fs::write(
+        place.config(),
+        text.replace("rows = 2000\n", "rows = 1500\n"),
+    )
+    .unwrap();
+    parquet(&place.feed().join("101.parquet"), &scaled(100, 101, 1.2));
+    let told = stderr(&place.learn());
+    assert!(told.contains("its keys have changed"), "{told}");
 }

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::{
-    Config, ConfigError, IsolationKey, OnChangedKey, OrderKey, Plan, QuarantineKey, SymlinksKey,
-    state_text,
+    Config, ConfigError, IsolationKey, OnChangedKey, OnEventKey, OrderKey, Plan, QuarantineKey,
+    SymlinksKey, state_text,
 };
 use crate::learner::LearnerParams;
+use crate::learner::drift::DriftParams;
 use crate::source::SourceParams;
 use crate::source::follow::{FollowParams, Order, SpoolInput, Symlinks};
 
@@ -92,6 +93,10 @@ pub struct RunParams {
     pub drain: Duration,
     /// Minibatches between feeder and trainer.
     pub channel_minibatches: usize,
+    /// What drift is, if it is watched.
+    pub drift: Option<DriftParams>,
+    /// Whether a drift makes a snapshot.
+    pub snapshot_on_drift: bool,
     /// When to end.
     pub until: Until,
 }
@@ -160,6 +165,8 @@ impl TryFrom<&Config> for RunParams {
                 .channel_minibatches
                 .value()
                 .unwrap_or(CHANNEL_MINIBATCHES),
+            drift: config.drift.params(config)?,
+            snapshot_on_drift: config.drift.on_event == OnEventKey::Snapshot,
             until: Until::Stopped,
         })
     }

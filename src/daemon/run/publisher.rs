@@ -79,6 +79,10 @@ pub(super) fn spawn(
                         {
                             warn!(%error, "old snapshots could not be removed");
                         }
+                        if let Ok(path) = &written {
+                            let rows = snapshot.estimate.rows;
+                            info!(rows, file = %shown(path), "snapshot published");
+                        }
                         Done::Snapshot(written.map_err(|error| error.to_string()))
                     }
                 };

@@ -15,6 +15,7 @@ use crate::daemon::run::feeder::unix_s;
 use crate::daemon::run::messages::RunError;
 use crate::daemon::run::params::RunParams;
 use crate::disk::Disk;
+use crate::learner::drift::{Drift, DriftReport};
 use crate::learner::{self, Learner};
 use crate::rows::{Minibatch, Values, hex};
 use crate::source::follow::FeedState;
@@ -42,6 +43,7 @@ pub(super) struct Learned {
     pub(super) learner: Option<Box<dyn Learner>>,
     /// Rows that wait for a full minibatch.
     pub(super) waiting: Option<Minibatch>,
+    pub(super) drift: Option<Drift>,
 }
 
 /// All that a run goes on with.
@@ -73,6 +75,10 @@ pub struct Restored {
     pub flushes: u64,
     /// Files remembered.
     pub files: usize,
+    /// Drifts so far.
+    pub drifts: u64,
+    /// How far the last rows are from those before, where that is watched.
+    pub drift: Option<DriftReport>,
     /// Files refused so far.
     pub quarantined: u64,
     /// The file being read and the rows taken of the segment.
@@ -98,6 +104,17 @@ fn feed_of(checkpoint: &Checkpoint, source: &SourceParams) -> Result<FeedState, 
     )
 }
 
+fn drift_of(checkpoint: &Checkpoint, features: usize) -> Result<Option<Drift>, CodecError> {
+    let bytes = checkpoint.section(Section::Drift);
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let mut from = Decoder::new("drift", bytes);
+    let drift = Drift::restore(&mut from, features)?;
+    from.finish()?;
+    Ok(Some(drift))
+}
+
 /// What a checkpoint holds, for people.
 ///
 /// # Errors
@@ -115,6 +132,7 @@ pub fn inspect(checkpoint: &Checkpoint) -> Result<(Restored, FeedState), String>
         (bytes > 0).then(|| (section.name().to_owned(), bytes))
     });
     let features = state.agreement.as_ref().map_or(0, |a| a.features().len());
+    let drift = drift_of(checkpoint, features).map_err(|e| e.to_string())?;
     let reading = state.reading.as_ref().map(|reading| {
         let path = reading.segment.path.to_string_lossy().into_owned();
         (path, reading.rows)
@@ -130,6 +148,8 @@ pub fn inspect(checkpoint: &Checkpoint) -> Result<(Restored, FeedState), String>
             rows_rejected: state.tally.rows_rejected,
             flushes: state.flushes,
             files: state.files.len(),
+            drifts: drift.as_ref().map_or(0, Drift::events),
+            drift: drift.and_then(|drift| drift.report()),
             quarantined: state.quarantined,
             reading,
             state_sha256: state_hash(checkpoint),
@@ -186,6 +206,9 @@ impl Learned {
         checkpoint.put(Section::Tally, section(&|to| state.encode_tally(to)));
         let quarantine = section(&|to| state.encode_quarantine(to));
         checkpoint.put(Section::Quarantine, quarantine);
+        if let Some(drift) = &self.drift {
+            checkpoint.put(Section::Drift, section(&|to| drift.save(to)));
+        }
         if let Some(waiting) = &self.waiting {
             checkpoint.put(Section::Waiting, encode_waiting(waiting));
         }
@@ -200,6 +223,7 @@ impl Learned {
                 state,
                 learner: None,
                 waiting: None,
+                drift: None,
             });
         };
         let m = agreement.features().len();
@@ -214,6 +238,7 @@ impl Learned {
                 Some(decode_waiting(bytes, &agreement, rows).map_err(wrong)?)
             }
         };
+        let drift = drift_of(checkpoint, m).map_err(wrong)?;
         let rows_waiting = waiting.as_ref().map_or(0, Minibatch::rows) as u64;
         if learner.rows() + rows_waiting != state.tally.rows_accepted {
             return Err(format!(
@@ -226,6 +251,7 @@ impl Learned {
             state,
             learner: Some(learner),
             waiting,
+            drift,
         })
     }
 }
@@ -244,6 +270,7 @@ pub(super) fn find(params: &RunParams, disk: Arc<dyn Disk>) -> Result<Found, Run
             state: FeedState::default(),
             learner: None,
             waiting: None,
+            drift: None,
         },
         Some(loaded) => {
             if let Some(reason) = &loaded.fell_back {

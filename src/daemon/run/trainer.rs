@@ -1,5 +1,7 @@
 //! The trainer: owns the state, learns, and decides when something is written.
 
+mod drift;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -8,7 +10,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 use tracing::{error, info, warn};
 
-use crate::daemon::run::feeder::{Feeder, Shared, shown};
+use crate::daemon::run::feeder::{Feeder, Shared};
 use crate::daemon::run::messages::{Command, Fed, Outcome, RunError};
 use crate::daemon::run::params::RunParams;
 use crate::daemon::run::publisher::{self, Done, Job};
@@ -17,6 +19,7 @@ use crate::daemon::run::schedule::Schedule;
 use crate::daemon::run::systemd;
 use crate::daemon::run::watch::Watch;
 use crate::disk::Disk;
+use crate::learner::drift::{Drift, DriftReport};
 use crate::learner::{self, LearnError};
 use crate::rows::Minibatch;
 use crate::snapshot::{Provenance, Retention, Snapshot};
@@ -44,6 +47,8 @@ struct Trainer<'a> {
     last_checkpoint_steps: u64,
     snapshot_steps: u64,
     is_ready: bool,
+    /// A drift that the next snapshot tells of.
+    drifted: Option<DriftReport>,
     pulse: systemd::Pulse,
 }
 
@@ -121,9 +126,11 @@ pub fn run(
         last_checkpoint_steps: steps,
         snapshot_steps: steps,
         is_ready: true,
+        drifted: None,
         pulse: systemd::Pulse::start(),
         params,
     };
+    trainer.watch_as_configured();
     systemd::ready();
     let ended = trainer.serve(&fed, commands, &done);
     systemd::stopping();
@@ -237,6 +244,9 @@ impl Trainer<'_> {
                 self.learned.learner = Some(learner?);
             }
             self.learned.state.apply(event);
+            if matches!(event, Event::Agreed(_)) {
+                self.watch_as_configured();
+            }
         }
         Ok(())
     }
@@ -249,11 +259,15 @@ impl Trainer<'_> {
     ) -> Result<(), RunError> {
         self.apply(events)?;
         self.learned.waiting = None;
+        let is_drift = self.watch(&batch)?;
         if let Some(learner) = &mut self.learned.learner {
             learner.update(&mut batch)?;
         }
         let latency_us = since.elapsed().as_micros() as u64;
         tracing::trace!(rows = batch.rows(), latency_us, "minibatch learned");
+        if is_drift {
+            self.snapshot();
+        }
         batch.give_back();
         // A feeder that has ended needs no more minibatches.
         let _ = self.to_feeder.try_send(batch);
@@ -305,6 +319,7 @@ impl Trainer<'_> {
         if let Some(jobs) = &self.jobs
             && jobs.try_send(job).is_ok()
         {
+            self.drifted = None;
             self.snapshots.begin(rows);
             self.snapshot_steps = steps;
         }
@@ -323,6 +338,8 @@ impl Trainer<'_> {
         let params = &self.params.learner;
         let m = agreement.features().len();
         let mut provenance = Provenance::new(params, m, summary.squared_weight);
+        let drift = || self.learned.drift.as_ref().and_then(Drift::report);
+        provenance.drift = self.drifted.clone().or_else(drift);
         provenance.rows_waiting = self.learned.waiting.as_ref().map_or(0, Minibatch::rows) as u64;
         Ok(Some(Snapshot {
             estimate: summary.estimate(params.components, params.penalty),
@@ -353,9 +370,6 @@ impl Trainer<'_> {
                 self.checkpoints.end(&result);
             }
             Done::Snapshot(result) => {
-                if let Ok(path) = &result {
-                    info!(rows = self.rows(), file = %shown(path), "snapshot published");
-                }
                 self.snapshots.end(&result.map(drop));
             }
         }
@@ -400,6 +414,7 @@ impl Trainer<'_> {
                     self.snapshots.every = params.snapshot_every;
                     self.snapshots.rows = params.snapshot_rows;
                     self.params = params.clone();
+                    self.watch_as_configured();
                     // The feeder takes it when it looks for files again.
                     let _ = self.reload.try_send(params);
                     let _ = self.wake.try_send(());

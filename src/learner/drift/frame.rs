@@ -7,6 +7,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use crate::codec::{CodecError, Decoder, Encoder};
+use crate::learner::center::{Centred, Real};
 use crate::learner::state::{finite, finites};
 use crate::learner::{Estimate, LearnError, Learner};
 use crate::linalg::LinalgError;
@@ -27,6 +28,8 @@ pub(super) struct Frame {
     pub(super) components: usize,
     /// Mean of each feature, length m.
     mean: Vec<f64>,
+    /// The same as sums of two numbers of single precision.
+    split: Vec<(f32, f32)>,
     /// 1 ÷ scale of each feature, length m.
     per_scale: Vec<f64>,
     /// Eigenvalues, length k, squared scaled units.
@@ -117,8 +120,13 @@ impl Frame {
         outside: f64,
         directions: Mat<f32>,
     ) -> Self {
+        let split = mean.iter().map(|mean| {
+            let high = *mean as f32;
+            (high, (mean - f64::from(high)) as f32)
+        });
         Self {
             components: eigenvalues.len(),
+            split: split.collect(),
             mean,
             per_scale,
             eigenvalues,
@@ -197,65 +205,39 @@ impl Frame {
         self.rows.resize(b * m, 0.0);
         self.energy.clear();
         self.energy.resize(b, 0.0);
-        let strides = (batch.row_stride(), batch.col_stride());
+        let arch = pulp::Arch::new();
         match batch.values() {
-            Values::F32(values) => self.center_values(values, b, batch.layout(), strides),
-            Values::F64(values) => self.center_values(values, b, batch.layout(), strides),
-        }
-        if batch.has_missing() {
-            for (at, y) in self.rows.iter_mut().enumerate() {
-                if y.is_nan() {
-                    *y = 0.0;
-                }
-                let i = match batch.layout() {
-                    Layout::RowMajor => at / m,
-                    Layout::ColumnMajor => at % b,
-                };
-                self.energy[i] += *y * *y;
-            }
-        } else {
-            match batch.layout() {
-                Layout::RowMajor => {
-                    for (y, energy) in self.rows.chunks_exact(m).zip(&mut self.energy) {
-                        *energy = y.iter().map(|y| y * y).sum();
-                    }
-                }
-                Layout::ColumnMajor => {
-                    for y in self.rows.chunks_exact(b) {
-                        for (y, energy) in y.iter().zip(&mut self.energy) {
-                            *energy += y * y;
-                        }
-                    }
-                }
-            }
+            Values::F32(values) => arch.dispatch(|| self.center_values(values, batch)),
+            Values::F64(values) => arch.dispatch(|| self.center_values(values, batch)),
         }
     }
 
-    fn center_values<T: Copy + Into<f64>>(
-        &mut self,
-        values: &[T],
-        b: usize,
-        layout: Layout,
-        (row_stride, col_stride): (usize, usize),
-    ) {
-        let m = self.mean.len();
-        match layout {
+    #[inline(always)]
+    fn center_values<T: Real + Centred<f32>>(&mut self, values: &[T], batch: &Minibatch) {
+        let (b, m) = (batch.rows(), self.mean.len());
+        let has_missing = batch.has_missing();
+        let fill = |y: f32| if has_missing && y.is_nan() { 0.0 } else { y };
+        let of = self.mean.iter().zip(&self.per_scale);
+        match batch.layout() {
             Layout::RowMajor => {
-                let rows = values.chunks(row_stride).zip(self.rows.chunks_exact_mut(m));
-                for (x, y) in rows {
-                    let of = self.mean.iter().zip(&self.per_scale);
-                    for ((y, x), (mean, per_scale)) in y.iter_mut().zip(x).zip(of) {
-                        *y = (((*x).into() - mean) * per_scale) as f32;
+                let rows = values.chunks(batch.row_stride());
+                let rows = rows.zip(self.rows.chunks_exact_mut(m));
+                for ((x, y), energy) in rows.zip(&mut self.energy) {
+                    let of = of.clone().zip(&self.split);
+                    for ((y, x), ((mean, per_scale), (high, low))) in y.iter_mut().zip(x).zip(of) {
+                        *y = fill(x.centred(*mean, *high, *low) * *per_scale as f32);
                     }
+                    *energy = y.iter().map(|y| y * y).sum();
                 }
             }
             Layout::ColumnMajor => {
-                let of = self.mean.iter().zip(&self.per_scale);
-                let columns = values.chunks(col_stride);
+                let columns = values.chunks(batch.col_stride());
                 let columns = columns.zip(self.rows.chunks_exact_mut(b));
-                for ((x, y), (mean, per_scale)) in columns.zip(of) {
-                    for (y, x) in y.iter_mut().zip(x) {
-                        *y = (((*x).into() - mean) * per_scale) as f32;
+                for ((x, y), ((mean, per_scale), (high, low))) in columns.zip(of.zip(&self.split)) {
+                    let per_scale = *per_scale as f32;
+                    for ((y, x), energy) in y.iter_mut().zip(x).zip(&mut self.energy) {
+                        *y = fill(x.centred(*mean, *high, *low) * per_scale);
+                        *energy += *y * *y;
                     }
                 }
             }

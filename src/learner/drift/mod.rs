@@ -68,8 +68,8 @@ pub struct DriftReport {
     pub kind: DriftKind,
     /// Largest difference of each kind, in standard errors: rotation, variance, mean.
     pub scores: [f64; 3],
-    /// What one of them must exceed to be a drift.
-    pub threshold: f64,
+    /// What one of them must exceed to be a drift; nothing where no alarm is wanted.
+    pub threshold: Option<f64>,
     /// √Σsin² of the angles between the principal subspaces of the two states, as far as the random
     /// directions show them.
     pub subspace_distance: f64,
@@ -89,7 +89,8 @@ impl DriftReport {
 
     /// Whether this is a drift.
     pub fn is_drift(&self) -> bool {
-        self.score() > self.threshold
+        self.threshold
+            .is_some_and(|threshold| self.score() > threshold)
     }
 }
 
@@ -265,13 +266,13 @@ impl DriftParams {
     }
 
     /// u of the module's text.
-    fn threshold(&self, statistics: usize, freedom: f64) -> f64 {
+    fn threshold(&self, statistics: usize, freedom: f64) -> Option<f64> {
         if self.false_alarms_per_row <= 0.0 {
-            return f64::MAX;
+            return None;
         }
         let a_block = self.false_alarms_per_row * self.block_rows() as f64;
         let tail = (a_block / (2.0 * statistics as f64)).min(0.05);
-        quantile::student_quantile(tail, freedom)
+        Some(quantile::student_quantile(tail, freedom))
     }
 }
 

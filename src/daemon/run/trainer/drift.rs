@@ -1,0 +1,67 @@
+//! Drift: watched beside the learner, told, counted.
+
+use tracing::{info, warn};
+
+use super::Trainer;
+use crate::learner::drift::{Drift, DriftParams};
+use crate::learner::{LearnError, Learner};
+use crate::rows::Minibatch;
+
+/// Blocks of a short half-life: one is a minibatch at least.
+const BLOCKS: u64 = 16;
+
+impl Trainer<'_> {
+    /// Looks at a minibatch that is not learned yet; whether a drift shows that wants a snapshot.
+    pub(super) fn watch(&mut self, batch: &Minibatch) -> Result<bool, LearnError> {
+        let (Some(learner), Some(drift)) = (&self.learned.learner, &mut self.learned.drift) else {
+            return Ok(false);
+        };
+        let Some(report) = drift.take(batch, learner.as_ref())? else {
+            return Ok(false);
+        };
+        warn!(
+            rows = batch.first_row() + batch.rows() as u64,
+            kind = ?report.kind,
+            score = report.score(),
+            threshold = report.threshold,
+            subspace_distance = report.subspace_distance,
+            explained_variance_short = report.explained_variance_short,
+            explained_variance_long = report.explained_variance_long,
+            events = report.events,
+            "drift: the last rows differ from those before"
+        );
+        self.drifted = Some(report);
+        Ok(self.params.snapshot_on_drift)
+    }
+
+    /// Begins to watch, or to watch otherwise, or ceases to.
+    pub(super) fn watch_as_configured(&mut self) {
+        let features = self.learned.state.agreement.as_ref();
+        let features = features.map(|agreement| agreement.features().len());
+        let wanted = self.params.drift.as_ref();
+        let before = self.learned.drift.as_ref().map(Drift::params);
+        let (Some(features), true) = (features, before != wanted) else {
+            return;
+        };
+        if before.is_some() {
+            info!("drift detection starts over: its keys have changed");
+        }
+        if let Some(params) = wanted {
+            warn_if_short(params, self.learned.learner.as_deref(), features);
+        }
+        self.learned.drift = wanted.map(|params| Drift::new(params.clone(), features));
+    }
+}
+
+fn warn_if_short(params: &DriftParams, learner: Option<&dyn Learner>, features: usize) {
+    let minibatch = learner.map_or(0, |learner| learner.params().minibatch_rows(features));
+    let least = BLOCKS * minibatch as u64;
+    if params.short_half_life_rows < least {
+        warn!(
+            short_half_life_rows = params.short_half_life_rows,
+            least,
+            "drift.short_half_life_rows is less than sixteen minibatches: a drift may take that \
+             long to be found; set learner.minibatch smaller, or the half-life longer"
+        );
+    }
+}
