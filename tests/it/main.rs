@@ -36,6 +36,7 @@ mod simdisk;
 mod snapshot;
 mod source_errors;
 mod source_values;
+mod sources;
 mod state;
 mod unit;
 mod units;

@@ -5,6 +5,7 @@
 //! decodes: heads and tails are compared as bytes.
 
 mod codec;
+mod pull;
 mod scan;
 mod spool;
 mod state;
@@ -13,6 +14,7 @@ mod verdict;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use pull::{Arrival, Connect, Source};
 pub use spool::{Spool, SpoolError, SpoolInput};
 pub use state::{Event, FeedState, FileEntry, FileState, Quarantined, Reading};
 pub use verdict::{Follower, Found, Take};

@@ -15,6 +15,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use super::pull::{self, Connect};
+
 /// Bytes read at once.
 const BUFFER: usize = 1 << 18;
 /// How often a reader that may not go on looks again.
@@ -31,6 +33,8 @@ pub enum SpoolInput {
     Fifo(PathBuf),
     /// A Unix socket that is listened on.
     Socket(PathBuf),
+    /// A source that is asked.
+    Source(Connect),
 }
 
 /// Why streams cannot be taken.
@@ -49,8 +53,8 @@ pub struct SpoolError {
 }
 
 /// What the readers share.
-struct Shared {
-    directory: PathBuf,
+pub(super) struct Shared {
+    pub(super) directory: PathBuf,
     bytes_max: u64,
     /// Bytes in spool files.
     held: AtomicU64,
@@ -128,6 +132,7 @@ impl Spool {
     /// What the system says.
     pub fn release(&self, path: &Path) -> io::Result<u64> {
         let bytes = fs::metadata(path)?.len();
+        pull::before_removal(path)?;
         fs::remove_file(path)?;
         self.shared.held.fetch_sub(bytes, Ordering::Relaxed);
         Ok(bytes)
@@ -146,6 +151,11 @@ fn adopt(directory: &Path) -> io::Result<(u64, u64)> {
     let (mut held, mut next) = (0, 0);
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
+        if path.extension().is_some_and(|e| e == "part") {
+            // Its rows are had again.
+            fs::remove_file(&path)?;
+            continue;
+        }
         held += fs::metadata(&path)?.len();
         let stem = path
             .file_stem()
@@ -210,6 +220,15 @@ fn spawn(input: &SpoolInput, shared: &Arc<Shared>) -> Result<(), SpoolError> {
                     shared.leave();
                 })
         }
+        SpoolInput::Source(connect) => {
+            let connect = connect.clone();
+            thread::Builder::new()
+                .name("ojad-source".into())
+                .spawn(move || {
+                    pull::pull(&connect, &shared);
+                    shared.leave();
+                })
+        }
     };
     started.map(drop).map_err(failed(
         Path::new("-"),
@@ -268,7 +287,7 @@ fn accept(listener: &UnixListener, shared: &Arc<Shared>) {
 }
 
 impl Shared {
-    fn is_stopped(&self) -> bool {
+    pub(super) fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 
@@ -277,7 +296,30 @@ impl Shared {
         (self.wake)();
     }
 
-    fn fail(&self, message: String) {
+    /// Whether as many bytes wait as may.
+    pub(super) fn is_full(&self) -> bool {
+        self.held.load(Ordering::Relaxed) >= self.bytes_max
+    }
+
+    /// Waits a moment.
+    pub(super) fn wait(&self) {
+        if !self.is_stopped() {
+            thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    /// The number of the next file.
+    pub(super) fn take_number(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::AcqRel)
+    }
+
+    /// So many bytes more wait.
+    pub(super) fn hold(&self, bytes: u64) {
+        self.held.fetch_add(bytes, Ordering::Relaxed);
+        (self.wake)();
+    }
+
+    pub(super) fn fail(&self, message: String) {
         if let Ok(mut failures) = self.failures.lock() {
             failures.push(message);
         }
@@ -286,7 +328,7 @@ impl Shared {
 
     /// Keeps one stream, to its end.
     fn session(&self, name: &str, from: &mut dyn Read) {
-        let number = self.next.fetch_add(1, Ordering::AcqRel);
+        let number = self.take_number();
         let path = self.directory.join(format!("{name}-{number:012}.open"));
         if let Err(error) = self.copy(from, &path) {
             self.fail(format!("{}: {error}", path.display()));
@@ -308,11 +350,11 @@ impl Shared {
         let mut to = File::create(path)?;
         let mut buffer = vec![0; BUFFER];
         loop {
-            while self.held.load(Ordering::Relaxed) >= self.bytes_max {
+            while self.is_full() {
                 if self.is_stopped() {
                     return Ok(());
                 }
-                thread::sleep(LOOK_EVERY);
+                self.wait();
             }
             let n = match from.read(&mut buffer) {
                 Ok(0) => return Ok(()),
@@ -335,8 +377,7 @@ impl Shared {
                     Err(error) => return Err(error),
                 }
             }
-            self.held.fetch_add(n as u64, Ordering::Relaxed);
-            (self.wake)();
+            self.hold(n as u64);
         }
     }
 }
