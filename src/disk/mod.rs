@@ -4,6 +4,8 @@
 //! Reading data files is not among them; what ojad writes for itself is.
 
 #[cfg(debug_assertions)]
+pub mod hindered;
+#[cfg(debug_assertions)]
 pub mod killing;
 
 use std::fs::{self, File, OpenOptions};

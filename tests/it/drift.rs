@@ -177,7 +177,7 @@ const CHANGES: [Change; 5] = [
         |feed| {
             feed.deviations
                 .iter_mut()
-                .for_each(|d| *d *= 1.1_f64.sqrt())
+                .for_each(|d| *d *= 1.1_f64.sqrt());
         },
         DriftKind::Variance,
     ),
@@ -186,7 +186,7 @@ const CHANGES: [Change; 5] = [
         |feed| {
             feed.deviations[3..]
                 .iter_mut()
-                .for_each(|d| *d *= 1.1_f64.sqrt())
+                .for_each(|d| *d *= 1.1_f64.sqrt());
         },
         DriftKind::Variance,
     ),

@@ -40,3 +40,4 @@ mod sources;
 mod state;
 mod unit;
 mod units;
+mod unkind;

@@ -303,8 +303,7 @@ impl Loop {
         if is_new || !self.is_noted(ticket) {
             let rows = self.feeder.state.reading.as_ref().map_or(0, |r| r.rows);
             if self.note.opening(ticket, rows) && !self.feeder.params.is_isolated {
-                // The decoder holds it already: what it gives is not wanted any more.
-                self.poison(ticket, &reading)?;
+                return self.poison(ticket, &reading);
             }
         }
         self.is_paused = false;

@@ -1,5 +1,7 @@
 //! Files of this moment against what was taken → whose turn it is, who waits, who is refused.
 
+mod wait;
+
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
@@ -7,6 +9,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use self::wait::{Waiting, entry_of};
 use super::scan::{Scanner, Seen, Trouble};
 use super::state::{FeedState, FileEntry, FileState};
 use super::{FollowParams, Order};
@@ -60,15 +63,6 @@ pub struct Found {
     pub is_waiting: bool,
 }
 
-/// A file that is not whole yet.
-#[derive(Debug)]
-struct Waiting {
-    stamp: Stamp,
-    since: Instant,
-    looks: u32,
-    is_told: bool,
-}
-
 /// Looks at places again and again.
 #[derive(Debug)]
 pub struct Follower {
@@ -76,6 +70,10 @@ pub struct Follower {
     scanner: Scanner,
     waiting: HashMap<PathBuf, Waiting>,
     told: HashMap<PathBuf, String>,
+    /// Files that the system refuses to read, and why.
+    unreadable: HashMap<PathBuf, String>,
+    /// Those of them that nobody was told of.
+    untold: Vec<Trouble>,
     /// When every file was looked at last.
     full: Option<Instant>,
     listed_wall_ns: i64,
@@ -100,6 +98,8 @@ impl Follower {
             scanner: Scanner::default(),
             waiting: HashMap::new(),
             told: HashMap::new(),
+            unreadable: HashMap::new(),
+            untold: Vec::new(),
             full: None,
             listed_wall_ns: 0,
             is_waiting: false,
@@ -173,7 +173,10 @@ impl Follower {
             let paths: HashSet<&Path> = seen.iter().map(|seen| seen.path.as_path()).collect();
             self.waiting
                 .retain(|path, _| paths.contains(path.as_path()));
+            self.unreadable
+                .retain(|path, _| paths.contains(path.as_path()));
         }
+        found.troubles.append(&mut self.untold);
         rotated(state, &mut takes, &mut found);
         if self.params.order == Order::Changed {
             takes.sort_by_key(|(changed_ns, _)| *changed_ns);
@@ -231,7 +234,7 @@ impl Follower {
             return Verdict::Known;
         }
         self.judge_new(seen, None, decode, now)
-            .unwrap_or_else(|error| self.wait(seen, now, &error.to_string(), None))
+            .unwrap_or_else(|error| self.unreadable(seen, now, &error))
     }
 
     /// A file of which something was taken, and that is not as it was.
@@ -246,13 +249,13 @@ impl Follower {
         let same = opened.and_then(|handle| entry.identity.is_prefix_of(&handle));
         let same = match same {
             Ok(same) => same,
-            Err(error) => return self.wait(seen, now, &error.to_string(), None),
+            Err(error) => return self.unreadable(seen, now, &error),
         };
         let is_stream = entry.format == Some(Format::IpcStream);
         match (same, entry.state) {
             (true, FileState::Growing) => self
                 .judge_new(seen, Some((file, entry)), decode, now)
-                .unwrap_or_else(|error| self.wait(seen, now, &error.to_string(), None)),
+                .unwrap_or_else(|error| self.unreadable(seen, now, &error)),
             // Only its time or name changed, or a stream that had ended goes on.
             (true, _) if is_stream || seen.stamp.bytes == entry.identity.bytes => {
                 Verdict::Refreshed(file, refreshed(entry, seen))
@@ -260,7 +263,7 @@ impl Follower {
             // Nothing of it was taken: it may have been put right.
             (false, FileState::Quarantined) if entry.rows == 0 => self
                 .judge_new(seen, Some((file, entry)), decode, now)
-                .unwrap_or_else(|error| self.wait(seen, now, &error.to_string(), None)),
+                .unwrap_or_else(|error| self.unreadable(seen, now, &error)),
             _ => Verdict::Changed(file, refreshed(entry, seen)),
         }
     }
@@ -361,49 +364,6 @@ impl Follower {
             seen.stamp.changed_ns,
         ))
     }
-
-    /// Waits for the rest of a file, until it has been at rest for too long: for so many looks, or
-    /// for the age that the configuration says. A growing stream waits for ever, told once.
-    fn wait(&mut self, seen: &Seen, now: Instant, reason: &str, looks: Option<u32>) -> Verdict {
-        let waiting = self
-            .waiting
-            .entry(seen.path.clone())
-            .or_insert_with(|| Waiting {
-                stamp: seen.stamp.clone(),
-                since: now,
-                looks: 0,
-                is_told: false,
-            });
-        if waiting.stamp != seen.stamp {
-            (waiting.stamp, waiting.since, waiting.looks) = (seen.stamp.clone(), now, 0);
-        }
-        waiting.looks += 1;
-        let age = now.duration_since(waiting.since);
-        let is_old = age >= self.params.incomplete_age;
-        let is_over = match looks {
-            Some(u32::MAX) => false,
-            Some(looks) => waiting.looks > looks || is_old,
-            None => is_old,
-        };
-        if !is_over || waiting.is_told {
-            return Verdict::Wait;
-        }
-        waiting.is_told = true;
-        let reason = format!(
-            "{}: {reason}, and it has not changed for {} s; write it again, or leave it out by its \
-             name (`source.ignore_suffixes`)",
-            seen.path.display(),
-            age.as_secs()
-        );
-        let handle = open_quietly(&seen.path).ok();
-        Verdict::Refuse(
-            entry_of(seen, None, handle.as_ref(), seen.stamp.bytes),
-            Refusal {
-                fault: Fault::File,
-                reason,
-            },
-        )
-    }
 }
 
 fn refreshed(entry: &FileEntry, seen: &Seen) -> FileEntry {
@@ -411,21 +371,6 @@ fn refreshed(entry: &FileEntry, seen: &Seen) -> FileEntry {
     entry.path.clone_from(&seen.path);
     entry.identity.stamp = seen.stamp.clone();
     entry
-}
-
-/// What is remembered of a file that is refused unread.
-fn entry_of(seen: &Seen, format: Option<Format>, handle: Option<&File>, bytes: u64) -> FileEntry {
-    let hashed = handle.and_then(|handle| Identity::of(handle, bytes).ok());
-    let mut identity = hashed.unwrap_or_default();
-    identity.stamp = seen.stamp.clone();
-    FileEntry {
-        path: seen.path.clone(),
-        format,
-        identity,
-        rows: 0,
-        ahead: 0,
-        state: FileState::Quarantined,
-    }
 }
 
 /// Whether the last bytes are those of a whole file.

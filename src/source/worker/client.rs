@@ -382,6 +382,12 @@ impl Decode for Process {
         self.jobs.len()
     }
 
+    fn drop_first(&mut self) {
+        // What it has sent of the job goes with it; the other jobs are handed to the next one.
+        self.running = None;
+        self.finish_job();
+    }
+
     fn next(&mut self, batch: &mut Minibatch, at: usize) -> Next {
         loop {
             match self.try_next(batch, at) {

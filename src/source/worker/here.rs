@@ -74,6 +74,11 @@ impl Decode for Here {
         self.jobs.len()
     }
 
+    fn drop_first(&mut self) {
+        self.open = None;
+        self.jobs.pop_front();
+    }
+
     fn next(&mut self, batch: &mut Minibatch, at: usize) -> Next {
         match self.read(batch, at) {
             Ok(next) => next,

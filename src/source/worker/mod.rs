@@ -150,6 +150,9 @@ pub trait Decode: Send {
     /// Jobs queued or under way.
     fn queued(&self) -> usize;
 
+    /// Lets go of the first job: nothing more of it is wanted.
+    fn drop_first(&mut self);
+
     /// Appends rows of the first job behind the first `at` rows of `batch`, at most until it is
     /// full.
     fn next(&mut self, batch: &mut Minibatch, at: usize) -> Next;

@@ -23,13 +23,9 @@ impl Loop {
                 shown(&reading.segment.path)
             ),
         };
+        self.feeder.decode.drop_first();
         self.queued.pop_front();
-        self.cut(ticket, reading, refusal)?;
-        // A decoder of this process has it queued: only a new start forgets it.
-        Err(Stop::Failed(RunError::Thread {
-            thread: "decoder",
-            cause: "was to open a file that had killed it before; start again".to_owned(),
-        }))
+        self.cut(ticket, reading, refusal)
     }
 
     /// The segment's file is refused from where it stands.

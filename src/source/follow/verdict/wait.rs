@@ -1,0 +1,109 @@
+//! Files that cannot be taken now: how long they wait, and what is told of them.
+
+use std::fs::File;
+use std::io;
+use std::time::Instant;
+
+use super::{Follower, Verdict};
+use crate::source::Format;
+use crate::source::follow::scan::{Seen, Trouble};
+use crate::source::follow::state::{FileEntry, FileState};
+use crate::source::identity::{Identity, Stamp, open_quietly};
+use crate::source::worker::{Fault, Refusal};
+
+/// A file that is not whole yet.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) stamp: Stamp,
+    since: Instant,
+    looks: u32,
+    is_told: bool,
+}
+
+impl Follower {
+    /// Waits for a file that the system refuses to read, and tells so once.
+    pub(super) fn unreadable(&mut self, seen: &Seen, now: Instant, error: &io::Error) -> Verdict {
+        let reason =
+            format!("{error}; make it readable for the user of the daemon, or leave it out");
+        // One that has just gone is nobody's trouble.
+        let is_news = error.kind() != io::ErrorKind::NotFound
+            && self.unreadable.get(&seen.path) != Some(&reason);
+        if is_news {
+            self.unreadable.insert(seen.path.clone(), reason.clone());
+            self.untold.push(Trouble {
+                path: seen.path.clone(),
+                reason,
+            });
+        }
+        self.wait(seen, now, &error.to_string(), None)
+    }
+
+    /// Waits for the rest of a file, until it has been at rest for too long: for so many looks, or
+    /// for the age that the configuration says. A growing stream waits for ever, told once.
+    pub(super) fn wait(
+        &mut self,
+        seen: &Seen,
+        now: Instant,
+        reason: &str,
+        looks: Option<u32>,
+    ) -> Verdict {
+        let waiting = self
+            .waiting
+            .entry(seen.path.clone())
+            .or_insert_with(|| Waiting {
+                stamp: seen.stamp.clone(),
+                since: now,
+                looks: 0,
+                is_told: false,
+            });
+        if waiting.stamp != seen.stamp {
+            (waiting.stamp, waiting.since, waiting.looks) = (seen.stamp.clone(), now, 0);
+        }
+        waiting.looks += 1;
+        let age = now.duration_since(waiting.since);
+        let is_old = age >= self.params.incomplete_age;
+        let is_over = match looks {
+            Some(u32::MAX) => false,
+            Some(looks) => waiting.looks > looks || is_old,
+            None => is_old,
+        };
+        if !is_over || waiting.is_told {
+            return Verdict::Wait;
+        }
+        waiting.is_told = true;
+        let reason = format!(
+            "{}: {reason}, and it has not changed for {} s; write it again, or leave it out by its \
+             name (`source.ignore_suffixes`)",
+            seen.path.display(),
+            age.as_secs()
+        );
+        let handle = open_quietly(&seen.path).ok();
+        Verdict::Refuse(
+            entry_of(seen, None, handle.as_ref(), seen.stamp.bytes),
+            Refusal {
+                fault: Fault::File,
+                reason,
+            },
+        )
+    }
+}
+
+/// What is remembered of a file that is refused unread.
+pub(super) fn entry_of(
+    seen: &Seen,
+    format: Option<Format>,
+    handle: Option<&File>,
+    bytes: u64,
+) -> FileEntry {
+    let hashed = handle.and_then(|handle| Identity::of(handle, bytes).ok());
+    let mut identity = hashed.unwrap_or_default();
+    identity.stamp = seen.stamp.clone();
+    FileEntry {
+        path: seen.path.clone(),
+        format,
+        identity,
+        rows: 0,
+        ahead: 0,
+        state: FileState::Quarantined,
+    }
+}
