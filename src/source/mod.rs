@@ -59,3 +59,12 @@ pub struct Selection {
     /// Column name and why it was left out ("not numeric: utf8", "time", "id", "excluded").
     pub left: Vec<(String, String)>,
 }
+
+/// Checks the footer of a Parquet file as it is checked before it is decoded.
+///
+/// # Errors
+/// What is wrong with it.
+#[doc(hidden)] // For the fuzz target: a file is checked where it is opened.
+pub fn check_footer(bytes: &[u8]) -> Result<(), String> {
+    preflight::check_footer_at(bytes, bytes.len() as u64)
+}

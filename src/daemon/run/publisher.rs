@@ -3,8 +3,9 @@
 //! At most one of each is on its way; while the disk is slow the trainer learns on, and what is
 //! written next is newer.
 
+use std::fs::{self, File};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -44,6 +45,7 @@ pub(super) enum Done {
 /// Starts the thread; it ends when the channel of jobs does.
 pub(super) fn spawn(
     mut store: Store,
+    spool: PathBuf,
     disk: Arc<dyn Disk>,
     jobs: Receiver<Job>,
     done: Sender<Done>,
@@ -58,12 +60,19 @@ pub(super) fn spawn(
                         rows,
                         steps,
                     } => {
-                        let saved = store.save(&checkpoint);
+                        let synced = sync_spool(&spool).map_err(|error| {
+                            format!(
+                                "{}: {error}; free space, or make it writable",
+                                spool.display()
+                            )
+                        });
+                        let saved = synced
+                            .and_then(|()| store.save(&checkpoint).map_err(|e| e.to_string()));
                         if let Ok(path) = &saved {
                             info!(rows, file = %shown(path), "checkpoint written");
                         }
                         Done::Checkpoint {
-                            result: saved.map(drop).map_err(|error| error.to_string()),
+                            result: saved.map(drop),
                             steps,
                             contained: store.contained(),
                         }
@@ -92,4 +101,22 @@ pub(super) fn spawn(
                 }
             }
         })
+}
+
+/// Streams of which the checkpoint will say that rows were taken must not lose them to a power cut:
+/// they could not be told from a file that somebody changed.
+fn sync_spool(directory: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        match File::open(entry?.path()) {
+            Ok(file) => file.sync_all()?,
+            // It was renamed or released meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    File::open(directory)?.sync_all()
 }

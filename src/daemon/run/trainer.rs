@@ -97,7 +97,8 @@ pub fn run(
             cause: format!("could not be started: {error}"),
         }
     };
-    let publishing = publisher::spawn(found.store, Arc::clone(disk), todo, to_done);
+    let spool_dir = params.state_dir.join("spool");
+    let publishing = publisher::spawn(found.store, spool_dir, Arc::clone(disk), todo, to_done);
     let publishing = publishing.map_err(failed("publisher"))?;
     let feeding = feeder.spawn().map_err(failed("feeder"))?;
     let rows = found.learned.state.tally.rows_accepted;

@@ -62,7 +62,7 @@ pub(in crate::source) fn read_footer(
 }
 
 /// Checks a footer that stands at byte `end` of its file.
-fn check(bytes: &[u8], end: u64) -> Result<(), String> {
+pub(in crate::source) fn check(bytes: &[u8], end: u64) -> Result<(), String> {
     let mut footer = Footer {
         end,
         ..Footer::default()

@@ -20,7 +20,7 @@ mod shapes;
 mod thrift;
 
 pub(super) use batch::{Batch, check_block, check_dictionary};
-pub(super) use footer::read_footer;
+pub(super) use footer::{check as check_footer_at, read_footer};
 pub(super) use frames::{Frames, resize};
 pub(super) use group::{Group, first_length};
 pub(super) use schema::check_schema;
