@@ -39,6 +39,7 @@ def config(name):
         f'[source]\ninputs = ["{feed}"]\n[learner]\ncomponents = 10\n'
         f'[state]\ndir = "{root}/{name}-state"\ncheckpoint_s = 5\n'
         f'[output]\ndir = "{root}/{name}-model"\nevery_s = 10\n'
+        f'[drift]\nshort_half_life_rows = 200000\n'
     )
     return path
 
