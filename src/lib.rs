@@ -16,6 +16,7 @@
 //! | 3 | [`checkpoint`] | state and positions ↔ one atomic file, and the journal between two |
 //! | 3 | [`synth`] | rows with a planted spectrum |
 //! | 4 | [`config`] | TOML → a checked plan |
+//! | 5 | [`http`] | the status and the components of a run, to be asked for |
 //! | 6 | [`daemon`] | threads, channels, draining |
 //! | 7 | [`cli`] | arguments → call → exit code |
 
@@ -25,6 +26,7 @@ pub mod codec;
 pub mod config;
 pub mod daemon;
 pub mod disk;
+pub mod http;
 pub mod learner;
 pub mod linalg;
 pub mod rows;

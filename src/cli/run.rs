@@ -8,10 +8,14 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::checkpoint::StateLock;
 use crate::cli::{CliError, environment, say};
-use crate::config::{Config, ConfigError, LogFormat, LogKeys, LogLevel, load};
+use crate::config::{Config, ConfigError, LogFormat, LogKeys, LogLevel, TOKEN_VARIABLE, load};
 use crate::daemon::run::{self, RunParams, Until};
 use crate::disk::{Disk, RealDisk};
+use crate::http::HttpParams;
 use crate::source::worker::{Decode, Here, Process, ProcessParams};
+
+/// Characters of a token that nobody guesses.
+const TOKEN_LEAST: usize = 16;
 
 /// Learns from inputs that grow, for ever: checkpoints, snapshots, nothing lost and nothing twice.
 #[derive(Debug, clap::Args)]
@@ -87,10 +91,54 @@ fn params(args: &Args, config: &Config) -> Result<RunParams, CliError> {
         CliError::BadConfig(format!("{place}{error}"))
     };
     let mut params = RunParams::try_from(config).map_err(refused)?;
+    params.http = http(config).map_err(CliError::BadConfig)?;
     if args.until_idle {
         params.until = Until::Idle;
     }
     Ok(params)
+}
+
+/// Where the HTTP server listens, and what its clients must know.
+fn http(config: &Config) -> Result<Option<HttpParams>, String> {
+    let keys = &config.http;
+    let Some(listen) = keys.address().map_err(|error| error.to_string())? else {
+        return Ok(None);
+    };
+    let token = match &keys.token_file {
+        Some(path) => {
+            let text = std::fs::read_to_string(path);
+            let text = text.map_err(|error| {
+                format!(
+                    "http.token_file {}: {error}; make it readable",
+                    path.display()
+                )
+            })?;
+            Some(text.trim().to_owned())
+        }
+        None => std::env::var(TOKEN_VARIABLE).ok(),
+    };
+    let token: Option<Arc<str>> = token.map(|token| token.trim().into());
+    if token
+        .as_ref()
+        .is_some_and(|token| token.len() < TOKEN_LEAST)
+    {
+        return Err(format!(
+            "the token for `http` has fewer than {TOKEN_LEAST} characters; make one with \
+             `openssl rand -hex 32`"
+        ));
+    }
+    if token.is_none() && !listen.ip().is_loopback() {
+        return Err(format!(
+            "http.listen {listen} can be reached from other machines: name a file with a token \
+             (`http.token_file`), set {TOKEN_VARIABLE}, or listen on 127.0.0.1"
+        ));
+    }
+    let hosts = keys.hosts.clone();
+    Ok(Some(HttpParams {
+        listen,
+        token,
+        hosts,
+    }))
 }
 
 fn reset(directory: &Path) -> Result<(), CliError> {

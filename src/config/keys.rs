@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::drift::DriftKeys;
 use crate::config::follow::{LogKeys, OutputKeys, RunKeys, SourceKeys, StateKeys};
+use crate::config::http::HttpKeys;
 use crate::source::BinaryDtype;
 
 /// All keys, by table.
@@ -24,6 +25,8 @@ pub struct Config {
     pub state: StateKeys,
     /// `[drift]`
     pub drift: DriftKeys,
+    /// `[http]`
+    pub http: HttpKeys,
     /// `[log]`
     pub log: LogKeys,
 }

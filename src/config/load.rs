@@ -7,19 +7,23 @@ use std::path::Path;
 use crate::config::{Config, ConfigError};
 
 /// Keys that have no default: they are unset where nobody sets them.
-pub const UNSET: [(&str, &str); 6] = [
+pub const UNSET: [(&str, &str); 8] = [
     ("features", "dtype"),
     ("source", "latency_max_ms"),
     ("source", "quarantine_dir"),
     ("state", "dir"),
     ("output", "dir"),
     ("drift", "short_half_life_rows"),
+    ("http", "listen"),
+    ("http", "token_file"),
 ];
 
 /// Variables of the environment that are keys begin so.
 const PREFIX: &str = "OJAD_";
 /// Those that begin so are none.
 const EXEMPT: &str = "OJAD_TEST_";
+/// Nor is this one, which nobody may print.
+pub const TOKEN_VARIABLE: &str = "OJAD_HTTP_TOKEN";
 
 /// Where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +76,7 @@ pub fn load(
     }
     let mut variables: Vec<(String, String)> = environment
         .filter(|(name, _)| name.starts_with(PREFIX) && !name.starts_with(EXEMPT))
+        .filter(|(name, _)| name != TOKEN_VARIABLE)
         .collect();
     variables.sort();
     for (name, value) in variables {

@@ -5,6 +5,7 @@
 
 mod drift;
 mod follow;
+mod http;
 mod keys;
 mod load;
 mod plan;
@@ -16,11 +17,12 @@ pub use follow::{
     IsolationKey, LogFormat, LogKeys, LogLevel, OnChangedKey, OrderKey, OutputKeys, QuarantineKey,
     RunKeys, SourceKeys, StateKeys, SymlinksKey,
 };
+pub use http::HttpKeys;
 pub use keys::{
     AutoOr, Config, FeaturesKeys, ForgettingKey, LearnerKeys, PenaltyKey, PrecisionKey, RuleKey,
     ScaleKey, StepKey,
 };
-pub use load::{Loaded, Origin, UNSET, load};
+pub use load::{Loaded, Origin, TOKEN_VARIABLE, UNSET, load};
 pub use plan::{Plan, RunParams};
 pub use state::{describe_state_changes, state_text};
 

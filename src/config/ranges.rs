@@ -80,6 +80,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     }
     // Nothing is wrong with what is not watched but what is out of bounds.
     config.drift.params(config)?;
+    config.http.address()?;
     let moves = config.source.quarantine != QuarantineKey::Record;
     if moves && config.source.quarantine_dir.is_none() {
         return Err(ConfigError::Missing {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rank table of `src/lib.rs`.
-const RANKS: [(&str, u8); 13] = [
+const RANKS: [(&str, u8); 14] = [
     ("linalg", 0),
     ("codec", 0),
     ("disk", 0),
@@ -15,6 +15,7 @@ const RANKS: [(&str, u8); 13] = [
     ("checkpoint", 3),
     ("synth", 3),
     ("config", 4),
+    ("http", 5),
     ("daemon", 6),
     ("cli", 7),
     ("lib", 8),

@@ -24,6 +24,7 @@ mod following;
 mod handmade;
 mod hostile;
 mod house;
+mod http;
 mod layers;
 mod merging;
 mod mutations;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::checkpoint::CheckpointError;
+use crate::http::HttpError;
 use crate::learner::LearnError;
 use crate::rows::Minibatch;
 use crate::source::follow::{Event, SpoolError};
@@ -52,6 +53,9 @@ pub struct Outcome {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
+    /// The HTTP server cannot start.
+    #[error(transparent)]
+    Http(#[from] HttpError),
     /// The state could not be read, or belongs to somebody else.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),

@@ -7,6 +7,7 @@ use crate::config::{
     Config, ConfigError, IsolationKey, OnChangedKey, OnEventKey, OrderKey, Plan, QuarantineKey,
     SymlinksKey, state_text,
 };
+use crate::http::HttpParams;
 use crate::learner::LearnerParams;
 use crate::learner::drift::DriftParams;
 use crate::source::SourceParams;
@@ -97,6 +98,8 @@ pub struct RunParams {
     pub drift: Option<DriftParams>,
     /// Whether a drift makes a snapshot.
     pub snapshot_on_drift: bool,
+    /// Who may ask what, and where.
+    pub http: Option<HttpParams>,
     /// When to end.
     pub until: Until,
 }
@@ -167,6 +170,7 @@ impl TryFrom<&Config> for RunParams {
                 .unwrap_or(CHANNEL_MINIBATCHES),
             drift: config.drift.params(config)?,
             snapshot_on_drift: config.drift.on_event == OnEventKey::Snapshot,
+            http: None,
             until: Until::Stopped,
         })
     }

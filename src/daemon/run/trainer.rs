@@ -1,6 +1,8 @@
 //! The trainer: owns the state, learns, and decides when something is written.
 
+mod close;
 mod drift;
+mod live;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,7 +12,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 use tracing::{error, info, warn};
 
-use crate::daemon::run::feeder::{Feeder, Shared};
+use crate::daemon::run::feeder::{Feeder, Shared, unix_s};
 use crate::daemon::run::messages::{Command, Fed, Outcome, RunError};
 use crate::daemon::run::params::RunParams;
 use crate::daemon::run::publisher::{self, Done, Job};
@@ -19,12 +21,15 @@ use crate::daemon::run::schedule::Schedule;
 use crate::daemon::run::systemd;
 use crate::daemon::run::watch::Watch;
 use crate::disk::Disk;
+use crate::http::{self, Live, Server};
 use crate::learner::drift::{Drift, DriftReport};
 use crate::learner::{self, LearnError};
 use crate::rows::Minibatch;
 use crate::snapshot::{Provenance, Retention, Snapshot};
 use crate::source::follow::{Event, Spool};
 use crate::source::worker::Decode;
+
+use self::live::Shown;
 
 /// How often time is looked at while nothing comes.
 const TICK: Duration = Duration::from_millis(100);
@@ -49,6 +54,7 @@ struct Trainer<'a> {
     is_ready: bool,
     /// A drift that the next snapshot tells of.
     drifted: Option<DriftReport>,
+    shown: Option<Shown>,
     pulse: systemd::Pulse,
 }
 
@@ -97,6 +103,7 @@ pub fn run(
             cause: format!("could not be started: {error}"),
         }
     };
+    let (_server, live) = serve_http(&params)?;
     let spool_dir = params.state_dir.join("spool");
     let publishing = publisher::spawn(found.store, spool_dir, Arc::clone(disk), todo, to_done);
     let publishing = publishing.map_err(failed("publisher"))?;
@@ -128,6 +135,7 @@ pub fn run(
         snapshot_steps: steps,
         is_ready: true,
         drifted: None,
+        shown: live.map(Shown::new),
         pulse: systemd::Pulse::start(),
         params,
     };
@@ -154,6 +162,17 @@ fn join_within(thread: thread::JoinHandle<()>, patience: Duration) {
     if thread.is_finished() && thread.join().is_err() {
         error!("a thread died");
     }
+}
+
+/// Starts the HTTP server, where one is wished.
+fn serve_http(params: &RunParams) -> Result<(Option<Server>, Option<Arc<Live>>), RunError> {
+    let Some(http) = &params.http else {
+        return Ok((None, None));
+    };
+    let live = Arc::new(Live::default());
+    let server = http::start(http, Arc::clone(&live))?;
+    info!(address = %server.address(), "HTTP server listens");
+    Ok((Some(server), Some(live)))
 }
 
 /// Starts to keep streams, and follows the directory where they are kept.
@@ -191,6 +210,7 @@ impl Trainer<'_> {
                 warn!("the time for draining is over; rows on their way are read again");
                 return Ok(());
             }
+            self.show();
             self.pulse
                 .beat(self.shared.turns.load(Ordering::Relaxed), self.rows());
             select! {
@@ -359,6 +379,9 @@ impl Trainer<'_> {
                 contained,
             } => {
                 if result.is_ok() {
+                    if let Some(shown) = &mut self.shown {
+                        shown.checkpoint_unix_s = Some(unix_s());
+                    }
                     self.durable_steps = [self.durable_steps[1], steps];
                     let shared = &self.shared;
                     shared
@@ -371,6 +394,11 @@ impl Trainer<'_> {
                 self.checkpoints.end(&result);
             }
             Done::Snapshot(result) => {
+                if result.is_ok()
+                    && let Some(shown) = &mut self.shown
+                {
+                    shown.snapshot_unix_s = Some(unix_s());
+                }
                 self.snapshots.end(&result.map(drop));
             }
         }
@@ -401,9 +429,10 @@ impl Trainer<'_> {
                     error!(%changes, "the configuration is refused: these keys decide the state; start over with another `state.dir`");
                 } else if params.state_dir != self.params.state_dir
                     || params.streams != self.params.streams
+                    || params.http != self.params.http
                 {
                     error!(
-                        "the configuration is refused: `state.dir` and streams can only change with a new start"
+                        "the configuration is refused: `state.dir`, streams and `http` can only change with a new start"
                     );
                 } else {
                     let spool = self.params.state_dir.join("spool");
@@ -425,69 +454,5 @@ impl Trainer<'_> {
             Err(reason) => error!(%reason, "the configuration is refused; the old one stands"),
         }
         systemd::ready();
-    }
-
-    /// Writes the last checkpoint and snapshot, within the time for draining.
-    fn close(&mut self, done: &Receiver<Done>) -> Result<Outcome, RunError> {
-        let deadline = Instant::now() + self.params.drain;
-        let outcome = Outcome {
-            rows: self.rows(),
-            rows_waiting: self.learned.waiting.as_ref().map_or(0, Minibatch::rows) as u64,
-            is_durable: false,
-        };
-        let mut reason = String::from("its time was over");
-        // What is under way was made before the last rows were learned.
-        while self.checkpoints.is_under_way || self.snapshots.is_under_way {
-            match done.recv_deadline(deadline) {
-                Ok(answer) => self.note(answer),
-                Err(_) => return Err(RunError::NotDurable { reason }),
-            }
-        }
-        let jobs = self.jobs.clone();
-        let send = |job: Job| {
-            let sent = jobs.as_ref().map(|jobs| jobs.send_deadline(job, deadline));
-            matches!(sent, Some(Ok(())))
-        };
-        let steps = self.learned.state.steps;
-        if steps == 0 {
-            return Ok(outcome);
-        }
-        let job = Job::Checkpoint {
-            checkpoint: self.learned.checkpoint(&self.params),
-            rows: outcome.rows,
-            steps,
-        };
-        let mut is_durable = false;
-        if send(job) {
-            self.checkpoints.begin(outcome.rows);
-            while self.checkpoints.is_under_way {
-                match done.recv_deadline(deadline) {
-                    Ok(Done::Checkpoint { result, .. }) => {
-                        self.checkpoints.is_under_way = false;
-                        is_durable = result.is_ok();
-                        if let Err(error) = result {
-                            reason = error;
-                        }
-                    }
-                    Ok(answer) => self.note(answer),
-                    Err(_) => break,
-                }
-            }
-        }
-        self.snapshots.failures = 0;
-        self.snapshot();
-        while self.snapshots.is_under_way {
-            match done.recv_deadline(deadline) {
-                Ok(answer) => self.note(answer),
-                Err(_) => break,
-            }
-        }
-        if !is_durable {
-            return Err(RunError::NotDurable { reason });
-        }
-        Ok(Outcome {
-            is_durable,
-            ..outcome
-        })
     }
 }
