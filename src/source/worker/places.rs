@@ -102,7 +102,7 @@ fn map(options: &MmapOptions, memory: &File) -> io::Result<MmapMut> {
     // from the moment it is told that the place is free until it says that the rows are there, and
     // the daemon touches it only from then until it gives it back. The socket orders the two. The
     // values are plain numbers: every pattern of bits is one. What it buys, by `benches/daemon.py
-    // throughput`: a run takes 1.05 to 1.09 times as long as a fit; it was 1.24 times with read
+    // throughput`: a run takes 0.96 to 1.07 times as long as a fit; it was 1.24 times with read
     // and write.
     unsafe { options.map_mut(memory) }
 }
