@@ -114,6 +114,10 @@ impl Minibatch {
             Width::F32 => Values::F32(Buffer::zeros(len)),
             Width::F64 => Values::F64(Buffer::zeros(len)),
         };
+        Self::over(values, layout, (capacity, features))
+    }
+
+    fn over(values: Values, layout: Layout, (capacity, features): (usize, usize)) -> Self {
         Self {
             values,
             layout,
@@ -138,15 +142,7 @@ impl Minibatch {
             Width::F32 => Values::F32(Buffer::lent(lent).filter(|values| values.len() == len)?),
             Width::F64 => Values::F64(Buffer::lent(lent).filter(|values| values.len() == len)?),
         };
-        Some(Self {
-            values,
-            layout,
-            capacity,
-            features,
-            rows: 0,
-            has_missing: false,
-            first_row: 0,
-        })
+        Some(Self::over(values, layout, (capacity, features)))
     }
 
     /// Gives lent memory back; rows that lie in it are gone.

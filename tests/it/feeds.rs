@@ -155,6 +155,17 @@ impl Place {
         serde_json::from_slice(&output.stdout).expect("JSON")
     }
 
+    /// The files that were refused, as `ojad quarantine list` prints them.
+    pub fn quarantine(&self) -> serde_json::Value {
+        let output = ojad()
+            .args(["quarantine", "list", "--json", "--state"])
+            .arg(self.state())
+            .output()
+            .expect("the program starts");
+        succeeded(&output);
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    }
+
     /// Everything that two runs over the same rows must agree on.
     pub fn result(&self) -> Result {
         let found = self.inspect();

@@ -66,17 +66,7 @@ fn a_bad_file_is_listed_set_aside_and_tried_again() {
     let result = place.learned();
     assert_eq!(result.quarantined, 1);
     assert!(result.rows_read >= 300 && result.rows_read < 1700);
-    let list = || {
-        let output = ojad()
-            .args(["quarantine", "list", "--json", "--state"])
-            .arg(place.state())
-            .output()
-            .expect("the program starts");
-        succeeded(&output);
-        let list: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
-        list
-    };
-    let listed = list();
+    let listed = place.quarantine();
     assert_eq!(listed[0]["file"], 0, "{listed}");
     assert!(
         listed[0]["reason"]
@@ -92,7 +82,7 @@ fn a_bad_file_is_listed_set_aside_and_tried_again() {
     succeeded(&output);
     // It is as bad as it was: refused again, and no row is taken twice.
     assert_eq!(place.learned().rows_read, result.rows_read);
-    assert_eq!(list().as_array().map(Vec::len), Some(1));
+    assert_eq!(place.quarantine().as_array().map(Vec::len), Some(1));
 }
 
 /// A file of each format.

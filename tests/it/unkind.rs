@@ -52,13 +52,7 @@ fn unfolding() -> Vec<u8> {
 }
 
 fn quarantined(place: &Place) -> Vec<(String, String)> {
-    let output = ojad()
-        .args(["quarantine", "list", "--json", "--state"])
-        .arg(place.state())
-        .output()
-        .expect("the program starts");
-    succeeded(&output);
-    let list: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let list = place.quarantine();
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
     let entries = list.as_array().expect("a list").iter();
     entries

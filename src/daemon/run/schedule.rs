@@ -16,6 +16,8 @@ pub(super) struct Schedule {
     pub(super) last: Instant,
     pub(super) last_rows: u64,
     pub(super) is_under_way: bool,
+    /// Somebody asked for it: it is due until it is begun.
+    pub(super) is_wanted: bool,
     pub(super) failures: u32,
     pub(super) not_before: Instant,
 }
@@ -35,6 +37,7 @@ impl Schedule {
             last: now,
             last_rows,
             is_under_way: false,
+            is_wanted: false,
             failures: 0,
             not_before: now,
         }
@@ -46,11 +49,13 @@ impl Schedule {
             .rows
             .is_some_and(|every| rows / every > self.last_rows / every);
         let by_time = is_changed && now.duration_since(self.last) >= self.every;
-        !self.is_under_way && now >= self.not_before && (by_rows || by_time || self.failures > 0)
+        let is_owed = self.is_wanted || self.failures > 0;
+        !self.is_under_way && now >= self.not_before && (by_rows || by_time || is_owed)
     }
 
     pub(super) fn begin(&mut self, rows: u64) {
         self.is_under_way = true;
+        self.is_wanted = false;
         self.last = Instant::now();
         self.last_rows = rows;
     }

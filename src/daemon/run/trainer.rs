@@ -95,7 +95,8 @@ pub fn run(
         reload: reloaded,
         spool,
     };
-    let (jobs, todo) = bounded(1);
+    // One checkpoint and one snapshot: neither is put off because the other is on its way.
+    let (jobs, todo) = bounded(2);
     let (to_done, done) = bounded(4);
     let failed = |thread: &'static str| {
         move |error: std::io::Error| RunError::Thread {
@@ -233,7 +234,7 @@ impl Trainer<'_> {
                         deadline.get_or_insert(Instant::now() + self.params.drain);
                     }
                     Ok(Command::Reload) => self.reload(),
-                    Ok(Command::Snapshot) => self.snapshot(),
+                    Ok(Command::Snapshot) => self.snapshots.is_wanted = true,
                     // Whoever could say something has gone: that is no reason to stop.
                     Err(_) => thread::sleep(TICK),
                 },
@@ -287,7 +288,7 @@ impl Trainer<'_> {
         let latency_us = since.elapsed().as_micros() as u64;
         tracing::trace!(rows = batch.rows(), latency_us, "minibatch learned");
         if is_drift {
-            self.snapshot();
+            self.snapshots.is_wanted = true;
         }
         batch.give_back();
         // A feeder that has ended needs no more minibatches.

@@ -255,6 +255,11 @@ impl Drift {
 const VERSION: u8 = 1;
 
 impl DriftParams {
+    /// The least short half-life that minibatches of so many rows allow: a block is one at least.
+    pub fn least_half_life_rows(minibatch_rows: usize) -> u64 {
+        (BLOCKS * minibatch_rows) as u64
+    }
+
     fn block_rows(&self) -> u64 {
         self.short_half_life_rows.div_ceil(BLOCKS as u64).max(1)
     }

@@ -7,9 +7,6 @@ use crate::learner::drift::{Drift, DriftParams};
 use crate::learner::{LearnError, Learner};
 use crate::rows::Minibatch;
 
-/// Blocks of a short half-life: one is a minibatch at least.
-const BLOCKS: u64 = 16;
-
 impl Trainer<'_> {
     /// Looks at a minibatch that is not learned yet; whether a drift shows that wants a snapshot.
     pub(super) fn watch(&mut self, batch: &Minibatch) -> Result<bool, LearnError> {
@@ -55,7 +52,7 @@ impl Trainer<'_> {
 
 fn warn_if_short(params: &DriftParams, learner: Option<&dyn Learner>, features: usize) {
     let minibatch = learner.map_or(0, |learner| learner.params().minibatch_rows(features));
-    let least = BLOCKS * minibatch as u64;
+    let least = DriftParams::least_half_life_rows(minibatch);
     if params.short_half_life_rows < least {
         warn!(
             short_half_life_rows = params.short_half_life_rows,
