@@ -8,7 +8,9 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::checkpoint::StateLock;
 use crate::cli::{CliError, environment, say};
-use crate::config::{Config, ConfigError, LogFormat, LogKeys, LogLevel, TOKEN_VARIABLE, load};
+use crate::config::{
+    Config, ConfigError, ControlKey, LogFormat, LogKeys, LogLevel, TOKEN_VARIABLE, load,
+};
 use crate::daemon::run::{self, RunParams, Until};
 use crate::disk::{Disk, RealDisk};
 use crate::http::HttpParams;
@@ -91,7 +93,7 @@ fn params(args: &Args, config: &Config) -> Result<RunParams, CliError> {
         CliError::BadConfig(format!("{place}{error}"))
     };
     let mut params = RunParams::try_from(config).map_err(refused)?;
-    params.http = http(config).map_err(CliError::BadConfig)?;
+    params.http = http(config, &params.output_dir).map_err(CliError::BadConfig)?;
     if args.until_idle {
         params.until = Until::Idle;
     }
@@ -99,7 +101,7 @@ fn params(args: &Args, config: &Config) -> Result<RunParams, CliError> {
 }
 
 /// Where the HTTP server listens, and what its clients must know.
-fn http(config: &Config) -> Result<Option<HttpParams>, String> {
+fn http(config: &Config, output_dir: &Path) -> Result<Option<HttpParams>, String> {
     let keys = &config.http;
     let Some(listen) = keys.address().map_err(|error| error.to_string())? else {
         return Ok(None);
@@ -133,11 +135,26 @@ fn http(config: &Config) -> Result<Option<HttpParams>, String> {
              (`http.token_file`), set {TOKEN_VARIABLE}, or listen on 127.0.0.1"
         ));
     }
-    let hosts = keys.hosts.clone();
+    if token.is_none() && keys.control == ControlKey::Token {
+        return Err(format!(
+            "http.control = \"token\" needs a token: name a file with one (`http.token_file`) or set \
+             {TOKEN_VARIABLE}"
+        ));
+    }
     Ok(Some(HttpParams {
         listen,
         token,
-        hosts,
+        hosts: keys.hosts.clone(),
+        tls: keys.tls_certificate.clone().zip(keys.tls_key.clone()),
+        connections: keys.connections,
+        requests_per_s: keys.requests_per_s,
+        body_bytes: keys.body_mib << 20,
+        score_rows: keys.score_rows,
+        control: keys.control,
+        label: keys.label.clone(),
+        feature_shape: keys.feature_shape,
+        target_angle_rad: keys.target_angle_deg.to_radians(),
+        output_dir: output_dir.to_owned(),
     }))
 }
 

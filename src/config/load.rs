@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::config::{Config, ConfigError};
 
 /// Keys that have no default: they are unset where nobody sets them.
-pub const UNSET: [(&str, &str); 8] = [
+pub const UNSET: [(&str, &str); 12] = [
     ("features", "dtype"),
     ("source", "latency_max_ms"),
     ("source", "quarantine_dir"),
@@ -16,6 +16,10 @@ pub const UNSET: [(&str, &str); 8] = [
     ("drift", "short_half_life_rows"),
     ("http", "listen"),
     ("http", "token_file"),
+    ("http", "tls_certificate"),
+    ("http", "tls_key"),
+    ("http", "label"),
+    ("http", "feature_shape"),
 ];
 
 /// Variables of the environment that are keys begin so.

@@ -17,7 +17,7 @@ pub use follow::{
     IsolationKey, LogFormat, LogKeys, LogLevel, OnChangedKey, OrderKey, OutputKeys, QuarantineKey,
     RunKeys, SourceKeys, StateKeys, SymlinksKey,
 };
-pub use http::HttpKeys;
+pub use http::{ControlKey, HttpKeys};
 pub use keys::{
     AutoOr, Config, FeaturesKeys, ForgettingKey, LearnerKeys, PenaltyKey, PrecisionKey, RuleKey,
     ScaleKey, StepKey,

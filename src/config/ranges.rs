@@ -12,8 +12,9 @@ const LONGEST_S: u64 = 10 * 366 * 86_400;
 type Bound = (&'static str, u64, u64, u64, &'static str);
 
 /// Whole numbers.
-fn bounds(config: &Config) -> [Bound; 12] {
+fn bounds(config: &Config) -> [Bound; 16] {
     let (source, output, state) = (&config.source, &config.output, &config.state);
+    let http = &config.http;
     let (rows, time) = ("use \"auto\" or 1 row up", "use 1 s to ten years");
     let latency_ms = source.latency_max_ms.unwrap_or(1);
     let checkpoint_rows = state.checkpoint_rows.value().unwrap_or(1);
@@ -65,6 +66,22 @@ fn bounds(config: &Config) -> [Bound; 12] {
             36_600,
             "use 0 to 36600 days",
         ),
+        (
+            "http.connections",
+            http.connections as u64,
+            1,
+            65_536,
+            "use 1 to 65536",
+        ),
+        (
+            "http.requests_per_s",
+            http.requests_per_s.into(),
+            1,
+            1_000_000,
+            "use 1 to 1000000",
+        ),
+        ("http.body_mib", http.body_mib, 1, 4096, "use 1 to 4096 MiB"),
+        ("http.score_rows", http.score_rows, 1, all, "use 1 row up"),
     ]
 }
 
@@ -80,7 +97,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     }
     // Nothing is wrong with what is not watched but what is out of bounds.
     config.drift.params(config)?;
-    config.http.address()?;
+    config.http.check(&config.features.ids)?;
     let moves = config.source.quarantine != QuarantineKey::Record;
     if moves && config.source.quarantine_dir.is_none() {
         return Err(ConfigError::Missing {

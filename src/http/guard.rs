@@ -14,7 +14,7 @@ use axum::response::{IntoResponse as _, Response};
 use subtle::ConstantTimeEq as _;
 
 use super::HttpParams;
-use super::api::problem;
+use super::answer::problem;
 
 /// Lets a request through, or answers it.
 pub(super) async fn guard(

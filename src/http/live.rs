@@ -1,84 +1,73 @@
-//! The view that requests read and the trainer renews.
+//! The views that requests read and the run renews: immutable copies, so that no request can stall
+//! learning.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use serde::Serialize;
+use crossbeam_channel::Sender;
+use tokio::sync::watch;
 
-use crate::learner::drift::DriftReport;
+use super::status::Status;
 use crate::snapshot::Snapshot;
 
-/// What a run is doing.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Status {
-    /// Version of the program.
-    pub version: &'static str,
-    /// Seconds since 1970 when it started.
-    pub started_unix_s: u64,
-    /// Whether everything that must be written is written, and rows are learned.
-    pub is_ready: bool,
-    /// Why not.
-    pub reasons: Vec<String>,
-    /// Features; 0 before the first file.
-    pub features: usize,
-    /// Rows learned.
-    pub rows: u64,
-    /// Rows read, accepted or not.
-    pub rows_read: u64,
-    /// Rows left out by a policy.
-    pub rows_rejected: u64,
-    /// Rows that wait for a full minibatch.
-    pub rows_waiting: u64,
-    /// Files remembered.
-    pub files: usize,
-    /// Files refused so far.
-    pub quarantined: u64,
-    /// The file being read.
-    pub reading: Option<String>,
-    /// Seconds since 1970 of the last checkpoint of this run.
-    pub checkpoint_unix_s: Option<u64>,
-    /// Seconds since 1970 of the last snapshot of this run.
-    pub snapshot_unix_s: Option<u64>,
-    /// Drifts so far.
-    pub drifts: u64,
-    /// How far the last rows are from those before, where that is watched.
-    pub drift: Option<DriftReport>,
+/// A value that is replaced as a whole.
+#[derive(Debug, Default)]
+pub struct Latest<T>(RwLock<Arc<T>>);
+
+impl<T> Latest<T> {
+    /// The value now.
+    pub fn get(&self) -> Arc<T> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Replaces it.
+    pub fn set(&self, value: T) {
+        let value = Arc::new(value);
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = value;
+    }
 }
 
-/// Shared by the trainer and the server.
-#[derive(Debug, Default)]
+/// What a client may ask of the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// Write a snapshot now.
+    Snapshot,
+    /// Read the configuration again.
+    Reload,
+    /// Write a checkpoint now: somebody waits for it.
+    Checkpoint,
+}
+
+/// Shared by the run and the server.
+#[derive(Debug)]
 pub struct Live {
-    status: RwLock<Arc<Status>>,
-    snapshot: RwLock<Option<Arc<Snapshot>>>,
+    /// What the run is doing.
+    pub status: Latest<Status>,
+    /// The components and all that is known of them; nothing before the first row.
+    pub snapshot: Latest<Option<Arc<Snapshot>>>,
+    /// Counts renewals of the status: whoever streams events waits for the next one.
+    pub renewed: watch::Sender<u64>,
+    asks: Sender<Ask>,
 }
 
 impl Live {
-    /// The status now.
-    pub fn status(&self) -> Arc<Status> {
-        let status = self.status.read();
-        Arc::clone(&status.unwrap_or_else(PoisonError::into_inner))
+    /// Nothing to show yet; what clients ask goes to `asks`.
+    pub fn new(asks: Sender<Ask>) -> Self {
+        Self {
+            status: Latest::default(),
+            snapshot: Latest::default(),
+            renewed: watch::Sender::default(),
+            asks,
+        }
     }
 
-    /// The components and all that is known of them; nothing before the first row.
-    pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
-        let snapshot = self.snapshot.read();
-        snapshot
-            .unwrap_or_else(PoisonError::into_inner)
-            .as_ref()
-            .map(Arc::clone)
-    }
-
-    /// Sets the status.
+    /// Sets the status and tells whoever waits for it.
     pub fn set_status(&self, status: Status) {
-        let status = Arc::new(status);
-        *self.status.write().unwrap_or_else(PoisonError::into_inner) = status;
+        self.status.set(status);
+        self.renewed.send_modify(|count| *count += 1);
     }
 
-    /// Sets the components.
-    pub fn set_snapshot(&self, snapshot: Snapshot) {
-        let snapshot = Some(Arc::new(snapshot));
-        *self
-            .snapshot
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = snapshot;
+    /// Asks the run for something; whether it will hear of it.
+    pub fn ask(&self, what: Ask) -> bool {
+        self.asks.try_send(what).is_ok()
     }
 }

@@ -9,7 +9,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-use super::live::Status;
+use super::status::Status;
 use crate::snapshot::Snapshot;
 
 /// The version of the format.

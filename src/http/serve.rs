@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{sleep, timeout};
 
 use super::HttpParams;
-use super::api::router;
+use super::api::{Shared, router};
 use super::live::Live;
 
 /// Connections at a time; the next one waits to be accepted.
@@ -103,7 +103,8 @@ fn run(
 ) -> io::Result<()> {
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        let service = TowerToHyperService::new(router(params, live));
+        let params = Arc::new(params);
+        let service = TowerToHyperService::new(router(Shared { params, live }));
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         loop {
             let place = tokio::select! {

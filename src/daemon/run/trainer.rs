@@ -21,7 +21,7 @@ use crate::daemon::run::schedule::Schedule;
 use crate::daemon::run::systemd;
 use crate::daemon::run::watch::Watch;
 use crate::disk::Disk;
-use crate::http::{self, Live, Server};
+use crate::http::{self, Ask, Live, Server};
 use crate::learner::drift::{Drift, DriftReport};
 use crate::learner::{self, LearnError};
 use crate::rows::Minibatch;
@@ -33,6 +33,8 @@ use self::live::Shown;
 
 /// How often time is looked at while nothing comes.
 const TICK: Duration = Duration::from_millis(100);
+/// What clients ask that may wait; more is refused.
+const ASKS_MAX: usize = 64;
 /// Files named in a snapshot's watermark: the latest.
 const WATERMARK_FILES: usize = 1000;
 
@@ -104,7 +106,8 @@ pub fn run(
             cause: format!("could not be started: {error}"),
         }
     };
-    let (_server, live) = serve_http(&params)?;
+    let (asks, asked) = bounded(ASKS_MAX);
+    let (_server, live) = serve_http(&params, asks.clone())?;
     let spool_dir = params.state_dir.join("spool");
     let publishing = publisher::spawn(found.store, spool_dir, Arc::clone(disk), todo, to_done);
     let publishing = publishing.map_err(failed("publisher"))?;
@@ -142,7 +145,8 @@ pub fn run(
     };
     trainer.watch_as_configured();
     systemd::ready();
-    let ended = trainer.serve(&fed, commands, &done);
+    let _asks = asks;
+    let ended = trainer.serve(&fed, commands, &asked, &done);
     systemd::stopping();
     trainer.shared.stop.store(true, Ordering::Relaxed);
     drop(fed);
@@ -166,11 +170,14 @@ fn join_within(thread: thread::JoinHandle<()>, patience: Duration) {
 }
 
 /// Starts the HTTP server, where one is wished.
-fn serve_http(params: &RunParams) -> Result<(Option<Server>, Option<Arc<Live>>), RunError> {
+fn serve_http(
+    params: &RunParams,
+    asks: Sender<Ask>,
+) -> Result<(Option<Server>, Option<Arc<Live>>), RunError> {
     let Some(http) = &params.http else {
         return Ok((None, None));
     };
-    let live = Arc::new(Live::default());
+    let live = Arc::new(Live::new(asks));
     let server = http::start(http, Arc::clone(&live))?;
     info!(address = %server.address(), "HTTP server listens");
     Ok((Some(server), Some(live)))
@@ -203,6 +210,7 @@ impl Trainer<'_> {
         &mut self,
         fed: &Receiver<Fed>,
         commands: &Receiver<Command>,
+        asked: &Receiver<Ask>,
         done: &Receiver<Done>,
     ) -> Result<(), RunError> {
         let mut deadline: Option<Instant> = None;
@@ -237,6 +245,13 @@ impl Trainer<'_> {
                     Ok(Command::Snapshot) => self.snapshots.is_wanted = true,
                     // Whoever could say something has gone: that is no reason to stop.
                     Err(_) => thread::sleep(TICK),
+                },
+                // This side holds a sender too: the channel never ends.
+                recv(asked) -> what => match what {
+                    Ok(Ask::Snapshot) => self.snapshots.is_wanted = true,
+                    Ok(Ask::Checkpoint) => self.checkpoints.is_wanted = true,
+                    Ok(Ask::Reload) => self.reload(),
+                    Err(_) => {}
                 },
                 recv(done) -> answer => {
                     if let Ok(answer) = answer {

@@ -59,7 +59,7 @@ impl Trainer<'_> {
                 shown.components_at = now + COMPONENTS_EVERY.max(COMPONENTS_SHARE * cost);
                 // A state that cannot be read out is told where a snapshot is made of it.
                 if let Ok(Some(snapshot)) = snapshot {
-                    shown.live.set_snapshot(snapshot);
+                    shown.live.snapshot.set(Some(Arc::new(snapshot)));
                 }
             }
         }
@@ -93,6 +93,7 @@ impl Trainer<'_> {
             started_unix_s: known.started_unix_s,
             is_ready: reasons.is_empty(),
             reasons,
+            now_unix_s: unix_s(),
             features: state.agreement.as_ref().map_or(0, |a| a.features().len()),
             rows: self.rows(),
             rows_read: state.tally.rows_read,
@@ -105,6 +106,7 @@ impl Trainer<'_> {
             snapshot_unix_s: known.snapshot_unix_s,
             drifts: drift.map_or(0, Drift::events),
             drift: drift.and_then(Drift::report),
+            ..Status::default()
         }
     }
 }

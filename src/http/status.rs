@@ -1,0 +1,106 @@
+//! What a run is doing, in one object.
+
+use serde::Serialize;
+
+use crate::learner::drift::DriftReport;
+
+/// What a run is doing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Status {
+    /// Version of the program.
+    pub version: &'static str,
+    /// Seconds since 1970 when it started.
+    pub started_unix_s: u64,
+    /// Seconds since 1970 when this status was made.
+    pub now_unix_s: u64,
+    /// In a word.
+    pub state: RunState,
+    /// Seconds since 1970 when that began.
+    pub since_unix_s: u64,
+    /// In a sentence.
+    pub headline: String,
+    /// Whether everything that must be written is written, and rows are learned.
+    pub is_ready: bool,
+    /// Why not.
+    pub reasons: Vec<String>,
+    /// Features; 0 before the first file.
+    pub features: usize,
+    /// Components.
+    pub components: usize,
+    /// Rows learned.
+    pub rows: u64,
+    /// Rows read, accepted or not.
+    pub rows_read: u64,
+    /// Rows left out by a policy.
+    pub rows_rejected: u64,
+    /// Rows that wait for a full minibatch.
+    pub rows_waiting: u64,
+    /// Rows learned a second, over the last ten seconds.
+    pub rows_per_s: f64,
+    /// Files remembered.
+    pub files: usize,
+    /// Files refused so far.
+    pub quarantined: u64,
+    /// Files that were seen and are not learned yet.
+    pub lag_files: u64,
+    /// Bytes of them.
+    pub lag_bytes: u64,
+    /// The file being read.
+    pub reading: Option<String>,
+    /// Seconds since 1970 of the last checkpoint of this run.
+    pub checkpoint_unix_s: Option<u64>,
+    /// Seconds since 1970 of the last snapshot of this run.
+    pub snapshot_unix_s: Option<u64>,
+    /// Name of the last snapshot of this run.
+    pub snapshot: Option<String>,
+    /// Drifts so far.
+    pub drifts: u64,
+    /// Seconds since 1970 of the last drift of this run.
+    pub drifted_unix_s: Option<u64>,
+    /// How far the last rows are from those before, where that is watched.
+    pub drift: Option<DriftReport>,
+    /// How far the components are from the error that was chosen; nothing before they are known.
+    pub convergence: Option<Convergence>,
+    /// Column by which rows are coloured.
+    pub label: Option<String>,
+    /// Height and width of the image that the features are, if they are one.
+    pub feature_shape: Option<[usize; 2]>,
+    /// Whether rows can be sent.
+    pub can_push: bool,
+    /// Whether snapshots and reloads can be asked for.
+    pub can_control: bool,
+}
+
+/// In a word, what a run is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunState {
+    /// Rows come and are learned.
+    Learning,
+    /// Nothing is left to learn.
+    #[default]
+    Waiting,
+    /// The feed has changed, and the rows since are not as many yet as a short half-life has.
+    Drifted,
+    /// Something cannot be read or written.
+    Degraded,
+}
+
+/// Whether the components are known as well as was asked for.
+///
+/// Standard errors of directions fall with the root of the effective rows n: an error of `angle` now is
+/// one of `target` after n·(angle/target)² rows.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Convergence {
+    /// Standard error of a direction that was asked for, radians.
+    pub target_angle_rad: f64,
+    /// Largest standard error of an active component's direction, radians; nothing while unknown.
+    pub angle_stderr_rad: Option<f64>,
+    /// The component that has it, counted from 1.
+    pub component: Option<usize>,
+    /// Whether it is below the target.
+    pub is_converged: bool,
+    /// Rows more that it takes, if the feed stays the same; nothing where forgetting keeps it away for
+    /// ever, or it is unknown.
+    pub rows_more: Option<u64>,
+}
