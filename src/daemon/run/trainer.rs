@@ -114,19 +114,10 @@ pub fn run(
     let feeding = feeder.spawn().map_err(failed("feeder"))?;
     let rows = found.learned.state.tally.rows_accepted;
     let steps = found.learned.state.steps;
+    let [checkpoints, snapshots] = schedules(&params, rows);
     let mut trainer = Trainer {
-        checkpoints: Schedule::new(
-            "checkpoint",
-            params.checkpoint_every,
-            params.checkpoint_rows,
-            rows,
-        ),
-        snapshots: Schedule::new(
-            "snapshot",
-            params.snapshot_every,
-            params.snapshot_rows,
-            rows,
-        ),
+        checkpoints,
+        snapshots,
         learned: found.learned,
         shared,
         jobs: Some(jobs),
@@ -157,6 +148,14 @@ pub fn run(
     join_within(publishing, Duration::from_secs(1));
     ended?;
     closed
+}
+
+/// When checkpoints and snapshots are due.
+fn schedules(params: &RunParams, rows: u64) -> [Schedule; 2] {
+    let (every, by_rows) = (params.checkpoint_every, params.checkpoint_rows);
+    let checkpoints = Schedule::new("checkpoint", every, by_rows, rows);
+    let (every, by_rows) = (params.snapshot_every, params.snapshot_rows);
+    [checkpoints, Schedule::new("snapshot", every, by_rows, rows)]
 }
 
 fn join_within(thread: thread::JoinHandle<()>, patience: Duration) {
