@@ -4,7 +4,10 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::checkpoint::StateLock;
 use crate::cli::{CliError, environment, say};
@@ -13,7 +16,7 @@ use crate::config::{
 };
 use crate::daemon::run::{self, RunParams, Until};
 use crate::disk::{Disk, RealDisk};
-use crate::http::HttpParams;
+use crate::http::{HttpParams, LogTail};
 use crate::source::worker::{Decode, Here, Process, ProcessParams};
 
 /// Characters of a token that nobody guesses.
@@ -46,7 +49,7 @@ pub struct Args {
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let config = read(args)?;
     let params = params(args, &config)?;
-    logs(config.log);
+    logs(config.log, params.log.clone());
     let failed = |error: &dyn std::fmt::Display| CliError::Failed(error.to_string());
     let _lock = StateLock::acquire(&params.state_dir).map_err(|error| failed(&error))?;
     if args.reset_state {
@@ -172,8 +175,8 @@ fn reset(directory: &Path) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Logs to stderr, for people or machines.
-fn logs(keys: LogKeys) {
+/// Logs to stderr, for people or machines, and the last lines to whoever asks over HTTP.
+fn logs(keys: LogKeys, tail: LogTail) {
     let level = match keys.level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
@@ -181,12 +184,20 @@ fn logs(keys: LogKeys) {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    let to = tracing_subscriber::fmt()
+    let to = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_max_level(level)
         .with_target(false);
+    // Minibatches are no news for people.
+    let news = LevelFilter::DEBUG.min(level);
+    let registry = tracing_subscriber::registry().with(tail.with_filter(news));
     match keys.format {
-        LogFormat::Text => to.with_ansi(std::io::stderr().is_terminal()).init(),
-        LogFormat::Json => to.json().flatten_event(true).init(),
+        LogFormat::Text => {
+            let to = to.with_ansi(std::io::stderr().is_terminal());
+            registry.with(to.with_filter(level)).init();
+        }
+        LogFormat::Json => {
+            let to = to.json().flatten_event(true);
+            registry.with(to.with_filter(level)).init();
+        }
     }
 }

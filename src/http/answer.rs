@@ -1,9 +1,13 @@
 //! How answers look: JSON, problems, and answers that change with the rows learned.
 
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 /// What is wrong, as RFC 9457 has it.
@@ -27,24 +31,75 @@ pub(super) fn answer(status: StatusCode, body: &impl Serialize) -> Response {
     }
 }
 
-/// An answer that stays the same while `tag` does: not sent again to who has it.
-pub(super) fn tagged(headers: &HeaderMap, tag: &str, body: impl FnOnce() -> Response) -> Response {
+/// The query of a request; one that does not fit is answered with what is wrong.
+#[derive(Debug)]
+pub(super) struct Asked<T>(pub T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Asked<T> {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
+        let query = Query::<T>::try_from_uri(&parts.uri);
+        let refused = |error: QueryRejection| {
+            let why = format!(
+                "{}; /openapi.json says what can be asked",
+                error.body_text()
+            );
+            problem(StatusCode::BAD_REQUEST, &why)
+        };
+        query.map(|Query(asked)| Self(asked)).map_err(refused)
+    }
+}
+
+/// The last part of a request's path.
+#[derive(Debug)]
+pub(super) struct Named(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        let name = Path::<String>::from_request_parts(parts, state).await;
+        let refused = |error: PathRejection| problem(error.status(), &error.body_text());
+        name.map(|Path(name)| Self(name)).map_err(refused)
+    }
+}
+
+/// Makes an answer that takes long, or waits for the disk, on a thread that no other answer needs.
+pub(super) async fn blocking(make: impl FnOnce() -> Response + Send + 'static) -> Response {
+    tokio::task::spawn_blocking(make).await.unwrap_or_else(|_| {
+        let why = "this answer could not be made; the log says why";
+        problem(StatusCode::INTERNAL_SERVER_ERROR, why)
+    })
+}
+
+/// An answer that stays the same while `tag` does: neither made nor sent again for who has it.
+pub(super) async fn tagged(
+    headers: &HeaderMap,
+    tag: &str,
+    body: impl Future<Output = Response>,
+) -> Response {
     let tag = format!("\"{tag}\"");
     let is_known = headers.get(IF_NONE_MATCH).is_some_and(|known| {
         let known = known.to_str().unwrap_or_default();
-        known.split(',').any(|one| one.trim() == tag)
+        known.split(',').any(|one| {
+            let one = one.trim();
+            one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag
+        })
     });
     let mut response = if is_known {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        body()
+        body.await
     };
-    let headers = response.headers_mut();
-    headers
-        .entry(CACHE_CONTROL)
-        .or_insert(HeaderValue::from_static("no-cache"));
-    if let Ok(tag) = HeaderValue::from_str(&tag) {
-        headers.insert(ETAG, tag);
+    if response.status().is_success() || is_known {
+        let headers = response.headers_mut();
+        headers
+            .entry(CACHE_CONTROL)
+            .or_insert(HeaderValue::from_static("no-cache"));
+        if let Ok(tag) = HeaderValue::from_str(&tag) {
+            headers.insert(ETAG, tag);
+        }
     }
     response
 }

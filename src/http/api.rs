@@ -8,19 +8,33 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use serde_json::json;
 
 use super::answer::{answer, problem};
+use super::events::{self, Streams};
 use super::guard::guard;
+use super::history::Drifted;
 use super::live::Live;
-use super::{HttpParams, metrics, model};
+use super::{HttpParams, control, metrics, model, snapshots};
 
 /// What every answer may look at.
 #[derive(Clone, Debug)]
 pub(super) struct Shared {
     pub params: Arc<HttpParams>,
     pub live: Arc<Live>,
+    pub streams: Arc<Streams>,
+}
+
+impl Shared {
+    /// Nobody is listening yet.
+    pub(super) fn new(params: HttpParams, live: Arc<Live>) -> Self {
+        Self {
+            params: Arc::new(params),
+            live,
+            streams: Arc::default(),
+        }
+    }
 }
 
 /// Everything that can be asked.
@@ -32,10 +46,22 @@ pub(super) fn router(shared: Shared) -> Router {
         .route("/metrics", get(metrics))
         .route("/api/v1/status", get(status))
         .route("/api/v1/components", get(model::components))
+        .route("/api/v1/components/{component}", get(model::component))
         .route("/api/v1/features", get(model::features))
+        .route("/api/v1/snapshots", get(snapshots::all))
+        .route("/api/v1/snapshots/{id}", get(snapshots::one))
+        .route("/api/v1/history", get(history))
+        .route("/api/v1/drift", get(drift))
+        .route("/api/v1/sources", get(sources))
+        .route("/api/v1/quarantine", get(quarantine))
+        .route("/api/v1/log", get(log))
+        .route("/api/v1/events", get(events::events))
+        .route("/api/v1/snapshot", post(control::snapshot))
+        .route("/api/v1/reload", post(control::reload))
         .fallback(|| async { problem(StatusCode::NOT_FOUND, "nothing is here") })
         .method_not_allowed_fallback(|| async {
-            problem(StatusCode::METHOD_NOT_ALLOWED, "this can only be read")
+            let why = "the method is another one here; /openapi.json says which";
+            problem(StatusCode::METHOD_NOT_ALLOWED, why)
         })
         .with_state(shared)
         .layer(from_fn_with_state(params, guard))
@@ -57,10 +83,39 @@ async fn status(State(shared): State<Shared>) -> Response {
 }
 
 async fn metrics(State(shared): State<Shared>) -> Response {
-    let snapshot = shared.live.snapshot.get();
-    let text = metrics::text(&shared.live.status.get(), snapshot.as_ref().as_deref());
-    match text {
+    match metrics::text(&shared.live) {
         Ok(text) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
         Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     }
+}
+
+async fn history(State(shared): State<Shared>) -> Response {
+    let history = shared.live.history.get();
+    let body = json!({ "interval_s": history.interval_s, "points": history.points });
+    answer(StatusCode::OK, &body)
+}
+
+async fn drift(State(shared): State<Shared>) -> Response {
+    let (status, history) = (shared.live.status.get(), shared.live.history.get());
+    let params = shared.live.drift_params.get();
+    let events: Vec<&Drifted> = history.drifts.iter().rev().collect();
+    let body = json!({
+        "is_watched": params.is_some(),
+        "params": params.as_ref(),
+        "report": status.drift,
+        "events": events,
+    });
+    answer(StatusCode::OK, &body)
+}
+
+async fn sources(State(shared): State<Shared>) -> Response {
+    answer(StatusCode::OK, shared.live.sources.get().as_ref())
+}
+
+async fn quarantine(State(shared): State<Shared>) -> Response {
+    answer(StatusCode::OK, shared.live.quarantine.get().as_ref())
+}
+
+async fn log(State(shared): State<Shared>) -> Response {
+    answer(StatusCode::OK, &json!({ "lines": shared.live.log.lines() }))
 }

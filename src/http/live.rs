@@ -6,7 +6,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crossbeam_channel::Sender;
 use tokio::sync::watch;
 
+use super::history::History;
+use super::log::LogTail;
+use super::metrics::Updates;
 use super::status::Status;
+use super::views::{Quarantine, Sources};
+use crate::learner::drift::DriftParams;
 use crate::snapshot::Snapshot;
 
 /// A value that is replaced as a whole.
@@ -44,6 +49,18 @@ pub struct Live {
     pub status: Latest<Status>,
     /// The components and all that is known of them; nothing before the first row.
     pub snapshot: Latest<Option<Arc<Snapshot>>>,
+    /// What happened over time.
+    pub history: Latest<History>,
+    /// What drift is, where it is watched.
+    pub drift_params: Latest<Option<DriftParams>>,
+    /// Files.
+    pub sources: Latest<Sources>,
+    /// Refused files.
+    pub quarantine: Latest<Quarantine>,
+    /// The last lines of the log.
+    pub log: LogTail,
+    /// Seconds that updates took.
+    pub updates: Updates,
     /// Counts renewals of the status: whoever streams events waits for the next one.
     pub renewed: watch::Sender<u64>,
     asks: Sender<Ask>,
@@ -51,10 +68,16 @@ pub struct Live {
 
 impl Live {
     /// Nothing to show yet; what clients ask goes to `asks`.
-    pub fn new(asks: Sender<Ask>) -> Self {
+    pub fn new(asks: Sender<Ask>, log: LogTail) -> Self {
         Self {
             status: Latest::default(),
             snapshot: Latest::default(),
+            history: Latest::default(),
+            drift_params: Latest::default(),
+            sources: Latest::default(),
+            quarantine: Latest::default(),
+            log,
+            updates: Updates::default(),
             renewed: watch::Sender::default(),
             asks,
         }

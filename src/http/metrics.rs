@@ -1,96 +1,204 @@
-//! The status as Prometheus reads it.
+//! What is known of a run as Prometheus reads it.
 
 use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::text::encode;
-use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use super::live::Live;
 use super::status::Status;
+use crate::learner::drift::DriftReport;
 use crate::snapshot::Snapshot;
 
 /// The version of the format.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// Components that have a sample of their own: labels stay bounded whatever k is.
+const COMPONENTS_MAX: usize = 50;
+
+type ByComponent = Family<[(&'static str, String); 1], Gauge<f64, AtomicU64>>;
+type ByReason = Family<[(&'static str, &'static str); 1], Counter>;
+
+/// Seconds that updates took.
+#[derive(Clone, Debug)]
+pub struct Updates(Histogram);
+
+impl Default for Updates {
+    fn default() -> Self {
+        // 10 µs, a small minibatch of few features, to 2.6 s, a large one of very many.
+        Self(Histogram::new(exponential_buckets(1e-5, 4.0, 10)))
+    }
+}
+
+impl Updates {
+    /// Counts one.
+    pub fn observe(&self, seconds: f64) {
+        self.0.observe(seconds);
+    }
+}
 
 /// All metrics, once.
-pub(super) fn text(
-    status: &Status,
-    snapshot: Option<&Snapshot>,
-) -> Result<String, std::fmt::Error> {
+pub(super) fn text(live: &Live) -> Result<String, std::fmt::Error> {
     let mut registry = Registry::with_prefix("ojad");
+    let status = live.status.get();
     let build = Info::new(vec![("version", status.version)]);
     registry.register("build", "The program", build);
-    let counters = [
-        ("rows", "Rows read, accepted or not", status.rows_read),
-        (
-            "rows_rejected",
-            "Rows left out by a policy",
-            status.rows_rejected,
-        ),
-        ("files_quarantined", "Files refused", status.quarantined),
-        ("drifts", "Drifts found", status.drifts),
-    ];
-    for (name, help, value) in counters {
-        registry.register(name, help, ConstCounter::new(value));
-    }
-    let mut gauge = |name: &str, help: &str, value: f64| {
-        registry.register(name, help, ConstGauge::new(value));
-    };
-    gauge(
-        "ready",
-        "1 while all that must be written is written",
-        f64::from(u8::from(status.is_ready)),
+    counters(&status, &mut registry);
+    gauges(&status, &mut registry);
+    registry.register(
+        "minibatch_update_seconds",
+        "Time to learn from one minibatch",
+        live.updates.0.clone(),
     );
-    gauge(
-        "rows_waiting",
-        "Rows that wait for a full minibatch",
-        status.rows_waiting as f64,
-    );
-    for (name, help, at) in [
-        (
-            "checkpoint_last_success_timestamp_seconds",
-            "Last checkpoint of this run",
-            status.checkpoint_unix_s,
-        ),
-        (
-            "snapshot_last_success_timestamp_seconds",
-            "Last snapshot of this run",
-            status.snapshot_unix_s,
-        ),
-    ] {
-        if let Some(at) = at {
-            gauge(name, help, at as f64);
-        }
-    }
-    if let Some(drift) = &status.drift {
-        gauge(
-            "drift_distance",
-            "Subspace distance between the last rows and those before",
-            drift.subspace_distance,
-        );
-        gauge(
-            "drift_score",
-            "Largest difference in standard errors",
-            drift.score(),
-        );
-    }
-    if let Some(snapshot) = snapshot {
-        let ratios = Family::<[(&'static str, String); 1], Gauge<f64, AtomicU64>>::default();
-        for i in 0..snapshot.estimate.components() {
-            let of = [("component", (i + 1).to_string())];
-            let ratio = snapshot.estimate.explained_variance_ratio(i);
-            ratios.get_or_create(&of).set(ratio);
-        }
-        registry.register(
-            "explained_variance_ratio",
-            "Share of the variance, by component",
-            ratios,
-        );
+    if let Some(snapshot) = live.snapshot.get().as_ref() {
+        components(snapshot, &mut registry);
     }
     let mut text = String::new();
     encode(&mut text, &registry)?;
     Ok(text)
+}
+
+fn counters(status: &Status, registry: &mut Registry) {
+    for (name, help, value) in [
+        ("rows", "Rows read, accepted or not", status.rows_read),
+        ("rows_learned", "Rows learned", status.rows),
+        ("files_quarantined", "Files refused", status.quarantined),
+        ("drifts", "Drifts found", status.drifts),
+    ] {
+        registry.register(name, help, ConstCounter::new(value));
+    }
+    let rejected = ByReason::default();
+    for (reason, rows) in status.rejected() {
+        rejected.get_or_create(&[("reason", reason)]).inc_by(rows);
+    }
+    let help = "Rows left out by a policy, by the value that was found first";
+    registry.register("rows_rejected", help, rejected);
+}
+
+fn gauges(status: &Status, registry: &mut Registry) {
+    let mut gauge = |name: &str, help: &str, value: Option<f64>| {
+        // What is not known has no sample.
+        if let Some(value) = value {
+            registry.register(name, help, ConstGauge::new(value));
+        }
+    };
+    let whole = |value: u64| Some(value as f64);
+    let is = |value: bool| Some(f64::from(u8::from(value)));
+    let drift = status.drift.as_ref();
+    gauge(
+        "ready",
+        "1 while sources can be read, rows are learned and all is written",
+        is(status.is_ready),
+    );
+    gauge(
+        "rows_waiting",
+        "Rows that wait for a full minibatch",
+        whole(status.rows_waiting),
+    );
+    gauge(
+        "rows_per_second",
+        "Rows learned a second, over the last ten seconds",
+        Some(status.rows_per_s),
+    );
+    gauge(
+        "source_lag_bytes",
+        "Bytes of files that were seen and are not learned yet",
+        whole(status.lag_bytes),
+    );
+    gauge(
+        "source_lag_files",
+        "Files that were seen and are not learned yet",
+        whole(status.lag_files),
+    );
+    gauge("features", "Features", whole(status.features as u64));
+    gauge(
+        "checkpoint_last_success_timestamp_seconds",
+        "Last checkpoint of this run",
+        status.checkpoint_unix_s.and_then(whole),
+    );
+    gauge(
+        "snapshot_last_success_timestamp_seconds",
+        "Last snapshot of this run",
+        status.snapshot_unix_s.and_then(whole),
+    );
+    gauge(
+        "start_timestamp_seconds",
+        "When this run began",
+        whole(status.started_unix_s),
+    );
+    gauge(
+        "drift_distance",
+        "Subspace distance between the last rows and those before",
+        drift.map(|drift| drift.subspace_distance),
+    );
+    gauge(
+        "drift_score",
+        "Largest difference between the last rows and those before, in standard errors",
+        drift.map(DriftReport::score),
+    );
+    gauge(
+        "drift_threshold",
+        "What the score must exceed to be a drift",
+        drift.and_then(|drift| drift.threshold),
+    );
+    gauge(
+        "converged",
+        "1 while the standard error of every active component's direction is within the target",
+        status.convergence.and_then(|c| is(c.is_converged)),
+    );
+    gauge(
+        "angle_stderr_radians",
+        "Largest standard error of an active component's direction",
+        status.convergence.and_then(|c| c.angle_stderr_rad),
+    );
+}
+
+fn components(snapshot: &Snapshot, registry: &mut Registry) {
+    let estimate = &snapshot.estimate;
+    let by_component = |of: &dyn Fn(usize) -> f64| {
+        let family = ByComponent::default();
+        for i in 0..estimate.components().min(COMPONENTS_MAX) {
+            let label = [("component", (i + 1).to_string())];
+            family.get_or_create(&label).set(of(i));
+        }
+        family
+    };
+    registry.register(
+        "explained_variance_ratio",
+        "Share of the variance, by component",
+        by_component(&|i| estimate.explained_variance_ratio(i)),
+    );
+    registry.register(
+        "eigenvalue",
+        "Variance along a component, squared feature units",
+        by_component(&|i| estimate.eigenvalues[i]),
+    );
+    for (name, help, value) in [
+        (
+            "noise_variance",
+            "Mean variance of what is not above noise",
+            estimate.noise_variance,
+        ),
+        (
+            "total_variance",
+            "Variance of all features",
+            estimate.total_variance,
+        ),
+        (
+            "penalty",
+            "Eigenvalue below which a component is inactive",
+            estimate.penalty,
+        ),
+        (
+            "components_above_noise",
+            "Components that noise alone would not show",
+            estimate.components_above_noise as f64,
+        ),
+    ] {
+        registry.register(name, help, ConstGauge::new(value));
+    }
 }

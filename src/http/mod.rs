@@ -6,20 +6,31 @@
 
 mod answer;
 mod api;
+mod control;
+mod convergence;
+mod events;
 mod guard;
+mod history;
 mod live;
+mod log;
 mod metrics;
 mod model;
 mod serve;
+mod snapshots;
 mod status;
+mod views;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use convergence::Convergence;
+pub use history::{Drifted, History, Point};
 pub use live::{Ask, Latest, Live};
+pub use log::{LogLine, LogTail};
 pub use serve::{HttpError, Server, start};
-pub use status::{Convergence, RunState, Status};
+pub use status::{RunState, Status};
+pub use views::{Quarantine, Sources};
 
 use crate::config::ControlKey;
 

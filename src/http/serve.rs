@@ -103,8 +103,8 @@ fn run(
 ) -> io::Result<()> {
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        let params = Arc::new(params);
-        let service = TowerToHyperService::new(router(Shared { params, live }));
+        let shared = Shared::new(params, live);
+        let service = TowerToHyperService::new(router(shared));
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         loop {
             let place = tokio::select! {

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::convergence::Convergence;
 use crate::learner::drift::DriftReport;
 
 /// What a run is doing.
@@ -33,6 +34,8 @@ pub struct Status {
     pub rows_read: u64,
     /// Rows left out by a policy.
     pub rows_rejected: u64,
+    /// Of these, rows with a null, else with a NaN, else with an infinity.
+    pub rejected_by: [u64; 3],
     /// Rows that wait for a full minibatch.
     pub rows_waiting: u64,
     /// Rows learned a second, over the last ten seconds.
@@ -86,21 +89,34 @@ pub enum RunState {
     Degraded,
 }
 
-/// Whether the components are known as well as was asked for.
-///
-/// Standard errors of directions fall with the root of the effective rows n: an error of `angle` now is
-/// one of `target` after n·(angle/target)² rows.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Convergence {
-    /// Standard error of a direction that was asked for, radians.
-    pub target_angle_rad: f64,
-    /// Largest standard error of an active component's direction, radians; nothing while unknown.
-    pub angle_stderr_rad: Option<f64>,
-    /// The component that has it, counted from 1.
-    pub component: Option<usize>,
-    /// Whether it is below the target.
-    pub is_converged: bool,
-    /// Rows more that it takes, if the feed stays the same; nothing where forgetting keeps it away for
-    /// ever, or it is unknown.
-    pub rows_more: Option<u64>,
+impl Status {
+    /// What is going on, in words.
+    pub fn sentence(&self) -> String {
+        if !self.reasons.is_empty() {
+            return format!("Degraded: {}", self.reasons.join("; "));
+        }
+        let files = match self.lag_files {
+            0 => String::new(),
+            1 => ", one file to go".to_owned(),
+            n => format!(", {n} files to go"),
+        };
+        match (self.state, self.rows) {
+            (RunState::Drifted, _) => {
+                format!("Drifted: the last rows differ from those before; learning goes on{files}")
+            }
+            (RunState::Waiting, 0) => "Waiting for the first rows".to_owned(),
+            (RunState::Waiting, _) => "Waiting for rows: all that is there was learned".to_owned(),
+            _ if self.rows_per_s > 0.0 => {
+                format!("Learning {:.0} rows/s{files}", self.rows_per_s)
+            }
+            _ => format!("Learning{files}"),
+        }
+    }
+
+    /// Rows left out, by the reason.
+    pub(super) fn rejected(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        ["null", "nan", "infinity"]
+            .into_iter()
+            .zip(self.rejected_by)
+    }
 }

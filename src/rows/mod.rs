@@ -297,6 +297,10 @@ pub struct Tally {
     pub rows_accepted: u64,
     /// Rows left out by a policy of `skip`.
     pub rows_rejected: u64,
+    /// Of these, rows with a null; without one but with a NaN; with neither but with an infinity. Rows
+    /// counted before this was kept are in none of them.
+    #[serde(default)]
+    pub rejected_by: [u64; 3],
     /// Values that were null, per feature.
     pub nulls: Vec<u64>,
     /// Values that were NaN, per feature.
@@ -325,9 +329,17 @@ impl Tally {
         self.rows_read += other.rows_read;
         self.rows_accepted += other.rows_accepted;
         self.rows_rejected += other.rows_rejected;
+        let reasons = self.rejected_by.iter_mut().zip(other.rejected_by);
+        reasons.for_each(|(to, from)| *to += from);
         add(&mut self.nulls, &other.nulls);
         add(&mut self.nans, &other.nans);
         add(&mut self.infinities, &other.infinities);
+    }
+
+    /// Values of feature `j` that were none: null, NaN or infinite.
+    pub fn missing(&self, j: usize) -> u64 {
+        let of = |counts: &[u64]| counts.get(j).copied().unwrap_or(0);
+        of(&self.nulls) + of(&self.nans) + of(&self.infinities)
     }
 
     /// The counts of both.

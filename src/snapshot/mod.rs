@@ -19,10 +19,10 @@ pub use error::SnapshotError;
 pub use plot::{PlotError, draw};
 pub use project::{Projection, Scores};
 pub use read::read;
-pub use retain::{Retention, retain};
+pub use retain::{Listed, Retention, list, retain};
 pub use state::summary_of;
 pub use table::table;
-pub use write::{write, write_on};
+pub use write::{components_table, features_table, parquet_of, write, write_on};
 
 use crate::learner::drift::DriftReport;
 use crate::learner::{Estimate, LearnerParams};

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 use crate::disk::Disk;
 use crate::snapshot::SnapshotError;
 use crate::snapshot::disk::{fine_if_gone, writing};
@@ -20,6 +22,50 @@ pub struct Retention {
     pub keep_daily: usize,
 }
 
+/// A snapshot of a directory that holds several.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Listed {
+    /// Seconds since 1970 when it was written.
+    pub created_unix_s: u64,
+    /// Rows learned.
+    pub rows: u64,
+    /// The name of its directory.
+    pub id: String,
+    /// Whether `latest` points to it.
+    pub is_latest: bool,
+}
+
+/// The snapshots in `directory`, the oldest first; none where there is no such directory.
+///
+/// # Errors
+/// If it cannot be listed.
+pub fn list(directory: &Path, disk: &dyn Disk) -> Result<Vec<Listed>, SnapshotError> {
+    if !directory.exists() {
+        return Ok(Vec::new());
+    }
+    let names = disk.list(directory);
+    let names = names.map_err(writing(directory, "cannot list"))?;
+    Ok(listed(directory, &names, disk))
+}
+
+/// Those of `names` that are snapshots, the oldest first.
+fn listed(directory: &Path, names: &[PathBuf], disk: &dyn Disk) -> Vec<Listed> {
+    let latest = std::fs::read_link(directory.join("latest")).ok();
+    let snapshots = names.iter().filter_map(|name| {
+        let id = name.to_str().filter(|id| id.starts_with("rows-"))?;
+        let brief = Brief::of(&directory.join(name), disk)?;
+        Some(Listed {
+            created_unix_s: brief.created_unix_s,
+            rows: brief.rows,
+            is_latest: latest.as_deref() == Some(Path::new(id)),
+            id: id.to_owned(),
+        })
+    });
+    let mut snapshots: Vec<Listed> = snapshots.collect();
+    snapshots.sort();
+    snapshots
+}
+
 /// Removes the snapshots in `directory` that `retention` does not keep; their paths.
 ///
 /// What `latest` points to stays, and so does everything that is no snapshot. One that goes is
@@ -35,36 +81,28 @@ pub fn retain(
     let names = disk
         .list(directory)
         .map_err(writing(directory, "cannot list"))?;
-    let latest = std::fs::read_link(directory.join("latest")).ok();
-    // Oldest first: names carry the rows, zero-padded; what was written later has more of them.
-    let mut snapshots = Vec::new();
     for name in &names {
         let text = name.to_string_lossy();
         if text.starts_with(ON_THE_WAY) && is_left_behind(&text) {
             let path = directory.join(name);
             fine_if_gone(disk.remove_dir_all(&path)).map_err(writing(&path, "cannot remove"))?;
         }
-        if text.starts_with("rows-")
-            && let Some(brief) = Brief::of(&directory.join(name), disk)
-        {
-            snapshots.push((brief.created_unix_s, brief.rows, name.clone()));
-        }
     }
-    snapshots.sort();
+    let snapshots = listed(directory, &names, disk);
     let newest = snapshots.len().saturating_sub(retention.keep.max(1));
     let mut days = Vec::new();
     let mut removed = Vec::new();
-    for (i, (created, _, name)) in snapshots.iter().enumerate().rev() {
-        let day = created / SECONDS_A_DAY;
+    for (i, snapshot) in snapshots.iter().enumerate().rev() {
+        let day = snapshot.created_unix_s / SECONDS_A_DAY;
         let is_last_of_day = days.last() != Some(&day);
         if is_last_of_day {
             days.push(day);
         }
         let is_daily = is_last_of_day && days.len() <= retention.keep_daily;
-        if i >= newest || is_daily || latest.as_ref() == Some(name) {
+        if i >= newest || is_daily || snapshot.is_latest {
             continue;
         }
-        let path = directory.join(name);
+        let path = directory.join(&snapshot.id);
         let going = directory.join(format!("{ON_THE_WAY}{}", std::process::id()));
         fine_if_gone(disk.remove_dir_all(&going)).map_err(writing(&going, "cannot remove"))?;
         disk.rename(&path, &going)

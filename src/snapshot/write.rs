@@ -108,8 +108,8 @@ fn write_files(
 ) -> Result<[String; 2], SnapshotError> {
     let mut checksums = Vec::new();
     let tables = [
-        ("components.parquet", components(&snapshot.estimate)),
-        ("features.parquet", features(snapshot)),
+        ("components.parquet", components_table(&snapshot.estimate)),
+        ("features.parquet", features_table(snapshot)),
     ];
     for (name, table) in tables {
         let path = directory.join(name);
@@ -118,7 +118,7 @@ fn write_files(
             reason,
         };
         let table = table.map_err(|error| refused(error.to_string()))?;
-        let bytes = encode(&table).map_err(|error| refused(error.to_string()))?;
+        let bytes = parquet_of(&table).map_err(|error| refused(error.to_string()))?;
         write_durably(disk, &path, &bytes)?;
         checksums.push(checksum(&bytes));
     }
@@ -134,7 +134,11 @@ fn write_files(
     Ok(checksums)
 }
 
-fn encode(table: &RecordBatch) -> Result<Vec<u8>, parquet::errors::ParquetError> {
+/// A table as the Parquet file that a snapshot has of it.
+///
+/// # Errors
+/// If it cannot be encoded.
+pub fn parquet_of(table: &RecordBatch) -> Result<Vec<u8>, parquet::errors::ParquetError> {
     let level = ZstdLevel::try_new(3)?;
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
@@ -159,8 +163,11 @@ fn plain(values: Vec<f64>) -> ArrayRef {
     Arc::new(Float64Array::from(values))
 }
 
-/// A row per component, descending.
-fn components(estimate: &Estimate) -> Result<RecordBatch, arrow::error::ArrowError> {
+/// `components.parquet`: a row per component, descending.
+///
+/// # Errors
+/// With more than 2³¹ − 1 features.
+pub fn components_table(estimate: &Estimate) -> Result<RecordBatch, arrow::error::ArrowError> {
     let k = estimate.components();
     let ratios: Vec<f64> = (0..k)
         .map(|i| estimate.explained_variance_ratio(i))
@@ -205,15 +212,14 @@ fn components(estimate: &Estimate) -> Result<RecordBatch, arrow::error::ArrowErr
     table(columns)
 }
 
-/// A row per feature, with the entries of the components beside its moments.
-fn features(snapshot: &Snapshot) -> Result<RecordBatch, arrow::error::ArrowError> {
+/// `features.parquet`: a row per feature, with the entries of the components beside its moments.
+///
+/// # Errors
+/// If the columns do not fit together.
+pub fn features_table(snapshot: &Snapshot) -> Result<RecordBatch, arrow::error::ArrowError> {
     let estimate = &snapshot.estimate;
     let missing: UInt64Array = (0..estimate.features)
-        .map(|j| {
-            let of = |counts: &[u64]| counts.get(j).copied().unwrap_or(0);
-            let tally = &snapshot.tally;
-            of(&tally.nulls) + of(&tally.nans) + of(&tally.infinities)
-        })
+        .map(|j| snapshot.tally.missing(j))
         .collect();
     let names: StringArray = snapshot.features.names().iter().map(Some).collect();
     let mut columns: Vec<(String, ArrayRef)> = vec![

@@ -41,6 +41,15 @@ impl Format {
         }
     }
 
+    /// What people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Parquet => "Parquet",
+            Self::IpcFile => "Arrow IPC file",
+            Self::IpcStream | Self::Stdin => "Arrow IPC stream",
+        }
+    }
+
     /// The format of a stored number.
     pub(super) fn of_code(code: u8) -> Option<Self> {
         [Self::Parquet, Self::IpcFile, Self::IpcStream, Self::Stdin]

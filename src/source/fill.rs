@@ -6,10 +6,12 @@ use super::column::{Buf, Chunk, Column, View};
 use super::params::{BadValue, SourceParams};
 use crate::rows::{Minibatch, Tally, Values};
 
-/// The row is left out.
-pub(super) const REJECTED: u8 = 1;
 /// The row has a value to be imputed.
-pub(super) const MISSING: u8 = 2;
+pub(super) const MISSING: u8 = 1;
+/// The row is left out for a null, a NaN or an infinity.
+pub(super) const REASONS: [u8; 3] = [2, 4, 8];
+/// The row is left out.
+pub(super) const REJECTED: u8 = REASONS[0] | REASONS[1] | REASONS[2];
 
 /// A value that ends the run.
 #[derive(Clone, Debug)]
@@ -89,20 +91,21 @@ impl Judge<'_> {
                 continue;
             }
             let (row, feature) = (i / self.len, self.feature + i % self.len);
-            let (count, policy, key) = if null {
-                (&mut self.tally.nulls, self.params.on_null, "source.on_null")
+            let (reason, count) = if null {
+                (0, &mut self.tally.nulls)
             } else if x.is_nan() {
-                (&mut self.tally.nans, self.params.on_nan, "source.on_nan")
+                (1, &mut self.tally.nans)
             } else {
-                (
-                    &mut self.tally.infinities,
-                    self.params.on_inf,
-                    "source.on_inf",
-                )
+                (2, &mut self.tally.infinities)
             };
+            let (policy, key) = [
+                (self.params.on_null, "source.on_null"),
+                (self.params.on_nan, "source.on_nan"),
+                (self.params.on_inf, "source.on_inf"),
+            ][reason];
             count[feature] += 1;
             match policy {
-                BadValue::Skip => self.flags[row] |= REJECTED,
+                BadValue::Skip => self.flags[row] |= REASONS[reason],
                 BadValue::Mean => {
                     self.flags[row] |= MISSING;
                     *value = nan;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::SourceError;
 use super::column::Chunk;
-use super::fill::{self, MISSING, REJECTED, Rows};
+use super::fill::{self, MISSING, REASONS, REJECTED, Rows};
 use super::params::SourceParams;
 use crate::rows::{Features, Minibatch, Tally};
 
@@ -76,6 +76,10 @@ impl Sieve {
         };
         fill::copy(&chunk.columns, &picked, batch, at);
         count(tally, all, n);
+        for flag in self.flags.iter().filter(|flag| *flag & REJECTED != 0) {
+            let first = REASONS.iter().position(|reason| flag & reason != 0);
+            tally.rejected_by[first.unwrap_or(0)] += 1;
+        }
         Ok(n)
     }
 

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -49,6 +49,11 @@ pub(super) struct Shared {
     pub(super) turns: AtomicU64,
     /// Whether the journal can be written.
     pub(super) is_journal_down: AtomicBool,
+    /// Files that were seen and are not read to their end, and their bytes.
+    pub(super) lag_files: AtomicU64,
+    pub(super) lag_bytes: AtomicU64,
+    /// What could not be read at the last look.
+    pub(super) trouble: Mutex<Option<String>>,
 }
 
 /// The feeder, before it starts.
@@ -168,6 +173,7 @@ impl Loop {
         }
         loop {
             self.feeder.shared.turns.fetch_add(1, Ordering::Relaxed);
+            self.note_lag();
             if self.is_stopped() {
                 return Stop::Done;
             }
@@ -175,6 +181,25 @@ impl Loop {
                 return stop;
             }
         }
+    }
+
+    /// Tells how much of what was seen is not read yet.
+    fn note_lag(&self) {
+        let planned = self.feeder.planned.iter();
+        let planned = planned.filter_map(|(_, decision)| match decision {
+            Decision::Take(reading) => Some(reading),
+            _ => None,
+        });
+        let queued = self.queued.iter().map(|(_, reading)| reading);
+        let (mut files, mut bytes) = (0, 0);
+        for reading in planned.chain(queued) {
+            let segment = &reading.segment;
+            files += 1;
+            bytes += segment.identity.bytes.saturating_sub(segment.start);
+        }
+        let shared = &self.feeder.shared;
+        shared.lag_files.store(files, Ordering::Relaxed);
+        shared.lag_bytes.store(bytes, Ordering::Relaxed);
     }
 
     fn is_stopped(&self) -> bool {

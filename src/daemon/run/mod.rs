@@ -7,6 +7,7 @@
 
 mod decision;
 mod feeder;
+mod history;
 mod messages;
 mod notes;
 mod params;

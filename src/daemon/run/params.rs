@@ -7,7 +7,7 @@ use crate::config::{
     Config, ConfigError, IsolationKey, OnChangedKey, OnEventKey, OrderKey, Plan, QuarantineKey,
     SymlinksKey, state_text,
 };
-use crate::http::HttpParams;
+use crate::http::{HttpParams, LogTail};
 use crate::learner::LearnerParams;
 use crate::learner::drift::DriftParams;
 use crate::source::SourceParams;
@@ -100,6 +100,8 @@ pub struct RunParams {
     pub snapshot_on_drift: bool,
     /// Who may ask what, and where.
     pub http: Option<HttpParams>,
+    /// The last lines of the log, for the HTTP server.
+    pub log: LogTail,
     /// When to end.
     pub until: Until,
 }
@@ -171,6 +173,7 @@ impl TryFrom<&Config> for RunParams {
             drift: config.drift.params(config)?,
             snapshot_on_drift: config.drift.on_event == OnEventKey::Snapshot,
             http: None,
+            log: LogTail::default(),
             until: Until::Stopped,
         })
     }

@@ -14,6 +14,7 @@ use tracing::{info, warn};
 
 use crate::checkpoint::{Checkpoint, Store};
 use crate::daemon::run::feeder::shown;
+use crate::daemon::run::history;
 use crate::disk::Disk;
 use crate::snapshot::{Retention, Snapshot, retain, write_on};
 
@@ -29,6 +30,8 @@ pub(super) enum Job {
         directory: PathBuf,
         retention: Retention,
     },
+    /// The history, for people: nobody waits for it, and a run without it learns the same.
+    History { bytes: Vec<u8>, directory: PathBuf },
 }
 
 /// What became of it.
@@ -93,6 +96,12 @@ pub(super) fn spawn(
                             info!(rows, file = %shown(path), "snapshot published");
                         }
                         Done::Snapshot(written.map_err(|error| error.to_string()))
+                    }
+                    Job::History { bytes, directory } => {
+                        if let Err(error) = history::keep(&bytes, &directory, disk.as_ref()) {
+                            warn!(%error, "the history of the HTTP server could not be written");
+                        }
+                        continue;
                     }
                 };
                 // The trainer may have given up waiting: nobody is left to tell.

@@ -60,15 +60,19 @@ impl Pulse {
         }
     }
 
+    /// Whether the feeder or the learner has moved of late.
+    pub(super) fn is_alive(&self) -> bool {
+        self.moved.elapsed() < STALLED_AFTER
+    }
+
     /// The feeder has made so many turns, the learner has learned so many rows.
     pub(super) fn beat(&mut self, turns: u64, rows: u64) {
-        let Some(every) = self.every else { return };
         let now = Instant::now();
         if (turns, rows) != (self.turns, self.rows) {
             (self.turns, self.rows, self.moved) = (turns, rows, now);
         }
-        let is_alive = now.duration_since(self.moved) < STALLED_AFTER;
-        if is_alive && now.duration_since(self.told) >= every {
+        let Some(every) = self.every else { return };
+        if self.is_alive() && now.duration_since(self.told) >= every {
             self.told = now;
             tell(&[NotifyState::Watchdog]);
         }

@@ -13,6 +13,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, select};
 use tracing::{error, info, warn};
 
 use crate::daemon::run::feeder::{Feeder, Shared, unix_s};
+use crate::daemon::run::history;
 use crate::daemon::run::messages::{Command, Fed, Outcome, RunError};
 use crate::daemon::run::params::RunParams;
 use crate::daemon::run::publisher::{self, Done, Job};
@@ -97,8 +98,8 @@ pub fn run(
         reload: reloaded,
         spool,
     };
-    // One checkpoint and one snapshot: neither is put off because the other is on its way.
-    let (jobs, todo) = bounded(2);
+    // One of each kind: none is put off because another is on its way.
+    let (jobs, todo) = bounded(3);
     let (to_done, done) = bounded(4);
     let failed = |thread: &'static str| {
         move |error: std::io::Error| RunError::Thread {
@@ -107,7 +108,7 @@ pub fn run(
         }
     };
     let (asks, asked) = bounded(ASKS_MAX);
-    let (_server, live) = serve_http(&params, asks.clone())?;
+    let (_server, shown) = serve_http(&params, asks.clone())?;
     let spool_dir = params.state_dir.join("spool");
     let publishing = publisher::spawn(found.store, spool_dir, Arc::clone(disk), todo, to_done);
     let publishing = publishing.map_err(failed("publisher"))?;
@@ -130,7 +131,7 @@ pub fn run(
         snapshot_steps: steps,
         is_ready: true,
         drifted: None,
-        shown: live.map(Shown::new),
+        shown,
         pulse: systemd::Pulse::start(),
         params,
     };
@@ -172,14 +173,16 @@ fn join_within(thread: thread::JoinHandle<()>, patience: Duration) {
 fn serve_http(
     params: &RunParams,
     asks: Sender<Ask>,
-) -> Result<(Option<Server>, Option<Arc<Live>>), RunError> {
+) -> Result<(Option<Server>, Option<Shown>), RunError> {
     let Some(http) = &params.http else {
         return Ok((None, None));
     };
-    let live = Arc::new(Live::new(asks));
-    let server = http::start(http, Arc::clone(&live))?;
+    let live = Arc::new(Live::new(asks, params.log.clone()));
+    let history = history::find(&params.state_dir);
+    let shown = Shown::new(Arc::clone(&live), http.clone(), history);
+    let server = http::start(http, live)?;
     info!(address = %server.address(), "HTTP server listens");
-    Ok((Some(server), Some(live)))
+    Ok((Some(server), Some(shown)))
 }
 
 /// Starts to keep streams, and follows the directory where they are kept.
@@ -297,7 +300,11 @@ impl Trainer<'_> {
         self.learned.waiting = None;
         let is_drift = self.watch(&batch)?;
         if let Some(learner) = &mut self.learned.learner {
+            let began = Instant::now();
             learner.update(&mut batch)?;
+            if let Some(shown) = &self.shown {
+                shown.live.updates.observe(began.elapsed().as_secs_f64());
+            }
         }
         let latency_us = since.elapsed().as_micros() as u64;
         tracing::trace!(rows = batch.rows(), latency_us, "minibatch learned");
@@ -397,6 +404,7 @@ impl Trainer<'_> {
                     if let Some(shown) = &mut self.shown {
                         shown.checkpoint_unix_s = Some(unix_s());
                     }
+                    self.keep_history();
                     self.durable_steps = [self.durable_steps[1], steps];
                     let shared = &self.shared;
                     shared
@@ -409,10 +417,12 @@ impl Trainer<'_> {
                 self.checkpoints.end(&result);
             }
             Done::Snapshot(result) => {
-                if result.is_ok()
-                    && let Some(shown) = &mut self.shown
-                {
+                if let (Ok(path), Some(shown)) = (&result, &mut self.shown) {
                     shown.snapshot_unix_s = Some(unix_s());
+                    let id = path
+                        .file_name()
+                        .map(|name| name.to_string_lossy().into_owned());
+                    shown.snapshot = id;
                 }
                 self.snapshots.end(&result.map(drop));
             }

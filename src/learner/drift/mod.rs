@@ -34,7 +34,7 @@ use crate::linalg::mean_sin2;
 use crate::rows::Minibatch;
 
 /// What is watched, and how often a false alarm may be.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DriftParams {
     /// Rows after which a row's weight in the short-term state has halved: a sudden change is found
     /// within as many.

@@ -11,8 +11,10 @@ use crate::source::identity::Identity;
 use crate::source::worker::{Fault, Refusal};
 use crate::source::{Agreement, Format, Segment, SourceParams};
 
-/// Version of the three sections.
+/// Version of the sections `feed` and `quarantine`.
 const VERSION: u8 = 1;
+/// Version of the section `tally`: 1 had no reasons of rejected rows.
+const TALLY_VERSION: u8 = 2;
 
 impl FileState {
     fn code(self) -> u8 {
@@ -152,11 +154,12 @@ impl FeedState {
 
     /// The section `tally`: rows and values counted.
     pub fn encode_tally(&self, to: &mut Encoder) {
-        to.u8(VERSION);
+        to.u8(TALLY_VERSION);
         let tally = &self.tally;
         to.u64(tally.rows_read);
         to.u64(tally.rows_accepted);
         to.u64(tally.rows_rejected);
+        tally.rejected_by.iter().for_each(|rows| to.u64(*rows));
         to.u64s(&tally.nulls);
         to.u64s(&tally.nans);
         to.u64s(&tally.infinities);
@@ -202,17 +205,7 @@ impl FeedState {
             state.put(file, FileEntry::decode(&mut from)?);
         }
         from.finish()?;
-        let mut from = Decoder::new("tally", tally);
-        version(&mut from)?;
-        state.tally = Tally {
-            rows_read: from.u64()?,
-            rows_accepted: from.u64()?,
-            rows_rejected: from.u64()?,
-            nulls: from.u64s()?,
-            nans: from.u64s()?,
-            infinities: from.u64s()?,
-        };
-        from.finish()?;
+        state.tally = decode_tally(tally)?;
         let mut from = Decoder::new("quarantine", quarantine);
         version(&mut from)?;
         state.quarantined = from.u64()?;
@@ -222,6 +215,29 @@ impl FeedState {
         from.finish()?;
         Ok(state)
     }
+}
+
+fn decode_tally(bytes: &[u8]) -> Result<Tally, CodecError> {
+    let mut from = Decoder::new("tally", bytes);
+    let version = from.u8()?;
+    if !(1..=TALLY_VERSION).contains(&version) {
+        let known = format!("version {version}; this program knows {TALLY_VERSION}");
+        return Err(from.refuse(known));
+    }
+    let mut tally = Tally {
+        rows_read: from.u64()?,
+        rows_accepted: from.u64()?,
+        rows_rejected: from.u64()?,
+        ..Tally::default()
+    };
+    if version > 1 {
+        tally.rejected_by = [from.u64()?, from.u64()?, from.u64()?];
+    }
+    tally.nulls = from.u64s()?;
+    tally.nans = from.u64s()?;
+    tally.infinities = from.u64s()?;
+    from.finish()?;
+    Ok(tally)
 }
 
 fn version(from: &mut Decoder<'_>) -> Result<(), CodecError> {

@@ -33,6 +33,8 @@ pub struct Trouble {
     pub path: PathBuf,
     /// Why, and what to do.
     pub reason: String,
+    /// Whether the configuration wants it left out: then nothing is wrong.
+    pub is_wanted: bool,
 }
 
 /// Lists places, and tells cheaply whether their directories have changed since.
@@ -131,6 +133,7 @@ impl Scanner {
         self.troubles.push(Trouble {
             path: path.to_owned(),
             reason: reason.to_owned(),
+            is_wanted: false,
         });
     }
 
@@ -203,7 +206,11 @@ impl Scanner {
                 let reason = format!(
                     "a symbolic link to {target}, which `source.symlinks` does not let pass"
                 );
-                self.trouble(path, &reason);
+                self.troubles.push(Trouble {
+                    path: path.to_owned(),
+                    reason,
+                    is_wanted: true,
+                });
                 return Ok(None);
             }
             meta = fs::metadata(path)?;

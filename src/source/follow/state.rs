@@ -196,7 +196,7 @@ impl FeedState {
     }
 
     /// Rows of the whole file that were taken when a segment stands there.
-    fn rows_of(&self, reading: &Reading) -> u64 {
+    pub fn rows_of(&self, reading: &Reading) -> u64 {
         let entry = self.files.get(&reading.file);
         // What was ahead is counted in the segment again.
         entry.map_or(0, |entry| entry.rows - entry.ahead.min(entry.rows)) + reading.rows

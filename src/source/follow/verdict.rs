@@ -69,7 +69,7 @@ pub struct Follower {
     params: FollowParams,
     scanner: Scanner,
     waiting: HashMap<PathBuf, Waiting>,
-    told: HashMap<PathBuf, String>,
+    told: HashMap<PathBuf, Trouble>,
     /// Files that the system refuses to read, and why.
     unreadable: HashMap<PathBuf, String>,
     /// Those of them that nobody was told of.
@@ -104,6 +104,16 @@ impl Follower {
             listed_wall_ns: 0,
             is_waiting: false,
         }
+    }
+
+    /// Of what could not be read at the last look: how many, and one of them.
+    pub fn trouble(&self) -> Option<(usize, String)> {
+        let told = self.told.values().filter(|trouble| !trouble.is_wanted);
+        let told = told.map(|trouble| (&trouble.path, &trouble.reason));
+        let mut all = told.chain(&self.unreadable);
+        let count = all.clone().count();
+        let (path, reason) = all.next()?;
+        Some((count, format!("{}: {reason}", path.display())))
     }
 
     /// Follows other places, or by other rules, from the next scan on.
@@ -194,10 +204,10 @@ impl Follower {
     fn tell(&mut self, troubles: Vec<Trouble>, found: &mut Found) {
         let mut told = HashMap::new();
         for trouble in troubles {
-            if self.told.get(&trouble.path) != Some(&trouble.reason) {
+            if self.told.get(&trouble.path) != Some(&trouble) {
                 found.troubles.push(trouble.clone());
             }
-            told.insert(trouble.path, trouble.reason);
+            told.insert(trouble.path.clone(), trouble);
         }
         self.told = told;
     }

@@ -90,6 +90,18 @@ impl Fault {
             .unwrap_or(0) as u8
     }
 
+    /// In a word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Changed => "changed",
+            Self::Gone => "gone",
+            Self::Unreadable => "unreadable",
+            Self::Died => "died",
+            Self::Silent => "silent",
+        }
+    }
+
     /// The fault of a stored number.
     pub fn of_code(code: u8) -> Option<Self> {
         Self::ALL.get(usize::from(code)).copied()

@@ -289,6 +289,7 @@ fn encode_tally(tally: &Tally, to: &mut Encoder) {
     to.u64(tally.rows_read);
     to.u64(tally.rows_accepted);
     to.u64(tally.rows_rejected);
+    tally.rejected_by.iter().for_each(|rows| to.u64(*rows));
     for counts in [&tally.nulls, &tally.nans, &tally.infinities] {
         if counts.iter().all(|count| *count == 0) {
             to.u64s(&[]);
@@ -303,6 +304,7 @@ fn decode_tally(from: &mut Decoder<'_>) -> Result<Tally, CodecError> {
         rows_read: from.u64()?,
         rows_accepted: from.u64()?,
         rows_rejected: from.u64()?,
+        rejected_by: [from.u64()?, from.u64()?, from.u64()?],
         nulls: from.u64s()?,
         nans: from.u64s()?,
         infinities: from.u64s()?,

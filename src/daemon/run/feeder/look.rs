@@ -26,6 +26,12 @@ impl Loop {
         let wall_ns = wall.map_or(0, |since| since.as_nanos() as i64);
         let (state, decode) = (&self.feeder.state, self.feeder.decode.as_mut());
         let found = self.follower.scan(state, decode, now, wall_ns);
+        if let Ok(mut trouble) = self.feeder.shared.trouble.lock() {
+            *trouble = self.follower.trouble().map(|(count, one)| match count {
+                1 => format!("a source cannot be read: {one}"),
+                _ => format!("{count} sources cannot be read, {one} among them"),
+            });
+        }
         self.listed = Instant::now();
         self.listing = self.listed.duration_since(now);
         self.heed(found)

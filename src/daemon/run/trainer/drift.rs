@@ -27,6 +27,8 @@ impl Trainer<'_> {
             events = report.events,
             "drift: the last rows differ from those before"
         );
+        let rows = learner.rows();
+        self.show_drift(&report, rows);
         self.drifted = Some(report);
         Ok(self.params.snapshot_on_drift)
     }
@@ -37,6 +39,9 @@ impl Trainer<'_> {
         let features = features.map(|agreement| agreement.features().len());
         let wanted = self.params.drift.as_ref();
         let before = self.learned.drift.as_ref().map(Drift::params);
+        if let Some(shown) = &self.shown {
+            shown.live.drift_params.set(wanted.cloned());
+        }
         let (Some(features), true) = (features, before != wanted) else {
             return;
         };

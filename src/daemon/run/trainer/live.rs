@@ -1,46 +1,120 @@
 //! What the HTTP server shows: renewed now and then, and never at the cost of learning.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::{Schedule, Trainer};
 use crate::daemon::run::feeder::{shown, unix_s};
-use crate::http::{Live, Status};
-use crate::learner::drift::Drift;
+use crate::daemon::run::publisher::Job;
+use crate::http::{
+    Convergence, Drifted, History, HttpParams, Live, Point, Quarantine, RunState, Sources, Status,
+};
+use crate::learner::Estimate;
+use crate::learner::drift::{Drift, DriftReport};
 use crate::rows::Minibatch;
+use crate::snapshot::Snapshot;
 
 /// How often the status is renewed.
 const STATUS_EVERY: Duration = Duration::from_millis(200);
-/// How often the components are, at most.
+/// How often the components and the lists of files are, at most.
 const COMPONENTS_EVERY: Duration = Duration::from_secs(1);
 /// Reading the components out may take one part in so many of the time.
 const COMPONENTS_SHARE: u32 = 50;
+/// Time over which rows a second are counted.
+const RATE_OVER: Duration = Duration::from_secs(10);
+/// Time without a row after which none are coming.
+const QUIET_AFTER: Duration = Duration::from_secs(2);
 
 /// What is shown, and when it is to be renewed.
 pub(super) struct Shown {
-    live: Arc<Live>,
+    pub(super) live: Arc<Live>,
+    params: HttpParams,
     started_unix_s: u64,
     status_at: Instant,
     components_at: Instant,
     /// Events in the components that are shown.
     steps: u64,
+    history: History,
+    /// Whether it differs from what is on the disk.
+    is_history_new: bool,
+    /// Components of its last point.
+    before: Option<Estimate>,
+    /// When how many rows were learned.
+    rates: VecDeque<(Instant, u64)>,
+    /// When that changed last.
+    moved: Instant,
+    state: RunState,
+    since_unix_s: u64,
+    convergence: Option<Convergence>,
+    quarantined: Option<u64>,
     pub(super) checkpoint_unix_s: Option<u64>,
     pub(super) snapshot_unix_s: Option<u64>,
+    pub(super) snapshot: Option<String>,
 }
 
 impl Shown {
-    pub(super) fn new(live: Arc<Live>) -> Self {
+    pub(super) fn new(live: Arc<Live>, params: HttpParams, history: History) -> Self {
         let now = Instant::now();
+        live.history.set(history.clone());
         Self {
             live,
+            params,
             started_unix_s: unix_s(),
             status_at: now,
             components_at: now,
             steps: u64::MAX,
+            history,
+            is_history_new: false,
+            before: None,
+            rates: VecDeque::new(),
+            moved: now,
+            state: RunState::Waiting,
+            since_unix_s: unix_s(),
+            convergence: None,
+            quarantined: None,
             checkpoint_unix_s: None,
             snapshot_unix_s: None,
+            snapshot: None,
         }
+    }
+
+    /// Rows learned a second of late.
+    fn rate(&mut self, now: Instant, rows: u64) -> f64 {
+        if self.rates.back().is_some_and(|(_, before)| *before != rows) {
+            self.moved = now;
+        } else if now.duration_since(self.moved) > QUIET_AFTER {
+            self.rates.clear();
+        }
+        self.rates.push_back((now, rows));
+        let is_old = |at: &(Instant, u64)| now.duration_since(at.0) > RATE_OVER;
+        // One that is older stays, so that the whole time is counted.
+        while self.rates.get(1).is_some_and(is_old) {
+            self.rates.pop_front();
+        }
+        self.rates.front().map_or(0.0, |(then, before)| {
+            let seconds = now.duration_since(*then).as_secs_f64();
+            let rows = rows.saturating_sub(*before) as f64;
+            if seconds > 0.0 { rows / seconds } else { 0.0 }
+        })
+    }
+
+    /// Takes in components that are about to be shown.
+    fn remember(&mut self, snapshot: &Snapshot, report: Option<&DriftReport>) {
+        let (now, rows) = (unix_s(), snapshot.estimate.rows);
+        if self.history.is_due(now, rows) {
+            let estimate = &snapshot.estimate;
+            let point = Point::of(estimate, now, self.before.as_ref(), report);
+            self.history.add(point);
+            self.before = Some(estimate.clone());
+            self.renew_history();
+        }
+    }
+
+    fn renew_history(&mut self) {
+        self.live.history.set(self.history.clone());
+        self.is_history_new = true;
     }
 }
 
@@ -52,61 +126,171 @@ impl Trainer<'_> {
             return;
         };
         if now >= shown.components_at && shown.steps != self.learned.state.steps {
-            let snapshot = self.read_out();
-            let cost = now.elapsed();
-            if let Some(shown) = &mut self.shown {
-                shown.steps = self.learned.state.steps;
-                shown.components_at = now + COMPONENTS_EVERY.max(COMPONENTS_SHARE * cost);
-                // A state that cannot be read out is told where a snapshot is made of it.
-                if let Ok(Some(snapshot)) = snapshot {
-                    shown.live.snapshot.set(Some(Arc::new(snapshot)));
-                }
-            }
+            self.show_components(now);
         }
-        let Some(shown) = &self.shown else {
-            return;
-        };
-        if now >= shown.status_at {
-            shown.live.set_status(self.status(shown));
-            if let Some(shown) = &mut self.shown {
-                shown.status_at = now + STATUS_EVERY;
-            }
+        if self
+            .shown
+            .as_ref()
+            .is_some_and(|shown| now >= shown.status_at)
+        {
+            self.show_status(now);
         }
     }
 
-    fn status(&self, known: &Shown) -> Status {
+    fn show_components(&mut self, now: Instant) {
+        let read_out = self.read_out();
         let state = &self.learned.state;
+        let Some(shown) = &mut self.shown else {
+            return;
+        };
+        shown.steps = state.steps;
+        let lag = lag(&self.shared);
+        shown.live.sources.set(Sources::of(state, lag.0, lag.1));
+        if shown.quarantined != Some(state.quarantined) {
+            shown.quarantined = Some(state.quarantined);
+            shown.live.quarantine.set(Quarantine::of(state));
+        }
+        // A state that cannot be read out is told where a snapshot is made of it.
+        if let Ok(Some(snapshot)) = read_out {
+            let report = self.learned.drift.as_ref().and_then(Drift::report);
+            shown.remember(&snapshot, report.as_ref());
+            let factor = self.params.learner.forgetting.factor_per_row();
+            let target = shown.params.target_angle_rad;
+            shown.convergence = Some(Convergence::of(&snapshot, factor, target));
+            shown.live.snapshot.set(Some(Arc::new(snapshot)));
+        }
+        let cost = now.elapsed();
+        shown.components_at = now + COMPONENTS_EVERY.max(COMPONENTS_SHARE * cost);
+    }
+
+    fn show_status(&mut self, now: Instant) {
+        let rows = self.rows();
+        let Some(mut shown) = self.shown.take() else {
+            return;
+        };
+        let rows_per_s = shown.rate(now, rows);
+        let mut status = self.status(&shown, rows_per_s);
+        if status.state != shown.state {
+            (shown.state, shown.since_unix_s) = (status.state, status.now_unix_s);
+        }
+        status.since_unix_s = shown.since_unix_s;
+        status.headline = status.sentence();
+        shown.live.set_status(status);
+        shown.status_at = now + STATUS_EVERY;
+        self.shown = Some(shown);
+    }
+
+    /// Remembers a drift for the history.
+    pub(super) fn show_drift(&mut self, report: &DriftReport, rows: u64) {
+        if let Some(shown) = &mut self.shown {
+            shown.history.drifted(Drifted {
+                unix_s: unix_s(),
+                rows,
+                report: report.clone(),
+            });
+            shown.renew_history();
+        }
+    }
+
+    /// Has the history written, if there is news.
+    pub(super) fn keep_history(&mut self) {
+        let (Some(shown), Some(jobs)) = (&mut self.shown, &self.jobs) else {
+            return;
+        };
+        if !shown.is_history_new {
+            return;
+        }
+        let Ok(bytes) = shown.history.to_json() else {
+            return;
+        };
+        let directory = self.params.state_dir.clone();
+        // While the disk is slow, a later one is written.
+        if jobs.try_send(Job::History { bytes, directory }).is_ok() {
+            shown.is_history_new = false;
+        }
+    }
+
+    /// Why the run is not ready, if it is not.
+    fn reasons(&self) -> Vec<String> {
         let failing = |what: &Schedule| {
             (what.failures > 0).then(|| format!("the last {} could not be written", what.what))
         };
         let is_journal_down = self.shared.is_journal_down.load(Ordering::Relaxed);
-        let journal = is_journal_down.then(|| "the journal cannot be written".to_owned());
+        let trouble = self.shared.trouble.lock();
         let reasons = [
             failing(&self.checkpoints),
             failing(&self.snapshots),
-            journal,
+            is_journal_down.then(|| "the journal cannot be written".to_owned()),
+            trouble.ok().and_then(|trouble| trouble.clone()),
+            (!self.pulse.is_alive()).then(|| "reading has stood still for minutes".to_owned()),
         ];
-        let reasons: Vec<String> = reasons.into_iter().flatten().collect();
+        reasons.into_iter().flatten().collect()
+    }
+
+    /// Whether the feed has changed and too little has come since to be sure of what it is now.
+    fn is_drifted(&self, shown: &Shown) -> bool {
+        let last = shown.history.drifts.last();
+        last.zip(self.params.drift.as_ref())
+            .is_some_and(|(last, params)| {
+                self.rows() < last.rows.saturating_add(params.short_half_life_rows)
+            })
+    }
+
+    fn status(&self, known: &Shown, rows_per_s: f64) -> Status {
+        let state = &self.learned.state;
+        let reasons = self.reasons();
+        let (lag_files, lag_bytes) = lag(&self.shared);
         let drift = self.learned.drift.as_ref();
+        let features = state.agreement.as_ref().map_or(0, |a| a.features().len());
+        let is_image = |shape: &[usize; 2]| shape[0].checked_mul(shape[1]) == Some(features);
         Status {
             version: env!("CARGO_PKG_VERSION"),
             started_unix_s: known.started_unix_s,
+            now_unix_s: unix_s(),
+            state: if !reasons.is_empty() {
+                RunState::Degraded
+            } else if self.is_drifted(known) {
+                RunState::Drifted
+            } else if rows_per_s > 0.0 || lag_files > 0 {
+                RunState::Learning
+            } else {
+                RunState::Waiting
+            },
             is_ready: reasons.is_empty(),
             reasons,
-            now_unix_s: unix_s(),
-            features: state.agreement.as_ref().map_or(0, |a| a.features().len()),
+            features,
+            components: self.params.learner.components,
             rows: self.rows(),
             rows_read: state.tally.rows_read,
             rows_rejected: state.tally.rows_rejected,
+            rejected_by: state.tally.rejected_by,
             rows_waiting: self.learned.waiting.as_ref().map_or(0, Minibatch::rows) as u64,
+            rows_per_s,
             files: state.files.len(),
             quarantined: state.quarantined,
+            lag_files,
+            lag_bytes,
             reading: state.reading.as_ref().map(|r| shown(&r.segment.path)),
             checkpoint_unix_s: known.checkpoint_unix_s,
             snapshot_unix_s: known.snapshot_unix_s,
+            snapshot: known.snapshot.clone(),
             drifts: drift.map_or(0, Drift::events),
+            drifted_unix_s: known.history.drifts.last().map(|drifted| drifted.unix_s),
             drift: drift.and_then(Drift::report),
-            ..Status::default()
+            convergence: known.convergence,
+            label: known.params.label.clone(),
+            feature_shape: known.params.feature_shape.filter(is_image),
+            can_push: false,
+            can_control: known.params.control == crate::config::ControlKey::Token,
+            // What depends on the status before is set by whoever knows that.
+            since_unix_s: 0,
+            headline: String::new(),
         }
     }
+}
+
+/// Files that were seen and are not read to their end, and their bytes.
+fn lag(shared: &crate::daemon::run::feeder::Shared) -> (u64, u64) {
+    let of = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    (of(&shared.lag_files), of(&shared.lag_bytes))
 }

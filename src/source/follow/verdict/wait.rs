@@ -33,6 +33,7 @@ impl Follower {
             self.untold.push(Trouble {
                 path: seen.path.clone(),
                 reason,
+                is_wanted: false,
             });
         }
         self.wait(seen, now, &error.to_string(), None)

@@ -1,0 +1,109 @@
+//! `GET /api/v1/events`: the status and news of the components, as server-sent events.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{IntoResponse as _, Response};
+use http_body_util::channel::{Channel, Sender};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::answer::problem;
+use super::api::Shared;
+
+/// Streams at a time: one for each open page; more are refused.
+const STREAMS_MAX: usize = 64;
+/// Least time between two statuses of one stream.
+const EVERY: Duration = Duration::from_secs(1);
+/// A word at least so often, so that a connection that died is found by both sides.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+/// A client that takes nothing for so long has gone.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Milliseconds after which a client that was cut off comes back.
+const RETRY_MS: u32 = 1000;
+
+/// Streams that are open.
+#[derive(Debug, Default)]
+pub(super) struct Streams(AtomicUsize);
+
+/// One of them; counted until it is dropped.
+struct Place(Arc<Streams>);
+
+impl Place {
+    fn of(streams: &Arc<Streams>) -> Option<Self> {
+        let taken = streams.0.fetch_add(1, Ordering::AcqRel);
+        let place = Self(Arc::clone(streams));
+        (taken < STREAMS_MAX).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// `GET /api/v1/events`
+pub(super) async fn events(State(shared): State<Shared>) -> Response {
+    let Some(place) = Place::of(&shared.streams) else {
+        let why = "too many pages are open; close one, or ask for /api/v1/status now and then";
+        return problem(StatusCode::SERVICE_UNAVAILABLE, why);
+    };
+    let (sender, body) = Channel::<Bytes, Infallible>::new(8);
+    tokio::spawn(async move {
+        // A client that went away has seen enough.
+        let _ = feed(sender, &shared).await;
+        drop(place);
+    });
+    let headers = [
+        (CONTENT_TYPE, "text/event-stream"),
+        (CACHE_CONTROL, "no-store"),
+    ];
+    (headers, Body::new(body)).into_response()
+}
+
+/// Sends until the client goes away or takes nothing.
+async fn feed(mut to: Sender<Bytes, Infallible>, shared: &Shared) -> Option<()> {
+    let mut renewed = shared.live.renewed.subscribe();
+    let mut rows = None;
+    say(&mut to, format!("retry: {RETRY_MS}\n\n")).await?;
+    loop {
+        renewed.borrow_and_update();
+        let now = Instant::now();
+        let status = serde_json::to_string(shared.live.status.get().as_ref()).ok()?;
+        say(&mut to, format!("event: status\ndata: {status}\n\n")).await?;
+        let shown = shared
+            .live
+            .snapshot
+            .get()
+            .as_ref()
+            .as_ref()
+            .map(|s| s.estimate.rows);
+        if shown != rows {
+            rows = shown;
+            let rows = serde_json::to_string(&serde_json::json!({ "rows": shown })).ok()?;
+            say(&mut to, format!("event: components\ndata: {rows}\n\n")).await?;
+        }
+        loop {
+            match timeout(HEARTBEAT, renewed.changed()).await {
+                Ok(Ok(())) => break,
+                // The run has ended: nothing new will come.
+                Ok(Err(_)) => return None,
+                Err(_) => say(&mut to, ": still here\n\n".into()).await?,
+            }
+        }
+        sleep_until(now + EVERY).await;
+    }
+}
+
+async fn say(to: &mut Sender<Bytes, Infallible>, text: String) -> Option<()> {
+    timeout(PATIENCE, to.send_data(text.into()))
+        .await
+        .ok()?
+        .ok()
+}
