@@ -1,4 +1,4 @@
-//! ComponentsView and features: what was learned.
+//! Components and features: what was learned.
 
 use std::sync::Arc;
 

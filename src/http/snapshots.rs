@@ -168,7 +168,7 @@ impl Kind {
             return Some(Self::Json);
         };
         let weight = |parameters: &str| {
-            let weights = parameters
+            let mut weights = parameters
                 .split(';')
                 .filter_map(|p| p.trim().strip_prefix("q="));
             weights
