@@ -41,6 +41,7 @@ impl Shared {
 pub(super) fn router(shared: Shared) -> Router {
     let params = Arc::clone(&shared.params);
     Router::new()
+        .route("/openapi.json", get(openapi))
         .route("/-/healthy", get(|| async { "healthy\n" }))
         .route("/-/ready", get(ready))
         .route("/metrics", get(metrics))
@@ -65,6 +66,13 @@ pub(super) fn router(shared: Shared) -> Router {
         })
         .with_state(shared)
         .layer(from_fn_with_state(params, guard))
+}
+
+/// What can be asked, and what the answers look like; a test holds it and the router together.
+const OPENAPI: &str = include_str!("openapi.json");
+
+async fn openapi() -> Response {
+    ([(CONTENT_TYPE, "application/json")], OPENAPI).into_response()
 }
 
 async fn ready(State(shared): State<Shared>) -> Response {

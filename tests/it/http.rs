@@ -10,13 +10,13 @@ use crate::feeds::{FEATURES, Place, parquet, rows};
 use crate::program::stderr;
 
 /// What waits longer than this hangs.
-const PATIENCE: Duration = Duration::from_mins(1);
-const LISTEN: &str = "http.listen = \"127.0.0.1:0\"";
+pub const PATIENCE: Duration = Duration::from_mins(1);
+pub const LISTEN: &str = "http.listen = \"127.0.0.1:0\"";
 
 /// A daemon that listens, until it is dropped.
-struct Daemon {
+pub struct Daemon {
     child: Child,
-    address: String,
+    pub address: String,
 }
 
 impl Drop for Daemon {
@@ -27,18 +27,32 @@ impl Drop for Daemon {
     }
 }
 
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
+    pub bytes: Vec<u8>,
 }
 
 impl Answer {
-    fn json(&self) -> serde_json::Value {
+    fn of(bytes: &[u8]) -> Self {
+        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
+        let (head, body) = bytes.split_at(end.expect("a head"));
+        let head = String::from_utf8(head.to_vec()).expect("text");
+        let status = head.split(' ').nth(1).expect("a status");
+        Self {
+            status: status.parse().expect("a number"),
+            bytes: body[4..].to_vec(),
+            body: String::from_utf8_lossy(&body[4..]).into_owned(),
+            head,
+        }
+    }
+
+    pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).expect("JSON")
     }
 
-    fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         let lines = self.head.lines().filter_map(|line| line.split_once(": "));
         let mut found = lines.filter(|(key, _)| key.eq_ignore_ascii_case(name));
         found.next().map(|(_, value)| value)
@@ -46,7 +60,7 @@ impl Answer {
 }
 
 impl Daemon {
-    fn start(place: &Place) -> Self {
+    pub fn start(place: &Place) -> Self {
         let log = place.path("log");
         let child = place
             .daemon()
@@ -70,30 +84,41 @@ impl Daemon {
         daemon
     }
 
-    fn ask(&self, request: &str) -> Answer {
-        let mut stream = TcpStream::connect(&self.address).expect("a connection");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        stream.write_all(request.as_bytes()).expect("a request");
-        let mut text = String::new();
-        stream.read_to_string(&mut text).expect("an answer");
-        let (head, body) = text.split_once("\r\n\r\n").expect("a head");
-        let status = head.split(' ').nth(1).expect("a status");
-        Answer {
-            status: status.parse().expect("a number"),
-            head: head.to_owned(),
-            body: body.to_owned(),
-        }
+    pub fn ask(&self, request: &str) -> Answer {
+        Answer::of(&self.exchange(request.as_bytes()))
     }
 
-    fn get(&self, path: &str, headers: &str) -> Answer {
+    pub fn get(&self, path: &str, headers: &str) -> Answer {
         self.ask(&format!(
             "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}\r\n",
             self.address
         ))
     }
 
+    /// Asks with a body, and gets bytes: their status, their head and their body.
+    pub fn post(&self, path: &str, headers: &str, body: &[u8]) -> Answer {
+        let mut request = format!(
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n",
+            self.address,
+            body.len()
+        )
+        .into_bytes();
+        request.extend_from_slice(body);
+        Answer::of(&self.exchange(&request))
+    }
+
+    /// The bytes of an answer.
+    pub fn exchange(&self, request: &[u8]) -> Vec<u8> {
+        let mut stream = TcpStream::connect(&self.address).expect("a connection");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.write_all(request).expect("a request");
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).expect("an answer");
+        bytes
+    }
+
     /// Waits until so many rows were read and are shown.
-    fn wait_for(&self, rows: u64) -> serde_json::Value {
+    pub fn wait_for(&self, rows: u64) -> serde_json::Value {
         let until = Instant::now() + PATIENCE;
         loop {
             let status = self.get("/api/v1/status", "").json();

@@ -42,3 +42,4 @@ mod state;
 mod unit;
 mod units;
 mod unkind;
+mod views;
