@@ -144,7 +144,7 @@ fn http(config: &Config, output_dir: &Path) -> Result<Option<HttpParams>, String
              {TOKEN_VARIABLE}"
         ));
     }
-    Ok(Some(HttpParams {
+    let params = HttpParams {
         listen,
         token,
         hosts: keys.hosts.clone(),
@@ -158,7 +158,9 @@ fn http(config: &Config, output_dir: &Path) -> Result<Option<HttpParams>, String
         feature_shape: keys.feature_shape,
         target_angle_rad: keys.target_angle_deg.to_radians(),
         output_dir: output_dir.to_owned(),
-    }))
+    };
+    crate::http::check(&params).map_err(|error| error.to_string())?;
+    Ok(Some(params))
 }
 
 fn reset(directory: &Path) -> Result<(), CliError> {

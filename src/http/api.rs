@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::answer::{answer, problem};
 use super::events::{self, Streams};
-use super::guard::guard;
+use super::guard::{Guard, guard};
 use super::history::Drifted;
 use super::live::Live;
 use super::{HttpParams, control, metrics, model, snapshots};
@@ -39,7 +39,7 @@ impl Shared {
 
 /// Everything that can be asked.
 pub(super) fn router(shared: Shared) -> Router {
-    let params = Arc::clone(&shared.params);
+    let judge = Arc::new(Guard::new(Arc::clone(&shared.params)));
     Router::new()
         .route("/openapi.json", get(openapi))
         .route("/-/healthy", get(|| async { "healthy\n" }))
@@ -65,7 +65,7 @@ pub(super) fn router(shared: Shared) -> Router {
             problem(StatusCode::METHOD_NOT_ALLOWED, why)
         })
         .with_state(shared)
-        .layer(from_fn_with_state(params, guard))
+        .layer(from_fn_with_state(judge, guard))
 }
 
 /// What can be asked, and what the answers look like; a test holds it and the router together.

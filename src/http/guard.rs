@@ -1,42 +1,79 @@
-//! Who may ask: names of the host, tokens, and the headers that keep a browser in bounds.
+//! Who may ask: names of the host, other sites, rates, sizes, tokens, and the headers that keep a browser
+//! in bounds.
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, REFERRER_POLICY, WWW_AUTHENTICATE,
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, HOST, ORIGIN,
+    REFERRER_POLICY, RETRY_AFTER, STRICT_TRANSPORT_SECURITY, WWW_AUTHENTICATE,
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use http_body_util::Limited;
 use subtle::ConstantTimeEq as _;
 
 use super::HttpParams;
 use super::answer::problem;
+use super::rate::Rates;
+use super::serve::Peer;
+
+/// Nothing but this server's own files and answers; pictures may also be made on the page.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+    img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+    frame-ancestors 'none'";
+/// Bytes of the headers of a request: hyper stops at its buffer, which is made for bodies.
+const HEADER_BYTES: usize = 16 << 10;
+/// A browser that came by TLS comes so again for half a year.
+const TRANSPORT: &str = "max-age=15552000";
+
+/// What a request is judged by.
+#[derive(Debug)]
+pub(super) struct Guard {
+    params: Arc<HttpParams>,
+    rates: Rates,
+}
+
+impl Guard {
+    /// Nobody has asked yet.
+    pub(super) fn new(params: Arc<HttpParams>) -> Self {
+        Self {
+            rates: Rates::new(params.requests_per_s),
+            params,
+        }
+    }
+}
 
 /// Lets a request through, or answers it.
 pub(super) async fn guard(
-    State(params): State<Arc<HttpParams>>,
+    State(guard): State<Arc<Guard>>,
     request: Request,
     next: Next,
 ) -> Response {
-    let mut response = match refusal(&params, request.headers(), request.uri().path()) {
-        Some(refusal) => refusal,
-        None => next.run(request).await,
+    let mut response = if let Some(refusal) = refusal(&guard, &request) {
+        refusal
+    } else {
+        let most = usize::try_from(guard.params.body_bytes).unwrap_or(usize::MAX);
+        let request = request.map(|body| Body::new(Limited::new(body, most)));
+        next.run(request).await
     };
     let headers = response.headers_mut();
     for (name, value) in [
-        (
-            CONTENT_SECURITY_POLICY,
-            "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-        ),
+        (CONTENT_SECURITY_POLICY, POLICY),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (X_FRAME_OPTIONS, "DENY"),
         (REFERRER_POLICY, "no-referrer"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
+    }
+    if guard.params.tls.is_some() {
+        let transport = HeaderValue::from_static(TRANSPORT);
+        headers.insert(STRICT_TRANSPORT_SECURITY, transport);
     }
     headers
         .entry(CACHE_CONTROL)
@@ -45,15 +82,36 @@ pub(super) async fn guard(
 }
 
 /// Why a request is refused, if it is.
-fn refusal(params: &HttpParams, headers: &HeaderMap, path: &str) -> Option<Response> {
+fn refusal(guard: &Guard, request: &Request) -> Option<Response> {
+    let (params, headers) = (&guard.params, request.headers());
+    let bytes = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len();
+    if headers.iter().map(bytes).sum::<usize>() > HEADER_BYTES {
+        let why = "more than 16 KiB of headers";
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        return Some(problem(status, why));
+    }
+    let path = request.uri().path();
     if !is_known_host(params, headers) {
         let why = "this server is not called so; set `http.hosts` to the names it has";
         return Some(problem(StatusCode::MISDIRECTED_REQUEST, why));
     }
-    // Whoever starts the process must see whether it lives, token or not.
-    let is_open = path == "/-/healthy" || path == "/openapi.json";
+    // Whoever starts the process must see whether it lives, token or not, and however often.
+    let is_alive = path == "/-/healthy";
+    let peer = request.extensions().get::<Peer>();
+    if let (Some(Peer(peer)), false) = (peer, is_alive)
+        && let Err(wait_s) = guard.rates.take(*peer, Instant::now())
+    {
+        let why = "more requests a second than `http.requests_per_s`; ask again later";
+        return Some(later(StatusCode::TOO_MANY_REQUESTS, why, wait_s));
+    }
+    let is_reading = matches!(*request.method(), Method::GET | Method::HEAD);
+    if !is_reading && is_of_another_site(headers) {
+        let why = "a page of another site may not send anything here";
+        return Some(problem(StatusCode::FORBIDDEN, why));
+    }
     if let Some(token) = &params.token
-        && !is_open
+        && !is_alive
+        && !is_open(path)
         && !bears(headers, token)
     {
         let why = "send the token as `Authorization: Bearer TOKEN`";
@@ -62,7 +120,33 @@ fn refusal(params: &HttpParams, headers: &HeaderMap, path: &str) -> Option<Respo
         response.headers_mut().insert(WWW_AUTHENTICATE, how);
         return Some(response);
     }
+    let length = headers.get(CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > params.body_bytes) {
+        return Some(too_large(params));
+    }
     None
+}
+
+/// The page and the description hold nothing that anybody must not know.
+fn is_open(path: &str) -> bool {
+    path == "/" || path == "/openapi.json" || path.starts_with("/assets/")
+}
+
+/// The answer to a body over the limit.
+pub(super) fn too_large(params: &HttpParams) -> Response {
+    let most = params.body_bytes >> 20;
+    let why = format!("the body is larger than `http.body_mib`, {most} MiB; send it in parts");
+    problem(StatusCode::PAYLOAD_TOO_LARGE, &why)
+}
+
+/// A refusal that may be no more in some seconds.
+pub(super) fn later(status: StatusCode, why: &str, wait_s: u64) -> Response {
+    let mut response = problem(status, why);
+    response
+        .headers_mut()
+        .insert(RETRY_AFTER, HeaderValue::from(wait_s));
+    response
 }
 
 fn bears(headers: &HeaderMap, token: &str) -> bool {
@@ -72,10 +156,33 @@ fn bears(headers: &HeaderMap, token: &str) -> bool {
     sent.is_some_and(|sent| sent.ct_eq(token.as_bytes()).into())
 }
 
+/// Whether a browser says that the request was made by a page that is not this server's: its origin is
+/// another host than the one that it asks.
+fn is_of_another_site(headers: &HeaderMap) -> bool {
+    let text = |value: &'_ HeaderValue| value.to_str().unwrap_or_default().to_owned();
+    let site = headers.get("sec-fetch-site").map(text);
+    if site.is_some_and(|site| site != "same-origin" && site != "none") {
+        return true;
+    }
+    let Some(origin) = headers.get(ORIGIN).map(text) else {
+        return false;
+    };
+    let host = headers.get(HOST).map(text).unwrap_or_default();
+    let authority = origin
+        .split_once("://")
+        .filter(|(scheme, _)| matches!(*scheme, "http" | "https"))
+        .map(|(_, authority)| authority);
+    authority.is_none_or(|authority| !authority.eq_ignore_ascii_case(&host))
+}
+
 /// A page of another site may call this server by a name that it gave to its address: names that
 /// nobody gave to this server are refused.
 fn is_known_host(params: &HttpParams, headers: &HeaderMap) -> bool {
-    let Some(host) = headers.get(HOST).and_then(|host| host.to_str().ok()) else {
+    let mut hosts = headers.get_all(HOST).iter();
+    let (Some(host), None) = (hosts.next(), hosts.next()) else {
+        return false;
+    };
+    let Ok(host) = host.to_str() else {
         return false;
     };
     let name = match host.strip_prefix('[') {

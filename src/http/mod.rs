@@ -6,6 +6,7 @@
 
 mod answer;
 mod api;
+mod connection;
 mod control;
 mod convergence;
 mod events;
@@ -15,9 +16,11 @@ mod live;
 mod log;
 mod metrics;
 mod model;
+mod rate;
 mod serve;
 mod snapshots;
 mod status;
+mod tls;
 mod views;
 
 use std::net::SocketAddr;
@@ -28,14 +31,15 @@ pub use convergence::Convergence;
 pub use history::{Drifted, History, Point};
 pub use live::{Ask, Latest, Live};
 pub use log::{LogLine, LogTail};
-pub use serve::{HttpError, Server, start};
+pub use serve::{HttpError, Server, check, start};
 pub use status::{RunState, Status};
+pub use tls::TlsError;
 pub use views::{Quarantine, Sources};
 
 use crate::config::ControlKey;
 
 /// How the server listens, and what it shows.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct HttpParams {
     /// Address and port.
     pub listen: SocketAddr,
@@ -63,4 +67,16 @@ pub struct HttpParams {
     pub target_angle_rad: f64,
     /// Directory of snapshots.
     pub output_dir: PathBuf,
+}
+
+impl std::fmt::Debug for HttpParams {
+    /// Without the token, which nobody may print.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HttpParams")
+            .field("listen", &self.listen)
+            .field("has_token", &self.token.is_some())
+            .field("hosts", &self.hosts)
+            .field("tls", &self.tls)
+            .finish_non_exhaustive()
+    }
 }
