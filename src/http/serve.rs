@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
@@ -35,6 +36,8 @@ const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
 const END_PATIENCE: Duration = Duration::from_secs(1);
 /// Bytes of the headers of a request, and of what is read ahead of a body.
 const BUFFER_BYTES: usize = 64 << 10;
+/// Files that the rest of the daemon has open: feeds, state, snapshots.
+const FILES_BESIDE: u64 = 256;
 /// Threads for answers that take long or wait for the disk.
 const BLOCKING_THREADS: usize = 8;
 
@@ -105,6 +108,7 @@ pub fn start(params: &HttpParams, live: Arc<Live>) -> Result<Server, HttpError> 
         source,
     };
     let tls = acceptor(params)?;
+    allow_files(params.connections);
     let listener = TcpListener::bind(params.listen).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
@@ -138,6 +142,29 @@ pub fn start(params: &HttpParams, live: Arc<Live>) -> Result<Server, HttpError> 
         stop: Some(stop),
         thread: Some(thread),
     })
+}
+
+/// A connection is an open file, and many systems allow a process 1024 until it asks for more.
+fn allow_files(connections: usize) {
+    let wanted = connections as u64 + FILES_BESIDE;
+    let limit = getrlimit(Resource::Nofile);
+    let Some(current) = limit.current.filter(|current| *current < wanted) else {
+        return;
+    };
+    let allowed = limit.maximum.map_or(wanted, |most| most.min(wanted));
+    let raised = Rlimit {
+        current: Some(allowed.max(current)),
+        maximum: limit.maximum,
+    };
+    let is_raised = setrlimit(Resource::Nofile, raised).is_ok();
+    if !is_raised || allowed < wanted {
+        tracing::warn!(
+            connections,
+            files = if is_raised { allowed } else { current },
+            "fewer files may be open than `http.connections` needs; raise the limit (LimitNOFILE=) or \
+             lower the key"
+        );
+    }
 }
 
 /// Where a request comes from.

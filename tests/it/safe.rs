@@ -153,9 +153,7 @@ fn what_is_too_large_is_refused_before_it_is_read() {
     );
     let long = format!("X-Long: {}\r\n", "x".repeat(100_000));
     assert_eq!(daemon.get("/api/v1/status", &long).status, 431);
-    let many: String = (0..90)
-        .map(|i| format!("X-{i}: {}\r\n", "x".repeat(200)))
-        .collect();
+    let many = format!("X-Many: {}\r\n", "x".repeat(200)).repeat(90);
     assert_eq!(daemon.get("/api/v1/status", &many).status, 431);
     let head = format!(
         "HEAD /api/v1/status HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",

@@ -317,7 +317,7 @@ fn events_bring_every_status_and_end_with_the_run() {
     stream.write_all(request.as_bytes()).expect("a request");
     let mut lines = BufReader::new(stream)
         .lines()
-        .map(|line| line.unwrap_or_default());
+        .map(Result::unwrap_or_default);
     let mut next = |event: &str| -> Value {
         let named = format!("event: {event}");
         loop {
@@ -332,7 +332,6 @@ fn events_bring_every_status_and_end_with_the_run() {
     assert_eq!(next("status")["rows_read"], 0);
     parquet(&place.feed().join("a.parquet"), &rows(3000, 1));
     while next("status")["rows_read"] != 3000 {}
-    drop(next);
     // Other components are news.
     let until = Instant::now() + PATIENCE;
     loop {
