@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use axum::Router;
+use axum::{Extension, Router};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use serde_json::json;
 
 use super::answer::{answer, problem};
 use super::guard::guard;
 use super::live::Live;
+use super::push::{self, Bodies};
 use super::{HttpParams, metrics, model};
 
 /// What every answer may look at.
@@ -33,11 +34,13 @@ pub(super) fn router(shared: Shared) -> Router {
         .route("/api/v1/status", get(status))
         .route("/api/v1/components", get(model::components))
         .route("/api/v1/features", get(model::features))
+        .route("/api/v1/rows", post(push::rows))
         .fallback(|| async { problem(StatusCode::NOT_FOUND, "nothing is here") })
         .method_not_allowed_fallback(|| async {
             problem(StatusCode::METHOD_NOT_ALLOWED, "this can only be read")
         })
         .with_state(shared)
+        .layer(Extension(Arc::new(Bodies::new(params.body_bytes))))
         .layer(from_fn_with_state(params, guard))
 }
 

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::status::Status;
 use crate::snapshot::Snapshot;
+use crate::source::follow::Push;
 
 /// A value that is replaced as a whole.
 #[derive(Debug, Default)]
@@ -46,6 +47,8 @@ pub struct Live {
     pub snapshot: Latest<Option<Arc<Snapshot>>>,
     /// Counts renewals of the status: whoever streams events waits for the next one.
     pub renewed: watch::Sender<u64>,
+    /// Who takes pushed rows, if anybody does.
+    pub push: Option<Arc<Push>>,
     asks: Sender<Ask>,
 }
 
@@ -56,8 +59,16 @@ impl Live {
             status: Latest::default(),
             snapshot: Latest::default(),
             renewed: watch::Sender::default(),
+            push: None,
             asks,
         }
+    }
+
+    /// Pushed rows go there.
+    #[must_use]
+    pub fn with_push(mut self, push: Option<Arc<Push>>) -> Self {
+        self.push = push;
+        self
     }
 
     /// Sets the status and tells whoever waits for it.

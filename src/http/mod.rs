@@ -10,6 +10,7 @@ mod guard;
 mod live;
 mod metrics;
 mod model;
+mod push;
 mod serve;
 mod status;
 

@@ -26,7 +26,7 @@ use crate::learner::drift::{Drift, DriftReport};
 use crate::learner::{self, LearnError};
 use crate::rows::Minibatch;
 use crate::snapshot::{Provenance, Retention, Snapshot};
-use crate::source::follow::{Event, Spool};
+use crate::source::follow::{Event, FeedState, Push, Spool, SpoolInput};
 use crate::source::worker::Decode;
 
 use self::live::Shown;
@@ -57,6 +57,8 @@ struct Trainer<'a> {
     /// A drift that the next snapshot tells of.
     drifted: Option<DriftReport>,
     shown: Option<Shown>,
+    /// Who is told what became of pushed bodies.
+    push: Option<Arc<Push>>,
     pulse: systemd::Pulse,
 }
 
@@ -78,7 +80,7 @@ pub fn run(
     let shared = Arc::new(Shared::default());
     let (wake, woken) = bounded(1);
     let mut params = params;
-    let spool = start_spool(&mut params, &wake)?;
+    let (spool, push) = start_spool(&mut params, &wake, disk, &found.learned.state)?;
     let _watch = Watch::start(&params.follow.places, wake.clone());
     let (to_trainer, fed) = bounded(params.channel_minibatches);
     let (to_feeder, empty) = bounded(params.channel_minibatches + 8);
@@ -107,7 +109,7 @@ pub fn run(
         }
     };
     let (asks, asked) = bounded(ASKS_MAX);
-    let (_server, live) = serve_http(&params, asks.clone())?;
+    let (_server, live) = serve_http(&params, asks.clone(), push.clone())?;
     let spool_dir = params.state_dir.join("spool");
     let publishing = publisher::spawn(found.store, spool_dir, Arc::clone(disk), todo, to_done);
     let publishing = publishing.map_err(failed("publisher"))?;
@@ -131,6 +133,7 @@ pub fn run(
         is_ready: true,
         drifted: None,
         shown: live.map(Shown::new),
+        push,
         pulse: systemd::Pulse::start(),
         params,
     };
@@ -172,30 +175,39 @@ fn join_within(thread: thread::JoinHandle<()>, patience: Duration) {
 fn serve_http(
     params: &RunParams,
     asks: Sender<Ask>,
+    push: Option<Arc<Push>>,
 ) -> Result<(Option<Server>, Option<Arc<Live>>), RunError> {
     let Some(http) = &params.http else {
         return Ok((None, None));
     };
-    let live = Arc::new(Live::new(asks));
+    let live = Arc::new(Live::new(asks).with_push(push));
     let server = http::start(http, Arc::clone(&live))?;
     info!(address = %server.address(), "HTTP server listens");
     Ok((Some(server), Some(live)))
 }
 
 /// Starts to keep streams, and follows the directory where they are kept.
-fn start_spool(params: &mut RunParams, wake: &Sender<()>) -> Result<Option<Spool>, RunError> {
+fn start_spool(
+    params: &mut RunParams,
+    wake: &Sender<()>,
+    disk: &Arc<dyn Disk>,
+    state: &FeedState,
+) -> Result<(Option<Spool>, Option<Arc<Push>>), RunError> {
     let directory = params.state_dir.join("spool");
     if params.streams.is_empty() && !directory.is_dir() {
-        return Ok(None);
+        return Ok((None, None));
     }
     let wake = wake.clone();
     let woken = Box::new(move || {
         // A wake that is on its way is enough.
         let _ = wake.try_send(());
     });
-    let spool = Spool::start(&directory, &params.streams, params.spool_bytes, woken)?;
+    let mut spool = Spool::start(&directory, &params.streams, params.spool_bytes, woken)?;
     params.follow.places.push(directory);
-    Ok(Some(spool))
+    let is_pushed = params.streams.contains(&SpoolInput::Push);
+    let push = is_pushed.then(|| spool.take_pushed(Arc::clone(disk), state));
+    let push = push.transpose()?;
+    Ok((Some(spool), push))
 }
 
 impl Trainer<'_> {
@@ -278,8 +290,15 @@ impl Trainer<'_> {
                 let m = agreement.features().len();
                 let learner = learner::new(&self.params.learner, m);
                 self.learned.learner = Some(learner?);
+                if let Some(push) = &self.push {
+                    push.agreed(agreement);
+                }
             }
+            let settled = self.learned.state.settled_by(event);
             self.learned.state.apply(event);
+            if let (Some(push), Some(settled)) = (&self.push, settled) {
+                push.settled(settled, self.learned.state.steps);
+            }
             if matches!(event, Event::Agreed(_)) {
                 self.watch_as_configured();
             }
@@ -396,6 +415,9 @@ impl Trainer<'_> {
                 if result.is_ok() {
                     if let Some(shown) = &mut self.shown {
                         shown.checkpoint_unix_s = Some(unix_s());
+                    }
+                    if let Some(push) = &self.push {
+                        push.durable(steps);
                     }
                     self.durable_steps = [self.durable_steps[1], steps];
                     let shared = &self.shared;

@@ -104,6 +104,7 @@ impl Trainer<'_> {
             reading: state.reading.as_ref().map(|r| shown(&r.segment.path)),
             checkpoint_unix_s: known.checkpoint_unix_s,
             snapshot_unix_s: known.snapshot_unix_s,
+            can_push: self.push.is_some(),
             drifts: drift.map_or(0, Drift::events),
             drift: drift.and_then(Drift::report),
             ..Status::default()
