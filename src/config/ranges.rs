@@ -99,7 +99,10 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     config.drift.params(config)?;
     config.http.check(&config.features.ids)?;
     let inputs = &config.source.inputs;
-    if let Some(other) = inputs.iter().find(|i| i.starts_with("push:") && *i != "push:") {
+    if let Some(other) = inputs
+        .iter()
+        .find(|i| i.starts_with("push:") && *i != "push:")
+    {
         let remedy = "use \"push:\" alone: what is pushed has no path";
         return Err(refuse("source.inputs", other, remedy));
     }

@@ -136,7 +136,9 @@ fn asked_for(query: Option<&str>, headers: &HeaderMap) -> Result<(String, bool),
                    body and the same whenever a body is sent again";
         return Err(problem(StatusCode::BAD_REQUEST, why));
     }
-    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let kind = headers
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
     let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or("");
     if !kind.trim().eq_ignore_ascii_case(STREAM) {
         let why = format!("send an Arrow IPC stream, with `Content-Type: {STREAM}`");
@@ -159,7 +161,9 @@ async fn collect(
         );
         problem(StatusCode::PAYLOAD_TOO_LARGE, &why)
     };
-    let declared = headers.get(CONTENT_LENGTH).and_then(|len| len.to_str().ok());
+    let declared = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|len| len.to_str().ok());
     let declared = declared.and_then(|len| len.parse::<u64>().ok());
     let most = declared.unwrap_or(bodies.most);
     if most > bodies.most {
@@ -239,7 +243,8 @@ fn tell(status: &str, known: Known, is_patient: bool) -> Response {
             return problem(StatusCode::UNPROCESSABLE_ENTITY, &why);
         }
         Stage::Unsure => {
-            let why = "the disk may not have the rows yet, and no checkpoint has; send the request again";
+            let why =
+                "the disk may not have the rows yet, and no checkpoint has; send the request again";
             let soon = Duration::from_secs(1);
             return later(StatusCode::SERVICE_UNAVAILABLE, why, soon);
         }

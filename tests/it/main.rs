@@ -31,6 +31,7 @@ mod mutations;
 mod plot;
 mod preflight;
 mod program;
+mod push;
 mod reference;
 mod shapes;
 mod simdisk;

@@ -72,11 +72,7 @@ pub(super) fn check(body: &[u8], agreement: Option<&Agreement>) -> Result<u64, F
 }
 
 /// Checks the header of a message; its rows.
-fn judge(
-    header: &[u8],
-    is_first: bool,
-    agreement: Option<&Agreement>,
-) -> Result<u64, SourceError> {
+fn judge(header: &[u8], is_first: bool, agreement: Option<&Agreement>) -> Result<u64, SourceError> {
     let wrong = |reason: String| SourceError::Corrupt {
         path: PathBuf::from(NAME),
         reason,
@@ -109,7 +105,8 @@ fn judge(
 /// The header of the message at an offset and the offset behind its body; nothing at the mark of the
 /// end.
 fn next(body: &[u8], at: usize) -> Result<Option<(&[u8], usize)>, String> {
-    let cut = || "the stream ends too soon (it must end with its mark: close the writer)".to_owned();
+    let cut =
+        || "the stream ends too soon (it must end with its mark: close the writer)".to_owned();
     let prefix = body.get(at..at + 8).ok_or_else(cut)?;
     if prefix[..4] != MARK {
         return Err("no mark of a message; write the stream with Arrow 0.15 or newer".to_owned());

@@ -119,7 +119,9 @@ impl PushedKeys {
 
     /// All of them, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&Hash, &PushedKey)> {
-        self.order.iter().filter_map(|key| self.by_key.get_key_value(key))
+        self.order
+            .iter()
+            .filter_map(|key| self.by_key.get_key_value(key))
     }
 
     /// How many are remembered.
@@ -196,7 +198,11 @@ mod tests {
         let path = PathBuf::from("/spool").join(name.stem() + ".arrows");
         assert_eq!(PushName::of(&path), Some(name));
         for other in ["socket-000000000001.arrows", "push-1-2-3-4.arrows", "push-"] {
-            assert_eq!(PushName::of(PathBuf::from(other).as_path()), None, "{other}");
+            assert_eq!(
+                PushName::of(PathBuf::from(other).as_path()),
+                None,
+                "{other}"
+            );
         }
         assert_eq!(PushName::of(&path.with_extension("part")), None);
     }

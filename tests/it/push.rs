@@ -1,0 +1,670 @@
+//! What a client pushes is learned once: whoever dies, repeats himself, or comes at the same time.
+
+use std::fs;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use arrow::array::{ArrayRef, Float32Array, RecordBatch};
+use arrow::datatypes::Schema;
+use ojad::checkpoint::{Checkpoint, Section};
+use ojad::disk::Disk as _;
+use ojad::source::follow::{FeedState, Kept, PushName, Spool, SpoolInput, Stage};
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt as _, SeedableRng as _};
+use sha2::{Digest as _, Sha256};
+
+use crate::feeds::{FEATURES, Place, ipc, parquet, rows, stream};
+use crate::program::stderr;
+use crate::simdisk::{Fault, SimDisk};
+
+/// What waits longer than this hangs.
+const PATIENCE: Duration = Duration::from_mins(1);
+const STREAM: &str = "application/vnd.apache.arrow.stream";
+const PUSH: &str = "source.inputs = [\"push:\"]";
+
+/// A place that takes pushed rows and no files.
+fn pushing(extra: &str) -> Place {
+    let place = Place::new("");
+    configure(&place, PUSH, extra);
+    place
+}
+
+fn configure(place: &Place, inputs: &str, extra: &str) {
+    place.configure(&format!("http.listen = \"127.0.0.1:0\"\n{extra}"));
+    let text = fs::read_to_string(place.config()).expect("text");
+    let lines: Vec<&str> = text.lines().skip(1).collect();
+    fs::write(place.config(), format!("{inputs}\n{}\n", lines.join("\n"))).expect("a file");
+}
+
+/// A daemon that listens, until it is dropped: then it is killed without a word.
+struct Daemon {
+    child: Child,
+    address: String,
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    retry_after: Option<u64>,
+    body: serde_json::Value,
+}
+
+impl Daemon {
+    fn start(place: &Place) -> Self {
+        Self::start_with(place, &[]).expect("it lives")
+    }
+
+    /// Starts with variables of the environment; nothing if it ends before it listens.
+    fn start_with(place: &Place, variables: &[(&str, String)]) -> Option<Self> {
+        let log = place.path("log");
+        let child = place
+            .daemon()
+            .envs(variables.iter().map(|(name, value)| (*name, value)))
+            .stderr(fs::File::create(&log).expect("a log"))
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        let mut daemon = Self {
+            child,
+            address: String::new(),
+        };
+        let until = Instant::now() + PATIENCE;
+        while daemon.address.is_empty() {
+            let text = fs::read_to_string(&log).unwrap_or_default();
+            let said = text.split_once("address=").map(|(_, rest)| rest);
+            let said = said.and_then(|rest| rest.split_once('\n'));
+            if let Some((address, _)) = said {
+                address.trim().clone_into(&mut daemon.address);
+            } else if daemon.child.try_wait().expect("a status").is_some() {
+                return None;
+            }
+            assert!(Instant::now() < until, "{text}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Some(daemon)
+    }
+
+    fn push(&self, query: &str, key: &str, body: &[u8]) -> Answer {
+        try_push(&self.address, query, key, body).expect("an answer")
+    }
+
+    fn send(&self, head: &str, body: &[u8]) -> Answer {
+        send(&self.address, head, body).expect("an answer")
+    }
+
+    /// Pushes until it is not told to come again.
+    fn push_patiently(&self, query: &str, key: &str, body: &[u8]) -> (Answer, u32) {
+        let until = Instant::now() + PATIENCE;
+        let mut refusals = 0;
+        loop {
+            let answer = self.push(query, key, body);
+            if answer.status != 429 {
+                return (answer, refusals);
+            }
+            assert!(answer.retry_after.is_some_and(|s| s >= 1), "{answer:?}");
+            refusals += 1;
+            assert!(Instant::now() < until, "{answer:?}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn end(mut self) {
+        let pid = self.child.id().to_string();
+        let sent = std::process::Command::new("kill").arg(&pid).status();
+        assert!(sent.expect("kill").success());
+        let until = Instant::now() + PATIENCE;
+        while self.child.try_wait().expect("a status").is_none() {
+            assert!(Instant::now() < until, "it does not end");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+fn try_push(address: &str, query: &str, key: &str, body: &[u8]) -> Option<Answer> {
+    let head = format!(
+        "POST /api/v1/rows{query} HTTP/1.1\r\nIdempotency-Key: {key}\r\nContent-Type: {STREAM}\r\n"
+    );
+    send(address, &head, body)
+}
+
+/// Nothing if the server died before it answered.
+fn send(address: &str, head: &str, body: &[u8]) -> Option<Answer> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    let rest = format!(
+        "Host: {address}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).ok()?;
+    stream.write_all(rest.as_bytes()).ok()?;
+    // One that is refused by its head may be answered before it was read.
+    let _ = stream.write_all(body);
+    let mut bytes = Vec::new();
+    let read = stream.read_to_end(&mut bytes);
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let hung = read.is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+    assert!(!hung, "no answer: {text}");
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    let retry_after = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(": ")?;
+        (name == "retry-after").then(|| value.parse().expect("seconds"))
+    });
+    Some(Answer {
+        status: head.split(' ').nth(1)?.parse().ok()?,
+        retry_after,
+        body: serde_json::from_str(body).ok()?,
+    })
+}
+
+/// Files and pushed bodies of the same rows: what both must end in.
+fn bodies(count: usize) -> Vec<Vec<u8>> {
+    let body = |i: usize| stream(&rows(130 + 37 * (i % 9), i as u64));
+    (0..count).map(body).collect()
+}
+
+fn as_files(bodies: &[Vec<u8>]) -> crate::feeds::Result {
+    let place = Place::new("");
+    for (i, body) in bodies.iter().enumerate() {
+        fs::write(place.feed().join(format!("{i:04}.arrows")), body).expect("a file");
+    }
+    place.learned()
+}
+
+/// Names of pushed bodies that wait in the spool.
+fn waiting(place: &Place) -> Vec<String> {
+    let entries = fs::read_dir(place.state().join("spool")).expect("a spool");
+    let names = entries.map(|entry| entry.expect("a name").file_name());
+    let names = names.map(|name| name.to_string_lossy().into_owned());
+    names.filter(|name| name.starts_with("push-")).collect()
+}
+
+#[test]
+fn pushed_rows_are_learned_as_files_are() {
+    let bodies = bodies(12);
+    let expected = as_files(&bodies);
+    let place = pushing("");
+    let daemon = Daemon::start(&place);
+    for (i, body) in bodies.iter().enumerate() {
+        let answer = daemon.push("", &format!("batch-{i}"), body);
+        assert_eq!(answer.status, 202, "{answer:?}");
+        assert_eq!(answer.body["status"], "accepted");
+        assert_eq!(answer.body["rows"], 130 + 37 * (i % 9));
+    }
+    // It stays until it is stopped, and what came is learned.
+    daemon.end();
+    assert_eq!(place.learned(), expected);
+    assert_eq!(place.inspect()["pushed"], 12);
+}
+
+#[test]
+fn a_key_is_taken_once_for_ever() {
+    let place = pushing("state.checkpoint_s = 1");
+    let bodies = bodies(3);
+    let mut daemon = Daemon::start(&place);
+    let first = daemon.push("", "one key", &bodies[0]);
+    // A space is not visible.
+    assert_eq!(first.status, 400, "{first:?}");
+    assert_eq!(
+        daemon.push("", "key", &bodies[0]).body["status"],
+        "accepted"
+    );
+    let again = |daemon: &Daemon| {
+        let answer = daemon.push("", "key", &bodies[0]);
+        assert_eq!(
+            (answer.status, &answer.body["status"]),
+            (202, &"duplicate".into())
+        );
+        assert_eq!(answer.body["rows"], 130);
+        let other = daemon.push("", "key", &bodies[1]);
+        assert_eq!(other.status, 422, "{other:?}");
+        answer
+    };
+    again(&daemon);
+    // Killed before any checkpoint.
+    drop(daemon);
+    daemon = Daemon::start(&place);
+    again(&daemon);
+    let answer = daemon.push("?ack=durable", "key", &bodies[0]);
+    assert_eq!(
+        (answer.status, &answer.body["is_durable"]),
+        (200, &true.into())
+    );
+    drop(daemon);
+    daemon = Daemon::start(&place);
+    assert_eq!(again(&daemon).body["is_durable"], true);
+    // Until its file has gone from the spool.
+    let until = Instant::now() + PATIENCE;
+    let mut i = 0;
+    while waiting(&place)
+        .iter()
+        .any(|name| name.starts_with("push-000000000000-130-"))
+    {
+        let (answer, _) = daemon.push_patiently("?ack=durable", &format!("more-{i}"), &bodies[2]);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        i += 1;
+        assert!(Instant::now() < until, "{:?}", waiting(&place));
+    }
+    again(&daemon);
+    drop(daemon);
+    daemon = Daemon::start(&place);
+    assert_eq!(again(&daemon).body["is_durable"], true);
+    drop(daemon);
+    assert!(place.learn().status.success());
+    let found = place.inspect();
+    assert_eq!(found["rows_read"], 130 + i * 204);
+    assert_eq!(found["pushed"], 1 + i);
+}
+
+#[test]
+fn of_many_at_once_with_one_key_one_is_taken() {
+    let place = pushing("");
+    let daemon = Daemon::start(&place);
+    let body = stream(&rows(3000, 1));
+    for round in 0..5 {
+        let (address, key) = (&daemon.address, format!("key-{round}"));
+        let answers = std::thread::scope(|scope| {
+            let clients: Vec<_> = (0..12)
+                .map(|_| scope.spawn(|| try_push(address, "", &key, &body).expect("an answer")))
+                .collect();
+            let answers = clients
+                .into_iter()
+                .map(|client| client.join().expect("no panic"));
+            answers.collect::<Vec<_>>()
+        });
+        let taken = answers.iter().filter(|a| a.body["status"] == "accepted");
+        assert_eq!(taken.count(), 1, "{answers:?}");
+        assert!(answers.iter().all(|answer| answer.status == 202));
+    }
+    daemon.end();
+    // A stop drains what was read, not what could be.
+    assert_eq!(place.learned().rows_read, 15_000);
+}
+
+#[test]
+fn kills_at_any_moment_repeat_and_lose_no_pushed_row() {
+    const BODIES: usize = 60;
+    let bodies = bodies(BODIES);
+    let expected = as_files(&bodies);
+    let place = pushing("state.checkpoint_s = 1");
+    let mut random = ChaCha8Rng::seed_from_u64(3);
+    let mut daemon = Daemon::start(&place);
+    let (mut kills, mut unanswered, mut duplicates) = (0, 0, 0);
+    for (i, body) in bodies.iter().enumerate() {
+        let key = format!("batch-{i}");
+        let query = if i % 4 == 3 { "?ack=durable" } else { "" };
+        loop {
+            let delay = Duration::from_micros(random.random_range(0..25_000));
+            let is_fatal = random.random_bool(0.6);
+            let is_over = AtomicBool::new(false);
+            let (address, child) = (daemon.address.clone(), &mut daemon.child);
+            let answer = std::thread::scope(|scope| {
+                if is_fatal {
+                    scope.spawn(|| {
+                        std::thread::sleep(delay);
+                        child.kill().expect("a kill");
+                        child.wait().expect("an end");
+                        is_over.store(true, Ordering::Release);
+                    });
+                }
+                try_push(&address, query, &key, body)
+            });
+            if is_over.load(Ordering::Acquire) {
+                kills += 1;
+                daemon = Daemon::start(&place);
+            }
+            let Some(answer) = answer else {
+                unanswered += 1;
+                continue;
+            };
+            assert!(matches!(answer.status, 200 | 202), "{answer:?}");
+            duplicates += u32::from(answer.body["status"] == "duplicate");
+            break;
+        }
+    }
+    drop(daemon);
+    println!("{kills} kills, {unanswered} without an answer, {duplicates} found to be kept");
+    assert!(kills > 30 && unanswered > 5, "{kills} {unanswered}");
+    assert_eq!(place.learned(), expected);
+    assert_eq!(place.inspect()["pushed"], BODIES);
+}
+
+#[test]
+fn a_kill_within_every_write_repeats_and_loses_no_pushed_row() {
+    let bodies = bodies(3);
+    let expected = as_files(&bodies);
+    let push_all = |daemon: &Daemon| {
+        bodies.iter().enumerate().all(|(i, body)| {
+            let query = if i == 1 { "?ack=durable" } else { "" };
+            let answer = try_push(&daemon.address, query, &format!("batch-{i}"), body);
+            answer.is_some_and(|answer| matches!(answer.status, 200 | 202))
+        })
+    };
+    let (mut kills, mut at) = (0, 1);
+    loop {
+        let place = pushing("source.isolation = \"none\"");
+        let variables = [("OJAD_TEST_KILL_AT", at.to_string())];
+        let daemon = Daemon::start_with(&place, &variables);
+        if daemon.is_some_and(|daemon| push_all(&daemon)) {
+            break;
+        }
+        kills += 1;
+        // The client knows nothing, and begins anew.
+        let daemon = Daemon::start(&place);
+        assert!(push_all(&daemon), "killed at step {at}");
+        drop(daemon);
+        assert_eq!(place.learned(), expected, "killed at step {at}");
+        assert_eq!(place.inspect()["pushed"], 3, "killed at step {at}");
+        at += 1;
+        assert!(at < 1000, "a run has no end");
+    }
+    println!("{kills} steps of the write paths, killed at each");
+    assert!(kills >= 40, "{kills}");
+}
+
+#[test]
+fn a_durable_answer_outlives_the_daemon() {
+    let place = pushing("state.checkpoint_s = 100000\nsource.rescan_ms = 60000");
+    let text = fs::read_to_string(place.config()).expect("text");
+    let text = text.replace("state.checkpoint_rows = 640\n", "");
+    let text = text.replace("source.rescan_ms = 20\n", "");
+    fs::write(place.config(), text).expect("a file");
+    let mut sum = 0;
+    for (i, body) in bodies(4).iter().enumerate() {
+        let daemon = Daemon::start(&place);
+        let answer = daemon.push("?ack=durable", &format!("batch-{i}"), body);
+        drop(daemon);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(answer.body["is_durable"], true);
+        sum += answer.body["rows"].as_u64().expect("a number");
+        let found = place.inspect();
+        assert_eq!(found["rows_read"], sum);
+        assert!(
+            found["rows_waiting"]
+                .as_u64()
+                .is_some_and(|n| n > 0 || sum % 64 == 0)
+        );
+    }
+    // The checkpoint has the key itself.
+    let newest = fs::read_dir(place.state()).expect("a state").flatten();
+    let newest = newest.map(|entry| entry.path());
+    let newest = newest
+        .filter(|path| path.to_string_lossy().contains("checkpoint-"))
+        .max();
+    let newest = newest.expect("a checkpoint");
+    let bytes = fs::read(&newest).expect("bytes");
+    let checkpoint = Checkpoint::decode(&bytes, &newest).expect("whole");
+    let section = checkpoint.section(Section::Pushed);
+    let key: [u8; 32] = Sha256::digest(b"batch-3").into();
+    assert!(section.windows(32).any(|part| part == key));
+    assert_eq!(section.len(), 1 + 8 + 4 * 73);
+}
+
+#[test]
+fn as_much_as_may_waits_and_then_there_is_room() {
+    let place = pushing("source.spool_mib = 1\nstate.checkpoint_s = 100000");
+    let text = fs::read_to_string(place.config()).expect("text");
+    let text = text.replace("state.checkpoint_rows = 640\n", "");
+    fs::write(place.config(), text).expect("a file");
+    let daemon = Daemon::start(&place);
+    // 1.1 MB.
+    let body = stream(&rows(23_000, 1));
+    let mut refusals = 0;
+    for i in 0..4 {
+        let (answer, more) = daemon.push_patiently("", &format!("batch-{i}"), &body);
+        assert_eq!(answer.body["status"], "accepted", "{answer:?}");
+        refusals += more;
+        // What is known is answered, room or none.
+        let again = daemon.push("", &format!("batch-{i}"), &body);
+        assert_eq!(again.body["status"], "duplicate", "{again:?}");
+    }
+    assert!(refusals >= 3, "{refusals}");
+    daemon.end();
+    assert_eq!(place.learned().rows_read, 4 * 23_000);
+}
+
+/// The same columns with a NaN in some row, or with another name.
+fn changed(batch: &RecordBatch, nan_at: usize) -> RecordBatch {
+    let mut columns = batch.columns().to_vec();
+    let mut values = vec![1.0_f32; batch.num_rows()];
+    values[nan_at] = f32::NAN;
+    columns[3] = Arc::new(Float32Array::from(values)) as ArrayRef;
+    RecordBatch::try_new(batch.schema(), columns).expect("a batch")
+}
+
+#[test]
+fn bad_bodies_are_refused_and_say_why() {
+    let place = pushing("http.body_mib = 1");
+    let daemon = Daemon::start(&place);
+    let good = stream(&rows(200, 1));
+    let answer = daemon.push("?ack=durable", "good", &good);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let refused = |query: &str, key: &str, body: &[u8], status: u16, word: &str| {
+        let answer = daemon.push(query, key, body);
+        assert_eq!(answer.status, status, "{key}: {answer:?}");
+        assert_eq!(answer.body["status"], status, "{key}");
+        let detail = answer.body["detail"].as_str().expect("text");
+        assert!(detail.contains(word), "{key}: {detail}");
+    };
+    refused("", "empty", b"", 400, "empty");
+    refused("", "cut", &good[..good.len() / 2], 400, "ends too soon");
+    refused(
+        "",
+        "unended",
+        &good[..good.len() - 8],
+        400,
+        "close the writer",
+    );
+    refused("", "text", b"a,b\n1,2\n", 400, "Arrow IPC stream is needed");
+    refused(
+        "",
+        "more",
+        &[good.as_slice(), b"x"].concat(),
+        400,
+        "follow the end",
+    );
+    let file = |name: &str| fs::read(place.path(name)).expect("bytes");
+    ipc(&place.path("a.arrow"), &rows(20, 1));
+    parquet(&place.path("a.parquet"), &rows(20, 1));
+    refused("", "file", &file("a.arrow"), 400, "an Arrow IPC file");
+    refused("", "parquet", &file("a.parquet"), 400, "a Parquet file");
+    refused("", "", &good, 400, "Idempotency-Key");
+    refused("", &"k".repeat(201), &good, 400, "200 visible");
+    refused("?ack=soon", "ack", &good, 400, "ack=durable");
+    let large = stream(&rows(23_000, 1));
+    refused("", "large", &large, 413, "http.body_mib");
+    // Another schema: a column is missing.
+    let some = rows(50, 2);
+    let fields = some
+        .schema()
+        .fields()
+        .iter()
+        .skip(1)
+        .cloned()
+        .collect::<Vec<_>>();
+    let less = RecordBatch::try_new(Arc::new(Schema::new(fields)), some.columns()[1..].to_vec());
+    let less = stream(&less.expect("a batch"));
+    refused("", "schema", &less, 422, "x0");
+    // A value that no policy lets pass is found where the rows are decoded.
+    let bad = stream(&changed(&rows(200, 3), 150));
+    refused("?ack=durable", "nan", &bad, 422, "NaN");
+    refused("", "nan", &bad, 422, "NaN");
+    refused("", "nan", &good, 422, "another body");
+    let head = "POST /api/v1/rows HTTP/1.1\r\nIdempotency-Key: k\r\nContent-Type: text/csv\r\n";
+    assert_eq!(daemon.send(head, &good).status, 415);
+    let get = daemon.send("GET /api/v1/rows HTTP/1.1\r\n", b"");
+    assert_eq!(get.status, 405);
+    let status = daemon.send("GET /api/v1/status HTTP/1.1\r\n", b"");
+    assert_eq!(status.body["can_push"], true);
+    // What was refused at once left nothing; the daemon goes on, also after a restart.
+    let next = daemon.push("?ack=durable", "schema", &good);
+    assert_eq!(next.status, 200, "{next:?}");
+    drop(daemon);
+    let daemon = Daemon::start(&place);
+    let answer = daemon.push("", "nan", &bad);
+    assert_eq!(answer.status, 422, "{answer:?}");
+    assert!(
+        answer.body["detail"]
+            .as_str()
+            .is_some_and(|d| d.contains("NaN")),
+        "{answer:?}"
+    );
+    daemon.end();
+    let found = place.inspect();
+    assert_eq!(
+        (&found["quarantined"], &found["features"]),
+        (&1.into(), &FEATURES.into())
+    );
+    assert_eq!(found["pushed"], 3);
+}
+
+#[test]
+fn a_full_disk_is_told_and_the_same_key_may_come_again() {
+    let place = pushing("");
+    let full = place.path("state.full");
+    let variables = [(
+        "OJAD_TEST_FULL_BELOW",
+        place.state().to_string_lossy().into_owned(),
+    )];
+    let daemon = Daemon::start_with(&place, &variables).expect("it lives");
+    let body = stream(&rows(500, 1));
+    fs::write(&full, "").expect("a file");
+    let answer = daemon.push("", "key", &body);
+    assert_eq!(
+        (answer.status, answer.retry_after),
+        (503, Some(1)),
+        "{answer:?}"
+    );
+    fs::remove_file(&full).expect("room");
+    let answer = daemon.push("?ack=durable", "key", &body);
+    assert_eq!(
+        (answer.status, &answer.body["status"]),
+        (200, &"accepted".into()),
+        "{answer:?}"
+    );
+    daemon.end();
+    assert_eq!(place.inspect()["rows_read"], 500);
+}
+
+#[test]
+fn where_nothing_is_pushed_nothing_is_there() {
+    let place = Place::new("");
+    configure(&place, PUSH, "");
+    let text = fs::read_to_string(place.config()).expect("text");
+    let text = text.replace("http.listen = \"127.0.0.1:0\"\n", "");
+    fs::write(place.config(), text).expect("a file");
+    let output = place.learn();
+    assert_eq!(output.status.code(), Some(78), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("http.listen"),
+        "{}",
+        stderr(&output)
+    );
+    configure(&place, "source.inputs = [\"push:rows\"]", "");
+    let output = place.learn();
+    assert_eq!(output.status.code(), Some(78), "{}", stderr(&output));
+    // A state from before, without keys, goes on when rows are pushed.
+    place.configure("http.listen = \"127.0.0.1:0\"");
+    parquet(&place.feed().join("a.parquet"), &rows(700, 1));
+    let daemon = Daemon::start(&place);
+    let body = stream(&rows(300, 2));
+    let answer = daemon.push("", "key", &body);
+    assert_eq!(answer.status, 404, "{answer:?}");
+    daemon.end();
+    let sections = place.inspect()["sections"].to_string();
+    assert!(
+        sections.contains("feed") && !sections.contains("pushed"),
+        "{sections}"
+    );
+    let inputs = format!(
+        "source.inputs = [\"push:\", \"{}\"]",
+        place.feed().display()
+    );
+    configure(&place, &inputs, "");
+    let daemon = Daemon::start(&place);
+    assert_eq!(daemon.push("?ack=durable", "key", &body).status, 200);
+    daemon.end();
+    assert_eq!(place.inspect()["rows_read"], 1000);
+}
+
+/// The bodies in a spool on the simulated disk; each that has its name must be whole.
+fn spooled(disk: &SimDisk, directory: &Path, body: &[u8]) -> usize {
+    let names = disk.list(directory).expect("names");
+    let names = names.iter().filter(|name| PushName::of(name).is_some());
+    names
+        .map(|name| {
+            let found = disk.read(&directory.join(name)).expect("a file");
+            assert!(found == body, "{} of {} bytes", found.len(), body.len());
+        })
+        .count()
+}
+
+#[test]
+fn what_was_answered_for_outlives_a_power_loss_at_every_operation() {
+    let place = tempfile::tempdir().expect("a directory");
+    let directory = place.path().join("spool");
+    let body = stream(&rows(100, 1));
+    let open = |disk: &SimDisk| {
+        let inputs = [SpoolInput::Push];
+        let mut spool =
+            Spool::start(&directory, &inputs, 1 << 20, Box::new(|| {})).expect("a spool");
+        let push = spool.take_pushed(Arc::new(disk.clone()), &FeedState::default());
+        push.map(|push| (spool, push))
+    };
+    let (mut losses, mut sure, mut there) = (0, 0, 0);
+    for fault in [Fault::Power, Fault::Io, Fault::Full, Fault::Short] {
+        for at in 1.. {
+            let disk = SimDisk::default();
+            let (_spool, push) = open(&disk).expect("a push");
+            disk.failing(at, fault);
+            let mut answer = push.keep("key", &body);
+            let is_over = disk.operations() < at;
+            if fault != Fault::Power && matches!(answer, Kept::Failed(_)) {
+                // The client comes again, and the disk is well.
+                answer = push.keep("key", &body);
+            }
+            let is_sure = match &answer {
+                Kept::Accepted(known) | Kept::Duplicate(known) => known.stage == Stage::Kept,
+                Kept::Failed(_) => false,
+                other => panic!("{other:?}"),
+            };
+            for seed in 0..40 {
+                let after = disk.after_power_loss(seed);
+                let kept = spooled(&after, &directory, &body);
+                assert!(
+                    kept <= 1 && (kept == 1 || !is_sure),
+                    "{fault:?} {at} {seed}"
+                );
+                // The client, who may know nothing, repeats himself: one body stays one.
+                let (_spool, push) = open(&after).expect("a push");
+                let again = push.keep("key", &body);
+                match again {
+                    Kept::Duplicate(_) => assert_eq!(kept, 1, "{fault:?} {at} {seed}"),
+                    Kept::Accepted(_) => assert_eq!(kept, 0, "{fault:?} {at} {seed}"),
+                    other => panic!("{other:?}"),
+                }
+                assert_eq!(spooled(&after, &directory, &body), 1);
+                losses += 1;
+                sure += usize::from(is_sure);
+                there += kept;
+            }
+            if is_over {
+                break;
+            }
+        }
+    }
+    println!("{losses} power losses, {sure} after an answer, {there} with the body there");
+    assert!(losses > 600 && there > sure, "{losses} {sure} {there}");
+}
