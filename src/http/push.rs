@@ -80,11 +80,11 @@ pub(super) async fn rows(
     let asked = (parts.uri.query(), &parts.headers);
     let (key, is_patient) = match asked_for(asked.0, asked.1) {
         Ok(asked) => asked,
-        Err(refusal) => return refusal,
+        Err(refusal) => return refusal.into_answer(),
     };
     let (body, place) = match collect(&bodies, &parts.headers, body).await {
         Ok(body) => body,
-        Err(refusal) => return refusal,
+        Err(refusal) => return refusal.into_answer(),
     };
     let kept = {
         let (push, key) = (Arc::clone(&push), key.clone());
@@ -118,14 +118,38 @@ pub(super) async fn rows(
     tell(status, known, is_patient)
 }
 
+/// Why a request is not looked at any further.
+struct Refusal {
+    status: StatusCode,
+    why: String,
+    retry_after: Option<Duration>,
+}
+
+impl Refusal {
+    fn new(status: StatusCode, why: impl Into<String>) -> Self {
+        Self {
+            status,
+            why: why.into(),
+            retry_after: None,
+        }
+    }
+
+    fn into_answer(self) -> Response {
+        match self.retry_after {
+            None => problem(self.status, &self.why),
+            Some(when) => later(self.status, &self.why, when),
+        }
+    }
+}
+
 /// The key, and whether the answer is to wait for a checkpoint.
-fn asked_for(query: Option<&str>, headers: &HeaderMap) -> Result<(String, bool), Response> {
+fn asked_for(query: Option<&str>, headers: &HeaderMap) -> Result<(String, bool), Refusal> {
     let is_patient = match query {
         None | Some("") => false,
         Some("ack=durable") => true,
         Some(_) => {
             let why = "the only parameter is `ack=durable`";
-            return Err(problem(StatusCode::BAD_REQUEST, why));
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, why));
         }
     };
     let mut keys = headers.get_all("idempotency-key").iter();
@@ -134,7 +158,7 @@ fn asked_for(query: Option<&str>, headers: &HeaderMap) -> Result<(String, bool),
     if !is_fine || keys.next().is_some() {
         let why = "send one `Idempotency-Key` of 1 to 200 visible ASCII characters, new for every \
                    body and the same whenever a body is sent again";
-        return Err(problem(StatusCode::BAD_REQUEST, why));
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, why));
     }
     let kind = headers
         .get(CONTENT_TYPE)
@@ -142,7 +166,7 @@ fn asked_for(query: Option<&str>, headers: &HeaderMap) -> Result<(String, bool),
     let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or("");
     if !kind.trim().eq_ignore_ascii_case(STREAM) {
         let why = format!("send an Arrow IPC stream, with `Content-Type: {STREAM}`");
-        return Err(problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, &why));
+        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
     }
     Ok((String::from_utf8_lossy(key).into_owned(), is_patient))
 }
@@ -152,14 +176,14 @@ async fn collect(
     bodies: &Bodies,
     headers: &HeaderMap,
     mut body: Body,
-) -> Result<(Vec<u8>, OwnedSemaphorePermit), Response> {
+) -> Result<(Vec<u8>, OwnedSemaphorePermit), Refusal> {
     let too_large = || {
         let why = format!(
             "a body has {} bytes at most (`http.body_mib`); push it in parts, each with a key of its \
              own",
             bodies.most
         );
-        problem(StatusCode::PAYLOAD_TOO_LARGE, &why)
+        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, why)
     };
     let declared = headers
         .get(CONTENT_LENGTH)
@@ -172,18 +196,17 @@ async fn collect(
     let units = u32::try_from(units(most)).unwrap_or(u32::MAX);
     let Ok(place) = Arc::clone(&bodies.memory).try_acquire_many_owned(units) else {
         let why = "too many bodies are on their way; send the request again";
-        return Err(later(
-            StatusCode::TOO_MANY_REQUESTS,
-            why,
-            Duration::from_secs(1),
-        ));
+        return Err(Refusal {
+            retry_after: Some(Duration::from_secs(1)),
+            ..Refusal::new(StatusCode::TOO_MANY_REQUESTS, why)
+        });
     };
     let arriving = async {
         let mut bytes = Vec::new();
         while let Some(frame) = body.frame().await {
             let Ok(frame) = frame else {
                 let why = "the body ended too soon; send the request again";
-                return Err(problem(StatusCode::BAD_REQUEST, why));
+                return Err(Refusal::new(StatusCode::BAD_REQUEST, why));
             };
             if let Ok(data) = frame.into_data() {
                 if (bytes.len() + data.len()) as u64 > bodies.most {
@@ -194,13 +217,11 @@ async fn collect(
         }
         Ok(bytes)
     };
-    match timeout(BODY_PATIENCE, arriving).await {
-        Ok(bytes) => Ok((bytes?, place)),
-        Err(_) => {
-            let why = "the body took too long to arrive; push it in parts";
-            Err(problem(StatusCode::REQUEST_TIMEOUT, why))
-        }
-    }
+    let Ok(bytes) = timeout(BODY_PATIENCE, arriving).await else {
+        let why = "the body took too long to arrive; push it in parts";
+        return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, why));
+    };
+    Ok((bytes?, place))
 }
 
 /// Waits until a checkpoint has the rows, or they are refused; what is known then.

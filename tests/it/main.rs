@@ -32,6 +32,7 @@ mod plot;
 mod preflight;
 mod program;
 mod push;
+mod pusher;
 mod reference;
 mod shapes;
 mod simdisk;

@@ -3,6 +3,7 @@
 mod close;
 mod drift;
 mod live;
+mod streams;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -26,10 +27,11 @@ use crate::learner::drift::{Drift, DriftReport};
 use crate::learner::{self, LearnError};
 use crate::rows::Minibatch;
 use crate::snapshot::{Provenance, Retention, Snapshot};
-use crate::source::follow::{Event, FeedState, Push, Spool, SpoolInput};
+use crate::source::follow::{Event, Push};
 use crate::source::worker::Decode;
 
 use self::live::Shown;
+use self::streams::start_spool;
 
 /// How often time is looked at while nothing comes.
 const TICK: Duration = Duration::from_millis(100);
@@ -184,30 +186,6 @@ fn serve_http(
     let server = http::start(http, Arc::clone(&live))?;
     info!(address = %server.address(), "HTTP server listens");
     Ok((Some(server), Some(live)))
-}
-
-/// Starts to keep streams, and follows the directory where they are kept.
-fn start_spool(
-    params: &mut RunParams,
-    wake: &Sender<()>,
-    disk: &Arc<dyn Disk>,
-    state: &FeedState,
-) -> Result<(Option<Spool>, Option<Arc<Push>>), RunError> {
-    let directory = params.state_dir.join("spool");
-    if params.streams.is_empty() && !directory.is_dir() {
-        return Ok((None, None));
-    }
-    let wake = wake.clone();
-    let woken = Box::new(move || {
-        // A wake that is on its way is enough.
-        let _ = wake.try_send(());
-    });
-    let mut spool = Spool::start(&directory, &params.streams, params.spool_bytes, woken)?;
-    params.follow.places.push(directory);
-    let is_pushed = params.streams.contains(&SpoolInput::Push);
-    let push = is_pushed.then(|| spool.take_pushed(Arc::clone(disk), state));
-    let push = push.transpose()?;
-    Ok((Some(spool), push))
 }
 
 impl Trainer<'_> {

@@ -213,7 +213,7 @@ mod tests {
         let pushed = |i: usize| PushedKey {
             body: key(i + 1),
             rows: i as u64,
-            is_refused: i % 3 == 0,
+            is_refused: i.is_multiple_of(3),
         };
         for i in 0..KEYS_MAX + 10 {
             keys.record(key(i), pushed(i));
