@@ -32,6 +32,7 @@ mod plot;
 mod preflight;
 mod program;
 mod push;
+mod push_crash;
 mod pusher;
 mod reference;
 mod shapes;

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::feeds::Place;
+use crate::feeds::{Place, rows, stream};
 
 /// What waits longer than this hangs.
 pub const PATIENCE: Duration = Duration::from_mins(1);
@@ -138,4 +138,34 @@ fn send(address: &str, head: &str, body: &[u8]) -> Option<Answer> {
         retry_after,
         body: serde_json::from_str(body).ok()?,
     })
+}
+
+pub const PUSH: &str = "source.inputs = [\"push:\"]";
+
+/// A place that takes pushed rows and no files.
+pub fn pushing(extra: &str) -> Place {
+    let place = Place::new("");
+    configure(&place, PUSH, extra);
+    place
+}
+
+pub fn configure(place: &Place, inputs: &str, extra: &str) {
+    place.configure(&format!("http.listen = \"127.0.0.1:0\"\n{extra}"));
+    let text = fs::read_to_string(place.config()).expect("text");
+    let lines: Vec<&str> = text.lines().skip(1).collect();
+    fs::write(place.config(), format!("{inputs}\n{}\n", lines.join("\n"))).expect("a file");
+}
+
+/// Files and pushed bodies of the same rows: what both must end in.
+pub fn bodies(count: usize) -> Vec<Vec<u8>> {
+    let body = |i: usize| stream(&rows(130 + 37 * (i % 9), i as u64));
+    (0..count).map(body).collect()
+}
+
+pub fn as_files(bodies: &[Vec<u8>]) -> crate::feeds::Result {
+    let place = Place::new("");
+    for (i, body) in bodies.iter().enumerate() {
+        fs::write(place.feed().join(format!("{i:04}.arrows")), body).expect("a file");
+    }
+    place.learned()
 }
