@@ -331,7 +331,8 @@ fn where_nothing_is_pushed_nothing_is_there() {
     let body = stream(&rows(300, 2));
     let answer = daemon.push("", "key", &body);
     assert_eq!(answer.status, 404, "{answer:?}");
-    daemon.end();
+    drop(daemon);
+    assert_eq!(place.learned().rows_read, 700);
     let sections = place.inspect()["sections"].to_string();
     assert!(
         sections.contains("feed") && !sections.contains("pushed"),
