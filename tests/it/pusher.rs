@@ -35,7 +35,8 @@ pub struct Answer {
 
 impl Daemon {
     pub fn start(place: &Place) -> Self {
-        Self::start_with(place, &[]).expect("it lives")
+        let started = Self::start_with(place, &[]);
+        started.unwrap_or_else(|| panic!("{:?}", fs::read_to_string(place.path("log"))))
     }
 
     /// Starts with variables of the environment; nothing if it ends before it listens.
