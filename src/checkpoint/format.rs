@@ -45,11 +45,13 @@ pub enum Section {
     Quarantine = 6,
     /// The short-term and long-term states of the drift detector.
     Drift = 7,
+    /// Keys of pushed bodies whose rows were taken.
+    Pushed = 8,
 }
 
 impl Section {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Meta,
         Self::Learner,
         Self::Feed,
@@ -57,6 +59,7 @@ impl Section {
         Self::Tally,
         Self::Quarantine,
         Self::Drift,
+        Self::Pushed,
     ];
 
     /// The number in the file.
@@ -74,6 +77,7 @@ impl Section {
             Self::Tally => "tally",
             Self::Quarantine => "quarantine",
             Self::Drift => "drift",
+            Self::Pushed => "pushed",
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::fs::{self, File, TryLockError};
 use std::io::{Seek as _, Write as _};
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::checkpoint::CheckpointError;
 
@@ -12,6 +14,11 @@ pub struct StateLock {
     /// Closing it, or the end of the process, gives the lock back.
     _file: File,
 }
+
+/// How long a lock that is held is looked at again: a daemon that is killed while it starts a worker
+/// leaves a copy of its files open until the worker's program begins.
+const PATIENCE: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 impl StateLock {
     /// Takes the lock of `directory`, which is made if it is not there.
@@ -32,7 +39,13 @@ impl StateLock {
             .truncate(false)
             .open(&path)
             .map_err(failed("cannot open"))?;
-        match file.try_lock() {
+        let until = Instant::now() + PATIENCE;
+        let mut locked = file.try_lock();
+        while matches!(locked, Err(TryLockError::WouldBlock)) && Instant::now() < until {
+            thread::sleep(LOOK_EVERY);
+            locked = file.try_lock();
+        }
+        match locked {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let holder = fs::read_to_string(&path).unwrap_or_default();

@@ -172,6 +172,10 @@ fn lines(found: &Restored, state: &FeedState) -> String {
         found.quarantined,
         found.state_sha256,
     );
+    if found.pushed > 0 {
+        let keys = found.pushed;
+        text.push_str(&format!("pushed        {keys} keys remembered\n"));
+    }
     if let Some((path, rows)) = &found.reading {
         let path = path.escape_debug();
         text.push_str(&format!("reading       {path}, {rows} rows in\n"));

@@ -11,7 +11,7 @@ use crate::source::{BadValue, Extra};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SourceKeys {
-    /// Directories, globs, files, `-`, `fifo:PATH`, `unix:PATH`.
+    /// Directories, globs, files, `-`, `fifo:PATH`, `unix:PATH`, `push:`.
     pub inputs: Vec<String>,
     /// In which order new files are taken.
     pub order: OrderKey,

@@ -98,6 +98,21 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     // Nothing is wrong with what is not watched but what is out of bounds.
     config.drift.params(config)?;
     config.http.check(&config.features.ids)?;
+    let inputs = &config.source.inputs;
+    if let Some(other) = inputs
+        .iter()
+        .find(|i| i.starts_with("push:") && *i != "push:")
+    {
+        let remedy = "use \"push:\" alone: what is pushed has no path";
+        return Err(refuse("source.inputs", other, remedy));
+    }
+    if inputs.iter().any(|input| input == "push:") && config.http.listen.is_none() {
+        return Err(ConfigError::Missing {
+            key: "http.listen",
+            remedy: "set an address that rows can be pushed to, such as \"127.0.0.1:8650\", or take \
+                     \"push:\" out of `source.inputs`",
+        });
+    }
     let moves = config.source.quarantine != QuarantineKey::Record;
     if moves && config.source.quarantine_dir.is_none() {
         return Err(ConfigError::Missing {

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use serde_json::json;
 
 use super::answer::{answer, problem};
@@ -16,6 +16,7 @@ use super::events::{self, Streams};
 use super::guard::{Guard, guard};
 use super::history::Drifted;
 use super::live::Live;
+use super::push::{self, Bodies};
 use super::{HttpParams, control, metrics, model, snapshots};
 
 /// What every answer may look at.
@@ -39,6 +40,7 @@ impl Shared {
 
 /// Everything that can be asked.
 pub(super) fn router(shared: Shared) -> Router {
+    let bodies = Arc::new(Bodies::new(shared.params.body_bytes));
     let judge = Arc::new(Guard::new(Arc::clone(&shared.params)));
     Router::new()
         .route("/openapi.json", get(openapi))
@@ -59,12 +61,15 @@ pub(super) fn router(shared: Shared) -> Router {
         .route("/api/v1/events", get(events::events))
         .route("/api/v1/snapshot", post(control::snapshot))
         .route("/api/v1/reload", post(control::reload))
+        .route("/api/v1/rows", post(push::rows))
         .fallback(|| async { problem(StatusCode::NOT_FOUND, "nothing is here") })
         .method_not_allowed_fallback(|| async {
             let why = "the method is another one here; /openapi.json says which";
             problem(StatusCode::METHOD_NOT_ALLOWED, why)
         })
         .with_state(shared)
+        .layer(DefaultBodyLimit::disable())
+        .layer(Extension(bodies))
         .layer(from_fn_with_state(judge, guard))
 }
 

@@ -13,6 +13,7 @@ use super::status::Status;
 use super::views::{Quarantine, Sources};
 use crate::learner::drift::DriftParams;
 use crate::snapshot::Snapshot;
+use crate::source::follow::Push;
 
 /// A value that is replaced as a whole.
 #[derive(Debug, Default)]
@@ -63,6 +64,8 @@ pub struct Live {
     pub updates: Updates,
     /// Counts renewals of the status: whoever streams events waits for the next one.
     pub renewed: watch::Sender<u64>,
+    /// Who takes pushed rows, if anybody does.
+    pub push: Option<Arc<Push>>,
     asks: Sender<Ask>,
 }
 
@@ -79,8 +82,16 @@ impl Live {
             log,
             updates: Updates::default(),
             renewed: watch::Sender::default(),
+            push: None,
             asks,
         }
+    }
+
+    /// Pushed rows go there.
+    #[must_use]
+    pub fn with_push(mut self, push: Option<Arc<Push>>) -> Self {
+        self.push = push;
+        self
     }
 
     /// Sets the status and tells whoever waits for it.

@@ -190,6 +190,8 @@ fn inputs(inputs: &[String]) -> Result<(Vec<PathBuf>, Vec<SpoolInput>), ConfigEr
     for input in inputs {
         if input == "-" {
             streams.push(SpoolInput::Stdin);
+        } else if input == "push:" {
+            streams.push(SpoolInput::Push);
         } else if let Some(path) = input.strip_prefix("fifo:") {
             streams.push(SpoolInput::Fifo(absolute(Path::new(path))));
         } else if let Some(path) = input.strip_prefix("unix:") {
@@ -201,7 +203,7 @@ fn inputs(inputs: &[String]) -> Result<(Vec<PathBuf>, Vec<SpoolInput>), ConfigEr
     if inputs.is_empty() {
         return Err(ConfigError::Missing {
             key: "source.inputs",
-            remedy: "name directories, globs or files, \"-\", \"fifo:PATH\" or \"unix:PATH\"",
+            remedy: "name directories, globs or files, \"-\", \"fifo:PATH\", \"unix:PATH\" or \"push:\"",
         });
     }
     Ok((places, streams))

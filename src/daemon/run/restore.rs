@@ -81,6 +81,8 @@ pub struct Restored {
     pub drift: Option<DriftReport>,
     /// Files refused so far.
     pub quarantined: u64,
+    /// Keys of pushed bodies that are remembered.
+    pub pushed: usize,
     /// The file being read and the rows taken of the segment.
     pub reading: Option<(String, u64)>,
     /// SHA-256 over what two runs over the same rows must agree on: the learner, the rows that
@@ -96,12 +98,13 @@ fn meta_of(checkpoint: &Checkpoint) -> Result<Meta, String> {
 }
 
 fn feed_of(checkpoint: &Checkpoint, source: &SourceParams) -> Result<FeedState, CodecError> {
-    FeedState::decode(
-        checkpoint.section(Section::Feed),
-        checkpoint.section(Section::Tally),
-        checkpoint.section(Section::Quarantine),
-        source,
-    )
+    let sections = [
+        Section::Feed,
+        Section::Tally,
+        Section::Quarantine,
+        Section::Pushed,
+    ];
+    FeedState::decode(sections.map(|section| checkpoint.section(section)), source)
 }
 
 fn drift_of(checkpoint: &Checkpoint, features: usize) -> Result<Option<Drift>, CodecError> {
@@ -151,6 +154,7 @@ pub fn inspect(checkpoint: &Checkpoint) -> Result<(Restored, FeedState), String>
             drifts: drift.as_ref().map_or(0, Drift::events),
             drift: drift.and_then(|drift| drift.report()),
             quarantined: state.quarantined,
+            pushed: state.pushed.len(),
             reading,
             state_sha256: state_hash(checkpoint),
             sections: names.collect(),
@@ -206,6 +210,10 @@ impl Learned {
         checkpoint.put(Section::Tally, section(&|to| state.encode_tally(to)));
         let quarantine = section(&|to| state.encode_quarantine(to));
         checkpoint.put(Section::Quarantine, quarantine);
+        if !state.pushed.is_empty() {
+            let pushed = section(&|to| state.pushed.encode(to));
+            checkpoint.put(Section::Pushed, pushed);
+        }
         if let Some(drift) = &self.drift {
             checkpoint.put(Section::Drift, section(&|to| drift.save(to)));
         }

@@ -3,6 +3,7 @@
 mod close;
 mod drift;
 mod live;
+mod streams;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -27,10 +28,11 @@ use crate::learner::drift::{Drift, DriftReport};
 use crate::learner::{self, LearnError};
 use crate::rows::Minibatch;
 use crate::snapshot::{Provenance, Retention, Snapshot};
-use crate::source::follow::{Event, Spool};
+use crate::source::follow::{Event, Push};
 use crate::source::worker::Decode;
 
 use self::live::Shown;
+use self::streams::start_spool;
 
 /// How often time is looked at while nothing comes.
 const TICK: Duration = Duration::from_millis(100);
@@ -58,6 +60,8 @@ struct Trainer<'a> {
     /// A drift that the next snapshot tells of.
     drifted: Option<DriftReport>,
     shown: Option<Shown>,
+    /// Who is told what became of pushed bodies.
+    push: Option<Arc<Push>>,
     pulse: systemd::Pulse,
 }
 
@@ -79,7 +83,7 @@ pub fn run(
     let shared = Arc::new(Shared::default());
     let (wake, woken) = bounded(1);
     let mut params = params;
-    let spool = start_spool(&mut params, &wake)?;
+    let (spool, push) = start_spool(&mut params, &wake, disk, &found.learned.state)?;
     let _watch = Watch::start(&params.follow.places, wake.clone());
     let (to_trainer, fed) = bounded(params.channel_minibatches);
     let (to_feeder, empty) = bounded(params.channel_minibatches + 8);
@@ -108,7 +112,7 @@ pub fn run(
         }
     };
     let (asks, asked) = bounded(ASKS_MAX);
-    let (_server, shown) = serve_http(&params, asks.clone())?;
+    let (_server, shown) = serve_http(&params, asks.clone(), push.clone())?;
     let spool_dir = params.state_dir.join("spool");
     let publishing = publisher::spawn(found.store, spool_dir, Arc::clone(disk), todo, to_done);
     let publishing = publishing.map_err(failed("publisher"))?;
@@ -132,6 +136,7 @@ pub fn run(
         is_ready: true,
         drifted: None,
         shown,
+        push,
         pulse: systemd::Pulse::start(),
         params,
     };
@@ -173,32 +178,17 @@ fn join_within(thread: thread::JoinHandle<()>, patience: Duration) {
 fn serve_http(
     params: &RunParams,
     asks: Sender<Ask>,
+    push: Option<Arc<Push>>,
 ) -> Result<(Option<Server>, Option<Shown>), RunError> {
     let Some(http) = &params.http else {
         return Ok((None, None));
     };
-    let live = Arc::new(Live::new(asks, params.log.clone()));
+    let live = Arc::new(Live::new(asks, params.log.clone()).with_push(push));
     let history = history::find(&params.state_dir);
     let shown = Shown::new(Arc::clone(&live), http.clone(), history);
     let server = http::start(http, live)?;
     info!(address = %server.address(), "HTTP server listens");
     Ok((Some(server), Some(shown)))
-}
-
-/// Starts to keep streams, and follows the directory where they are kept.
-fn start_spool(params: &mut RunParams, wake: &Sender<()>) -> Result<Option<Spool>, RunError> {
-    let directory = params.state_dir.join("spool");
-    if params.streams.is_empty() && !directory.is_dir() {
-        return Ok(None);
-    }
-    let wake = wake.clone();
-    let woken = Box::new(move || {
-        // A wake that is on its way is enough.
-        let _ = wake.try_send(());
-    });
-    let spool = Spool::start(&directory, &params.streams, params.spool_bytes, woken)?;
-    params.follow.places.push(directory);
-    Ok(Some(spool))
 }
 
 impl Trainer<'_> {
@@ -281,8 +271,15 @@ impl Trainer<'_> {
                 let m = agreement.features().len();
                 let learner = learner::new(&self.params.learner, m);
                 self.learned.learner = Some(learner?);
+                if let Some(push) = &self.push {
+                    push.agreed(agreement);
+                }
             }
+            let settled = self.learned.state.settled_by(event);
             self.learned.state.apply(event);
+            if let (Some(push), Some(settled)) = (&self.push, settled) {
+                push.settled(settled, self.learned.state.steps);
+            }
             if matches!(event, Event::Agreed(_)) {
                 self.watch_as_configured();
             }
@@ -405,6 +402,9 @@ impl Trainer<'_> {
                         shown.checkpoint_unix_s = Some(unix_s());
                     }
                     self.keep_history();
+                    if let Some(push) = &self.push {
+                        push.durable(steps);
+                    }
                     self.durable_steps = [self.durable_steps[1], steps];
                     let shared = &self.shared;
                     shared

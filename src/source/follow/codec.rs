@@ -1,9 +1,11 @@
-//! [`FeedState`] ↔ bytes: the sections `feed`, `tally` and `quarantine` of a checkpoint.
+//! [`FeedState`] ↔ bytes: the sections `feed`, `tally` and `quarantine` of a checkpoint; `pushed` is
+//! beside its type.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use super::push::PushedKeys;
 use super::state::{FeedState, FileEntry, FileState, Quarantined, Reading};
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::rows::Tally;
@@ -175,14 +177,12 @@ impl FeedState {
         }
     }
 
-    /// Reads the three sections.
+    /// Reads the sections: `feed`, `tally`, `quarantine`, `pushed`.
     ///
     /// # Errors
     /// If they are not what was written.
     pub fn decode(
-        feed: &[u8],
-        tally: &[u8],
-        quarantine: &[u8],
+        [feed, tally, quarantine, pushed]: [&[u8]; 4],
         params: &SourceParams,
     ) -> Result<Self, CodecError> {
         let mut from = Decoder::new("feed", feed);
@@ -213,6 +213,7 @@ impl FeedState {
             state.quarantine.push_back(Quarantined::decode(&mut from)?);
         }
         from.finish()?;
+        state.pushed = PushedKeys::decode(pushed)?;
         Ok(state)
     }
 }

@@ -6,6 +6,7 @@
 
 mod codec;
 mod pull;
+mod push;
 mod scan;
 mod spool;
 mod state;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use pull::{Arrival, Connect, Source};
+pub use push::{Flaw, KEYS_MAX, Kept, Known, Push, PushName, PushedKeys, Settled, Stage};
 pub use spool::{Spool, SpoolError, SpoolInput};
 pub use state::{Event, FeedState, FileEntry, FileState, Quarantined, Reading};
 pub use verdict::{Follower, Found, Take};

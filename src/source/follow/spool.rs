@@ -1,4 +1,4 @@
-//! Standard input, FIFOs and sockets → growing stream files.
+//! Standard input, FIFOs and sockets → growing stream files. Pushed bodies: `push.rs`.
 //!
 //! What came through a pipe cannot be read again, so it is kept in a file until a checkpoint holds
 //! its rows: every other promise then follows from those for growing files. One connection is one
@@ -16,6 +16,9 @@ use std::thread;
 use std::time::Duration;
 
 use super::pull::{self, Connect};
+use super::push::{Push, PushName};
+use super::state::FeedState;
+use crate::disk::Disk;
 
 /// Bytes read at once.
 const BUFFER: usize = 1 << 18;
@@ -23,6 +26,9 @@ const BUFFER: usize = 1 << 18;
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Connections of one socket at a time; the next one waits to be accepted.
 const CONNECTIONS_MAX: usize = 64;
+
+/// Beginnings of the names of files that no source gave.
+const PIPES: [&str; 4] = ["stdin-", "fifo-", "socket-", "push-"];
 
 /// Where a stream comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +41,8 @@ pub enum SpoolInput {
     Socket(PathBuf),
     /// A source that is asked.
     Source(Connect),
+    /// Bodies that clients push: see [`Spool::take_pushed`].
+    Push,
 }
 
 /// Why streams cannot be taken.
@@ -70,6 +78,7 @@ pub(super) struct Shared {
 /// Streams on their way into files.
 pub struct Spool {
     shared: Arc<Shared>,
+    push: Option<Arc<Push>>,
 }
 
 impl Drop for Spool {
@@ -101,7 +110,7 @@ impl Spool {
             bytes_max,
             held: AtomicU64::new(held),
             next: AtomicU64::new(next),
-            live: AtomicUsize::new(inputs.len()),
+            live: AtomicUsize::new(inputs.iter().filter(|i| **i != SpoolInput::Push).count()),
             stop: AtomicBool::new(false),
             failures: Mutex::default(),
             wake,
@@ -109,10 +118,36 @@ impl Spool {
         for input in inputs {
             spawn(input, &shared)?;
         }
-        Ok(Self { shared })
+        Ok(Self { shared, push: None })
     }
 
-    /// Whether no input will ever bring anything again.
+    /// Takes what clients push from now on, behind what `state` knows of.
+    ///
+    /// # Errors
+    /// If the spool cannot be listed, or the disk does not have its names.
+    pub fn take_pushed(
+        &mut self,
+        disk: Arc<dyn Disk>,
+        state: &FeedState,
+    ) -> Result<Arc<Push>, SpoolError> {
+        let shared = Arc::clone(&self.shared);
+        let push = Push::open(shared, disk, state).map_err(|source| SpoolError {
+            path: self.shared.directory.clone(),
+            action: "cannot keep pushed rows here",
+            source,
+            remedy: "make `state.dir` writable",
+        })?;
+        let push = Arc::new(push);
+        self.push = Some(Arc::clone(&push));
+        Ok(push)
+    }
+
+    /// Whether clients may push something at any time.
+    pub fn takes_pushed(&self) -> bool {
+        self.push.is_some()
+    }
+
+    /// Whether no input will ever bring anything again; clients that push are not counted.
     pub fn is_ended(&self) -> bool {
         self.shared.live.load(Ordering::Acquire) == 0
     }
@@ -132,8 +167,15 @@ impl Spool {
     /// What the system says.
     pub fn release(&self, path: &Path) -> io::Result<u64> {
         let bytes = fs::metadata(path)?.len();
-        pull::before_removal(path)?;
+        // Only files of sources name a position; what others sent is not looked into here.
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        if !PIPES.iter().any(|pipe| stem.starts_with(pipe)) {
+            pull::before_removal(path)?;
+        }
         fs::remove_file(path)?;
+        if let Some(push) = &self.push {
+            push.released(path);
+        }
         self.shared.held.fetch_sub(bytes, Ordering::Relaxed);
         Ok(bytes)
     }
@@ -157,13 +199,10 @@ fn adopt(directory: &Path) -> io::Result<(u64, u64)> {
             continue;
         }
         held += fs::metadata(&path)?.len();
-        let stem = path
-            .file_stem()
-            .map(|s| s.to_string_lossy().into_owned())
-            .unwrap_or_default();
-        if let Some(number) = stem.rsplit('-').next().and_then(|n| n.parse::<u64>().ok()) {
-            next = next.max(number + 1);
-        }
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let last = || stem.rsplit('-').next()?.parse::<u64>().ok();
+        let number = PushName::of(&path).map(|name| name.number).or_else(last);
+        next = next.max(number.map_or(0, |number| number + 1));
         if path.extension().is_some_and(|e| e == "open") {
             fs::rename(&path, path.with_extension("arrows"))?;
         }
@@ -183,6 +222,8 @@ fn spawn(input: &SpoolInput, shared: &Arc<Shared>) -> Result<(), SpoolError> {
     };
     let shared = Arc::clone(shared);
     let started = match input {
+        // Whoever pushes does it on a thread of his own.
+        SpoolInput::Push => return Ok(()),
         SpoolInput::Stdin => thread::Builder::new()
             .name("ojad-stdin".into())
             .spawn(move || {
@@ -299,6 +340,21 @@ impl Shared {
     /// Whether as many bytes wait as may.
     pub(super) fn is_full(&self) -> bool {
         self.held.load(Ordering::Relaxed) >= self.bytes_max
+    }
+
+    /// Whether half as many do.
+    pub(super) fn is_half_full(&self) -> bool {
+        self.held.load(Ordering::Relaxed) >= self.bytes_max / 2
+    }
+
+    /// So many bytes do not wait after all.
+    pub(super) fn unhold(&self, bytes: u64) {
+        self.held.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Something came.
+    pub(super) fn wake(&self) {
+        (self.wake)();
     }
 
     /// Waits a moment.

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::PathBuf;
 
+use super::push::{PushName, PushedKey, PushedKeys, Settled};
 use crate::rows::{Position, Tally, Watermark};
 use crate::source::identity::Identity;
 use crate::source::worker::Refusal;
@@ -127,6 +128,8 @@ pub struct FeedState {
     pub quarantine: VecDeque<Quarantined>,
     /// How many were refused in all.
     pub quarantined: u64,
+    /// Keys of pushed bodies that are through.
+    pub pushed: PushedKeys,
     pub(super) by_inode: HashMap<(u64, u64), u64>,
     pub(super) by_path: HashMap<PathBuf, u64>,
 }
@@ -135,6 +138,9 @@ impl FeedState {
     /// Moves on.
     pub fn apply(&mut self, event: &Event) {
         self.steps += 1;
+        if let Some(settled) = self.settled_by(event) {
+            self.pushed.record(settled.key, settled.pushed);
+        }
         match event {
             Event::Agreed(agreement) => {
                 self.tally.add(&Tally::of(agreement.features().len()));
@@ -174,6 +180,33 @@ impl FeedState {
             }
             Event::Forgot(file) => self.remove(*file),
         }
+    }
+
+    /// The pushed body whose file is through with this event, which comes next.
+    pub fn settled_by(&self, event: &Event) -> Option<Settled> {
+        let reading = self.reading.as_ref();
+        let (path, rows, refused) = match event {
+            Event::Ended => {
+                let reading = reading?;
+                (&reading.segment.path, self.rows_of(reading), None)
+            }
+            Event::Cut(refused) => {
+                let rows = reading.map_or(refused.rows, |reading| self.rows_of(reading));
+                (&refused.path, rows, Some(refused))
+            }
+            Event::Refused(_, refused) => (&refused.path, refused.rows, Some(refused)),
+            _ => return None,
+        };
+        let name = PushName::of(path)?;
+        Some(Settled {
+            key: name.key,
+            pushed: PushedKey {
+                body: name.body,
+                rows,
+                is_refused: refused.is_some(),
+            },
+            reason: refused.map(|refused| refused.refusal.reason.clone()),
+        })
     }
 
     fn end(&mut self) {

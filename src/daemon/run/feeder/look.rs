@@ -200,7 +200,10 @@ impl Loop {
         let only_streams = self.feeder.params.follow.places.len()
             == usize::from(self.feeder.spool.is_some())
             && self.feeder.spool.is_some();
-        if is_ended && (only_streams || self.feeder.params.until == Until::Idle) {
+        // Clients may push at any time: only a run until all is learned ends without being asked to.
+        let takes_pushed = self.feeder.spool.as_ref().is_some_and(Spool::takes_pushed);
+        let is_over = only_streams && !takes_pushed;
+        if is_ended && (is_over || self.feeder.params.until == Until::Idle) {
             return Err(Stop::Done);
         }
         let durable = self.feeder.shared.durable.load(Ordering::Acquire);

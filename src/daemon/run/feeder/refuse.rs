@@ -73,6 +73,8 @@ impl Loop {
             Quarantine::Copy(to) => (to, false),
             Quarantine::Move(to) => (to, true),
         };
+        // The spool removes its files itself, when no checkpoint needs them.
+        let is_move = is_move && !path.starts_with(self.feeder.params.state_dir.join("spool"));
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let place = to.join(format!("{file:06}-{name}"));
         let done = std::fs::create_dir_all(to).and_then(|()| {

@@ -48,6 +48,9 @@ impl Trainer<'_> {
                     Ok(Done::Checkpoint { result, .. }) => {
                         self.checkpoints.is_under_way = false;
                         is_durable = result.is_ok();
+                        if let Some(push) = self.push.as_ref().filter(|_| is_durable) {
+                            push.durable(steps);
+                        }
                         if let Err(error) = result {
                             reason = error;
                         }

@@ -280,7 +280,7 @@ impl Trainer<'_> {
             convergence: known.convergence,
             label: known.params.label.clone(),
             feature_shape: known.params.feature_shape.filter(is_image),
-            can_push: false,
+            can_push: self.push.is_some(),
             can_control: known.params.control == crate::config::ControlKey::Token,
             // What depends on the status before is set by whoever knows that.
             since_unix_s: 0,

@@ -1,0 +1,34 @@
+//! The beginning: streams and pushed rows are kept from now on.
+
+use std::sync::Arc;
+
+use crossbeam_channel::Sender;
+
+use crate::daemon::run::messages::RunError;
+use crate::daemon::run::params::RunParams;
+use crate::disk::Disk;
+use crate::source::follow::{FeedState, Push, Spool, SpoolInput};
+
+/// Starts to keep streams, and follows the directory where they are kept.
+pub(super) fn start_spool(
+    params: &mut RunParams,
+    wake: &Sender<()>,
+    disk: &Arc<dyn Disk>,
+    state: &FeedState,
+) -> Result<(Option<Spool>, Option<Arc<Push>>), RunError> {
+    let directory = params.state_dir.join("spool");
+    if params.streams.is_empty() && !directory.is_dir() {
+        return Ok((None, None));
+    }
+    let wake = wake.clone();
+    let woken = Box::new(move || {
+        // A wake that is on its way is enough.
+        let _ = wake.try_send(());
+    });
+    let mut spool = Spool::start(&directory, &params.streams, params.spool_bytes, woken)?;
+    params.follow.places.push(directory);
+    let is_pushed = params.streams.contains(&SpoolInput::Push);
+    let push = is_pushed.then(|| spool.take_pushed(Arc::clone(disk), state));
+    let push = push.transpose()?;
+    Ok((Some(spool), push))
+}

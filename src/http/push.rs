@@ -1,0 +1,320 @@
+//! `POST /api/v1/rows`: rows that a client pushes, each body once.
+//!
+//! A body is collected in memory, of which all bodies share a bounded part, and handed to [`Push`] on a
+//! thread that may wait for the disk. The answer comes when the disk has the rows, or, with
+//! `?ack=durable`, when a checkpoint has them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::Response;
+use http_body_util::BodyExt as _;
+use serde_json::json;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::answer::{answer, problem};
+use super::api::Shared;
+use super::live::{Ask, Live};
+use crate::source::follow::{Flaw, Kept, Known, Push, Stage};
+
+/// What a body is.
+const STREAM: &str = "application/vnd.apache.arrow.stream";
+/// Longest key: a UUID has 36 characters, a path with a date some more.
+const KEY_MAX: usize = 200;
+/// Memory of all bodies that are on their way, in bodies of the largest size.
+const BODIES_LARGEST: u64 = 4;
+/// Unit of that memory.
+const UNIT: u64 = 1 << 10;
+/// Bodies on their way to the disk; more wait. Its queue is no longer than that by much.
+const WRITERS_MAX: usize = 8;
+/// Longest time for a body to arrive: a tenth of the largest a second, at least.
+const BODY_PATIENCE: Duration = Duration::from_mins(1);
+/// Longest time that `?ack=durable` waits for a checkpoint; one takes seconds at most while the disk
+/// is well.
+const ACK_PATIENCE: Duration = Duration::from_secs(30);
+/// How often the checkpoint is asked for again meanwhile.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+
+/// Room for bodies.
+#[derive(Debug)]
+pub(super) struct Bodies {
+    memory: Arc<Semaphore>,
+    writers: Arc<Semaphore>,
+    most: u64,
+}
+
+impl Bodies {
+    /// Room for some bodies of at most so many bytes.
+    pub fn new(most: u64) -> Self {
+        let units = BODIES_LARGEST * units(most);
+        let units = usize::try_from(units).unwrap_or(Semaphore::MAX_PERMITS);
+        Self {
+            memory: Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS))),
+            writers: Arc::new(Semaphore::new(WRITERS_MAX)),
+            most,
+        }
+    }
+}
+
+fn units(bytes: u64) -> u64 {
+    bytes.div_ceil(UNIT).max(1)
+}
+
+/// `POST /api/v1/rows`
+pub(super) async fn rows(
+    State(shared): State<Shared>,
+    Extension(bodies): Extension<Arc<Bodies>>,
+    request: Request,
+) -> Response {
+    let Some(push) = shared.live.push.clone() else {
+        let why = "rows are not taken here; add \"push:\" to `source.inputs`";
+        return problem(StatusCode::NOT_FOUND, why);
+    };
+    let (parts, body) = request.into_parts();
+    let asked = (parts.uri.query(), &parts.headers);
+    let (key, is_patient) = match asked_for(asked.0, asked.1) {
+        Ok(asked) => asked,
+        Err(refusal) => return refusal.into_answer(),
+    };
+    let (body, place) = match collect(&bodies, &parts.headers, body).await {
+        Ok(body) => body,
+        Err(refusal) => return refusal.into_answer(),
+    };
+    let kept = {
+        let (push, key) = (Arc::clone(&push), key.clone());
+        let Ok(writer) = Arc::clone(&bodies.writers).acquire_owned().await else {
+            return problem(StatusCode::SERVICE_UNAVAILABLE, "the server ends");
+        };
+        tokio::task::spawn_blocking(move || {
+            let kept = push.keep(&key, &body);
+            drop((body, place, writer));
+            kept
+        })
+        .await
+    };
+    if push.is_crowded() {
+        // Files go when two checkpoints have their rows.
+        shared.live.ask(Ask::Checkpoint);
+    }
+    let (status, known) = match kept {
+        Ok(Kept::Accepted(known)) => ("accepted", known),
+        Ok(Kept::Duplicate(known)) => ("duplicate", known),
+        Ok(other) => return refused(other),
+        Err(error) => return problem(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    };
+    // What the disk may not have is sure only when a checkpoint has it.
+    let must_wait = is_patient || known.stage == Stage::Unsure;
+    let known = if must_wait {
+        settle(&push, &shared.live, &key, known).await
+    } else {
+        known
+    };
+    tell(status, known, is_patient)
+}
+
+/// Why a request is not looked at any further.
+struct Refusal {
+    status: StatusCode,
+    why: String,
+    retry_after: Option<Duration>,
+}
+
+impl Refusal {
+    fn new(status: StatusCode, why: impl Into<String>) -> Self {
+        Self {
+            status,
+            why: why.into(),
+            retry_after: None,
+        }
+    }
+
+    fn into_answer(self) -> Response {
+        match self.retry_after {
+            None => problem(self.status, &self.why),
+            Some(when) => later(self.status, &self.why, when),
+        }
+    }
+}
+
+/// The key, and whether the answer is to wait for a checkpoint.
+fn asked_for(query: Option<&str>, headers: &HeaderMap) -> Result<(String, bool), Refusal> {
+    let is_patient = match query {
+        None | Some("") => false,
+        Some("ack=durable") => true,
+        Some(_) => {
+            let why = "the only parameter is `ack=durable`";
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, why));
+        }
+    };
+    let mut keys = headers.get_all("idempotency-key").iter();
+    let key = keys.next().map(HeaderValue::as_bytes).unwrap_or_default();
+    let is_fine = (1..=KEY_MAX).contains(&key.len()) && key.iter().all(u8::is_ascii_graphic);
+    if !is_fine || keys.next().is_some() {
+        let why = "send one `Idempotency-Key` of 1 to 200 visible ASCII characters, new for every \
+                   body and the same whenever a body is sent again";
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, why));
+    }
+    let kind = headers
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
+    let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or("");
+    if !kind.trim().eq_ignore_ascii_case(STREAM) {
+        let why = format!("send an Arrow IPC stream, with `Content-Type: {STREAM}`");
+        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
+    }
+    Ok((String::from_utf8_lossy(key).into_owned(), is_patient))
+}
+
+/// The whole body, and its part of the memory.
+async fn collect(
+    bodies: &Bodies,
+    headers: &HeaderMap,
+    mut body: Body,
+) -> Result<(Vec<u8>, OwnedSemaphorePermit), Refusal> {
+    let too_large = || {
+        let why = format!(
+            "a body has {} bytes at most (`http.body_mib`); push it in parts, each with a key of its \
+             own",
+            bodies.most
+        );
+        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, why)
+    };
+    let declared = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|len| len.to_str().ok());
+    let declared = declared.and_then(|len| len.parse::<u64>().ok());
+    let most = declared.unwrap_or(bodies.most);
+    if most > bodies.most {
+        return Err(too_large());
+    }
+    let units = u32::try_from(units(most)).unwrap_or(u32::MAX);
+    let Ok(place) = Arc::clone(&bodies.memory).try_acquire_many_owned(units) else {
+        let why = "too many bodies are on their way; send the request again";
+        return Err(Refusal {
+            retry_after: Some(Duration::from_secs(1)),
+            ..Refusal::new(StatusCode::TOO_MANY_REQUESTS, why)
+        });
+    };
+    let arriving = async {
+        let mut bytes = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let Ok(frame) = frame else {
+                let why = "the body ended too soon; send the request again";
+                return Err(Refusal::new(StatusCode::BAD_REQUEST, why));
+            };
+            if let Ok(data) = frame.into_data() {
+                if (bytes.len() + data.len()) as u64 > bodies.most {
+                    return Err(too_large());
+                }
+                bytes.extend_from_slice(&data);
+            }
+        }
+        Ok(bytes)
+    };
+    let Ok(bytes) = timeout(BODY_PATIENCE, arriving).await else {
+        let why = "the body took too long to arrive; push it in parts";
+        return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, why));
+    };
+    Ok((bytes?, place))
+}
+
+/// Waits until a checkpoint has the rows, or they are refused; what is known then.
+async fn settle(push: &Push, live: &Live, key: &str, mut known: Known) -> Known {
+    let deadline = Instant::now() + ACK_PATIENCE;
+    let mut changes = push.changes();
+    let mut asked: Option<Instant> = None;
+    loop {
+        changes.mark_unchanged();
+        if let Some(now) = push.look(key) {
+            known = now;
+        }
+        let now = Instant::now();
+        let is_settled = matches!(known.stage, Stage::Durable | Stage::Refused { .. });
+        if is_settled || now >= deadline {
+            return known;
+        }
+        // A checkpoint from before the rows were taken is of no use.
+        if matches!(known.stage, Stage::Taken { .. })
+            && asked.is_none_or(|at| now >= at + ASK_EVERY)
+            && live.ask(Ask::Checkpoint)
+        {
+            asked = Some(now);
+        }
+        // Nothing changed, or it did: both are looked at.
+        let _ = timeout_at(deadline.min(now + ASK_EVERY), changes.changed()).await;
+    }
+}
+
+/// The answer for a body that is kept, now or before.
+fn tell(status: &str, known: Known, is_patient: bool) -> Response {
+    let is_durable = match known.stage {
+        Stage::Refused { reason } => {
+            let reason = reason.unwrap_or_else(|| "see /api/v1/quarantine".to_owned());
+            let rows = known.rows;
+            let why = format!(
+                "the rows were refused behind the first {rows}, which were learned: {reason}. Send the \
+                 rest, put right, with a new key"
+            );
+            return problem(StatusCode::UNPROCESSABLE_ENTITY, &why);
+        }
+        Stage::Unsure => {
+            let why =
+                "the disk may not have the rows yet, and no checkpoint has; send the request again";
+            let soon = Duration::from_secs(1);
+            return later(StatusCode::SERVICE_UNAVAILABLE, why, soon);
+        }
+        Stage::Durable => true,
+        Stage::Writing | Stage::Kept | Stage::Taken { .. } => false,
+    };
+    let mut body = json!({ "status": status, "rows": known.rows, "is_durable": is_durable });
+    if !is_patient {
+        return answer(StatusCode::ACCEPTED, &body);
+    }
+    if is_durable {
+        return answer(StatusCode::OK, &body);
+    }
+    let reason = format!(
+        "the rows are on the disk, but no checkpoint had them within {} s; they will be learned. Send \
+         the request again to ask",
+        ACK_PATIENCE.as_secs()
+    );
+    body["reason"] = reason.into();
+    answer(StatusCode::ACCEPTED, &body)
+}
+
+fn refused(kept: Kept) -> Response {
+    match kept {
+        Kept::OtherBody => problem(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "the key belongs to another body; use a new key for every body",
+        ),
+        Kept::Flawed(Flaw::NoStream(why)) => problem(StatusCode::BAD_REQUEST, &why),
+        Kept::Flawed(Flaw::Disagrees(why)) => problem(StatusCode::UNPROCESSABLE_ENTITY, &why),
+        Kept::Full(when) => {
+            let why = "as many rows wait to be learned as may (`source.spool_mib`); send the request again";
+            later(StatusCode::TOO_MANY_REQUESTS, why, when)
+        }
+        Kept::Failed(why) => later(
+            StatusCode::SERVICE_UNAVAILABLE,
+            &why,
+            Duration::from_secs(1),
+        ),
+        // Answered where they come from.
+        Kept::Accepted(known) | Kept::Duplicate(known) => tell("duplicate", known, false),
+    }
+}
+
+/// A refusal that says when to come again.
+fn later(status: StatusCode, why: &str, when: Duration) -> Response {
+    let mut response = problem(status, why);
+    let seconds = when.as_millis().div_ceil(1000) as u64;
+    let seconds = HeaderValue::from(seconds);
+    response.headers_mut().insert(RETRY_AFTER, seconds);
+    response
+}

@@ -1,0 +1,404 @@
+//! Pushed bodies → files of the spool, each learned exactly once.
+//!
+//! In: a key and the bytes of an Arrow IPC stream. Out: a file that appears whole or not at all, with the
+//! key in its name; from there on every promise is that for files. A key that was seen is not kept
+//! again, before and after its rows are in a checkpoint. Refused: a body that cannot be read, the key of
+//! another body, and everything while as much waits as may.
+
+mod body;
+mod keys;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use sha2::{Digest as _, Sha256};
+use tokio::sync::watch;
+
+use super::spool::Shared;
+use super::state::FeedState;
+use crate::disk::Disk;
+use crate::source::Agreement;
+
+pub use body::Flaw;
+pub use keys::{Hash, KEYS_MAX, PushName, PushedKey, PushedKeys, Settled};
+
+/// Files of pushed bodies in the spool: their decisions fit one write of the journal, and a look at
+/// them takes milliseconds.
+const FILES_MAX: usize = 4096;
+/// What a client waits where nothing is known, and at most.
+const RETRY_UNKNOWN: Duration = Duration::from_secs(2);
+const RETRY_MOST: Duration = Duration::from_mins(1);
+
+/// Where a body is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// On its way into a file.
+    Writing,
+    /// In a file whose name the disk may not have: only a checkpoint makes it sure.
+    Unsure,
+    /// In a file that outlives the process and the machine.
+    Kept,
+    /// Taken by the learner; in every checkpoint of so many events.
+    Taken {
+        /// Events of the feed.
+        steps: u64,
+    },
+    /// In a checkpoint on the disk.
+    Durable,
+    /// Refused, behind the rows that were taken.
+    Refused {
+        /// Why, as far as it is still known.
+        reason: Option<String>,
+    },
+}
+
+/// What is known of a body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Hash of its bytes.
+    pub body: Hash,
+    /// Its rows; those that were taken of one that was refused.
+    pub rows: u64,
+    /// Where it is.
+    pub stage: Stage,
+}
+
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// It is kept.
+    Accepted(Known),
+    /// It was kept before, by a request with the same key and body.
+    Duplicate(Known),
+    /// The key belongs to another body.
+    OtherBody,
+    /// The body cannot be taken.
+    Flawed(Flaw),
+    /// As much waits as may: when to come again.
+    Full(Duration),
+    /// The disk refuses it, or the daemon ends; the same request may be made again.
+    Failed(String),
+}
+
+#[derive(Debug, Default)]
+struct Index {
+    known: HashMap<Hash, Known>,
+    /// Keys whose files are through, in order: the same as the feed's state has.
+    settled: VecDeque<Hash>,
+    /// Those of them that no checkpoint has, and the events that one must have.
+    pending: VecDeque<(u64, Hash)>,
+    /// Files in the spool by number, and since when.
+    files: BTreeMap<u64, Instant>,
+    /// How long the last file stayed that went.
+    stay: Option<Duration>,
+}
+
+/// Takes bodies, and knows what became of them.
+pub struct Push {
+    shared: Arc<Shared>,
+    disk: Arc<dyn Disk>,
+    index: Mutex<Index>,
+    written: Condvar,
+    agreement: Mutex<Option<Agreement>>,
+    /// Counts changes of stages: whoever waits for one looks again.
+    changed: watch::Sender<u64>,
+}
+
+impl std::fmt::Debug for Push {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Push").finish_non_exhaustive()
+    }
+}
+
+impl Push {
+    /// Takes up what the run before left: keys in `state`, files in the spool.
+    ///
+    /// # Errors
+    /// If the spool cannot be listed, or the disk does not have its names.
+    pub(super) fn open(
+        shared: Arc<Shared>,
+        disk: Arc<dyn Disk>,
+        state: &FeedState,
+    ) -> io::Result<Self> {
+        let directory = shared.directory.clone();
+        // A file that was renamed just before the end may be answered for from now on.
+        disk.sync_dir(&directory)?;
+        if let Some(parent) = directory.parent() {
+            disk.sync_dir(parent)?;
+        }
+        let mut index = Index::default();
+        for name in disk.list(&directory)? {
+            let Some(name) = PushName::of(&name) else {
+                continue;
+            };
+            let known = Known {
+                body: name.body,
+                rows: name.rows,
+                stage: Stage::Kept,
+            };
+            index.known.insert(name.key, known);
+            index.files.insert(name.number, Instant::now());
+        }
+        let mut reasons = HashMap::new();
+        for refused in &state.quarantine {
+            if let Some(name) = PushName::of(&refused.path) {
+                reasons.insert(name.key, refused.refusal.reason.clone());
+            }
+        }
+        for (key, pushed) in state.pushed.iter() {
+            let stage = if pushed.is_refused {
+                Stage::Refused {
+                    reason: reasons.remove(key),
+                }
+            } else {
+                Stage::Durable
+            };
+            index.settle(*key, *pushed, stage);
+        }
+        Ok(Self {
+            shared,
+            disk,
+            index: Mutex::new(index),
+            written: Condvar::new(),
+            agreement: Mutex::new(state.agreement.clone()),
+            changed: watch::Sender::default(),
+        })
+    }
+
+    fn index(&self) -> MutexGuard<'_, Index> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps a body, and waits until the disk has it. Blocks.
+    pub fn keep(&self, key: &str, body: &[u8]) -> Kept {
+        let key: Hash = Sha256::digest(key.as_bytes()).into();
+        let hash: Hash = Sha256::digest(body).into();
+        if let Some(known) = self.known(&key) {
+            return known.again(hash);
+        }
+        let agreement = self.agreement.lock().ok().and_then(|known| known.clone());
+        let rows = match body::check(body, agreement.as_ref()) {
+            Ok(rows) => rows,
+            Err(flaw) => return Kept::Flawed(flaw),
+        };
+        let name = match self.reserve(key, hash, rows, body.len() as u64) {
+            Ok(name) => name,
+            Err(answer) => return answer,
+        };
+        let (written, is_there) = self.write(&name, body);
+        let mut known = Known {
+            body: hash,
+            rows,
+            stage: Stage::Kept,
+        };
+        let mut index = self.index();
+        if !is_there {
+            index.known.remove(&key);
+            index.files.remove(&name.number);
+            self.shared.unhold(body.len() as u64);
+        } else if let Some(there) = index.known.get_mut(&key) {
+            // The feeder may have been faster.
+            if there.stage == Stage::Writing {
+                there.stage = match &written {
+                    Ok(()) => Stage::Kept,
+                    Err(_) => Stage::Unsure,
+                };
+            }
+            known = there.clone();
+        }
+        drop(index);
+        self.written.notify_all();
+        self.shared.wake();
+        match written {
+            Ok(()) => Kept::Accepted(known),
+            Err(error) => Kept::Failed(format!(
+                "the rows could not be kept: {error}; free space, or make `state.dir` writable, and \
+                 send the request again"
+            )),
+        }
+    }
+
+    /// What is known of a key, when nobody writes its file.
+    fn known(&self, key: &Hash) -> Option<Known> {
+        let mut index = self.index();
+        loop {
+            let known = index.known.get(key)?;
+            if known.stage != Stage::Writing {
+                return Some(known.clone());
+            }
+            index = self
+                .written
+                .wait(index)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Takes the key and the room for a body.
+    fn reserve(&self, key: Hash, body: Hash, rows: u64, bytes: u64) -> Result<PushName, Kept> {
+        if self.shared.is_stopped() {
+            let why = "the daemon ends; send the request again when it is back";
+            return Err(Kept::Failed(why.to_owned()));
+        }
+        loop {
+            if let Some(known) = self.known(&key) {
+                return Err(known.again(body));
+            }
+            let mut index = self.index();
+            if index.known.contains_key(&key) {
+                // Somebody came between the two looks.
+                continue;
+            }
+            if self.shared.is_full() || index.files.len() >= FILES_MAX {
+                return Err(Kept::Full(index.retry_after()));
+            }
+            let name = PushName {
+                number: self.shared.take_number(),
+                rows,
+                key,
+                body,
+            };
+            self.shared.hold(bytes);
+            index.files.insert(name.number, Instant::now());
+            let known = Known {
+                body,
+                rows,
+                stage: Stage::Writing,
+            };
+            index.known.insert(key, known);
+            return Ok(name);
+        }
+    }
+
+    /// Writes the file; also whether it is there, sure or not.
+    fn write(&self, name: &PushName, body: &[u8]) -> (io::Result<()>, bool) {
+        let directory = &self.shared.directory;
+        let temporary = directory.join(format!("_push-{:012}.part", name.number));
+        let path = directory.join(name.stem() + ".arrows");
+        let disk = &self.disk;
+        let written = disk.create(&temporary).and_then(|mut file| {
+            file.write(body)?;
+            file.sync()
+        });
+        if let Err(error) = written.and_then(|()| disk.rename(&temporary, &path)) {
+            // What is left of it is removed at the next start otherwise.
+            let _ = disk.remove_file(&temporary);
+            return (Err(error), false);
+        }
+        (disk.sync_dir(directory), true)
+    }
+
+    /// Whether so much waits that a checkpoint, which lets files go, is worth while now.
+    pub fn is_crowded(&self) -> bool {
+        self.shared.is_half_full() || self.index().files.len() >= FILES_MAX / 2
+    }
+
+    /// What is known of a body now.
+    pub fn look(&self, key: &str) -> Option<Known> {
+        let key: Hash = Sha256::digest(key.as_bytes()).into();
+        self.index().known.get(&key).cloned()
+    }
+
+    /// Counts changes; the receiver hears of every one.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// The features were fixed.
+    pub fn agreed(&self, agreement: &Agreement) {
+        if let Ok(mut known) = self.agreement.lock() {
+            *known = Some(agreement.clone());
+        }
+    }
+
+    /// A body's file is through, by the event of this number.
+    pub fn settled(&self, settled: Settled, steps: u64) {
+        let Settled {
+            key,
+            pushed,
+            reason,
+        } = settled;
+        let stage = if pushed.is_refused {
+            Stage::Refused { reason }
+        } else {
+            Stage::Taken { steps }
+        };
+        self.index().settle(key, pushed, stage);
+        self.changed.send_modify(|count| *count += 1);
+    }
+
+    /// A checkpoint of so many events is on the disk.
+    pub fn durable(&self, steps: u64) {
+        let mut index = self.index();
+        while let Some((taken, key)) = index.pending.pop_front() {
+            if taken > steps {
+                index.pending.push_front((taken, key));
+                break;
+            }
+            if let Some(known) = index.known.get_mut(&key)
+                && matches!(known.stage, Stage::Taken { steps: taken } if taken <= steps)
+            {
+                known.stage = Stage::Durable;
+            }
+        }
+        drop(index);
+        self.changed.send_modify(|count| *count += 1);
+    }
+
+    /// A file went.
+    pub(super) fn released(&self, path: &Path) {
+        if let Some(name) = PushName::of(path) {
+            let mut index = self.index();
+            let since = index.files.remove(&name.number);
+            index.stay = since.map(|since| since.elapsed()).or(index.stay);
+        }
+    }
+}
+
+impl Known {
+    /// The answer to another request with the same key.
+    fn again(self, body: Hash) -> Kept {
+        if self.body == body {
+            Kept::Duplicate(self)
+        } else {
+            Kept::OtherBody
+        }
+    }
+}
+
+impl Index {
+    /// The same as the state of the feed does with its keys.
+    fn settle(&mut self, key: Hash, pushed: PushedKey, stage: Stage) {
+        if let Stage::Taken { steps } = stage {
+            self.pending.push_back((steps, key));
+        }
+        let known = Known {
+            body: pushed.body,
+            rows: pushed.rows,
+            stage,
+        };
+        let before = self.known.insert(key, known).map(|known| known.stage);
+        if let Some(Stage::Taken { .. } | Stage::Durable | Stage::Refused { .. }) = before {
+            return;
+        }
+        if self.settled.len() == KEYS_MAX
+            && let Some(oldest) = self.settled.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+        self.settled.push_back(key);
+    }
+
+    /// When there will be room: what the last file stayed, less what the oldest has been there.
+    fn retry_after(&self) -> Duration {
+        let Some(stay) = self.stay else {
+            return RETRY_UNKNOWN;
+        };
+        let oldest = self.files.values().next();
+        let age = oldest.map_or(Duration::ZERO, Instant::elapsed);
+        let left = stay.saturating_sub(age);
+        left.clamp(Duration::from_secs(1), RETRY_MOST)
+    }
+}
