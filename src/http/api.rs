@@ -3,17 +3,18 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use serde_json::json;
 
 use super::answer::{answer, problem};
 use super::guard::guard;
 use super::live::Live;
+use super::score::{self, Scoring, What};
 use super::{HttpParams, metrics, model};
 
 /// What every answer may look at.
@@ -26,7 +27,16 @@ pub(super) struct Shared {
 /// Everything that can be asked.
 pub(super) fn router(shared: Shared) -> Router {
     let params = Arc::clone(&shared.params);
+    let scoring = Scoring::start();
+    let scored = |what| {
+        let scoring = Arc::clone(&scoring);
+        post(move |State(shared): State<Shared>, request: Request| {
+            score::post(Arc::clone(&scoring), what, shared, request)
+        })
+    };
     Router::new()
+        .route("/api/v1/transform", scored(What::Transform))
+        .route("/api/v1/score", scored(What::Score))
         .route("/-/healthy", get(|| async { "healthy\n" }))
         .route("/-/ready", get(ready))
         .route("/metrics", get(metrics))
@@ -35,7 +45,10 @@ pub(super) fn router(shared: Shared) -> Router {
         .route("/api/v1/features", get(model::features))
         .fallback(|| async { problem(StatusCode::NOT_FOUND, "nothing is here") })
         .method_not_allowed_fallback(|| async {
-            problem(StatusCode::METHOD_NOT_ALLOWED, "this can only be read")
+            problem(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "this is not asked so: see Allow",
+            )
         })
         .with_state(shared)
         .layer(from_fn_with_state(params, guard))

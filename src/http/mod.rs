@@ -10,6 +10,7 @@ mod guard;
 mod live;
 mod metrics;
 mod model;
+mod score;
 mod serve;
 mod status;
 
