@@ -32,6 +32,7 @@ mod plot;
 mod preflight;
 mod program;
 mod reference;
+mod scoring;
 mod shapes;
 mod simdisk;
 mod snapshot;
