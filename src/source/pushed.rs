@@ -112,7 +112,7 @@ impl<P: AsRef<[u8]>> Pushed<P> {
     ///
     /// # Errors
     /// If the stream breaks the format or a limit.
-    pub fn next(&mut self) -> Result<Option<RecordBatch>, PushedError> {
+    pub fn next_batch(&mut self) -> Result<Option<RecordBatch>, PushedError> {
         let mut limit = None;
         let decoded = guard::catch(Path::new("the body"), || match self.decode() {
             Ok(batch) => Ok(batch),

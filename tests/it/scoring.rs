@@ -174,10 +174,10 @@ fn same(found: &[(String, Vec<f64>)], expected: &[(String, Vec<f64>)]) {
     }
 }
 
-#[test]
-fn scores_are_those_of_the_textbook() {
+/// Three features, two components, one of them active.
+fn small() -> Estimate {
     let third = 1.0 / 3.0;
-    let estimate = Estimate {
+    Estimate {
         features: 3,
         rows: 100,
         effective_rows: 100.0,
@@ -196,7 +196,12 @@ fn scores_are_those_of_the_textbook() {
         total_variance: 7.5,
         components_above_noise: 1,
         above_noise_is_lower_bound: false,
-    };
+    }
+}
+
+#[test]
+fn scores_are_those_of_the_textbook() {
+    let estimate = small();
     let values = [
         1.0,
         -2.0,
@@ -257,6 +262,12 @@ fn scores_are_those_of_the_textbook() {
             );
         }
     }
+}
+
+#[test]
+fn edges_of_the_model_have_an_answer() {
+    let estimate = small();
+    let batch = Minibatch::from_rows(&[1.0, -2.0, 10.0, 3.5, 1.0, 9.0], 3);
     // No density: nothing beside the active component, and nothing that varies.
     let flat = Estimate {
         total_variance: 5.0,
@@ -309,23 +320,8 @@ fn a_small_residual_keeps_its_digits() {
     assert!((found / expected - 1.0).abs() < 1e-4, "{found} {expected}");
 }
 
-#[test]
-fn http_says_what_transform_says() {
-    let place = tempfile::tempdir().expect("a directory");
-    let model = snapshot(|j| format!("x{j}"));
-    write(&model, place.path()).expect("written");
-    let batch = rows(20_000, 7);
-    parquet(&place.path().join("rows.parquet"), &batch);
-    let out = place.path().join("scores.arrow");
-    let path = |name: &str| place.path().join(name).display().to_string();
-    succeeded(&run(&[
-        "transform",
-        "--model",
-        &path(""),
-        &path("rows.parquet"),
-        "--output",
-        &path("scores.arrow"),
-    ]));
+/// The columns of an Arrow IPC file.
+fn scores_in(out: &std::path::Path) -> Vec<(String, Vec<f64>)> {
     let file = std::fs::File::open(out).expect("scores");
     let mut expected: Vec<(String, Vec<f64>)> = Vec::new();
     for batch in arrow::ipc::reader::FileReader::try_new(file, None).expect("a file") {
@@ -339,32 +335,12 @@ fn http_says_what_transform_says() {
                 .extend(batch.column(i).as_primitive::<Float64Type>().values());
         }
     }
+    expected
+}
+
+/// Both kinds of JSON say the same.
+fn in_json(scorer: &Scorer, batch: &RecordBatch, expected: &[(String, Vec<f64>)]) {
     let names: Vec<&str> = expected.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(
-        names,
-        [
-            "pc1",
-            "pc2",
-            "pc3",
-            "pc4",
-            "residual",
-            "t2",
-            "log_likelihood",
-            "p_value"
-        ]
-    );
-    let scorer = Scorer::new(Some(model.clone()), 1 << 26, 1_000_000);
-    // Many batches; then one, its columns the other way round.
-    let (status, body) = scorer.post("transform", ARROW, &stream(&batch));
-    assert_eq!(status, 200);
-    same(&columns(&body), &expected);
-    let order: Vec<usize> = (0..M).rev().collect();
-    let turned = batch.project(&order).expect("columns");
-    let (_, body) = scorer.post("transform", ARROW, &stream(&turned));
-    same(&columns(&body), &expected);
-    let (_, body) = scorer.post("score", ARROW, &stream(&turned));
-    same(&columns(&body), &expected[4..]);
-    // JSON, both ways; a missing value is the mean.
     let cells = |j: usize| {
         batch
             .column(j)
@@ -394,7 +370,7 @@ fn http_says_what_transform_says() {
         let (status, body) = scorer.post("transform", JSON, body.to_string().as_bytes());
         assert_eq!(status, 200);
         let found: Value = serde_json::from_slice(&body).expect("JSON");
-        assert_eq!(found["rows"], model.estimate.rows);
+        assert_eq!(found["rows"], 500);
         let list = |name: &str| {
             found["columns"][name]
                 .as_array()
@@ -413,6 +389,53 @@ fn http_says_what_transform_says() {
             .collect();
         same(&found, &expected);
     }
+}
+
+#[test]
+fn http_says_what_transform_says() {
+    let place = tempfile::tempdir().expect("a directory");
+    let model = snapshot(|j| format!("x{j}"));
+    write(&model, place.path()).expect("written");
+    let batch = rows(20_000, 7);
+    parquet(&place.path().join("rows.parquet"), &batch);
+    let out = place.path().join("scores.arrow");
+    let path = |name: &str| place.path().join(name).display().to_string();
+    succeeded(&run(&[
+        "transform",
+        "--model",
+        &path(""),
+        &path("rows.parquet"),
+        "--output",
+        &path("scores.arrow"),
+    ]));
+    let expected = scores_in(&out);
+    let names: Vec<&str> = expected.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "pc1",
+            "pc2",
+            "pc3",
+            "pc4",
+            "residual",
+            "t2",
+            "log_likelihood",
+            "p_value"
+        ]
+    );
+    let scorer = Scorer::new(Some(model.clone()), 1 << 26, 1_000_000);
+    // Many batches; then one, its columns the other way round.
+    let (status, body) = scorer.post("transform", ARROW, &stream(&batch));
+    assert_eq!(status, 200);
+    same(&columns(&body), &expected);
+    let order: Vec<usize> = (0..M).rev().collect();
+    let turned = batch.project(&order).expect("columns");
+    let (_, body) = scorer.post("transform", ARROW, &stream(&turned));
+    same(&columns(&body), &expected);
+    let (_, body) = scorer.post("score", ARROW, &stream(&turned));
+    same(&columns(&body), &expected[4..]);
+    in_json(&scorer, &batch, &expected);
+    // A missing value is the mean.
     let mut mean = serde_json::Map::new();
     for j in 0..M {
         mean.insert(format!("x{j}"), Value::Null);
@@ -432,12 +455,8 @@ fn lists_other_types_and_columns_beside_are_taken() {
     let scorer = Scorer::new(Some(snapshot(|j| format!("v.{j}"))), 1 << 20, 1000);
     let values: Vec<f32> = (0..2 * M).map(|i| i as f32).collect();
     let item = Arc::new(Field::new("item", DataType::Float32, false));
-    let list = FixedSizeListArray::new(
-        item,
-        M as i32,
-        Arc::new(Float32Array::from(values.clone())),
-        None,
-    );
+    let list =
+        FixedSizeListArray::new(item, 12, Arc::new(Float32Array::from(values.clone())), None);
     let one = |name: &str, array: ArrayRef| {
         let schema = Schema::new(vec![
             Field::new("id", DataType::Utf8, true),
@@ -542,6 +561,13 @@ fn what_cannot_be_scored_is_refused() {
         422,
         &["row 0", "`x0`", "text"],
     );
+}
+
+#[test]
+fn infinite_values_and_too_many_are_refused() {
+    let batch = rows(100, 1);
+    let scorer = Scorer::new(Some(snapshot(|j| format!("x{j}"))), 1 << 20, 1000);
+    let good = stream(&batch);
     let mut odd = rows(100, 1).columns().to_vec();
     let mut values = odd[3]
         .as_primitive::<arrow::datatypes::Float32Type>()

@@ -56,7 +56,7 @@ impl Stream {
 
     /// The next batch, if it has come.
     fn next(&mut self) -> Result<Option<RecordBatch>, Refusal> {
-        let next = self.input.next().map_err(refusal)?;
+        let next = self.input.next_batch().map_err(refusal)?;
         if self.open.is_none()
             && let Some(schema) = self.input.schema()
         {

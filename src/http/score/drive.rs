@@ -183,11 +183,10 @@ pub(super) async fn drive(
 
 /// Refuses, or if it is too late for that ends the answer before its end.
 fn break_off(head: Option<oneshot::Sender<Result<(), Refusal>>>, refusal: Refusal) {
-    match head {
-        Some(head) => {
-            let _ = head.send(Err(refusal));
-        }
-        None => tracing::info!(reason = refusal.detail, "an answer was broken off"),
+    if let Some(head) = head {
+        let _ = head.send(Err(refusal));
+    } else {
+        tracing::info!(reason = refusal.detail, "an answer was broken off");
     }
 }
 

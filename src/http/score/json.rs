@@ -152,12 +152,12 @@ impl Writing {
                 if i > 0 {
                     text.push(b',');
                 }
-                match self.kept.get(column) {
-                    Some(kept) => text.extend_from_slice(kept.cell(i)),
+                if let Some(kept) = self.kept.get(column) {
+                    text.extend_from_slice(kept.cell(i));
+                } else {
                     // What is no number (NaN, infinite) becomes null.
-                    None => {
-                        serde_json::to_writer(&mut text, &self.scores[column - self.kept.len()][i])?
-                    }
+                    let score = self.scores[column - self.kept.len()][i];
+                    serde_json::to_writer(&mut text, &score)?;
                 }
             }
             left -= end - row;

@@ -327,7 +327,7 @@ impl<'de> Visitor<'de> for Column<'_> {
 struct Number<'a>(&'a Context<'a>, &'a str, usize);
 seed!(Number -> f64, deserialize_any);
 
-impl<'de> Visitor<'de> for Number<'_> {
+impl Visitor<'_> for Number<'_> {
     type Value = f64;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -394,7 +394,7 @@ impl Scalar<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Scalar<'_> {
+impl Visitor<'_> for Scalar<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
