@@ -1,4 +1,4 @@
-//! `ojad transform`: scores, residual and T² of rows by a snapshot, as a stream.
+//! `ojad transform`: scores, residual, T² and likelihood of rows by a snapshot, as a stream.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -20,7 +20,10 @@ const ROWS: usize = 1_024;
 /// Scores rows by the components of a snapshot.
 ///
 /// Adds pc1…pck (centred, scaled row · component), `residual` (squared reconstruction error in
-/// scaled units) and `t2` (Hotelling's T², Σ score²/eigenvalue) to the columns named by --id.
+/// scaled units), `t2` (Hotelling's T², Σ score²/eigenvalue), `log_likelihood` (of the centred, scaled
+/// row under the probabilistic-PCA model of the active components) and `p_value` (chance that a row
+/// of that model lies as far out) to the columns named by --id. The last two are NaN where the model
+/// has no density: nothing varies, or nothing beside the active components.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -116,7 +119,7 @@ fn columns_of_model(snapshot: &Snapshot, read: &Features) -> Result<Vec<usize>, 
         .collect()
 }
 
-/// Ids, pc1…pck, residual, t2.
+/// Ids, pc1…pck, residual, t2, log_likelihood, p_value.
 fn table(
     projection: &Projection,
     batch: &Minibatch,
@@ -138,6 +141,8 @@ fn table(
     }
     add("residual".into(), scores.residual);
     add("t2".into(), scores.t2);
+    add("log_likelihood".into(), scores.log_likelihood);
+    add("p_value".into(), scores.p_value);
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
         .map_err(|error| CliError::Failed(format!("cannot put the scores together: {error}")))
 }

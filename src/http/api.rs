@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::middleware::from_fn_with_state;
@@ -17,6 +17,7 @@ use super::guard::{Guard, guard};
 use super::history::Drifted;
 use super::live::Live;
 use super::push::{self, Bodies};
+use super::score::{self, Scoring, What};
 use super::{HttpParams, control, metrics, model, snapshots};
 
 /// What every answer may look at.
@@ -42,7 +43,16 @@ impl Shared {
 pub(super) fn router(shared: Shared) -> Router {
     let bodies = Arc::new(Bodies::new(shared.params.body_bytes));
     let judge = Arc::new(Guard::new(Arc::clone(&shared.params)));
+    let scoring = Scoring::start();
+    let scored = |what| {
+        let scoring = Arc::clone(&scoring);
+        post(move |State(shared): State<Shared>, request: Request| {
+            score::post(Arc::clone(&scoring), what, shared, request)
+        })
+    };
     Router::new()
+        .route("/api/v1/transform", scored(What::Transform))
+        .route("/api/v1/score", scored(What::Score))
         .route("/openapi.json", get(openapi))
         .route("/-/healthy", get(|| async { "healthy\n" }))
         .route("/-/ready", get(ready))

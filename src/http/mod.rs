@@ -18,6 +18,7 @@ mod metrics;
 mod model;
 mod push;
 mod rate;
+mod score;
 mod serve;
 mod snapshots;
 mod status;

@@ -3,21 +3,25 @@
 //! A snapshot is a directory that appears whole or not at all: [`write()`] makes it beside its
 //! place and renames it, [`read()`] checks every checksum. [`table()`] is what people see of it.
 
+mod cells;
 mod disk;
 mod error;
 mod plot;
+mod probability;
 mod project;
 mod read;
 mod retain;
 mod state;
 mod table;
+mod tail;
 mod write;
 
 use serde::{Deserialize, Serialize};
 
+pub use cells::{Cells, Lane, Rows};
 pub use error::SnapshotError;
 pub use plot::{PlotError, draw};
-pub use project::{Projection, Scores};
+pub use project::{Projection, Room, Scores};
 pub use read::read;
 pub use retain::{Listed, Retention, list, retain};
 pub use state::summary_of;

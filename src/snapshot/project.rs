@@ -1,24 +1,45 @@
-//! Rows → scores, residual and T², by the components of a snapshot.
+//! Rows → scores, residual, T², likelihood, by the components of a snapshot.
+//!
+//! Everything is in f64, also for f32 rows: the products are bound by memory as much as by arithmetic,
+//! and a residual that is a small part of a row keeps its digits. Rows are taken in blocks that stay in
+//! the second-level cache: centred and scaled once, then one product with the components.
 
-use faer::Mat;
+use faer::linalg::matmul::matmul;
+use faer::{Accum, Mat, MatMut, MatRef, Par};
 
+use super::cells::{Rows, Shifts};
+use super::probability::Probability;
 use crate::learner::Estimate;
 use crate::rows::Minibatch;
 
-/// Components ready to score minibatches whose columns may stand in another order.
+/// Values of a block of centred rows: half a megabyte.
+const BLOCK_VALUES: usize = 1 << 16;
+/// Rows of a block: fewer leave the product waiting for the components, more gain nothing.
+const BLOCK_ROWS: (usize, usize) = (32, 1024);
+/// Values beyond which a block has fewer rows than that.
+const BLOCK_VALUES_MAX: usize = 1 << 23;
+/// ‖z‖² − ‖s‖² loses the digits by which the residual is smaller; below this share of ‖z‖² the
+/// residual row itself is made, so that at least 1e-9 of the residual is right.
+const SHARE_MIN: f64 = 1e-4;
+/// Components that are orthonormal to this are taken to be.
+const ORTHONORMAL: f64 = 1e-14;
+
+/// Components ready to score rows, whose columns may stand in another order.
 #[derive(Clone, Debug)]
 pub struct Projection {
-    /// Column of the minibatch for each feature, length m.
-    order: Vec<usize>,
-    mean: Vec<f64>,
-    scale: Vec<f64>,
+    /// Column of the minibatch for each feature, length m; nothing where it is the same.
+    order: Option<Vec<usize>>,
+    shifts: Shifts,
     /// Vᵀ, m×k.
     vectors: Mat<f64>,
+    /// VVᵀ − I, k×k, where that is not nothing.
+    skew: Option<Mat<f64>>,
     eigenvalues: Vec<f64>,
+    probability: Option<Probability>,
 }
 
 /// Scores of b rows.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Scores {
     /// k columns of b scores.
     pub components: Vec<Vec<f64>>,
@@ -28,49 +49,158 @@ pub struct Scores {
     ///
     /// Source: Hotelling 1931; Jackson 1991, chapter 2.
     pub t2: Vec<f64>,
+    /// Log-density of z under the probabilistic-PCA model of the active components, length b; NaN
+    /// where the estimate has no density (nothing varies, or nothing beside the active components).
+    pub log_likelihood: Vec<f64>,
+    /// Chance that a row of that model lies as far out or farther, length b; NaN the same.
+    pub p_value: Vec<f64>,
+    /// ‖z‖², length b.
+    pub energy: Vec<f64>,
+}
+
+/// Memory that is used again from rows to rows.
+#[derive(Debug)]
+pub struct Room {
+    z: Vec<f64>,
+    outside: Vec<f64>,
+    energy: Vec<f64>,
+    scores: Mat<f64>,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self {
+            z: Vec::new(),
+            outside: Vec::new(),
+            energy: Vec::new(),
+            scores: Mat::new(),
+        }
+    }
 }
 
 impl Projection {
     /// Components of `estimate`; `order[j]` is the column of feature j in a minibatch.
     pub fn new(estimate: &Estimate, order: &[usize]) -> Self {
         let (k, m) = (estimate.components(), estimate.features);
+        let vectors = Mat::from_fn(m, k, |j, i| estimate.vector(i)[j]);
+        let mut skew = vectors.transpose() * &vectors; // k×k
+        for i in 0..k {
+            // A row of zeros stands for a component that there is not yet: its scores are zero.
+            if estimate.vector(i).iter().any(|entry| *entry != 0.0) {
+                skew[(i, i)] -= 1.0;
+            }
+        }
         Self {
-            order: order.to_vec(),
-            mean: estimate.mean.clone(),
-            scale: estimate.scale.clone(),
-            vectors: Mat::from_fn(m, k, |j, i| estimate.vector(i)[j]),
+            order: (!order.iter().copied().eq(0..m)).then(|| order.to_vec()),
+            shifts: Shifts::new(&estimate.mean, &estimate.scale),
+            skew: (skew.norm_max() > ORTHONORMAL).then_some(skew),
+            vectors,
             eigenvalues: estimate.eigenvalues.clone(),
+            probability: Probability::new(estimate),
         }
     }
 
-    /// Scores every row, in f64; a missing value (NaN) counts as the mean.
+    /// m.
+    pub fn features(&self) -> usize {
+        self.vectors.nrows()
+    }
+
+    /// k.
+    pub fn components(&self) -> usize {
+        self.vectors.ncols()
+    }
+
+    /// Scores every row; a missing value (NaN) counts as the mean.
     pub fn score(&self, batch: &Minibatch) -> Scores {
-        let (b, m, k) = (batch.rows(), self.order.len(), self.eigenvalues.len());
-        let z = Mat::<f64>::from_fn(b, m, |i, j| {
-            let value = batch.value(i, self.order[j]);
-            if value.is_nan() {
-                0.0
-            } else {
-                (value - self.mean[j]) / self.scale[j]
+        let rows = Rows::of_minibatch(batch, self.order.as_deref());
+        self.score_rows(&rows, &mut Room::default())
+    }
+
+    /// The same for rows whose features stand in the order of the components'.
+    ///
+    /// An infinite value makes the `energy` of its row infinite or NaN.
+    pub fn score_rows(&self, rows: &Rows<'_>, room: &mut Room) -> Scores {
+        let (b, m, k) = (rows.len(), self.features(), self.components());
+        let mut scores = Scores {
+            components: vec![Vec::with_capacity(b); k],
+            residual: Vec::with_capacity(b),
+            energy: Vec::with_capacity(b),
+            ..Scores::default()
+        };
+        let least = BLOCK_ROWS.0.min((BLOCK_VALUES_MAX / m.max(1)).max(1));
+        let block = (BLOCK_VALUES / m.max(1)).clamp(least, BLOCK_ROWS.1).min(b);
+        room.z.resize(block * m, 0.0);
+        for at in (0..b).step_by(block.max(1)) {
+            self.block(rows, (at, block.min(b - at)), room, &mut scores);
+        }
+        scores.t2 = vec![0.0; b];
+        for (score, value) in scores.components.iter().zip(&self.eigenvalues) {
+            if *value > 0.0 {
+                let both = scores.t2.iter_mut().zip(score);
+                both.for_each(|(t2, score)| *t2 += score * score / value);
             }
-        });
-        let scores = &z * &self.vectors; // b×k
-        // The residual row itself, not ‖z‖² − ‖score‖²: that would lose a small one to rounding.
-        let outside = &z - &scores * self.vectors.transpose(); // b×m
-        let t2 = (0..b)
-            .map(|i| {
-                (0..k)
-                    .filter(|&l| self.eigenvalues[l] > 0.0)
-                    .map(|l| scores[(i, l)] * scores[(i, l)] / self.eigenvalues[l])
-                    .sum()
-            })
-            .collect();
-        Scores {
-            components: (0..k)
-                .map(|l| scores.col(l).iter().copied().collect())
-                .collect(),
-            residual: (0..b).map(|i| outside.row(i).squared_norm_l2()).collect(),
-            t2,
+        }
+        (scores.log_likelihood, scores.p_value) = match &self.probability {
+            Some(model) => model.of(&scores.components, &scores.residual),
+            None => (vec![f64::NAN; b], vec![f64::NAN; b]),
+        };
+        scores
+    }
+
+    /// Scores the `b` rows from `at` on.
+    fn block(&self, rows: &Rows<'_>, (at, b): (usize, usize), room: &mut Room, to: &mut Scores) {
+        let (m, k) = (self.features(), self.components());
+        let Room {
+            z,
+            outside,
+            energy,
+            scores,
+        } = room;
+        let z = &mut z[..b * m];
+        energy.clear();
+        energy.resize(b, 0.0);
+        rows.centre((at, b), &self.shifts, z, energy);
+        let z: MatRef<'_, f64> = if rows.is_row_major() {
+            MatRef::from_row_major_slice(z, b, m)
+        } else {
+            MatRef::from_column_major_slice(z, b, m)
+        };
+        scores.resize_with(b, k, |_, _| 0.0);
+        let product = scores.as_mut();
+        // zVᵀ: b×m · m×k
+        matmul(product, Accum::Replace, z, &self.vectors, 1.0, Par::Seq);
+        let start = to.residual.len();
+        to.residual.extend_from_slice(energy);
+        to.energy.extend_from_slice(energy);
+        let residual = &mut to.residual[start..];
+        for l in 0..k {
+            let score = scores.col(l).try_as_col_major();
+            let score = score.map_or(&[][..], |score| score.as_slice());
+            let both = residual.iter_mut().zip(score);
+            both.for_each(|(residual, score)| *residual -= score * score);
+            to.components[l].extend_from_slice(score);
+        }
+        if let Some(skew) = &self.skew {
+            let turned = &*scores * skew; // b×k
+            for l in 0..k {
+                for i in 0..b {
+                    residual[i] += turned[(i, l)] * scores[(i, l)];
+                }
+            }
+        }
+        let is_small = |i: usize| residual[i] < SHARE_MIN * energy[i];
+        if (0..b).any(is_small) {
+            outside.resize(b * m, 0.0);
+            let mut outside = MatMut::from_column_major_slice_mut(outside, b, m);
+            outside.copy_from(z);
+            let (by, back) = (&*scores, self.vectors.transpose());
+            // z − sV: b×k · k×m
+            matmul(outside.as_mut(), Accum::Add, by, back, -1.0, Par::Seq);
+            for i in 0..b {
+                if residual[i] < SHARE_MIN * energy[i] {
+                    residual[i] = outside.as_ref().row(i).squared_norm_l2();
+                }
+            }
         }
     }
 }

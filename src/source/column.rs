@@ -114,7 +114,8 @@ impl Column {
         }
     }
 
-    fn own(&mut self) {
+    /// Makes the storage the column's own.
+    pub fn own(&mut self) {
         match &self.values {
             Buf::SharedF32(v) => self.values = Buf::F32(v.to_vec()),
             Buf::SharedF64(v) => self.values = Buf::F64(v.to_vec()),

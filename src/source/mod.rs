@@ -22,6 +22,7 @@ mod params;
 mod parquet;
 mod positioned;
 mod preflight;
+mod pushed;
 mod reader;
 mod segment;
 mod select;
@@ -37,6 +38,7 @@ pub use frames::Frames;
 pub use guard::quiet_decoder_panics;
 pub use open::open;
 pub use params::{BadValue, BinaryDtype, Decoders, Extra, Limit, SourceParams};
+pub use pushed::{Numbers, Pushed, PushedError, Shape};
 pub use reader::Reader;
 pub use segment::{Extraction, Piece, Segment};
 

@@ -95,6 +95,16 @@ fn pick(
     Ok((array, nulls))
 }
 
+/// Loads an array that stands for itself: a value a row, or a list.
+pub(super) fn load_array(array: &ArrayRef, is_list: bool, out: &mut Column) -> Result<(), Misfit> {
+    out.nulls.clear();
+    if is_list {
+        lists(array, out)
+    } else {
+        scalars(array, out)
+    }
+}
+
 /// Marks all values of the null rows.
 fn null_rows(out: &mut Column, nulls: &NullBuffer) {
     let len = out.len;

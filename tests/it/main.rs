@@ -36,6 +36,7 @@ mod push_crash;
 mod pusher;
 mod reference;
 mod safe;
+mod scoring;
 mod shapes;
 mod simdisk;
 mod snapshot;

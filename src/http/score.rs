@@ -1,0 +1,304 @@
+//! Rows of a client → scores, by the components shown now: `POST /api/v1/transform` and `/score`.
+//!
+//! In: rows as an Arrow IPC stream or JSON, their features by name in any order. Out: scores in the same
+//! format, piece by piece while rows still come. A request is scored by the immutable copy that was
+//! there when it came. Learning does not wait for it: the arithmetic is done by threads of the lowest
+//! priority ([`pool`]), so that the processor is theirs only when nobody else wants it.
+//!
+//! What a request may hold: `http.body_mib` of body, which is taken whole even where the answer is not
+//! (a client that sends everything before it reads anything must not wait for ever); the answer is made
+//! as it is read, a megabyte ahead. All requests together: [`BODIES`] such bodies.
+//!
+//! Refused, before the first megabyte of the answer: 400 what is no Arrow or JSON, 408 what takes too
+//! long, 413 too many bytes or rows, 415 other types, 422 other features and infinite values, 429 more
+//! requests than are held, 503 before there are components. Later the answer breaks off.
+//!
+//! Columns that are no feature are refused (422, with their names); `?extra=ignore` leaves them out,
+//! `?extra=keep` hands them back untouched before the scores (in JSON: texts, numbers, booleans, null).
+
+mod arrow;
+mod columns;
+mod drive;
+mod json;
+mod model;
+mod parse;
+mod pool;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode, Uri};
+use axum::response::Response;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::timeout;
+
+use self::drive::{Answer, Intake, Work, drain, drive, pump};
+use self::model::Model;
+use self::pool::Pool;
+use super::answer::problem;
+use super::api::Shared;
+use crate::snapshot::Snapshot;
+
+/// Requests that are received, scored or answered at a time; the next one is told to come again.
+const REQUESTS_MAX: usize = 64;
+/// Largest bodies that all of them may hold together.
+const BODIES: u64 = 4;
+/// Time for a request, from its headers to the end of its answer.
+const DEADLINE: Duration = Duration::from_mins(1);
+/// A JSON body is held whole, and then its numbers and scores, at some four times its size each.
+const JSON_BYTES_MAX: u64 = 16 << 20;
+/// What a client that is told to come again should wait, seconds: requests take less.
+const RETRY_AFTER_S: &str = "1";
+
+const ARROW: &str = "application/vnd.apache.arrow.stream";
+const JSON: &str = "application/json";
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    /// The scores themselves, and what [`What::Score`] gives.
+    Transform,
+    /// Residual, T², log-likelihood, p-value.
+    Score,
+}
+
+/// What becomes of columns that are no feature.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Extra {
+    #[default]
+    Refuse,
+    Ignore,
+    Keep,
+}
+
+/// Why rows are not scored.
+#[derive(Debug)]
+struct Refusal {
+    status: StatusCode,
+    detail: String,
+}
+
+impl Refusal {
+    fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            detail: detail.into(),
+        }
+    }
+
+    fn features(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+    }
+
+    fn answer(&self) -> Response {
+        let mut response = problem(self.status, &self.detail);
+        if self.status == StatusCode::TOO_MANY_REQUESTS {
+            let wait = HeaderValue::from_static(RETRY_AFTER_S);
+            response.headers_mut().insert(RETRY_AFTER, wait);
+        }
+        response
+    }
+}
+
+/// How one request is to be scored.
+#[derive(Clone)]
+struct Order {
+    what: What,
+    extra: Extra,
+    rows_max: u64,
+    bytes_max: u64,
+    snapshot: Arc<Snapshot>,
+    scoring: Arc<Scoring>,
+}
+
+/// What all requests share.
+pub(super) struct Scoring {
+    pool: Pool,
+    places: Arc<Semaphore>,
+    /// Bytes of the bodies of requests under way.
+    bytes: AtomicU64,
+    /// The components of the snapshot that was asked for last.
+    model: Mutex<Option<(Arc<Snapshot>, Arc<Model>)>>,
+}
+
+impl Scoring {
+    /// Starts the threads.
+    pub fn start() -> Arc<Self> {
+        Arc::new(Self {
+            pool: Pool::start(REQUESTS_MAX),
+            places: Arc::new(Semaphore::new(REQUESTS_MAX)),
+            bytes: AtomicU64::new(0),
+            model: Mutex::new(None),
+        })
+    }
+
+    /// The components of `snapshot`, prepared once.
+    fn model(&self, snapshot: &Arc<Snapshot>) -> Arc<Model> {
+        let mut known = self.model.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*known {
+            Some((of, model)) if Arc::ptr_eq(of, snapshot) => Arc::clone(model),
+            _ => {
+                let model = Arc::new(Model::new(snapshot));
+                *known = Some((Arc::clone(snapshot), Arc::clone(&model)));
+                model
+            }
+        }
+    }
+}
+
+/// Bytes of one body, as long as its request is under way.
+struct Held {
+    scoring: Arc<Scoring>,
+    bytes: u64,
+    bytes_max: u64,
+}
+
+impl Held {
+    fn add(&mut self, bytes: u64) -> Result<(), Refusal> {
+        self.bytes += bytes;
+        let all = self.scoring.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if all > self.bytes_max {
+            let why = "the bodies of all requests together are larger than this server holds";
+            return Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, why));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.scoring.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// Answers `POST /api/v1/transform` or `/score`.
+pub(super) async fn post(
+    scoring: Arc<Scoring>,
+    what: What,
+    shared: Shared,
+    request: Request,
+) -> Response {
+    let body_max = shared.params.body_bytes;
+    let (order, is_arrow) = match order(&scoring, what, &shared, &request) {
+        Ok(order) => order,
+        Err(refusal) => return refuse(&refusal, request.into_body(), body_max),
+    };
+    let Ok(place) = Arc::clone(&scoring.places).try_acquire_owned() else {
+        let why = format!("{REQUESTS_MAX} requests are being scored; come again");
+        let refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, why);
+        return refuse(&refusal, request.into_body(), body_max);
+    };
+    let held = Held {
+        scoring: Arc::clone(&scoring),
+        bytes: 0,
+        bytes_max: BODIES * body_max,
+    };
+    let bytes_max = order.bytes_max;
+    let work: Box<dyn Work> = if is_arrow {
+        Box::new(arrow::Stream::new(order))
+    } else {
+        Box::new(json::Document::new(order))
+    };
+    let (intake, pieces) = Intake::new();
+    tokio::spawn(pump(request.into_body(), bytes_max, held, intake));
+    let (answer, sender) = Answer::new();
+    let (head, began) = oneshot::channel();
+    tokio::spawn(async move {
+        // Whatever is still under way when time is over is dropped, and the answer breaks off.
+        let driven = drive(work, &scoring.pool, pieces, head, sender);
+        let _ = timeout(DEADLINE, driven).await;
+        drop(place);
+    });
+    match began.await {
+        Ok(Ok(())) => {
+            let mut response = Response::new(Body::new(answer));
+            let kind = HeaderValue::from_static(if is_arrow { ARROW } else { JSON });
+            response.headers_mut().insert(CONTENT_TYPE, kind);
+            response
+        }
+        Ok(Err(refusal)) => refusal.answer(),
+        Err(_) => {
+            let why = format!("it took longer than {} s", DEADLINE.as_secs());
+            Refusal::new(StatusCode::REQUEST_TIMEOUT, why).answer()
+        }
+    }
+}
+
+/// What the head of a request asks for, and whether in Arrow.
+fn order(
+    scoring: &Arc<Scoring>,
+    what: What,
+    shared: &Shared,
+    request: &Request,
+) -> Result<(Order, bool), Refusal> {
+    let kind = request.headers().get(CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    let is_arrow = kind.eq_ignore_ascii_case(ARROW);
+    if !is_arrow && !kind.eq_ignore_ascii_case(JSON) {
+        let why = format!("rows are taken as `{ARROW}` or `{JSON}`, not as `{kind}`");
+        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
+    }
+    let extra = extra(request.uri())?;
+    let bytes_max = if is_arrow {
+        shared.params.body_bytes
+    } else {
+        shared.params.body_bytes.min(JSON_BYTES_MAX)
+    };
+    let length = request.headers().get(CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > bytes_max) {
+        return Err(too_large(bytes_max));
+    }
+    let Some(snapshot) = shared.live.snapshot.get().as_ref().clone() else {
+        let why = "no row was learned yet";
+        return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why));
+    };
+    let order = Order {
+        what,
+        extra,
+        rows_max: shared.params.score_rows,
+        bytes_max,
+        snapshot,
+        scoring: Arc::clone(scoring),
+    };
+    Ok((order, is_arrow))
+}
+
+fn extra(uri: &Uri) -> Result<Extra, Refusal> {
+    let mut extra = Extra::default();
+    let pairs = uri.query().unwrap_or_default().split('&');
+    for pair in pairs.filter(|pair| !pair.is_empty()) {
+        extra = match pair {
+            "extra=error" => Extra::Refuse,
+            "extra=ignore" => Extra::Ignore,
+            "extra=keep" => Extra::Keep,
+            _ => {
+                let why = "the query may be `extra=error`, `extra=ignore` or `extra=keep`";
+                return Err(Refusal::new(StatusCode::BAD_REQUEST, why));
+            }
+        };
+    }
+    Ok(extra)
+}
+
+fn too_large(bytes_max: u64) -> Refusal {
+    let why = format!("the body is larger than {bytes_max} bytes; send fewer rows at a time");
+    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, why)
+}
+
+fn too_many(rows_max: u64) -> Refusal {
+    let why =
+        format!("there are more than {rows_max} rows (`http.score_rows`); send fewer at a time");
+    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, why)
+}
+
+/// Refuses, and reads on for a while: many a client reads no answer before it has sent its body.
+fn refuse(refusal: &Refusal, body: Body, body_max: u64) -> Response {
+    tokio::spawn(drain(body, body_max));
+    refusal.answer()
+}

@@ -1,0 +1,221 @@
+//! One request from its body to its answer: pieces in, work by the scoring threads, pieces out.
+//!
+//! The server's thread only passes pieces on. The body is taken as fast as it comes, the answer is
+//! made no faster than it is read; in between stands work that a scoring thread does a step at a time,
+//! so that a client that is slow at either end holds no thread.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::StatusCode;
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+use hyper::body::Frame;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use super::pool::Pool;
+use super::{DEADLINE, Held, Refusal, too_large};
+
+/// Pieces of an answer that wait to be sent; each is a step's, about a megabyte at most.
+const PIECES_AHEAD: usize = 2;
+/// Bytes of an answer that wait for its first error: until then a refusal has its proper status.
+const UNDECIDED_BYTES: usize = 1 << 20;
+/// Time in which the rest of a refused body is read.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Scoring that goes on step by step.
+pub(super) trait Work: Send {
+    /// Takes a piece of the body.
+    fn push(&mut self, piece: Bytes);
+    /// The body is over.
+    fn end(&mut self);
+    /// Goes on for some milliseconds.
+    fn step(&mut self) -> Result<Step, Refusal>;
+}
+
+/// What came of a step.
+pub(super) enum Step {
+    /// So many bytes of the body are needed to go on, or its end.
+    Hungry(usize),
+    /// A piece of the answer.
+    Answer(Vec<u8>),
+    /// All has been answered.
+    Over,
+}
+
+/// Where pieces of a body are put.
+pub(super) struct Intake(mpsc::UnboundedSender<Result<Bytes, Refusal>>);
+
+/// Where they are taken; the channel holds one body at most, which `pump` bounds.
+pub(super) type Pieces = mpsc::UnboundedReceiver<Result<Bytes, Refusal>>;
+
+impl Intake {
+    pub fn new() -> (Self, Pieces) {
+        let (to, from) = mpsc::unbounded_channel();
+        (Self(to), from)
+    }
+}
+
+/// Takes a body in; the rest of one that is refused is read and forgotten.
+pub(super) async fn pump(mut body: Body, bytes_max: u64, mut held: Held, to: Intake) {
+    let taken = async {
+        while let Some(frame) = body.frame().await {
+            let Ok(frame) = frame else {
+                let why = "the body broke off";
+                let _ = to.0.send(Err(Refusal::new(StatusCode::BAD_REQUEST, why)));
+                return false;
+            };
+            let Ok(piece) = frame.into_data() else {
+                continue;
+            };
+            let added = held.add(piece.len() as u64);
+            let added = added.and_then(|()| {
+                let fits = held.bytes <= bytes_max;
+                fits.then_some(piece).ok_or_else(|| too_large(bytes_max))
+            });
+            let is_refused = added.is_err();
+            if to.0.send(added).is_err() || is_refused {
+                return true;
+            }
+        }
+        false
+    };
+    let has_rest = timeout(DEADLINE, taken).await.unwrap_or(false);
+    drop(to);
+    if has_rest {
+        drain(body, bytes_max).await;
+    }
+}
+
+/// Reads what is left of a body, within bounds, so that its sender comes to read the answer.
+pub(super) async fn drain(mut body: Body, bytes_max: u64) {
+    let mut left = bytes_max;
+    let read = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            let len = frame.data_ref().map_or(0, Bytes::len) as u64;
+            left = left.saturating_sub(len);
+            if left == 0 {
+                return;
+            }
+        }
+    };
+    let _ = timeout(DRAIN, read).await;
+}
+
+/// Works a request off; `head` is told whether there is an answer.
+pub(super) async fn drive(
+    mut work: Box<dyn Work>,
+    pool: &Pool,
+    mut pieces: Pieces,
+    head: oneshot::Sender<Result<(), Refusal>>,
+    answer: mpsc::Sender<Piece>,
+) {
+    let mut head = Some(head);
+    let mut undecided = Vec::new();
+    let mut wanted = 0;
+    let mut is_over = false;
+    loop {
+        let mut got = Vec::new();
+        let mut len = 0;
+        // Without a need only what is there already.
+        while !is_over {
+            let piece = match pieces.try_recv() {
+                Ok(piece) => Some(piece),
+                Err(_) if len >= wanted => break,
+                Err(_) => pieces.recv().await,
+            };
+            match piece {
+                None => is_over = true,
+                Some(Err(refusal)) => return break_off(head, refusal),
+                Some(Ok(piece)) => {
+                    len += piece.len();
+                    got.push(piece);
+                }
+            }
+        }
+        let step = pool.run(move || {
+            got.into_iter().for_each(|piece| work.push(piece));
+            if is_over {
+                work.end();
+            }
+            let step = work.step();
+            (work, step)
+        });
+        let Some((again, step)) = step.await else {
+            let why = "scoring failed; the log says more";
+            return break_off(head, Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, why));
+        };
+        work = again;
+        wanted = 0;
+        let is_last = match step {
+            Err(refusal) => return break_off(head, refusal),
+            Ok(Step::Hungry(bytes)) => {
+                wanted = bytes.max(1);
+                continue;
+            }
+            Ok(Step::Answer(bytes)) => {
+                undecided.extend_from_slice(&bytes);
+                false
+            }
+            Ok(Step::Over) => true,
+        };
+        if head.is_some() && !is_last && undecided.len() < UNDECIDED_BYTES {
+            continue;
+        }
+        if let Some(head) = head.take() {
+            // Nobody waits any more: the answer's channel is closed too.
+            let _ = head.send(Ok(()));
+        }
+        let bytes = std::mem::take(&mut undecided);
+        if !bytes.is_empty() && answer.send(Some(bytes.into())).await.is_err() {
+            return;
+        }
+        if is_last {
+            let _ = answer.send(None).await;
+            return;
+        }
+    }
+}
+
+/// Refuses, or if it is too late for that ends the answer before its end.
+fn break_off(head: Option<oneshot::Sender<Result<(), Refusal>>>, refusal: Refusal) {
+    if let Some(head) = head {
+        let _ = head.send(Err(refusal));
+    } else {
+        tracing::info!(reason = refusal.detail, "an answer was broken off");
+    }
+}
+
+/// Bytes of an answer, or its end.
+type Piece = Option<Bytes>;
+
+/// An answer on its way.
+pub(super) struct Answer(mpsc::Receiver<Piece>);
+
+impl Answer {
+    pub fn new() -> (Self, mpsc::Sender<Piece>) {
+        let (to, from) = mpsc::channel(PIECES_AHEAD);
+        (Self(from), to)
+    }
+}
+
+impl hyper::body::Body for Answer {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        self.0.poll_recv(context).map(|piece| match piece {
+            Some(Some(bytes)) => Some(Ok(Frame::data(bytes))),
+            Some(None) => None,
+            // Cut short: a client must not take it for whole.
+            None => Some(Err(io::Error::other("the answer breaks off"))),
+        })
+    }
+}

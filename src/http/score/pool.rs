@@ -1,0 +1,64 @@
+//! Threads that score, of the lowest priority.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
+
+use crossbeam_channel::{Sender, bounded};
+use rustix::process::setpriority_process;
+use tokio::sync::oneshot;
+
+/// More threads would only take the memory's bandwidth from the learner.
+const THREADS_MAX: usize = 2;
+/// The lowest priority: a learner that is busy leaves a seventieth of its processor to such a thread.
+const NICE: i32 = 19;
+
+type Task = Box<dyn FnOnce() + Send>;
+
+/// A queue of tasks and the threads that take from it, until it is dropped.
+pub(super) struct Pool {
+    tasks: Sender<Task>,
+}
+
+impl Pool {
+    /// A queue of so many tasks; a thread a core, two at most.
+    pub fn start(queue: usize) -> Self {
+        let (tasks, waiting) = bounded::<Task>(queue);
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        for _ in 0..cores.min(THREADS_MAX) {
+            let waiting = waiting.clone();
+            let spawned = thread::Builder::new()
+                .name("ojad-score".into())
+                .spawn(move || {
+                    // On Linux a priority is a thread's, and no process id means the thread that asks.
+                    if let Err(error) = setpriority_process(None, NICE) {
+                        tracing::warn!(%error, "scoring runs at the priority of learning");
+                    }
+                    for task in waiting {
+                        task();
+                    }
+                });
+            if let Err(error) = spawned {
+                tracing::error!(%error, "a scoring thread cannot start");
+            }
+        }
+        Self { tasks }
+    }
+
+    /// What `task` returns; nothing if the queue is full, no thread could start or the task panicked.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        task: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let (done, result) = oneshot::channel();
+        let task: Task = Box::new(move || {
+            // Whoever waited and went away needs no result; a panic is told by its hook.
+            if !done.is_closed()
+                && let Ok(value) = catch_unwind(AssertUnwindSafe(task))
+            {
+                let _ = done.send(value);
+            }
+        });
+        self.tasks.try_send(task).ok()?;
+        result.await.ok()
+    }
+}

@@ -1,0 +1,320 @@
+//! Values as they lie in memory of others → centred, scaled rows.
+//!
+//! In: f32 or f64, row by row or a lane a feature. Out: z = (x − mean)/scale in f64, zero where x is
+//! NaN, in the layout that they had, and ‖z‖² of each row. One pass, compiled for the vector width of
+//! the machine; what is contiguous is read as slices.
+
+use crate::rows::{Layout, Minibatch, Values};
+
+/// Sums side by side in a row.
+const LANES: usize = 8;
+
+/// Values of one of the two widths.
+#[derive(Clone, Copy, Debug)]
+pub enum Cells<'a> {
+    /// Single precision.
+    F32(&'a [f32]),
+    /// Double precision.
+    F64(&'a [f64]),
+}
+
+/// The values of one feature: those at `start`, `start + stride`, …
+#[derive(Clone, Copy, Debug)]
+pub struct Lane<'a> {
+    /// Where they lie among others.
+    pub cells: Cells<'a>,
+    /// The first.
+    pub start: usize,
+    /// From one row to the next.
+    pub stride: usize,
+}
+
+/// Rows whose features stand in the order of the components'.
+#[derive(Clone, Debug)]
+pub struct Rows<'a>(Kind<'a>);
+
+#[derive(Clone, Debug)]
+enum Kind<'a> {
+    /// m values a row, without a gap.
+    RowMajor {
+        cells: Cells<'a>,
+        rows: usize,
+        features: usize,
+    },
+    /// m lanes.
+    Lanes { lanes: Vec<Lane<'a>>, rows: usize },
+}
+
+/// What is taken off a feature and what it is multiplied by, length m each.
+#[derive(Clone, Debug)]
+pub(super) struct Shifts {
+    mean: Vec<f64>,
+    factor: Vec<f64>,
+}
+
+impl Shifts {
+    pub fn new(mean: &[f64], scale: &[f64]) -> Self {
+        Self {
+            mean: mean.to_vec(),
+            factor: scale.iter().map(|scale| 1.0 / scale).collect(),
+        }
+    }
+}
+
+impl Cells<'_> {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::F32(values) => values.len(),
+            Self::F64(values) => values.len(),
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn is_infinite(&self, at: usize) -> bool {
+        match self {
+            Self::F32(values) => values[at].is_infinite(),
+            Self::F64(values) => values[at].is_infinite(),
+        }
+    }
+}
+
+impl<'a> Rows<'a> {
+    /// As many rows as the values make, `features` each.
+    pub fn row_major(cells: Cells<'a>, features: usize) -> Self {
+        Self(Kind::RowMajor {
+            rows: cells.len() / features.max(1),
+            cells,
+            features,
+        })
+    }
+
+    /// A lane a feature; the rows that all of them have, `rows` at most.
+    pub fn lanes(lanes: Vec<Lane<'a>>, rows: usize) -> Self {
+        let held = |lane: &Lane<'_>| {
+            let left = lane.cells.len().saturating_sub(lane.start);
+            left.div_ceil(lane.stride.max(1))
+        };
+        let rows = lanes.iter().map(held).min().unwrap_or(0).min(rows);
+        Self(Kind::Lanes { lanes, rows })
+    }
+
+    /// The rows of a minibatch, whose column `order[j]` is feature j.
+    pub(super) fn of_minibatch(batch: &'a Minibatch, order: Option<&[usize]>) -> Self {
+        let (rows, features) = (batch.rows(), batch.features());
+        let cells = match batch.values() {
+            Values::F32(values) => Cells::F32(values),
+            Values::F64(values) => Cells::F64(values),
+        };
+        if order.is_none() && batch.layout() == Layout::RowMajor {
+            let cells = match cells {
+                Cells::F32(values) => Cells::F32(&values[..rows * features]),
+                Cells::F64(values) => Cells::F64(&values[..rows * features]),
+            };
+            return Self::row_major(cells, features);
+        }
+        let lane = |j: usize| Lane {
+            cells,
+            start: j * batch.col_stride(),
+            stride: batch.row_stride(),
+        };
+        let lanes = match order {
+            Some(order) => order.iter().map(|&j| lane(j)).collect(),
+            None => (0..features).map(lane).collect(),
+        };
+        Self::lanes(lanes, rows)
+    }
+
+    /// b.
+    pub fn len(&self) -> usize {
+        match &self.0 {
+            Kind::RowMajor { rows, .. } | Kind::Lanes { rows, .. } => *rows,
+        }
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Feature of the first infinite value of a row.
+    pub fn infinity(&self, row: usize) -> Option<usize> {
+        match &self.0 {
+            Kind::RowMajor {
+                cells, features, ..
+            } => (0..*features).find(|j| cells.is_infinite(row * features + j)),
+            Kind::Lanes { lanes, .. } => lanes
+                .iter()
+                .position(|lane| lane.cells.is_infinite(lane.start + row * lane.stride)),
+        }
+    }
+
+    pub(super) fn is_row_major(&self) -> bool {
+        matches!(self.0, Kind::RowMajor { .. })
+    }
+
+    /// Writes z of the `b` rows from `at` on, in the layout of the values, and adds ‖z‖² to `energy`,
+    /// length b.
+    pub(super) fn centre(
+        &self,
+        (at, b): (usize, usize),
+        shifts: &Shifts,
+        z: &mut [f64],
+        energy: &mut [f64],
+    ) {
+        let arch = pulp::Arch::new();
+        match &self.0 {
+            Kind::RowMajor {
+                cells, features, ..
+            } => {
+                let m = *features;
+                match cells {
+                    Cells::F32(values) => arch.dispatch(RowPass {
+                        x: &values[at * m..(at + b) * m],
+                        shifts,
+                        z,
+                        energy,
+                    }),
+                    Cells::F64(values) => arch.dispatch(RowPass {
+                        x: &values[at * m..(at + b) * m],
+                        shifts,
+                        z,
+                        energy,
+                    }),
+                }
+            }
+            Kind::Lanes { lanes, .. } => arch.dispatch(LanePass {
+                lanes,
+                at,
+                shifts,
+                z,
+                energy,
+            }),
+        }
+    }
+}
+
+/// A value that becomes an f64.
+trait Wide: Copy {
+    fn wide(self) -> f64;
+}
+
+impl Wide for f32 {
+    #[inline(always)]
+    fn wide(self) -> f64 {
+        f64::from(self)
+    }
+}
+
+impl Wide for f64 {
+    #[inline(always)]
+    fn wide(self) -> f64 {
+        self
+    }
+}
+
+#[inline(always)]
+fn centred(x: f64, mean: f64, factor: f64) -> f64 {
+    let z = (x - mean) * factor;
+    // A missing value counts as the mean; so does nothing else, since mean and factor are finite.
+    if x.is_nan() { 0.0 } else { z }
+}
+
+struct RowPass<'a, X> {
+    x: &'a [X],
+    shifts: &'a Shifts,
+    z: &'a mut [f64],
+    energy: &'a mut [f64],
+}
+
+impl<X: Wide> pulp::NullaryFnOnce for RowPass<'_, X> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let m = self.shifts.mean.len();
+        let rows = self.x.chunks_exact(m).zip(self.z.chunks_exact_mut(m));
+        for ((x, z), energy) in rows.zip(self.energy) {
+            row(x, z, &self.shifts.mean, &self.shifts.factor, energy);
+        }
+    }
+}
+
+#[inline(always)]
+fn row<X: Wide>(x: &[X], z: &mut [f64], mean: &[f64], factor: &[f64], energy: &mut f64) {
+    let ((x, x_rest), (z, z_rest)) = (x.as_chunks::<LANES>(), z.as_chunks_mut::<LANES>());
+    let (mean, mean_rest) = mean.as_chunks::<LANES>();
+    let (factor, factor_rest) = factor.as_chunks::<LANES>();
+    let mut sums = [0.0; LANES];
+    for ((x, z), (mean, factor)) in x.iter().zip(z).zip(mean.iter().zip(factor)) {
+        for l in 0..LANES {
+            let v = centred(x[l].wide(), mean[l], factor[l]);
+            z[l] = v;
+            sums[l] += v * v;
+        }
+    }
+    let rest = x_rest.iter().zip(z_rest);
+    for ((x, z), (mean, factor)) in rest.zip(mean_rest.iter().zip(factor_rest)) {
+        let v = centred(x.wide(), *mean, *factor);
+        *z = v;
+        sums[0] += v * v;
+    }
+    *energy += sums.iter().sum::<f64>();
+}
+
+struct LanePass<'a> {
+    lanes: &'a [Lane<'a>],
+    at: usize,
+    shifts: &'a Shifts,
+    z: &'a mut [f64],
+    energy: &'a mut [f64],
+}
+
+impl pulp::NullaryFnOnce for LanePass<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let (b, at) = (self.energy.len(), self.at);
+        let columns = self.lanes.iter().zip(self.z.chunks_exact_mut(b));
+        let by = self.shifts.mean.iter().zip(&self.shifts.factor);
+        for ((lane, z), (mean, factor)) in columns.zip(by) {
+            let by = (*mean, *factor);
+            let first = lane.start + at * lane.stride;
+            match (lane.cells, lane.stride) {
+                (Cells::F32(x), 1) => column(&x[first..first + b], z, by, self.energy),
+                (Cells::F64(x), 1) => column(&x[first..first + b], z, by, self.energy),
+                (Cells::F32(x), stride) => strided(&x[first..], stride, z, by, self.energy),
+                (Cells::F64(x), stride) => strided(&x[first..], stride, z, by, self.energy),
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn column<X: Wide>(x: &[X], z: &mut [f64], (mean, factor): (f64, f64), energy: &mut [f64]) {
+    for ((x, z), energy) in x.iter().zip(z).zip(energy) {
+        let v = centred(x.wide(), mean, factor);
+        *z = v;
+        *energy += v * v;
+    }
+}
+
+#[inline(always)]
+fn strided<X: Wide>(
+    x: &[X],
+    stride: usize,
+    z: &mut [f64],
+    (mean, factor): (f64, f64),
+    energy: &mut [f64],
+) {
+    for ((x, z), energy) in x.iter().step_by(stride).zip(z).zip(energy) {
+        let v = centred(x.wide(), mean, factor);
+        *z = v;
+        *energy += v * v;
+    }
+}

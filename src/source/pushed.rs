@@ -1,0 +1,432 @@
+//! An Arrow IPC stream that comes piece by piece, from somebody who may mean harm → record batches.
+//!
+//! In: bytes in pieces of any length. Out: record batches, each decoded when it is whole. The checks are
+//! those of a file (see `preflight`), and narrower: all that the stream says it becomes when it is
+//! uncompressed, dictionaries included, and all rows that it declares, are held against limits of the
+//! caller before anything is allocated for them. A decoder that panics is an error. Nobody but the
+//! caller bounds how many bytes are pushed and not yet taken.
+
+use std::collections::{HashMap, VecDeque};
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::buffer::{Buffer as Bytes, MutableBuffer};
+use arrow::datatypes::{DataType, SchemaRef};
+use arrow::ipc::convert::try_fb_to_schema;
+use arrow::ipc::reader::{read_dictionary, read_record_batch};
+use arrow::ipc::{self, root_as_message};
+
+use super::SourceError;
+use super::column::{Buf, Column, View};
+use super::guard;
+use super::preflight::{Batch, METADATA_BYTES_MAX, brief, check_dictionary, check_schema};
+use super::values::{self, Misfit};
+
+/// Newer streams mark the length of a header by these bytes before it.
+const MARK: [u8; 4] = [0xFF; 4];
+
+/// Why a stream cannot be read on.
+#[derive(Debug, thiserror::Error)]
+pub enum PushedError {
+    /// It is not what it should be.
+    #[error("{0}")]
+    Corrupt(String),
+    /// More bytes, or more when uncompressed, than the limit.
+    #[error("more than {limit} bytes when it is uncompressed")]
+    Bytes {
+        /// The limit.
+        limit: u64,
+    },
+    /// More rows than the limit.
+    #[error("more than {limit} rows")]
+    Rows {
+        /// The limit.
+        limit: u64,
+    },
+}
+
+impl From<String> for PushedError {
+    fn from(reason: String) -> Self {
+        Self::Corrupt(reason)
+    }
+}
+
+impl From<&str> for PushedError {
+    fn from(reason: &str) -> Self {
+        Self::Corrupt(reason.to_owned())
+    }
+}
+
+/// Takes a stream apart as it comes.
+#[derive(Debug)]
+pub struct Pushed<P> {
+    pieces: VecDeque<P>,
+    /// Bytes of the first piece that have been taken.
+    taken: usize,
+    /// Bytes that have not.
+    held: usize,
+    header: Option<Vec<u8>>,
+    schema: Option<SchemaRef>,
+    dictionaries: HashMap<i64, ArrayRef>,
+    is_over: bool,
+    /// Bytes, uncompressed, and rows that may still come.
+    bytes_left: u64,
+    rows_left: u64,
+    limits: (u64, u64),
+}
+
+impl<P: AsRef<[u8]>> Pushed<P> {
+    /// A stream of at most so many bytes when uncompressed, and rows.
+    pub fn new(bytes_max: u64, rows_max: u64) -> Self {
+        Self {
+            pieces: VecDeque::new(),
+            taken: 0,
+            held: 0,
+            header: None,
+            schema: None,
+            dictionaries: HashMap::new(),
+            is_over: false,
+            bytes_left: bytes_max,
+            rows_left: rows_max,
+            limits: (bytes_max, rows_max),
+        }
+    }
+
+    /// The next bytes.
+    pub fn push(&mut self, piece: P) {
+        let len = piece.as_ref().len();
+        // What follows the end of the stream is nobody's.
+        if len > 0 && !self.is_over {
+            self.held += len;
+            self.pieces.push_back(piece);
+        }
+    }
+
+    /// The schema, once it has come.
+    pub fn schema(&self) -> Option<&SchemaRef> {
+        self.schema.as_ref()
+    }
+
+    /// The next record batch, if it has come.
+    ///
+    /// # Errors
+    /// If the stream breaks the format or a limit.
+    pub fn next_batch(&mut self) -> Result<Option<RecordBatch>, PushedError> {
+        let mut limit = None;
+        let decoded = guard::catch(Path::new("the body"), || match self.decode() {
+            Ok(batch) => Ok(batch),
+            Err(PushedError::Corrupt(reason)) => Err(SourceError::Corrupt {
+                path: Path::new("the body").to_owned(),
+                reason,
+            }),
+            Err(other) => {
+                limit = Some(other);
+                Ok(None)
+            }
+        });
+        match (limit, decoded) {
+            (Some(limit), _) => Err(limit),
+            (None, Ok(batch)) => Ok(batch),
+            (None, Err(SourceError::Corrupt { reason, .. })) => Err(reason.into()),
+            (None, Err(other)) => Err(other.to_string().into()),
+        }
+    }
+
+    /// Bytes that must come before there can be another batch: the rest of a body, or a header's
+    /// length.
+    pub fn wanted(&self) -> usize {
+        let header = self.header.as_ref();
+        let message = header.and_then(|header| root_as_message(header).ok());
+        let body = message.and_then(|message| usize::try_from(message.bodyLength()).ok());
+        body.map_or(1, |body| body.saturating_sub(self.held).max(1))
+    }
+
+    /// Whether the stream has ended where it may end.
+    ///
+    /// # Errors
+    /// If no schema came, or a message is cut short.
+    pub fn end(&self) -> Result<(), PushedError> {
+        if self.schema.is_none() {
+            return Err("it ends before its schema".into());
+        }
+        let is_whole = self.is_over || (self.held == 0 && self.header.is_none());
+        is_whole
+            .then_some(())
+            .ok_or("it ends inside a message".into())
+    }
+
+    fn decode(&mut self) -> Result<Option<RecordBatch>, PushedError> {
+        while !self.is_over {
+            if self.header.is_none() {
+                self.header = self.take_header()?;
+            }
+            let Some(header) = self.header.take() else {
+                return Ok(None);
+            };
+            let message = root_as_message(&header).map_err(brief)?;
+            let len = message.bodyLength();
+            let len = usize::try_from(len).map_err(|_| format!("a message body of {len} bytes"))?;
+            self.afford(len as u64, 0)?;
+            if let Some(batch) = message.header_as_record_batch() {
+                // Before the body has come, so that nobody waits for what would be refused.
+                self.afford(0, u64::try_from(batch.length()).unwrap_or(0))?;
+            }
+            if self.held < len {
+                self.header = Some(header);
+                return Ok(None);
+            }
+            let body = self.body(len);
+            if let Some(batch) = self.message(message, header.len(), &body)? {
+                return Ok(Some(batch));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes note of a schema or dictionary; a record batch is decoded.
+    fn message(
+        &mut self,
+        message: ipc::Message<'_>,
+        stored: usize,
+        body: &Bytes,
+    ) -> Result<Option<RecordBatch>, PushedError> {
+        let version = message.version();
+        let Some(schema) = self.schema.clone() else {
+            const NONE: &str = "it does not begin with a schema";
+            let schema = message.header_as_schema().ok_or(NONE)?;
+            check_schema(schema, stored)?;
+            let schema = try_fb_to_schema(schema).map_err(|error| error.to_string())?;
+            self.schema = Some(Arc::new(schema));
+            return Ok(None);
+        };
+        if let Some(header) = message.header_as_record_batch() {
+            let batch = Batch {
+                header,
+                body,
+                version,
+            };
+            batch.check(&schema)?;
+            let rows = u64::try_from(header.length()).unwrap_or(0);
+            self.pay(becomes(header, body), rows)?;
+            let words = &self.dictionaries;
+            let batch = read_record_batch(body, header, schema, words, None, &version);
+            return batch.map(Some).map_err(|error| error.to_string().into());
+        }
+        let Some(words) = message.header_as_dictionary_batch() else {
+            let found = message.header_type();
+            return Err(format!("a message of type {found:?} in the stream").into());
+        };
+        check_dictionary(words, body)?;
+        let bytes = words.data().map_or(0, |data| becomes(data, body));
+        self.pay(bytes, 0)?;
+        let all = &mut self.dictionaries;
+        read_dictionary(body, words, &schema, all, &version).map_err(|error| error.to_string())?;
+        Ok(None)
+    }
+
+    fn afford(&self, bytes: u64, rows: u64) -> Result<(), PushedError> {
+        let (bytes_max, rows_max) = self.limits;
+        if bytes > self.bytes_left {
+            return Err(PushedError::Bytes { limit: bytes_max });
+        }
+        if rows > self.rows_left {
+            return Err(PushedError::Rows { limit: rows_max });
+        }
+        Ok(())
+    }
+
+    fn pay(&mut self, bytes: u64, rows: u64) -> Result<(), PushedError> {
+        self.afford(bytes, rows)?;
+        self.bytes_left -= bytes;
+        self.rows_left -= rows;
+        Ok(())
+    }
+
+    /// The next header, if it has come whole.
+    fn take_header(&mut self) -> Result<Option<Vec<u8>>, PushedError> {
+        let mut prefix = [0; 8];
+        let seen = self.peek(&mut prefix);
+        let [a, b, c, d, e, f, g, h] = prefix;
+        let (len, before) = match [a, b, c, d] {
+            _ if seen < 4 => return Ok(None),
+            MARK if seen < 8 => return Ok(None),
+            MARK => (u32::from_le_bytes([e, f, g, h]) as usize, 8),
+            // Before 2019 the length stood alone.
+            len => (u32::from_le_bytes(len) as usize, 4),
+        };
+        if len == 0 {
+            self.is_over = true;
+            self.pieces.clear();
+            self.held = 0;
+            return Ok(None);
+        }
+        if len > METADATA_BYTES_MAX || len as u64 > self.limits.0 {
+            return Err(format!("a message header of {len} bytes").into());
+        }
+        if self.held < before + len {
+            return Ok(None);
+        }
+        let mut header = vec![0; before + len];
+        self.take(&mut header);
+        header.drain(..before);
+        Ok(Some(header))
+    }
+
+    /// The first bytes that are held, as many as there are room for; how many.
+    fn peek(&self, to: &mut [u8]) -> usize {
+        let mut filled = 0;
+        let mut skip = self.taken;
+        for piece in &self.pieces {
+            let piece = &piece.as_ref()[skip..];
+            skip = 0;
+            let n = piece.len().min(to.len() - filled);
+            to[filled..filled + n].copy_from_slice(&piece[..n]);
+            filled += n;
+            if filled == to.len() {
+                break;
+            }
+        }
+        filled
+    }
+
+    /// Takes as many bytes as `to` is long, which are held.
+    fn take(&mut self, to: &mut [u8]) {
+        let mut filled = 0;
+        while let Some(piece) = self.pieces.front() {
+            let piece = &piece.as_ref()[self.taken..];
+            let n = piece.len().min(to.len() - filled);
+            to[filled..filled + n].copy_from_slice(&piece[..n]);
+            filled += n;
+            if n < piece.len() {
+                self.taken += n;
+                break;
+            }
+            self.taken = 0;
+            self.pieces.pop_front();
+        }
+        self.held -= filled;
+    }
+
+    /// The next `len` bytes, which are held, aligned as the decoder wants them: one copy.
+    fn body(&mut self, len: usize) -> Bytes {
+        let mut body = MutableBuffer::with_capacity(len);
+        let mut left = len;
+        while left > 0 {
+            let Some(piece) = self.pieces.front() else {
+                break;
+            };
+            let piece = &piece.as_ref()[self.taken..];
+            let n = piece.len().min(left);
+            body.extend_from_slice(&piece[..n]);
+            left -= n;
+            if n < piece.len() {
+                self.taken += n;
+            } else {
+                self.taken = 0;
+                self.pieces.pop_front();
+            }
+        }
+        self.held -= len - left;
+        body.into()
+    }
+}
+
+/// Bytes of a batch when it is uncompressed; its header has been checked.
+fn becomes(header: ipc::RecordBatch<'_>, body: &[u8]) -> u64 {
+    if header.compression().is_none() {
+        return body.len() as u64;
+    }
+    let declared = |buffer: &ipc::Buffer| {
+        let at = usize::try_from(buffer.offset()).ok()?;
+        let head = body.get(at..)?.first_chunk::<8>()?;
+        // −1 says that it is stored as it is.
+        u64::try_from(i64::from_le_bytes(*head)).ok()
+    };
+    let buffers = header.buffers().into_iter().flatten();
+    let sum = buffers.filter_map(declared).fold(0, u64::saturating_add);
+    sum.max(body.len() as u64)
+}
+
+/// What a numeric column holds in a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// A value.
+    Values,
+    /// A list of so many.
+    Lists(usize),
+    /// A list of as many as its rows have.
+    AnyLists,
+}
+
+/// Values of a numeric column, `len` a row: NaN where they are null.
+pub struct Numbers(Column);
+
+impl Numbers {
+    /// What a column of this type holds; nothing for what is neither numeric nor a list of numbers.
+    pub fn shape(data_type: &DataType) -> Option<Shape> {
+        let of = |item: &DataType| super::select::width(item).is_some();
+        match data_type {
+            DataType::FixedSizeList(item, len) if of(item.data_type()) => {
+                usize::try_from(*len).ok().map(Shape::Lists)
+            }
+            DataType::List(item) | DataType::LargeList(item) => {
+                of(item.data_type()).then_some(Shape::AnyLists)
+            }
+            other => of(other).then_some(Shape::Values),
+        }
+    }
+
+    /// The values of `array`.
+    ///
+    /// # Errors
+    /// If a list is of another length, or the type is not numeric.
+    pub fn of(array: &ArrayRef, len: usize) -> Result<Self, String> {
+        let mut column = Column::new(len);
+        let is_list = matches!(
+            array.data_type(),
+            DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..)
+        );
+        let loaded = values::load_array(array, is_list, &mut column);
+        loaded.map_err(|misfit| match misfit {
+            Misfit::Length { row, found } => {
+                format!("row {row} is a list of {found} values where {len} are expected")
+            }
+            Misfit::Other(reason) => reason,
+        })?;
+        if column.nulls.iter().any(|null| *null) {
+            column.own();
+            let nulls = &column.nulls;
+            match &mut column.values {
+                Buf::F32(values) => fill(values, nulls, f32::NAN),
+                Buf::F64(values) => fill(values, nulls, f64::NAN),
+                Buf::SharedF32(_) | Buf::SharedF64(_) => {}
+            }
+        }
+        Ok(Self(column))
+    }
+
+    /// The values, if they are of single precision.
+    pub fn f32s(&self) -> Option<&[f32]> {
+        match self.0.view() {
+            View::F32(values) => Some(values),
+            View::F64(_) => None,
+        }
+    }
+
+    /// The values, if they are of double precision.
+    pub fn f64s(&self) -> Option<&[f64]> {
+        match self.0.view() {
+            View::F64(values) => Some(values),
+            View::F32(_) => None,
+        }
+    }
+}
+
+fn fill<T: Copy>(values: &mut [T], nulls: &[bool], by: T) {
+    for (value, null) in values.iter_mut().zip(nulls) {
+        if *null {
+            *value = by;
+        }
+    }
+}
