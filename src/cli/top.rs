@@ -8,6 +8,7 @@ mod client;
 mod draw;
 mod heard;
 mod lines;
+mod pictures;
 mod screen;
 
 use std::io::IsTerminal as _;

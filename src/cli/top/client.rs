@@ -91,10 +91,10 @@ impl Client {
         if let Some(bearer) = &self.bearer {
             request = request.header("Authorization", bearer);
         }
-        let mut answer = request.call().map_err(unreachable)?;
+        let mut answer = request.call().map_err(|error| unreachable(&error))?;
         let status = answer.status().as_u16();
         let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX);
-        let body = body.read_to_vec().map_err(unreachable)?;
+        let body = body.read_to_vec().map_err(|error| unreachable(&error))?;
         let path = path.to_owned();
         match status {
             200 => serde_json::from_slice(&body).map(Some).map_err(|error| {
@@ -192,9 +192,9 @@ impl Client {
     }
 }
 
-fn unreachable(error: ureq::Error) -> Fault {
+fn unreachable(error: &ureq::Error) -> Fault {
     let text = clean(&error.to_string());
-    let is_untrusted = match &error {
+    let is_untrusted = match error {
         ureq::Error::Rustls(_) | ureq::Error::Tls(_) => true,
         // rustls hands its errors through the connection.
         ureq::Error::Io(error) => error.kind() == std::io::ErrorKind::InvalidData,

@@ -8,9 +8,12 @@ use ratatui::widgets::{Paragraph, Wrap};
 
 use super::heard::Page;
 use super::lines::{self, Look};
+use super::pictures;
 
 /// Columns from which on pictures stand beside numbers.
 const WIDE: u16 = 70;
+/// Rows that the log keeps beside pictures: its title and the last lines.
+const LOG_ROWS: u16 = 4;
 /// Rows that the head may take of a page: its sentence is wrapped.
 const HEAD_ROWS: u16 = 4;
 
@@ -117,7 +120,7 @@ pub(super) fn draw(frame: &mut Frame, page: &Page, view: &mut View, look: Look) 
         Shown::Overview => overview(frame, area, page, view, look),
         Shown::Components => {
             title(frame, &mut area, "components", look);
-            let all = lines::scree(page, look, usize::from(area.width));
+            let all = pictures::scree(page, look, usize::from(area.width));
             let shown = view.window(all, area.height);
             frame.render_widget(Paragraph::new(shown), area);
         }
@@ -133,7 +136,7 @@ fn overview(frame: &mut Frame, mut area: Rect, page: &Page, view: &mut View, loo
         let (left, mut right) = halves(place);
         frame.render_widget(Paragraph::new(numbers), left);
         title(frame, &mut right, "rows/s", look);
-        let rates = lines::rates(page, look, size(right));
+        let rates = pictures::rates(page, look, size(right));
         frame.render_widget(Paragraph::new(rates), right);
     } else {
         frame.render_widget(Paragraph::new(numbers), place);
@@ -141,23 +144,23 @@ fn overview(frame: &mut Frame, mut area: Rect, page: &Page, view: &mut View, loo
     let scree_rows = page
         .components
         .as_ref()
-        .map_or(1, |known| known.components.len() + 1);
-    // A title, and half of the rest for the log, unless there is less to show.
+        .map_or(1, |known| known.all.len() + 1);
+    // A title; the log keeps a few lines.
     let wanted = u16::try_from(scree_rows + 1).unwrap_or(u16::MAX).max(6);
-    let most = (area.height / 2).max(6);
+    let most = area.height.saturating_sub(LOG_ROWS).max(6);
     let mut place = take(&mut area, wanted.min(most));
     if place.width >= WIDE {
         let (mut left, mut right) = halves(place);
         scree(frame, &mut left, page, look);
         title(frame, &mut right, "drift", look);
-        let drift = lines::drift(page, look, size(right));
+        let drift = pictures::drift(page, look, size(right));
         frame.render_widget(Paragraph::new(drift), right);
     } else {
         scree(frame, &mut place, page, look);
         if area.height >= 8 {
             let mut place = take(&mut area, 5);
             title(frame, &mut place, "drift", look);
-            let drift = lines::drift(page, look, size(place));
+            let drift = pictures::drift(page, look, size(place));
             frame.render_widget(Paragraph::new(drift), place);
         }
     }
@@ -166,7 +169,7 @@ fn overview(frame: &mut Frame, mut area: Rect, page: &Page, view: &mut View, loo
 
 fn scree(frame: &mut Frame, area: &mut Rect, page: &Page, look: Look) {
     title(frame, area, "components", look);
-    let all = lines::scree(page, look, usize::from(area.width));
+    let all = pictures::scree(page, look, usize::from(area.width));
     frame.render_widget(Paragraph::new(all), *area);
 }
 
@@ -284,13 +287,13 @@ mod tests {
                 "1,234,567 learned",
                 "rows/s    4,321",
                 "3 files · 3.0 MiB",
-                "checkpoint 10 s ago · snapshot none",
+                "checkpoint 10 s · snapshot none",
                 "10.00 deg of 5.00 wanted",
                 "2 quarantined",
                 r"a\u{1b}[2J.parquet",
                 "  1 ████",
                 "30.00%",
-                "rotation 7.5, OVER: alarm",
+                "rotation 7.5 OVER alarm 5.0",
                 "1 drifts, last 8 min ago",
                 "┄",
                 "line 199",
@@ -319,8 +322,10 @@ mod tests {
                     [200, 60],
                     [500, 9],
                 ] {
-                    let mut view = View::default();
-                    view.shown = shown_now;
+                    let mut view = View {
+                        shown: shown_now,
+                        ..View::default()
+                    };
                     view.scroll(usize::MAX, true);
                     shown(&page, &mut view, size, LOOK);
                     view.is_helping = true;
@@ -379,8 +384,11 @@ mod tests {
 
     #[test]
     fn the_log_scrolls_to_its_ends() {
-        let (page, mut view) = (degraded(), View::default());
-        view.shown = Shown::Log;
+        let page = degraded();
+        let mut view = View {
+            shown: Shown::Log,
+            ..View::default()
+        };
         view.scroll(usize::MAX, true);
         assert!(shown(&page, &mut view, [80, 24], LOOK).contains("line 0 "));
         view.scroll(usize::MAX, false);

@@ -140,14 +140,16 @@ pub(super) struct Convergence {
 pub(super) struct Components {
     pub noise_variance: Option<f64>,
     pub penalty: Option<f64>,
-    pub components: Vec<Component>,
+    #[serde(rename = "components")]
+    pub all: Vec<Component>,
 }
 
 /// One of them.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Component {
-    pub component: u64,
+    #[serde(rename = "component")]
+    pub number: u64,
     pub eigenvalue: Option<f64>,
     pub eigenvalue_stderr: Option<f64>,
     pub explained_variance_ratio: Option<f64>,
