@@ -14,6 +14,7 @@ mod show;
 mod state;
 mod synth;
 mod table_file;
+mod top;
 mod transform;
 
 use std::process::ExitCode;
@@ -58,6 +59,7 @@ pub struct Cli {
 enum Command {
     Fit(fit::Args),
     Run(run::Args),
+    Top(top::Args),
     State(state::Args),
     Quarantine(quarantine::Args),
     Show(show::Args),
@@ -78,6 +80,7 @@ pub fn main() -> ExitCode {
     let ended = match cli.command {
         Command::Fit(args) => fit::run(&args),
         Command::Run(args) => run::run(&args),
+        Command::Top(args) => top::run(&args),
         Command::State(args) => state::run(&args),
         Command::Quarantine(args) => quarantine::run(&args),
         Command::DecodeWorker => crate::source::worker::serve()

@@ -44,6 +44,7 @@ mod source_errors;
 mod source_values;
 mod sources;
 mod state;
+mod top;
 mod unit;
 mod units;
 mod unkind;

@@ -1,0 +1,88 @@
+//! `ojad top`: what a daemon is doing, in a terminal.
+//!
+//! In: the answers of a daemon's HTTP server. Out: a page that renews itself, or with `--once` the same
+//! as plain text. Keys never wait for the network: asking has a thread of its own (`client.rs`).
+//! Refuses: TLS without an authority to trust, and a page where there is no terminal.
+
+mod client;
+mod draw;
+mod heard;
+mod lines;
+mod pictures;
+mod screen;
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+
+use client::Client;
+use lines::Look;
+
+use crate::cli::{CliError, is_unicode, print};
+use crate::config::TOKEN_VARIABLE;
+
+/// Columns of a page that is printed: what every terminal and mail shows.
+const PRINTED_COLUMNS: usize = 80;
+
+/// Shows what a daemon is doing: rows, lag, components, drift, log.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ojad top                                        the daemon on this machine
+  ojad top --url http://127.0.0.1:9000 --once     one page of text, for scripts
+  ojad top --url https://plant.example:8650 --ca ca.pem --token-file token
+
+Keys: q, Esc or Ctrl-C ends; r asks again now; Tab shows overview, components or log; arrows, PgUp, PgDn,
+Home and End scroll; ? helps. NO_COLOR=1 leaves colours out.
+The daemon listens where `http.listen` of its configuration says.")]
+pub struct Args {
+    /// Where the daemon listens.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8650")]
+    url: String,
+    /// File with the token that the daemon wants; or the variable `OJAD_HTTP_TOKEN`.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Certificates (PEM) of which one has signed the daemon's: needed for https.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// Prints one page of plain text and ends.
+    #[arg(long)]
+    once: bool,
+}
+
+pub(super) fn run(args: &Args) -> Result<(), CliError> {
+    let client = Client::new(&args.url, token(args)?.as_deref(), args.ca.as_deref())?;
+    if args.once {
+        let page = client
+            .page()
+            .map_err(|fault| CliError::Failed(format!("{}: {fault}", heard::clean(&args.url))))?;
+        let look = Look {
+            unicode: is_unicode(),
+            colour: false,
+        };
+        return print(&lines::printed(&page, look, PRINTED_COLUMNS));
+    }
+    if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
+        return Err(CliError::Usage(
+            "`ojad top` needs a terminal; `ojad top --once` prints a page".to_owned(),
+        ));
+    }
+    let is_plain = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let look = Look {
+        unicode: is_unicode(),
+        colour: !is_plain("NO_COLOR"),
+    };
+    screen::show(client, look)
+        .map_err(|error| CliError::Failed(format!("the terminal cannot be used: {error}")))
+}
+
+fn token(args: &Args) -> Result<Option<String>, CliError> {
+    let token = match &args.token_file {
+        Some(path) => Some(std::fs::read_to_string(path).map_err(|error| {
+            let path = path.display();
+            CliError::Failed(format!("--token-file {path}: {error}; make it readable"))
+        })?),
+        None => std::env::var(TOKEN_VARIABLE).ok(),
+    };
+    let token = token.map(|token| token.trim().to_owned());
+    Ok(token.filter(|token| !token.is_empty()))
+}
