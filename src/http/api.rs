@@ -14,7 +14,7 @@ use serde_json::json;
 use super::answer::{answer, problem};
 use super::guard::guard;
 use super::live::Live;
-use super::{HttpParams, metrics, model};
+use super::{HttpParams, metrics, model, page};
 
 /// What every answer may look at.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub(super) struct Shared {
 pub(super) fn router(shared: Shared) -> Router {
     let params = Arc::clone(&shared.params);
     Router::new()
+        .route("/", get(page::index))
+        .route("/assets/{name}", get(page::assets))
         .route("/-/healthy", get(|| async { "healthy\n" }))
         .route("/-/ready", get(ready))
         .route("/metrics", get(metrics))

@@ -16,6 +16,12 @@ use subtle::ConstantTimeEq as _;
 use super::HttpParams;
 use super::answer::problem;
 
+/// What a page of this server may do in a browser: run its own scripts and styles, none of them inline,
+/// show pictures that it made itself, ask this server, and nothing else.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+    img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+    frame-ancestors 'none'";
+
 /// Lets a request through, or answers it.
 pub(super) async fn guard(
     State(params): State<Arc<HttpParams>>,
@@ -28,10 +34,7 @@ pub(super) async fn guard(
     };
     let headers = response.headers_mut();
     for (name, value) in [
-        (
-            CONTENT_SECURITY_POLICY,
-            "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-        ),
+        (CONTENT_SECURITY_POLICY, POLICY),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (X_FRAME_OPTIONS, "DENY"),
         (REFERRER_POLICY, "no-referrer"),
@@ -50,10 +53,8 @@ fn refusal(params: &HttpParams, headers: &HeaderMap, path: &str) -> Option<Respo
         let why = "this server is not called so; set `http.hosts` to the names it has";
         return Some(problem(StatusCode::MISDIRECTED_REQUEST, why));
     }
-    // Whoever starts the process must see whether it lives, token or not.
-    let is_open = path == "/-/healthy";
     if let Some(token) = &params.token
-        && !is_open
+        && !is_open(path)
         && !bears(headers, token)
     {
         let why = "send the token as `Authorization: Bearer TOKEN`";
@@ -63,6 +64,12 @@ fn refusal(params: &HttpParams, headers: &HeaderMap, path: &str) -> Option<Respo
         return Some(response);
     }
     None
+}
+
+/// What says nothing of the run: whoever starts the process must see whether it lives, and the page
+/// must come before it can ask for a token.
+fn is_open(path: &str) -> bool {
+    matches!(path, "/" | "/openapi.json" | "/-/healthy") || path.starts_with("/assets/")
 }
 
 fn bears(headers: &HeaderMap, token: &str) -> bool {

@@ -10,6 +10,7 @@ mod guard;
 mod live;
 mod metrics;
 mod model;
+mod page;
 mod serve;
 mod status;
 

@@ -241,7 +241,7 @@ fn strangers_are_refused() {
     assert!(
         answer
             .header("content-security-policy")
-            .is_some_and(|policy| policy.starts_with("default-src 'self'"))
+            .is_some_and(|policy| policy.starts_with("default-src 'none'"))
     );
     assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
     // A name that nobody gave to it, one that somebody did, and none.
