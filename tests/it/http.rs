@@ -11,12 +11,12 @@ use crate::program::stderr;
 
 /// What waits longer than this hangs.
 const PATIENCE: Duration = Duration::from_mins(1);
-const LISTEN: &str = "http.listen = \"127.0.0.1:0\"";
+pub const LISTEN: &str = "http.listen = \"127.0.0.1:0\"";
 
 /// A daemon that listens, until it is dropped.
-struct Daemon {
+pub struct Daemon {
     child: Child,
-    address: String,
+    pub address: String,
 }
 
 impl Drop for Daemon {
@@ -46,7 +46,7 @@ impl Answer {
 }
 
 impl Daemon {
-    fn start(place: &Place) -> Self {
+    pub fn start(place: &Place) -> Self {
         let log = place.path("log");
         let child = place
             .daemon()

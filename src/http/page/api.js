@@ -54,6 +54,7 @@ export class Resource {
     this.isWanted = false;
     this.asked = -Infinity;
     this.onRefused = () => {};
+    this.wake = () => {};
   }
 
   /** Another path: what is known is of the one before. */
@@ -62,6 +63,7 @@ export class Resource {
     this.path = path;
     this.text = undefined;
     this.asked = -Infinity;
+    this.wake();
     this.renew();
   }
 
@@ -77,7 +79,10 @@ export class Resource {
     try {
       while (this.isWanted && !document.hidden) {
         const early = this.asked + this.gapMs - performance.now();
-        if (early > 0) { await wait(early); continue; }
+        if (early > 0) {
+          await Promise.race([wait(early), new Promise((woken) => { this.wake = woken; })]);
+          continue;
+        }
         this.isWanted = false;
         this.asked = performance.now();
         await this.once();

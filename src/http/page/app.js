@@ -15,12 +15,22 @@ let status = null;
 let awaySince = null;
 let run = null;
 let retryToken = null;
+/** Whether there are components to ask for: until then the answer is an error, and a browser logs it. */
+let hasModel = false;
+
+function showParts(isThere) {
+  const parts = document.querySelectorAll(".needs-model");
+  const wasThere = !parts[0].hidden;
+  byId("nothing").hidden = isThere;
+  for (const part of parts) part.hidden = !isThere;
+  // What was drawn out of sight had no width.
+  if (isThere && !wasThere) redrawAll();
+}
 
 const component = new Resource(`${API}/components/1`, 2000, showComponent);
 const features = new Resource(`${API}/features`, 5000, showNames);
 const components = new Resource(`${API}/components?vectors=none`, 2000, (model) => {
-  byId("nothing").hidden = model !== null;
-  for (const part of document.querySelectorAll(".needs-model")) part.hidden = model === null;
+  showParts(model !== null);
   if (model === null) return;
   showSpectrum(model);
   showChoices(model);
@@ -40,6 +50,7 @@ const everything = [...ofModel, ...ofRun, component, features];
 for (const resource of everything) resource.onRefused = () => setTimeout(() => resource.renew(), 5000);
 
 const renew = (list) => list.forEach((resource) => resource.renew());
+const renewAll = () => renew(hasModel ? [...ofModel, ...ofRun, component] : ofRun);
 
 function heard(next) {
   const before = status;
@@ -48,7 +59,9 @@ function heard(next) {
     // Another run: it may have another model.
     run = next.started_unix_s;
     everything.forEach((resource) => resource.forget());
-    renew([...ofModel, ...ofRun]);
+    hasModel = next.rows > 0;
+    if (!hasModel) showParts(false);
+    renewAll();
   }
   showShape(next.feature_shape);
   showStatus(next);
@@ -73,7 +86,7 @@ follow(`${API}/events`, {
     awaySince = null;
     byId("connection").dataset.state = "live";
     say("connection", "live");
-    renew([...ofModel, ...ofRun]);
+    if (run !== null) renewAll();
   },
   away() {
     awaySince ??= Date.now();
@@ -91,7 +104,10 @@ follow(`${API}/events`, {
     return new Promise((again) => { retryToken = again; });
   },
   status: heard,
-  components: () => renew([...ofModel, component, history]),
+  components() {
+    hasModel = true;
+    renew([...ofModel, history]);
+  },
 });
 
 byId("token-form").addEventListener("submit", (event) => {
@@ -116,7 +132,7 @@ setInterval(() => {
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) return;
   catchUp();
-  renew([...ofModel, ...ofRun, component]);
+  renewAll();
 });
 
 const THEMES = { auto: "Auto", light: "Light", dark: "Dark" };

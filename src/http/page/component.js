@@ -90,6 +90,7 @@ function strongest(entries) {
 }
 
 function drawStrongest(c, order, entries, name) {
+  const m = entries.length;
   const cut = (text) => (text.length <= NAME_LETTERS ? text : `${text.slice(0, NAME_LETTERS - 1)}…`);
   const places = order.map((_, i) => i);
   return {
@@ -99,7 +100,7 @@ function drawStrongest(c, order, entries, name) {
       marker: { color: order.map((j) => (entries[j] < 0 ? c.series[0] : c.series[1])) }, hovertemplate: "%{customdata}: %{x:.5f}<extra></extra>",
     }],
     layout: {
-      bargap: 0.25, xaxis: { title: "entry of the unit vector", zeroline: true, zerolinecolor: c.quiet },
+      bargap: m < 4 ? 0.6 : 0.25, xaxis: { title: "entry of the unit vector", zeroline: true, zerolinecolor: c.quiet },
       yaxis: { autorange: "reversed", tickmode: "array", tickvals: places, ticktext: order.map((j) => plain(cut(name(j)))), showgrid: false, zeroline: false },
     },
   };
@@ -131,7 +132,8 @@ function drawLine(c, entries, name) {
     height: 300,
     traces: [{ ...line, x, y: entries, text: entries.map((_, j) => plain(name(j))), textposition: "none", hovertemplate: "%{text}: %{y:.5f}<extra></extra>" }],
     layout: {
-      xaxis: { title: "feature, in their order", showgrid: false, range: [0.5, m + 0.5], ...(m <= 20 ? { dtick: 1 } : {}) },
+      bargap: m < 4 ? 0.8 : 0.2,
+      xaxis: { title: "feature, in their order", showgrid: false, range: [0.5, m + 0.5], ...(m <= 20 ? { dtick: 1 } : {}), exponentformat: "none" },
       yaxis: { title: "entry", zeroline: true, zerolinecolor: c.quiet },
     },
   };

@@ -10,7 +10,7 @@ export function number(x, digits = 4) {
   if (x == null || !Number.isFinite(x)) return "–";
   if (x === 0) return "0";
   const size = Math.abs(x);
-  const text = size >= 1e6 || size < 1e-3 ? x.toExponential(digits - 1) : Number(x.toPrecision(digits)).toString();
+  const text = size >= 1e7 || size < 1e-3 ? x.toExponential(digits - 1) : Number(x.toPrecision(digits)).toString();
   return text.replace("-", "−").replace("e+", "e");
 }
 

@@ -22,7 +22,7 @@ export function showHistory(history) {
   }
   const x = points.map((point) => stamp(point.unix_s));
   const last = points.at(-1);
-  say("history-span", `${count(points.length)} points since ${time(points[0].unix_s, now())}, one every ${duration(history.interval_s)}`);
+  say("history-span", `${count(points.length)} ${points.length === 1 ? "point" : "points"} since ${time(points[0].unix_s, now())}, one every ${duration(history.interval_s)}`);
   const mode = points.length === 1 ? "markers" : "lines";
   const k = Math.max(...points.map((point) => point.eigenvalues.length));
   show(eigenvalues, {

@@ -47,10 +47,11 @@ export function picture(id, title) {
   figure.append(make("div", { class: "figure-head" }, heading, buttons), plot, words);
   const one = { id, title, plot, words, heading, buttons, draw: null, data: null, isDirty: false, isDrawing: false };
   for (const kind of ["svg", "png", "csv", "json"]) {
-    const button = make("button", { type: "button", disabled: "", "data-kind": kind, "aria-label": `${title} as ${kind.toUpperCase()}` }, kind.toUpperCase());
+    const button = make("button", { type: "button", "data-kind": kind, "aria-label": `${title} as ${kind.toUpperCase()}` }, kind.toUpperCase());
     button.addEventListener("click", () => give(one, kind));
     buttons.append(button);
   }
+  buttons.hidden = true;
   pictures.set(id, one);
   return one;
 }
@@ -64,7 +65,7 @@ export function show(one, { draw, words, data, title }) {
   if (title) { one.title = title; one.heading.textContent = title; }
   if (one.words.textContent !== words) one.words.textContent = words;
   one.plot.setAttribute("aria-label", `${one.title}. ${words}`);
-  for (const button of one.buttons.children) button.disabled = draw === null;
+  one.buttons.hidden = draw === null;
   redraw(one);
 }
 
@@ -167,10 +168,11 @@ function save(name, kind, blob) {
 export const plain = (text) => String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 
 let drawnWidth = 0;
+let resized = 0;
 addEventListener("resize", () => {
   const width = byId("main").clientWidth;
   if (width === drawnWidth) return;
   drawnWidth = width;
-  clearTimeout(addEventListener.timer);
-  addEventListener.timer = setTimeout(redrawAll, 120);
+  clearTimeout(resized);
+  resized = setTimeout(redrawAll, 120);
 });

@@ -4,8 +4,8 @@ import { count, number } from "./format.js";
 import { picture, plain, show } from "./pictures.js";
 
 /** Labels with a colour and a symbol of their own; the rest are one group. */
-const LABELS = 9;
-const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "cross", "triangle-down", "star", "x", "pentagon"];
+const LABELS = 10;
+const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "cross", "triangle-down", "star", "x", "pentagon", "hexagon"];
 const recent = picture("recent", "Recent rows");
 const [across, up] = [byId("recent-x"), byId("recent-y")];
 let shown = null;
@@ -72,7 +72,7 @@ function draw() {
       height: Math.round(Math.min(620, Math.max(320, 0.85 * width))),
       traces: all.map((group, i) => ({
         type: "scatter", mode: "markers", name: plain(group.name), x: group.rows.map(x), y: group.rows.map(y),
-        text: group.rows.map(about), hovertemplate: "%{text}<br>%{x:.4g}, %{y:.4g}<extra></extra>".replace("<br>", ": "),
+        text: group.rows.map(about), hovertemplate: "%{text}: %{x:.4g}, %{y:.4g}<extra></extra>",
         marker: { size: 6, opacity: 0.7, color: group.isRest ? c.quiet : c.series[i % c.series.length], symbol: group.isRest ? "circle-open" : SYMBOLS[i % SYMBOLS.length] },
       })),
       layout: { showlegend: label !== null, xaxis: { title: title(across), zeroline: true }, yaxis: { title: title(up), zeroline: true } },

@@ -60,7 +60,7 @@ function draw() {
         { type: "scatter", mode: k === 1 ? "markers" : "lines+markers", name: "cumulative", x: all.map((one) => one.component), y: all.map((one) => 100 * one.cumulative_ratio),
           line: { color: c.series[1], width: 2 }, marker: { size: 6 }, hovertemplate: "first %{x}: %{y:.2f}%<extra></extra>" },
       ],
-      layout: { bargap: 0.35, xaxis: ticks(k), yaxis: { title: "% of the variance", range: [0, 104], showgrid: true }, showlegend: true },
+      layout: { bargap: k < 4 ? 0.8 : 0.35, xaxis: ticks(k), yaxis: { title: "% of the variance", range: [0, 104], showgrid: true }, showlegend: true },
     }),
   });
 }
@@ -87,6 +87,6 @@ function drawScree(c, all, k) {
   if (isShown(shown.noise_variance)) traces.push(level("noise", shown.noise_variance, "dot", c.quiet));
   return {
     traces,
-    layout: { showlegend: true, xaxis: ticks(k), yaxis: { title: "eigenvalue", type: isLog ? "log" : "linear", ...(isLog ? { dtick: undefined } : { rangemode: "tozero" }) } },
+    layout: { showlegend: true, xaxis: ticks(k), yaxis: { title: "eigenvalue", type: isLog ? "log" : "linear", rangemode: isLog ? "normal" : "tozero" } },
   };
 }
