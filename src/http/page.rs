@@ -129,12 +129,11 @@ fn plotly(headers: &HeaderMap) -> Response {
 /// Changes with the program's version and with the bytes.
 fn tag(bytes: &[u8]) -> String {
     let hash = Sha256::digest(bytes);
-    let hex: String = hash
+    let number = hash
         .iter()
         .take(TAG_BYTES)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("{}-{hex}", env!("CARGO_PKG_VERSION"))
+        .fold(0_u128, |number, byte| number << 8 | u128::from(*byte));
+    format!("{}-{number:x}", env!("CARGO_PKG_VERSION"))
 }
 
 /// Whether a client takes gzip: it names it, or anything, and does not give it the quality 0.
