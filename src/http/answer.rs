@@ -79,25 +79,45 @@ pub(super) async fn tagged(
     tag: &str,
     body: impl Future<Output = Response>,
 ) -> Response {
-    let tag = format!("\"{tag}\"");
-    let is_known = headers.get(IF_NONE_MATCH).is_some_and(|known| {
-        let known = known.to_str().unwrap_or_default();
-        known.split(',').any(|one| {
-            let one = one.trim();
-            one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag
-        })
-    });
-    let mut response = if is_known {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        body.await
+    let response = match is_known(headers, tag) {
+        true => StatusCode::NOT_MODIFIED.into_response(),
+        false => body.await,
     };
-    if response.status().is_success() || is_known {
+    with_tag(response, tag)
+}
+
+/// The same for an answer that is made at once.
+pub(super) fn tagged_now(
+    headers: &HeaderMap,
+    tag: &str,
+    body: impl FnOnce() -> Response,
+) -> Response {
+    let response = match is_known(headers, tag) {
+        true => StatusCode::NOT_MODIFIED.into_response(),
+        false => body(),
+    };
+    with_tag(response, tag)
+}
+
+/// Whether the client says that it has what this tag stands for.
+fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+    let known = headers.get(IF_NONE_MATCH).map(|known| known.to_str());
+    let known = known.and_then(Result::ok).unwrap_or_default();
+    known.split(',').any(|one| {
+        let one = one.trim();
+        let one = one.strip_prefix("W/").unwrap_or(one);
+        one == "*" || one.trim_matches('"') == tag
+    })
+}
+
+fn with_tag(mut response: Response, tag: &str) -> Response {
+    let is_tagged = response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED;
+    if is_tagged {
         let headers = response.headers_mut();
         headers
             .entry(CACHE_CONTROL)
             .or_insert(HeaderValue::from_static("no-cache"));
-        if let Ok(tag) = HeaderValue::from_str(&tag) {
+        if let Ok(tag) = HeaderValue::from_str(&format!("\"{tag}\"")) {
             headers.insert(ETAG, tag);
         }
     }

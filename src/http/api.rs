@@ -18,7 +18,7 @@ use super::history::Drifted;
 use super::live::Live;
 use super::push::{self, Bodies};
 use super::score::{self, Scoring, What};
-use super::{HttpParams, control, metrics, model, snapshots};
+use super::{HttpParams, control, metrics, model, page, snapshots};
 
 /// What every answer may look at.
 #[derive(Clone, Debug)]
@@ -53,6 +53,8 @@ pub(super) fn router(shared: Shared) -> Router {
     Router::new()
         .route("/api/v1/transform", scored(What::Transform))
         .route("/api/v1/score", scored(What::Score))
+        .route("/", get(page::index))
+        .route("/assets/{name}", get(page::assets))
         .route("/openapi.json", get(openapi))
         .route("/-/healthy", get(|| async { "healthy\n" }))
         .route("/-/ready", get(ready))

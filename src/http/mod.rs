@@ -16,6 +16,7 @@ mod live;
 mod log;
 mod metrics;
 mod model;
+mod page;
 mod push;
 mod rate;
 mod score;

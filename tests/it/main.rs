@@ -28,6 +28,7 @@ mod http;
 mod layers;
 mod merging;
 mod mutations;
+mod page;
 mod plot;
 mod preflight;
 mod program;
