@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -15,8 +15,9 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use http_body_util::Limited;
+use http_body_util::{BodyExt as _, Limited};
 use subtle::ConstantTimeEq as _;
+use tokio::time::timeout;
 
 use super::HttpParams;
 use super::answer::problem;
@@ -29,6 +30,9 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     frame-ancestors 'none'";
 /// Bytes of the headers of a request: hyper stops at its buffer, which is made for bodies.
 const HEADER_BYTES: usize = 16 << 10;
+/// Bytes and time for the body of a request that is refused.
+const PASSED_OVER_BYTES: usize = 4 << 20;
+const PASSED_OVER_PATIENCE: Duration = Duration::from_secs(2);
 /// A browser that came by TLS comes so again for half a year.
 const TRANSPORT: &str = "max-age=15552000";
 
@@ -56,6 +60,7 @@ pub(super) async fn guard(
     next: Next,
 ) -> Response {
     let mut response = if let Some(refusal) = refusal(&guard, &request) {
+        pass_over(request.into_body()).await;
         refusal
     } else {
         let most = usize::try_from(guard.params.body_bytes).unwrap_or(usize::MAX);
@@ -79,6 +84,14 @@ pub(super) async fn guard(
         .entry(CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
     response
+}
+
+/// Reads some of a body that nobody wants: a client that is cut off while it sends may never see why.
+async fn pass_over(body: Body) {
+    let mut body = Limited::new(body, PASSED_OVER_BYTES);
+    let read = async { while let Some(Ok(_)) = body.frame().await {} };
+    // Whoever sends more, or more slowly, is cut off.
+    let _ = timeout(PASSED_OVER_PATIENCE, read).await;
 }
 
 /// Why a request is refused, if it is.

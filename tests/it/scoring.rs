@@ -68,7 +68,10 @@ impl Scorer {
             target_angle_rad: 0.1,
             output_dir: PathBuf::new(),
         };
-        let live = Arc::new(Live::new(crossbeam_channel::bounded(1).0));
+        let live = Arc::new(Live::new(
+            crossbeam_channel::bounded(1).0,
+            ojad::http::LogTail::default(),
+        ));
         live.snapshot.set(snapshot.map(Arc::new));
         Self {
             server: start(&params, Arc::clone(&live)).expect("a server"),

@@ -373,6 +373,7 @@ fn only_who_has_the_token_may_tell_a_run_what_to_do() {
     // 1,000 rows alone make no snapshot here.
     while daemon.get("/api/v1/status", &right).json()["rows_read"] != 1000 {
         assert!(Instant::now() < until);
+        std::thread::sleep(std::time::Duration::from_millis(20));
     }
     let asked = daemon.post("/api/v1/snapshot", &right, b"");
     assert_eq!(
