@@ -27,6 +27,7 @@ mod segment;
 mod select;
 mod sieve;
 mod stream;
+mod tagger;
 mod values;
 pub mod worker;
 
@@ -39,6 +40,7 @@ pub use open::open;
 pub use params::{BadValue, BinaryDtype, Decoders, Extra, Limit, SourceParams};
 pub use reader::Reader;
 pub use segment::{Extraction, Piece, Segment};
+pub use tagger::Tagger;
 
 /// How much there is to read, as far as it is known.
 #[derive(Clone, Copy, Debug, Default)]

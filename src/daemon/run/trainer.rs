@@ -223,7 +223,7 @@ impl Trainer<'_> {
                 .beat(self.shared.turns.load(Ordering::Relaxed), self.rows());
             select! {
                 recv(fed) -> message => match message {
-                    Ok(Fed::Batch { batch, events, since }) => self.learn(batch, &events, since)?,
+                    Ok(Fed::Batch { batch, events, since, .. }) => self.learn(batch, &events, since)?,
                     Ok(Fed::Pause { waiting, events }) => self.pause(waiting, &events)?,
                     Ok(Fed::Ended(None)) => return Ok(()),
                     Ok(Fed::Ended(Some(error))) => return Err(error),
