@@ -59,15 +59,17 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let disk: Arc<dyn Disk> = super::faults::disk().unwrap_or_else(|| Arc::new(RealDisk));
     let decode: Box<dyn Decode> = if params.is_isolated {
         let program = std::env::current_exe().map_err(|error| failed(&error))?;
-        Box::new(Process::new(ProcessParams {
+        let worker = Process::new(ProcessParams {
             program,
             argument: "decode-worker",
             memory_mib: params.worker_memory_mib,
             deadline: params.decode_deadline,
             source: params.source.clone(),
-        }))
+        });
+        // Only the page shows ids: nobody else pays for them.
+        Box::new(worker.with_ids(params.http.is_some()))
     } else {
-        Box::new(Here::new(params.source.clone()))
+        Box::new(Here::new(params.source.clone()).with_ids(params.http.is_some()))
     };
     let mut read_config = || {
         let config = read(args).map_err(|error| error.to_string())?;

@@ -18,7 +18,7 @@ use super::history::Drifted;
 use super::live::Live;
 use super::push::{self, Bodies};
 use super::score::{self, Scoring, What};
-use super::{HttpParams, control, metrics, model, page, snapshots};
+use super::{HttpParams, control, metrics, model, page, recent, snapshots};
 
 /// What every answer may look at.
 #[derive(Clone, Debug)]
@@ -69,6 +69,7 @@ pub(super) fn router(shared: Shared) -> Router {
         .route("/api/v1/drift", get(drift))
         .route("/api/v1/sources", get(sources))
         .route("/api/v1/quarantine", get(quarantine))
+        .route("/api/v1/recent", get(recent::recent))
         .route("/api/v1/log", get(log))
         .route("/api/v1/events", get(events::events))
         .route("/api/v1/snapshot", post(control::snapshot))

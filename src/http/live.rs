@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::history::History;
 use super::log::LogTail;
 use super::metrics::Updates;
+use super::recent::Recent;
 use super::status::Status;
 use super::views::{Quarantine, Sources};
 use crate::learner::drift::DriftParams;
@@ -58,6 +59,8 @@ pub struct Live {
     pub sources: Latest<Sources>,
     /// Refused files.
     pub quarantine: Latest<Quarantine>,
+    /// Rows of late.
+    pub recent: Recent,
     /// The last lines of the log.
     pub log: LogTail,
     /// Seconds that updates took.
@@ -79,6 +82,7 @@ impl Live {
             drift_params: Latest::default(),
             sources: Latest::default(),
             quarantine: Latest::default(),
+            recent: Recent::default(),
             log,
             updates: Updates::default(),
             renewed: watch::Sender::default(),

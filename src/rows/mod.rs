@@ -4,6 +4,7 @@
 //! row may hold is the source's policy.
 
 mod buffer;
+mod tags;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub use buffer::{Buffer, Lent};
+pub use tags::{TAG_BYTES, TAG_CUT, Tags};
 
 /// The names of the m features, in the order of a minibatch's columns.
 #[derive(Clone, Debug, PartialEq, Eq)]

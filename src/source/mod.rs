@@ -28,6 +28,7 @@ mod segment;
 mod select;
 mod sieve;
 mod stream;
+mod tagger;
 mod values;
 pub mod worker;
 
@@ -41,6 +42,7 @@ pub use params::{BadValue, BinaryDtype, Decoders, Extra, Limit, SourceParams};
 pub use pushed::{Numbers, Pushed, PushedError, Shape};
 pub use reader::Reader;
 pub use segment::{Extraction, Piece, Segment};
+pub use tagger::Tagger;
 
 /// How much there is to read, as far as it is known.
 #[derive(Clone, Copy, Debug, Default)]

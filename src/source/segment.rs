@@ -12,9 +12,10 @@ use super::discover::{Format, Input, unreadable};
 use super::identity::{Identity, Stamp};
 use super::open::Opened;
 use super::sieve::{From, Sieve};
+use super::tagger::Tagger;
 use super::{SourceParams, guard, select};
 use crate::codec::{CodecError, Decoder, Encoder};
-use crate::rows::{Minibatch, Tally};
+use crate::rows::{Minibatch, Tags, Tally};
 
 /// A whole file, or complete messages of a growing one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +93,8 @@ pub struct Piece {
     pub tally: Tally,
     /// Whether the segment ends with it.
     pub is_last: bool,
+    /// Ids of its rows, where they were asked for.
+    pub tags: Option<Tags>,
 }
 
 /// The rows of a segment, from any of them on.
@@ -106,6 +109,8 @@ pub struct Extraction {
     /// Rows to stop behind.
     until: u64,
     sieve: Sieve,
+    /// Whether ids are read too.
+    with_ids: bool,
     failed: Option<SourceError>,
 }
 
@@ -115,13 +120,40 @@ impl Extraction {
     /// # Errors
     /// If it is another file by now, cannot be read, or does not agree.
     pub fn open(segment: &Segment, agreement: &Agreement, skip: u64) -> Result<Self, SourceError> {
+        Self::open_part(segment, agreement, skip, false)
+    }
+
+    /// The same, with the ids of its rows. Ids that cannot be read are null: they are there to be
+    /// looked at, and a file whose features can be learned is not refused for them.
+    ///
+    /// # Errors
+    /// As [`Extraction::open`].
+    pub fn open_with_ids(
+        segment: &Segment,
+        agreement: &Agreement,
+        skip: u64,
+    ) -> Result<Self, SourceError> {
+        let with_ids = !agreement.plan.params.ids.is_empty();
+        let opened = Self::open_part(segment, agreement, skip, with_ids);
+        match opened {
+            Err(_) if with_ids => Self::open(segment, agreement, skip),
+            opened => opened,
+        }
+    }
+
+    fn open_part(
+        segment: &Segment,
+        agreement: &Agreement,
+        skip: u64,
+        with_ids: bool,
+    ) -> Result<Self, SourceError> {
         segment.check()?;
         let opened = Opened::open_part(segment)?;
         let task = Task {
             leaves: select::agree(&segment.path, &opened.schema(), &agreement.plan)?,
             path: segment.path.clone(),
             plan: agreement.plan.clone(),
-            with_ids: false,
+            with_ids,
         };
         let feed = guard::catch(&segment.path, || {
             let mut feed = opened.into_feed(task)?;
@@ -142,6 +174,7 @@ impl Extraction {
             row: skipped,
             until: u64::MAX,
             sieve: Sieve::default(),
+            with_ids,
             failed: None,
         };
         extraction.pass_over(skip - skipped)?;
@@ -193,6 +226,39 @@ impl Extraction {
         at: usize,
         want: usize,
     ) -> Result<Piece, SourceError> {
+        self.piece(batch, at, want, None)
+    }
+
+    /// The same, with ids as `tagger` writes them; null where the segment was opened without.
+    ///
+    /// # Errors
+    /// As [`Extraction::next`].
+    ///
+    /// # Panics
+    /// As [`Extraction::next`].
+    pub fn next_with_ids(
+        &mut self,
+        batch: &mut Minibatch,
+        at: usize,
+        want: usize,
+        tagger: &mut Tagger,
+    ) -> Result<Piece, SourceError> {
+        tagger.begin(self.agreement.plan.params.ids.len());
+        let piece = self.piece(batch, at, want, Some(tagger));
+        let tags = tagger.end();
+        piece.map(|piece| Piece {
+            tags: Some(tags),
+            ..piece
+        })
+    }
+
+    fn piece(
+        &mut self,
+        batch: &mut Minibatch,
+        at: usize,
+        want: usize,
+        mut tagger: Option<&mut Tagger>,
+    ) -> Result<Piece, SourceError> {
         let m = self.agreement.features().len();
         assert_eq!(batch.features(), m, "features of the minibatch");
         if let Some(error) = self.failed.take() {
@@ -200,11 +266,12 @@ impl Extraction {
         }
         let mut piece = Piece {
             tally: Tally::of(m),
-            is_last: false,
+            ..Piece::default()
         };
         let mut taken = 0;
         while taken < want {
-            match self.part(batch, at + taken, want - taken, &mut piece.tally) {
+            let place = (&mut *batch, at + taken);
+            match self.part(place, want - taken, &mut piece.tally, tagger.as_deref_mut()) {
                 Ok(Some(n)) => taken += n,
                 Ok(None) => {
                     piece.is_last = true;
@@ -225,10 +292,10 @@ impl Extraction {
     /// Takes rows of one chunk; nothing at the end.
     fn part(
         &mut self,
-        batch: &mut Minibatch,
-        at: usize,
+        place: (&mut Minibatch, usize),
         want: usize,
         tally: &mut Tally,
+        tagger: Option<&mut Tagger>,
     ) -> Result<Option<usize>, SourceError> {
         let left = usize::try_from(self.until.saturating_sub(self.row)).unwrap_or(usize::MAX);
         if left == 0 {
@@ -247,11 +314,14 @@ impl Extraction {
         };
         let before = tally.clone();
         let params = &self.agreement.plan.params;
-        let place = (batch, at);
         let taken = self
             .sieve
-            .take(&mut self.chunk, rows, &from, params, tally, place);
+            .take(&mut self.chunk, rows.clone(), &from, params, tally, place);
         let taken = taken.inspect_err(|_| *tally = before)?;
+        if let Some(tagger) = tagger {
+            let (path, ids) = (&self.segment.path, self.chunk.ids.as_ref());
+            tagger.take(path, ids, rows, self.sieve.passed(), taken);
+        }
         self.used += all;
         self.row += all as u64;
         Ok(Some(taken))
@@ -260,7 +330,18 @@ impl Extraction {
     fn advance(&mut self) -> Result<bool, SourceError> {
         (self.chunk.rows, self.used) = (0, 0);
         let (feed, chunk) = (&mut self.feed, &mut self.chunk);
-        guard::catch(&self.segment.path, || feed.next_chunk(chunk))
+        let advanced = guard::catch(&self.segment.path, || feed.next_chunk(chunk));
+        if advanced.is_ok() || !self.with_ids {
+            return advanced;
+        }
+        // It may be the ids that cannot be read: without them the file says what it is worth.
+        // Chunks begin where they would have begun.
+        let again = Self::open(&self.segment, &self.agreement, self.row)?;
+        *self = Self {
+            until: self.until,
+            ..again
+        };
+        self.advance()
     }
 
     /// The file.

@@ -16,7 +16,7 @@ use crate::daemon::run::decision::Decision;
 use crate::daemon::run::messages::{Fed, RunError};
 use crate::daemon::run::notes::Note;
 use crate::daemon::run::params::{OnChanged, Quarantine, RunParams, Until};
-use crate::rows::Minibatch;
+use crate::rows::{Minibatch, Tags};
 use crate::source::follow::{
     Event, FeedState, FileEntry, Follower, Found, Quarantined, Reading, Spool,
 };
@@ -96,6 +96,9 @@ struct Loop {
     queued: VecDeque<(u64, Reading)>,
     cuts: HashMap<u64, (u64, Quarantined)>,
     batch: Option<Minibatch>,
+    /// Ids of the rows in it, where somebody looks at them. Those of rows that waited over a restart
+    /// are not known: no checkpoint holds them.
+    tags: Option<Tags>,
     /// Minibatches made so far.
     made: usize,
     minibatch_rows: usize,
@@ -148,7 +151,11 @@ impl Loop {
             .planned
             .retain(|(_, decision)| !matches!(decision, Decision::Cut { .. }));
         let now = Instant::now();
+        let params = &feeder.params;
+        let tags = params.http.as_ref();
+        let tags = tags.map(|_| Tags::new(params.source.ids.len()));
         Self {
+            tags,
             follower: Follower::new(feeder.params.follow.clone()),
             note: Note::open(&feeder.params.state_dir),
             queued: VecDeque::new(),
@@ -219,6 +226,9 @@ impl Loop {
         self.adopt(&agreement)?;
         if let Some(waiting) = self.feeder.waiting.take() {
             self.at = waiting.rows();
+            if let Some(tags) = &mut self.tags {
+                tags.pad(self.at);
+            }
             self.batch = Some(waiting);
             self.made += 1;
         }
@@ -342,8 +352,16 @@ impl Loop {
         self.at = batch.rows().max(self.at);
         self.batch = Some(batch);
         match next {
-            Next::Piece { tally, is_last, .. } => {
+            Next::Piece {
+                tally,
+                is_last,
+                tags,
+                ..
+            } => {
                 self.note.opened();
+                if let Some(all) = &mut self.tags {
+                    all.append(tags.as_ref(), tally.rows_accepted as usize);
+                }
                 let is_full = self.at == self.minibatch_rows;
                 if tally.rows_read > 0 {
                     self.emit(Event::Rows(tally));
@@ -412,8 +430,11 @@ impl Loop {
             return Ok(());
         };
         self.at = 0;
+        let ids = self.feeder.params.source.ids.len();
+        let tags = self.tags.as_mut();
         let fed = Fed::Batch {
             batch,
+            tags: tags.map(|tags| std::mem::replace(tags, Tags::new(ids))),
             events: std::mem::take(&mut self.events),
             since: self.since,
         };

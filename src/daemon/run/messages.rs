@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::checkpoint::CheckpointError;
 use crate::http::HttpError;
 use crate::learner::LearnError;
-use crate::rows::Minibatch;
+use crate::rows::{Minibatch, Tags};
 use crate::source::follow::{Event, SpoolError};
 
 /// From the feeder to the trainer.
@@ -14,6 +14,8 @@ pub(super) enum Fed {
     /// A minibatch, and what happened up to its border.
     Batch {
         batch: Minibatch,
+        /// Ids of its rows, where somebody looks at them.
+        tags: Option<Tags>,
         events: Vec<Event>,
         /// When the first of its rows was there to be read.
         since: Instant,

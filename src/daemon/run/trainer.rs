@@ -26,7 +26,7 @@ use crate::disk::Disk;
 use crate::http::{self, Ask, Live, Server};
 use crate::learner::drift::{Drift, DriftReport};
 use crate::learner::{self, LearnError};
-use crate::rows::Minibatch;
+use crate::rows::{Minibatch, Tags};
 use crate::snapshot::{Provenance, Retention, Snapshot};
 use crate::source::follow::{Event, Push};
 use crate::source::worker::Decode;
@@ -180,13 +180,22 @@ fn serve_http(
     asks: Sender<Ask>,
     push: Option<Arc<Push>>,
 ) -> Result<(Option<Server>, Option<Shown>), RunError> {
-    let Some(http) = &params.http else {
+    let Some(wanted) = &params.http else {
         return Ok((None, None));
     };
     let live = Arc::new(Live::new(asks, params.log.clone()).with_push(push));
     let history = history::find(&params.state_dir);
-    let shown = Shown::new(Arc::clone(&live), http.clone(), history);
-    let server = http::start(http, live)?;
+    let sampler = http::sample(
+        Arc::clone(&live),
+        &params.source.ids,
+        wanted.label.as_deref(),
+    );
+    let sampler = sampler.map_err(|error| RunError::Thread {
+        thread: "row",
+        cause: format!("could not be started: {error}"),
+    })?;
+    let shown = Shown::new(Arc::clone(&live), wanted.clone(), history, sampler);
+    let server = http::start(wanted, live)?;
     info!(address = %server.address(), "HTTP server listens");
     Ok((Some(server), Some(shown)))
 }
@@ -216,7 +225,9 @@ impl Trainer<'_> {
                 .beat(self.shared.turns.load(Ordering::Relaxed), self.rows());
             select! {
                 recv(fed) -> message => match message {
-                    Ok(Fed::Batch { batch, events, since }) => self.learn(batch, &events, since)?,
+                    Ok(Fed::Batch { batch, tags, events, since }) => {
+                        self.learn(batch, tags, (&events, since))?;
+                    }
                     Ok(Fed::Pause { waiting, events }) => self.pause(waiting, &events)?,
                     Ok(Fed::Ended(None)) => return Ok(()),
                     Ok(Fed::Ended(Some(error))) => return Err(error),
@@ -290,12 +301,15 @@ impl Trainer<'_> {
     fn learn(
         &mut self,
         mut batch: Minibatch,
-        events: &[Event],
-        since: Instant,
+        tags: Option<Tags>,
+        (events, since): (&[Event], Instant),
     ) -> Result<(), RunError> {
         self.apply(events)?;
         self.learned.waiting = None;
         let is_drift = self.watch(&batch)?;
+        if let Some(shown) = &mut self.shown {
+            shown.sampler.offer(&batch, tags);
+        }
         if let Some(learner) = &mut self.learned.learner {
             let began = Instant::now();
             learner.update(&mut batch)?;

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 /// More threads would only take the memory's bandwidth from the learner.
 const THREADS_MAX: usize = 2;
 /// The lowest priority: a learner that is busy leaves a seventieth of its processor to such a thread.
-const NICE: i32 = 19;
+pub(in crate::http) const NICE: i32 = 19;
 
 type Task = Box<dyn FnOnce() + Send>;
 

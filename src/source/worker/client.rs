@@ -55,6 +55,7 @@ pub struct Process {
     taken: u64,
     /// Times that a worker died or fell silent over the first job.
     deaths: u32,
+    with_ids: bool,
 }
 
 /// Deaths over one file after which it is the file's fault: the first may have been somebody's
@@ -95,7 +96,15 @@ impl Process {
             jobs: VecDeque::new(),
             taken: 0,
             deaths: 0,
+            with_ids: false,
         }
+    }
+
+    /// Asks for ids beside the rows.
+    #[must_use]
+    pub fn with_ids(mut self, with_ids: bool) -> Self {
+        self.with_ids = with_ids && !self.params.source.ids.is_empty();
+        self
     }
 
     /// The process id of the worker that runs now.
@@ -233,7 +242,12 @@ impl Process {
                 job.skip += self.taken;
             }
             let want = (i == 0).then_some(want);
-            self.send(&Request::Read { job, want })?;
+            self.send(&Request::Read {
+                job,
+                want,
+                // It may be the ids that a worker dies of: the file is not refused for them.
+                with_ids: self.with_ids && (i > 0 || self.deaths == 0),
+            })?;
         }
         Ok(())
     }
@@ -244,7 +258,7 @@ impl Process {
         self.deaths = 0;
     }
 
-    fn take(&mut self, batch: &mut Minibatch, at: usize, sent: &Sent) -> Result<Next, Lost> {
+    fn take(&mut self, batch: &mut Minibatch, at: usize, sent: Sent) -> Result<Next, Lost> {
         let wrong = |what: &str| Lost::Died(format!("it sent {what}"));
         let job = self.jobs.front().ok_or_else(|| wrong("rows unasked"))?;
         let rows = usize::try_from(sent.tally.rows_accepted).unwrap_or(usize::MAX);
@@ -252,8 +266,14 @@ impl Process {
             && rows <= sent.capacity
             && sent.capacity <= batch.capacity() - at
             && sent.tally.rows_read == sent.tally.rows_accepted + sent.tally.rows_rejected
-            && sent.is_wide == (batch.width() == Width::F64);
-        let piece = fits.then(|| self.piece(sent)).flatten();
+            && sent.is_wide == (batch.width() == Width::F64)
+            && sent.tags.as_ref().is_none_or(|tags| {
+                let ids = self.params.source.ids.len();
+                let all = rows.checked_mul(ids);
+                tags.width() == ids
+                    && (Some(tags.values()) == all || (tags.is_passed_over() && tags.values() == 0))
+            });
+        let piece = fits.then(|| self.piece(&sent)).flatten();
         let mut piece = piece.ok_or_else(|| wrong("a piece that does not fit"))?;
         piece.set_rows(rows);
         if sent.has_missing {
@@ -266,12 +286,14 @@ impl Process {
         } else if rows > 0 {
             append(batch, at, &piece);
         }
+        let rows_read = sent.tally.rows_read;
         let next = Next::Piece {
             ticket: sent.ticket,
-            tally: sent.tally.clone(),
             is_last: sent.is_last,
+            tally: sent.tally,
+            tags: sent.tags,
         };
-        self.taken += sent.tally.rows_read;
+        self.taken += rows_read;
         self.deaths = 0;
         if sent.is_last {
             self.finish_job();
@@ -293,7 +315,7 @@ impl Process {
             self.resume(batch.capacity() - at)?;
         }
         match self.receive()? {
-            Reply::Piece(sent) => self.take(batch, at, &sent),
+            Reply::Piece(sent) => self.take(batch, at, sent),
             Reply::Failed(ticket, refusal) => {
                 self.finish_job();
                 Ok(Next::Failed { ticket, refusal })
@@ -371,7 +393,12 @@ impl Decode for Process {
         self.jobs.push_back(job.clone());
         if self.running.is_some() {
             let want = is_first.then_some(want);
-            if let Err(reason) = self.send(&Request::Read { job, want }) {
+            let with_ids = self.with_ids;
+            if let Err(reason) = self.send(&Request::Read {
+                job,
+                want,
+                with_ids,
+            }) {
                 // The next call starts another worker and hands it all jobs.
                 self.bury(reason);
             }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::{Decode, Job, Next, Refusal};
 use crate::rows::Minibatch;
-use crate::source::{Agreement, Extraction, Frames, Segment, SourceError, SourceParams};
+use crate::source::{Agreement, Extraction, Frames, Segment, SourceError, SourceParams, Tagger};
 
 /// Reads segments with the decoders of this process.
 pub struct Here {
@@ -13,6 +13,8 @@ pub struct Here {
     agreement: Option<Agreement>,
     jobs: VecDeque<Job>,
     open: Option<Extraction>,
+    /// Where ids are wanted.
+    tagger: Option<Tagger>,
 }
 
 impl Here {
@@ -23,7 +25,15 @@ impl Here {
             agreement: None,
             jobs: VecDeque::new(),
             open: None,
+            tagger: None,
         }
+    }
+
+    /// Gives ids beside the rows.
+    #[must_use]
+    pub fn with_ids(mut self, with_ids: bool) -> Self {
+        self.tagger = with_ids.then(Tagger::default);
+        self
     }
 
     /// Rows of the first job, behind the first `at` of `batch`.
@@ -33,13 +43,21 @@ impl Here {
         };
         let mut open = match self.open.take() {
             Some(open) => open,
+            None if self.tagger.is_some() => {
+                Extraction::open_with_ids(&job.segment, agreement, job.skip)?.until(job.until)
+            }
             None => Extraction::open(&job.segment, agreement, job.skip)?.until(job.until),
         };
-        let piece = open.next(batch, at, batch.capacity() - at)?;
+        let want = batch.capacity() - at;
+        let piece = match &mut self.tagger {
+            Some(tagger) => open.next_with_ids(batch, at, want, tagger)?,
+            None => open.next(batch, at, want)?,
+        };
         let next = Next::Piece {
             ticket: job.ticket,
             tally: piece.tally,
             is_last: piece.is_last,
+            tags: piece.tags,
         };
         if piece.is_last {
             self.jobs.pop_front();

@@ -19,7 +19,7 @@ pub use here::Here;
 pub use serve::serve;
 
 use super::{Agreement, Frames, Segment, SourceError};
-use crate::rows::{Minibatch, Tally};
+use crate::rows::{Minibatch, Tags, Tally};
 
 /// A segment to be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub enum Next {
         tally: Tally,
         /// Whether the job ends with it.
         is_last: bool,
+        /// Ids of its rows, where they were asked for and could be had.
+        tags: Option<Tags>,
     },
     /// The job ends here; the ones behind it go on.
     Failed {

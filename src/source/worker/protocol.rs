@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Fault, Job, Refusal};
 use crate::codec::{CodecError, Decoder, Encoder};
-use crate::rows::Tally;
+use crate::rows::{Tags, Tally};
 use crate::source::{Agreement, Frames, Segment, SourceParams};
 
 /// Bytes of one message: an agreement over 2²⁰ named features takes some 40 MB.
@@ -45,6 +45,8 @@ pub(super) enum Request {
         job: Job,
         /// Rows to the border.
         want: Option<usize>,
+        /// Whether ids are wanted.
+        with_ids: bool,
     },
     /// A place for a piece is free again.
     Credit(usize),
@@ -75,6 +77,7 @@ pub(super) struct Sent {
     pub has_missing: bool,
     pub is_last: bool,
     pub tally: Tally,
+    pub tags: Option<Tags>,
 }
 
 /// Sends a message.
@@ -139,13 +142,18 @@ impl Request {
                 to.usize(*slots);
                 to.usize(*slot_bytes);
             }
-            Self::Read { job, want } => {
+            Self::Read {
+                job,
+                want,
+                with_ids,
+            } => {
                 to.u8(4);
                 to.u64(job.ticket);
                 job.segment.encode(&mut to);
                 to.u64(job.skip);
                 to.u64(job.until.unwrap_or(u64::MAX));
                 to.u64(want.map_or(u64::MAX, |want| want as u64));
+                to.bool(*with_ids);
             }
             Self::Credit(slot) => {
                 to.u8(5);
@@ -180,6 +188,7 @@ impl Request {
                 want: Some(from.u64()?)
                     .filter(|want| *want != u64::MAX)
                     .map(|want| want as usize),
+                with_ids: from.bool()?,
             },
             5 => Self::Credit(from.usize()?),
             other => return Err(from.refuse(format!("request {other}"))),
@@ -222,6 +231,10 @@ impl Reply {
                 to.bool(sent.has_missing);
                 to.bool(sent.is_last);
                 encode_tally(&sent.tally, &mut to);
+                to.bool(sent.tags.is_some());
+                if let Some(tags) = &sent.tags {
+                    tags.encode(&mut to);
+                }
             }
             Self::Failed(ticket, refusal) => {
                 to.u8(4);
@@ -254,6 +267,11 @@ impl Reply {
                 has_missing: from.bool()?,
                 is_last: from.bool()?,
                 tally: decode_tally(&mut from)?,
+                tags: if from.bool()? {
+                    Some(Tags::decode(&mut from)?)
+                } else {
+                    None
+                },
             }),
             4 => Self::Failed(from.u64()?, decode_refusal(&mut from)?),
             other => return Err(from.refuse(format!("reply {other}"))),

@@ -12,7 +12,7 @@ use super::places::Places;
 use super::protocol::{Reply, Request, Sent, receive, send};
 use super::{Job, Refusal, limits};
 use crate::rows::Width;
-use crate::source::{Agreement, Decoders, Extraction, Frames, SourceParams};
+use crate::source::{Agreement, Decoders, Extraction, Frames, SourceParams, Tagger};
 
 /// Serves one daemon until it goes away.
 ///
@@ -30,10 +30,11 @@ pub fn serve() -> io::Result<()> {
         jobs: VecDeque::new(),
         free: Vec::new(),
         want: 0,
+        tagger: Tagger::default(),
     };
     while worker.take_request()? {
-        while let Some((job, want)) = worker.jobs.pop_front() {
-            if !worker.work(&job, want)? {
+        while let Some((job, want, with_ids)) = worker.jobs.pop_front() {
+            if !worker.work(&job, want, with_ids)? {
                 return Ok(());
             }
         }
@@ -53,11 +54,13 @@ struct Worker {
     memory: File,
     params: SourceParams,
     room: Option<Room>,
-    jobs: VecDeque<(Job, Option<usize>)>,
+    /// With the rows to the border, and whether ids are wanted.
+    jobs: VecDeque<(Job, Option<usize>, bool)>,
     /// Places that the daemon does not read from; the last one was used last and is warm.
     free: Vec<usize>,
     /// Rows to the border of the minibatch.
     want: usize,
+    tagger: Tagger,
 }
 
 impl Worker {
@@ -110,19 +113,28 @@ impl Worker {
                     minibatch_rows,
                 });
             }
-            Request::Read { job, want } => self.jobs.push_back((job, want)),
+            Request::Read {
+                job,
+                want,
+                with_ids,
+            } => self.jobs.push_back((job, want, with_ids)),
             Request::Credit(slot) => self.free.push(slot),
         }
         Ok(true)
     }
 
     /// Reads a job to its end; false when the daemon is gone.
-    fn work(&mut self, job: &Job, want: Option<usize>) -> io::Result<bool> {
+    fn work(&mut self, job: &Job, want: Option<usize>, with_ids: bool) -> io::Result<bool> {
         let Some(room) = &self.room else {
             return Err(io::Error::other("a job before the features"));
         };
         self.want = want.unwrap_or(self.want);
-        let opened = Extraction::open(&job.segment, &room.agreement, job.skip);
+        let (segment, agreement) = (&job.segment, &room.agreement);
+        let opened = if with_ids {
+            Extraction::open_with_ids(segment, agreement, job.skip)
+        } else {
+            Extraction::open(segment, agreement, job.skip)
+        };
         let mut open = match opened {
             Ok(opened) => opened.until(job.until),
             Err(error) => {
@@ -136,7 +148,7 @@ impl Worker {
                     return Ok(false);
                 }
             }
-            match self.piece(job, &mut open)? {
+            match self.piece(job, &mut open, with_ids)? {
                 Ok(is_last) if is_last => return Ok(true),
                 Ok(_) => {}
                 Err(refusal) => {
@@ -148,7 +160,12 @@ impl Worker {
     }
 
     /// Hands over rows up to the border of the minibatch; whether they are the last of the job.
-    fn piece(&mut self, job: &Job, open: &mut Extraction) -> io::Result<Result<bool, Refusal>> {
+    fn piece(
+        &mut self,
+        job: &Job,
+        open: &mut Extraction,
+        with_ids: bool,
+    ) -> io::Result<Result<bool, Refusal>> {
         let Some(room) = &mut self.room else {
             return Err(io::Error::other("a job before the features"));
         };
@@ -158,7 +175,12 @@ impl Worker {
         let mut batch = room
             .agreement
             .minibatch_in(self.want, |bytes| room.places.lend(slot, bytes))?;
-        let piece = match open.next(&mut batch, 0, self.want) {
+        let read = if with_ids {
+            open.next_with_ids(&mut batch, 0, self.want, &mut self.tagger)
+        } else {
+            open.next(&mut batch, 0, self.want)
+        };
+        let piece = match read {
             Ok(piece) => piece,
             Err(error) => return Ok(Err(Refusal::of(&error))),
         };
@@ -171,6 +193,7 @@ impl Worker {
             has_missing: batch.has_missing(),
             is_last: piece.is_last,
             tally: piece.tally,
+            tags: piece.tags,
         };
         // The place is the daemon's from here on.
         drop(batch);

@@ -9,7 +9,8 @@ use super::{Schedule, Trainer};
 use crate::daemon::run::feeder::{shown, unix_s};
 use crate::daemon::run::publisher::Job;
 use crate::http::{
-    Convergence, Drifted, History, HttpParams, Live, Point, Quarantine, RunState, Sources, Status,
+    Convergence, Drifted, History, HttpParams, Live, Point, Quarantine, RunState, Sampler, Sources,
+    Status,
 };
 use crate::learner::Estimate;
 use crate::learner::drift::{Drift, DriftReport};
@@ -31,6 +32,7 @@ const QUIET_AFTER: Duration = Duration::from_secs(2);
 pub(super) struct Shown {
     pub(super) live: Arc<Live>,
     params: HttpParams,
+    pub(super) sampler: Sampler,
     started_unix_s: u64,
     status_at: Instant,
     components_at: Instant,
@@ -55,12 +57,18 @@ pub(super) struct Shown {
 }
 
 impl Shown {
-    pub(super) fn new(live: Arc<Live>, params: HttpParams, history: History) -> Self {
+    pub(super) fn new(
+        live: Arc<Live>,
+        params: HttpParams,
+        history: History,
+        sampler: Sampler,
+    ) -> Self {
         let now = Instant::now();
         live.history.set(history.clone());
         Self {
             live,
             params,
+            sampler,
             started_unix_s: unix_s(),
             status_at: now,
             components_at: now,

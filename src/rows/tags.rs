@@ -1,0 +1,252 @@
+//! What identifies rows: the values of their id columns as text, beside a minibatch.
+
+use crate::codec::{CodecError, Decoder, Encoder};
+
+/// Bytes of one value that are kept: an id is read by a person, a body of text is none.
+pub const TAG_BYTES: usize = 80;
+/// What stands where a value was cut.
+pub const TAG_CUT: char = '…';
+/// Bytes of the values of one minibatch: 2¹⁸ ids of 64 bytes. Those beyond are null.
+const TEXT_BYTES: usize = 16 << 20;
+
+/// Texts of the id columns of some rows, row by row; a null stays one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tags {
+    /// Id columns.
+    width: usize,
+    text: String,
+    /// Where each value ends in `text`, and whether it is null.
+    ends: Vec<(u32, bool)>,
+    is_passed_over: bool,
+}
+
+impl Tags {
+    /// Of no row yet, `width` values each.
+    pub fn new(width: usize) -> Self {
+        Self {
+            width,
+            ..Self::default()
+        }
+    }
+
+    /// Id columns.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Values of all rows.
+    pub fn values(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether rows have no values because nobody had the time to write them down.
+    pub fn is_passed_over(&self) -> bool {
+        self.is_passed_over
+    }
+
+    /// Says so.
+    pub fn pass_over(&mut self) {
+        self.is_passed_over = true;
+    }
+
+    /// Appends a value, cut where it is too long.
+    pub fn push(&mut self, value: Option<&str>) {
+        let value = value.filter(|value| {
+            self.text.len() + value.len().min(TAG_BYTES) + TAG_CUT.len_utf8() <= TEXT_BYTES
+        });
+        if let Some(value) = value {
+            if value.len() <= TAG_BYTES + TAG_CUT.len_utf8() && is_whole(value) {
+                self.text.push_str(value);
+            } else {
+                self.text
+                    .push_str(&value[..value.floor_char_boundary(TAG_BYTES)]);
+                self.text.push(TAG_CUT);
+            }
+        }
+        self.ends.push((self.text.len() as u32, value.is_none()));
+    }
+
+    /// Appends rows of which nothing is known.
+    pub fn pad(&mut self, rows: usize) {
+        self.set_values(self.ends.len() + rows * self.width);
+    }
+
+    /// Appends the values of `rows` rows; those that are not there are null.
+    pub fn append(&mut self, of: Option<&Self>, rows: usize) {
+        let until = self.ends.len() + rows * self.width;
+        if let Some(of) = of.filter(|of| of.width == self.width) {
+            self.is_passed_over |= of.is_passed_over;
+            for i in 0..of.ends.len().min(rows * self.width) {
+                self.push(of.at(i));
+            }
+        }
+        self.set_values(until);
+    }
+
+    /// Brings the values to that number: those that lack are null.
+    pub fn set_values(&mut self, values: usize) {
+        let from = values.checked_sub(1).and_then(|last| self.ends.get(last));
+        let end = from.map_or(if values == 0 { 0 } else { self.text.len() }, |at| {
+            at.0 as usize
+        });
+        self.text.truncate(end);
+        self.ends.resize(values, (end as u32, true));
+    }
+
+    fn at(&self, i: usize) -> Option<&str> {
+        let (end, is_null) = *self.ends.get(i)?;
+        let from = i.checked_sub(1).map_or(0, |before| self.ends[before].0);
+        (!is_null)
+            .then(|| self.text.get(from as usize..end as usize))
+            .flatten()
+    }
+
+    /// The value of a row.
+    pub fn get(&self, row: usize, column: usize) -> Option<&str> {
+        self.at(row * self.width + column)
+    }
+
+    /// Writes them; how many they are, the reader must know.
+    pub fn encode(&self, to: &mut Encoder) {
+        to.bool(self.is_passed_over);
+        to.usize(self.width);
+        to.str(&self.text);
+        to.usize(self.ends.len());
+        for (end, is_null) in &self.ends {
+            to.u32(*end);
+            to.bool(*is_null);
+        }
+    }
+
+    /// Reads what was written.
+    ///
+    /// # Errors
+    /// If it is not there, values are longer than they may be, or end where no character does.
+    pub fn decode(from: &mut Decoder<'_>) -> Result<Self, CodecError> {
+        let is_passed_over = from.bool()?;
+        let width = from.usize()?;
+        let text = from.str()?.to_owned();
+        if text.len() > TEXT_BYTES {
+            return Err(from.refuse("ids beyond all bounds"));
+        }
+        let count = from.count(5)?;
+        let mut ends = Vec::with_capacity(count);
+        let mut before = 0;
+        for _ in 0..count {
+            let (end, is_null) = (from.u32()?, from.bool()?);
+            let len = text
+                .get(before as usize..end as usize)
+                .map_or(usize::MAX, str::len);
+            if len > TAG_BYTES + TAG_CUT.len_utf8() || (is_null && len > 0) {
+                return Err(from.refuse("an id that is no text of the length allowed"));
+            }
+            ends.push((end, is_null));
+            before = end;
+        }
+        Ok(Self {
+            width,
+            text,
+            ends,
+            is_passed_over,
+        })
+    }
+}
+
+/// Whether a value is short enough, or was cut already.
+fn is_whole(value: &str) -> bool {
+    value.len() <= TAG_BYTES || value.ends_with(TAG_CUT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{TAG_BYTES, TEXT_BYTES, Tags};
+    use crate::codec::{Decoder, Encoder};
+
+    fn tags() -> Tags {
+        let mut tags = Tags::new(2);
+        for value in [Some("a"), None, Some(""), Some("ää")] {
+            tags.push(value);
+        }
+        tags
+    }
+
+    #[test]
+    fn nulls_stay_nulls_and_long_values_are_cut_between_characters() {
+        let tags = tags();
+        assert_eq!((tags.get(0, 0), tags.get(0, 1)), (Some("a"), None));
+        assert_eq!((tags.get(1, 0), tags.get(1, 1)), (Some(""), Some("ää")));
+        assert_eq!(tags.get(2, 0), None);
+        let mut long = Tags::new(1);
+        // Three bytes each: the eightieth is within the 27th.
+        long.push(Some(&"€".repeat(100)));
+        let cut = format!("{}…", "€".repeat(26));
+        assert_eq!(long.get(0, 0), Some(cut.as_str()));
+        // What was cut once is not cut again.
+        let mut twice = Tags::new(1);
+        twice.append(Some(&long), 1);
+        assert_eq!(twice, long);
+    }
+
+    #[test]
+    fn rows_without_values_are_null_and_keep_the_others_in_place() {
+        let mut all = Tags::new(2);
+        all.pad(1);
+        all.append(Some(&tags()), 3);
+        all.append(None, 1);
+        all.append(Some(&tags()), 1);
+        let firsts: Vec<_> = (0..6).map(|row| all.get(row, 0)).collect();
+        assert_eq!(
+            firsts,
+            [None, Some("a"), Some(""), None, None, Some("a")],
+            "{all:?}"
+        );
+        assert_eq!(all.values(), 12);
+    }
+
+    #[test]
+    fn what_a_broken_worker_says_is_refused() {
+        let bytes = |tags: &Tags| {
+            let mut to = Encoder::new();
+            tags.encode(&mut to);
+            to.into_bytes()
+        };
+        let read = |bytes: &[u8]| Tags::decode(&mut Decoder::new("test", bytes));
+        assert_eq!(read(&bytes(&tags())), Ok(tags()));
+        let within = Tags {
+            ends: vec![(2, false)],
+            text: "€".to_owned(),
+            ..Tags::new(1)
+        };
+        let backwards = Tags {
+            ends: vec![(2, false), (1, false)],
+            text: "ab".to_owned(),
+            ..Tags::new(1)
+        };
+        let beyond = Tags {
+            ends: vec![(9, false)],
+            text: "ab".to_owned(),
+            ..Tags::new(1)
+        };
+        let long = Tags {
+            ends: vec![(200, false)],
+            text: "a".repeat(200),
+            ..Tags::new(1)
+        };
+        for wrong in [within, backwards, beyond, long] {
+            assert!(read(&bytes(&wrong)).is_err(), "{wrong:?}");
+        }
+        let whole = bytes(&tags());
+        assert!((0..whole.len()).all(|end| read(&whole[..end]).is_err()));
+    }
+
+    #[test]
+    fn the_text_of_a_minibatch_is_bounded() {
+        let mut tags = Tags::new(1);
+        let value = "x".repeat(TAG_BYTES);
+        for _ in 0..TEXT_BYTES / TAG_BYTES + 100 {
+            tags.push(Some(&value));
+        }
+        assert!(tags.text.len() <= TEXT_BYTES);
+        assert_eq!(tags.get(tags.values() - 1, 0), None);
+    }
+}
