@@ -148,8 +148,9 @@ fn is_open(path: &str) -> bool {
 
 /// The answer to a body over the limit.
 pub(super) fn too_large(params: &HttpParams) -> Response {
-    let most = params.body_bytes >> 20;
-    let why = format!("the body is larger than `http.body_mib`, {most} MiB; send it in parts");
+    let most = params.body_bytes;
+    let why =
+        format!("the body has more than {most} bytes; send it in parts, or raise `http.body_mib`");
     problem(StatusCode::PAYLOAD_TOO_LARGE, &why)
 }
 

@@ -28,7 +28,7 @@ use crate::rows::{Minibatch, Tags};
 use crate::snapshot::{Projection, Snapshot};
 
 /// Copies that wait to be looked at.
-const WAITING_MAX: usize = 32;
+const WAITING_MAX: usize = 4096;
 /// Bytes of all of them; larger minibatches wait alone.
 const WAITING_BYTES: usize = 32 << 20;
 /// Copying may take one part in so many of the trainer's time.

@@ -58,6 +58,8 @@ pub struct Status {
     pub snapshot: Option<String>,
     /// Drifts so far.
     pub drifts: u64,
+    /// Whether drift is watched.
+    pub is_drift_watched: bool,
     /// Seconds since 1970 of the last drift of this run.
     pub drifted_unix_s: Option<u64>,
     /// How far the last rows are from those before, where that is watched.

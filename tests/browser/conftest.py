@@ -14,7 +14,7 @@ import pytest
 import requests
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PROGRAM = pathlib.Path(os.environ.get("OJAD", ROOT / "target/debug/ojad"))
+PROGRAM = pathlib.Path(os.environ.get("OJAD_TEST_PROGRAM", ROOT / "target/debug/ojad"))
 FASHION = ROOT / "tests/data/fashion-sample.parquet"
 # What waits longer than this hangs.
 PATIENCE_S = 60

@@ -1,130 +1,178 @@
 """The page in a real browser, against a live daemon.
 
-The fixture `daemon` (conftest.py) has `.url`, `.feed` (the directory that it follows) and `.token` (None
-where none is needed). Playwright's own waiting by a predicate needs `eval`, which the page's policy
-forbids: wait by `expect` instead.
+Playwright's own waiting by a predicate needs `eval`, which the page's policy forbids: waited is by
+`expect`.
 """
 
-import json
+import os
+import pathlib
 import re
-import urllib.request
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
-PATIENCE_MS = 30_000
-FEATURES = 12
-CHROMIUM = [
-    "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]
+from conftest import SENSOR_KEYS, sensors
 
-
-def feed(daemon, name, rows=4000, seed=1, turn=0.0):
-    """Writes a file of rows with two strong directions, turned by so many radians, under its name at once."""
-    random = np.random.default_rng(seed)
-    directions = np.linalg.qr(np.random.default_rng(9).standard_normal((FEATURES, 4)))[0]
-    first = np.cos(turn) * directions[:, 0] + np.sin(turn) * directions[:, 2]
-    scores = random.standard_normal((rows, 2)) * [5.0, 2.0]
-    values = scores @ np.stack([first, directions[:, 1]]) + 0.3 * random.standard_normal((rows, FEATURES))
-    table = pa.table({f"x{j}": pa.array(values[:, j], pa.float32()) for j in range(FEATURES)})
-    temporary = daemon.feed / f"{name}.tmp"
-    pq.write_table(table, temporary)
-    temporary.rename(daemon.feed / f"{name}.parquet")
+PATIENCE_MS = 40_000
+LOOKS = {"light": ("light", 1280), "dark": ("dark", 1280), "phone": ("light", 375)}
+# Where pictures of the page are left, if somebody wants to look at them.
+PICTURES = os.environ.get("PICTURES")
 
 
-def api(daemon, path):
-    headers = {"Authorization": f"Bearer {daemon.token}"} if daemon.token else {}
-    with urllib.request.urlopen(urllib.request.Request(daemon.url + path, headers=headers)) as answer:
-        return json.load(answer)
+def picture(page, name):
+    """Leaves a picture."""
+    if PICTURES:
+        page.screenshot(path=pathlib.Path(PICTURES) / f"{name}.png", full_page=True)
 
 
-def digits(text):
-    return int(re.sub(r"\D", "", text))
+@pytest.fixture
+def look(browser):
+    """Opens pages that remember what they complained of and whom they asked."""
+    contexts = []
+
+    def look(name="light"):
+        scheme, width = LOOKS[name]
+        context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
+        contexts.append(context)
+        page = context.new_page()
+        page.complaints, page.asked = [], []
+        bad = ("error", "warning")
+        page.on("console", lambda said: page.complaints.append(said.text) if said.type in bad else None)
+        page.on("pageerror", lambda error: page.complaints.append(str(error)))
+        page.on("request", lambda request: page.asked.append(request.url))
+        return page
+
+    yield look
+    for context in contexts:
+        context.close()
 
 
-@pytest.fixture(scope="session")
-def chromium():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(params=[("light", 1280), ("dark", 1280), ("light", 375)], ids=["light", "dark", "phone"])
-def page(request, chromium, daemon):
-    scheme, width = request.param
-    context = chromium.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
-    page = context.new_page()
-    page.complaints, page.asked = [], []
-    page.on("console", lambda said: page.complaints.append(said.text) if said.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: page.complaints.append(str(error)))
-    page.on("request", lambda request: page.asked.append(request.url))
-    yield page
-    context.close()
-
-
-def show(page, daemon):
-    page.goto(daemon.url + "/")
-    if daemon.token:
-        page.fill("#token", daemon.token)
-        page.keyboard.press("Enter")
-    expect(page.locator("#connection")).to_have_text("live", timeout=PATIENCE_MS)
-    if daemon.token:
-        # The first request came without it; a browser logs that.
-        assert len(page.complaints) == 1 and "401" in page.complaints[0], page.complaints
-        page.complaints.clear()
-
-
-def test_the_page_shows_what_the_api_says(page, daemon):
-    feed(daemon, f"a-{page.viewport_size['width']}-{id(page)}")
-    show(page, daemon)
+def is_drawn(page):
+    """Waits for the picture that is drawn last."""
     expect(page.locator("#vector .main-svg").first).to_be_visible(timeout=PATIENCE_MS)
+
+
+@pytest.mark.parametrize("name", LOOKS)
+def test_the_page_shows_what_numpy_finds(look, start, name):
+    """Numbers of the page, the API and batch PCA; nothing asked elsewhere; accessible."""
+    daemon = start(SENSOR_KEYS + "learner.minibatch = 100\n")
+    table = sensors(6000, 1)
+    daemon.give("a", table)
+    status = daemon.wait_for_rows(6000)
+    page = look(name)
+    page.goto(daemon.url)
+    is_drawn(page)
+    expect(page.locator("#rows")).to_have_text(re.compile(r"^6.?000$"), timeout=PATIENCE_MS)
     expect(page.locator("#lag")).to_have_text("none", timeout=PATIENCE_MS)
-    status = api(daemon, "/api/v1/status")
-    expect(page.locator("#state")).to_have_text(status["state"])
-    expect(page.locator("#rows")).to_have_text(re.compile(r"^[\d\u202f]+$"))
-    page.wait_for_timeout(3000)
-    assert digits(page.locator("#rows").inner_text()) == api(daemon, "/api/v1/status")["rows"]
-    components = api(daemon, "/api/v1/components")["components"]
+    assert status["rows"] == 6000
+    values = np.stack([table[f"t{j}"].to_numpy() for j in range(12)], axis=1).astype("float64")
+    eigenvalues = np.linalg.eigvalsh(np.cov(values.T, bias=True))[::-1]
     lines = page.locator("#components-table tbody tr")
-    expect(lines).to_have_count(len(components))
-    for i, component in enumerate(components):
+    expect(lines).to_have_count(4)
+    for i, component in enumerate(daemon.json("/api/v1/components")["components"]):
         shown = lines.nth(i).locator("th,td").all_inner_texts()
         assert float(shown[1]) == pytest.approx(component["eigenvalue"], rel=1e-5)
+        # All 12 directions are held here: one pass is batch PCA, in f32.
+        assert float(shown[1]) == pytest.approx(eigenvalues[i], rel=1e-4)
         assert shown[3] == f"{100 * component['explained_variance_ratio']:.2f}%"
         assert (shown[6] == "yes") == component["active"]
-    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    width = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+    assert page.evaluate(width)
     violations = Axe().run(page).response["violations"]
     assert violations == [], [(one["id"], [node["html"] for node in one["nodes"]]) for one in violations]
+    picture(page, f"page-{name}")
     assert all(url.startswith((daemon.url, "data:", "blob:")) for url in page.asked), page.asked
     assert page.complaints == []
 
 
-def test_another_component_is_shown_and_given_away(page, daemon):
-    feed(daemon, f"b-{id(page)}")
-    show(page, daemon)
-    expect(page.locator("#vector .main-svg").first).to_be_visible(timeout=PATIENCE_MS)
+def test_another_component_is_shown_and_given_away(look, daemon):
+    """The chooser, and every picture's four formats."""
+    page = look()
+    page.goto(daemon.url)
+    is_drawn(page)
     page.select_option("#component-select", "2")
     expect(page.locator("[data-picture=vector] h3")).to_have_text("Component 2: whole vector")
     for kind, begins in [("svg", b"<svg"), ("png", b"\x89PNG"), ("csv", b"feature,entry"), ("json", b"[")]:
         with page.expect_download() as download:
             page.click(f"[data-picture=vector] [data-kind={kind}]")
-        with open(download.value.path(), "rb") as file:
-            assert file.read().startswith(begins), kind
+        assert pathlib.Path(download.value.path()).read_bytes().startswith(begins), kind
     assert page.complaints == []
 
 
-def test_a_new_file_changes_the_page(page, daemon):
-    feed(daemon, f"c-{id(page)}")
-    show(page, daemon)
-    expect(page.locator("#vector .main-svg").first).to_be_visible(timeout=PATIENCE_MS)
-    expect(page.locator("#lag")).to_have_text("none", timeout=PATIENCE_MS)
-    before = page.locator("#components-table tbody").inner_text()
-    feed(daemon, f"d-{id(page)}", seed=2, turn=0.7)
-    expect(page.locator("#components-table tbody")).not_to_have_text(before, use_inner_text=True, timeout=PATIENCE_MS)
+def test_a_new_file_changes_the_page_and_a_rotation_is_a_drift(look, start):
+    """By server-sent events: nobody reloads anything, not even over a restart of the daemon."""
+    keys = "learner.minibatch = 100\ndrift.short_half_life_rows = 3000\n"
+    daemon = start(SENSOR_KEYS + keys)
+    page = look()
+    page.goto(daemon.url)
+    expect(page.locator("#state")).to_have_text("waiting", timeout=PATIENCE_MS)
+    picture(page, "page-empty")
+    daemon.give("a", sensors(30_000, 1))
+    is_drawn(page)
+    expect(page.locator("#rows")).to_have_text(re.compile(r"^30.?000$"), timeout=PATIENCE_MS)
+    before = page.locator("#components-table tbody tr").first.inner_text()
+    daemon.give("b", sensors(6_000, 2, turn=0.8))
+    expect(page.locator("#rows")).to_have_text(re.compile(r"^36.?000$"), timeout=PATIENCE_MS)
+    line = page.locator("#components-table tbody tr").first
+    expect(line).not_to_have_text(before, use_inner_text=True, timeout=PATIENCE_MS)
+    drift = daemon.json("/api/v1/drift")
+    assert [event["report"]["kind"] for event in drift["events"]][-1:] == ["rotation"], drift
+    expect(page.locator("#state")).to_have_text(re.compile("drifted|waiting|learning"))
+    expect(page.locator("#drift")).to_contain_text(re.compile(r"\d"), timeout=PATIENCE_MS)
+    picture(page, "page-drifted")
     assert page.complaints == []
+    daemon.stop()
+    expect(page.locator("#connection")).to_contain_text("no connection", timeout=PATIENCE_MS)
+    daemon.start()
+    expect(page.locator("#connection")).to_contain_text("live", timeout=PATIENCE_MS)
+    daemon.give("c", sensors(1_000, 3))
+    expect(page.locator("#rows")).to_have_text(re.compile(r"^37.?000$"), timeout=PATIENCE_MS)
+
+
+def test_the_token_is_asked_for(look, start):
+    """The page itself is open; what it shows is not."""
+    token = "0123456789abcdef0123456789abcdef"
+    daemon = start(SENSOR_KEYS, token)
+    daemon.give("a", sensors(3000, 1))
+    page = look()
+    page.goto(daemon.url)
+    expect(page.locator("#token-form")).to_be_visible(timeout=PATIENCE_MS)
+    page.fill("#token", token)
+    page.keyboard.press("Enter")
+    is_drawn(page)
+    assert token not in page.content() and token not in page.url
+
+
+def test_recent_rows_have_their_ids(look, start):
+    """A row that is like no other is the first of those that stand out, by its ids."""
+    daemon = start(SENSOR_KEYS + "learner.minibatch = 100\n")
+    table = sensors(3000, 1)
+    strange = table["t5"].to_pylist()
+    strange[1234] = 60.0
+    import pyarrow as pa
+
+    table = table.set_column(table.column_names.index("t5"), "t5", pa.array(strange, pa.float32()))
+    daemon.give("a", table)
+    page = look()
+    page.goto(daemon.url)
+    first = page.locator("#largest-t2 tbody tr").first
+    expect(first).to_contain_text("1001234", timeout=PATIENCE_MS)
+    recent = daemon.json("/api/v1/recent")
+    row = recent["largest_t2"][0]
+    assert row["row"] == 1234 and row["ids"] == ["m1", "1001234"] and row["label"] == "m1"
+    # In the plane of the components shown, as numpy has it.
+    shown = daemon.json("/api/v1/components")
+    vectors = np.array([component["vector"] for component in shown["components"]])
+    means = np.array([feature["mean"] for feature in daemon.json("/api/v1/features")["features"]])
+    values = np.stack([table[f"t{j}"].to_numpy() for j in range(12)], axis=1).astype("float64")
+    recent = daemon.json("/api/v1/recent")
+    assert len(recent["rows"]) > 100 and recent["rows_examined"] >= 1000
+    for row in recent["rows"] + recent["largest_residual"]:
+        centred = values[row["row"]] - means
+        scores = vectors @ centred
+        np.testing.assert_allclose(row["scores"], scores, rtol=1e-6, atol=1e-6)
+        residual = np.sum((centred - scores @ vectors) ** 2)
+        np.testing.assert_allclose(row["residual"], residual, rtol=1e-6, atol=1e-6)
+        assert row["ids"] == [table["machine"][row["row"]].as_py(), str(table["stamp"][row["row"]].as_py())]

@@ -35,6 +35,7 @@ mod program;
 mod push;
 mod push_crash;
 mod pusher;
+mod recent;
 mod reference;
 mod safe;
 mod scoring;

@@ -55,12 +55,13 @@ function convergence(found) {
 
 function drift(next) {
   const place = byId("drift");
-  if (!next.drift) { say(place, "not watched"); say("drift-more", ""); place.dataset.state = ""; return; }
-  const score = Math.max(...next.drift.scores);
-  const threshold = next.drift.threshold;
+  if (!next.is_drift_watched) { say(place, "not watched"); say("drift-more", ""); place.dataset.state = ""; return; }
   say(place, next.drifts === 0 ? "none" : `${count(next.drifts)} so far`);
   place.dataset.state = next.state === "drifted" ? "bad" : "";
   const last = next.drifted_unix_s === null ? "" : `, last ${time(next.drifted_unix_s, now())}`;
+  if (!next.drift) { say("drift-more", `too few rows to compare yet${last}`); return; }
+  const score = Math.max(...next.drift.scores);
+  const threshold = next.drift.threshold;
   say("drift-more", `score ${number(score, 3)}${threshold === null ? "" : ` of ${number(threshold, 3)}`}, ${next.drift.kind}${last}`);
 }
 

@@ -283,6 +283,7 @@ impl Trainer<'_> {
             snapshot_unix_s: known.snapshot_unix_s,
             snapshot: known.snapshot.clone(),
             drifts: drift.map_or(0, Drift::events),
+            is_drift_watched: self.params.drift.is_some(),
             drifted_unix_s: known.history.drifts.last().map(|drifted| drifted.unix_s),
             drift: drift.and_then(Drift::report),
             convergence: known.convergence,
