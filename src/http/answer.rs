@@ -79,9 +79,10 @@ pub(super) async fn tagged(
     tag: &str,
     body: impl Future<Output = Response>,
 ) -> Response {
-    let response = match is_known(headers, tag) {
-        true => StatusCode::NOT_MODIFIED.into_response(),
-        false => body.await,
+    let response = if is_known(headers, tag) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        body.await
     };
     with_tag(response, tag)
 }
@@ -92,9 +93,10 @@ pub(super) fn tagged_now(
     tag: &str,
     body: impl FnOnce() -> Response,
 ) -> Response {
-    let response = match is_known(headers, tag) {
-        true => StatusCode::NOT_MODIFIED.into_response(),
-        false => body(),
+    let response = if is_known(headers, tag) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        body()
     };
     with_tag(response, tag)
 }

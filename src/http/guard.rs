@@ -33,6 +33,8 @@ const HEADER_BYTES: usize = 16 << 10;
 /// Bytes and time for the body of a request that is refused.
 const PASSED_OVER_BYTES: usize = 4 << 20;
 const PASSED_OVER_PATIENCE: Duration = Duration::from_secs(2);
+/// Bytes beyond the limit after which a body is broken off, whoever reads it.
+const BEYOND_BYTES: u64 = 1 << 20;
 /// A browser that came by TLS comes so again for half a year.
 const TRANSPORT: &str = "max-age=15552000";
 
@@ -63,7 +65,9 @@ pub(super) async fn guard(
         pass_over(request.into_body()).await;
         refusal
     } else {
-        let most = usize::try_from(guard.params.body_bytes).unwrap_or(usize::MAX);
+        // A handler that counts finds out first, and can say so; this is for those that do not.
+        let most = guard.params.body_bytes.saturating_add(BEYOND_BYTES);
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
         let request = request.map(|body| Body::new(Limited::new(body, most)));
         next.run(request).await
     };

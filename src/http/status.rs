@@ -7,6 +7,10 @@ use crate::learner::drift::DriftReport;
 
 /// What a run is doing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, as clients read it"
+)]
 pub struct Status {
     /// Version of the program.
     pub version: &'static str,

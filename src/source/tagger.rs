@@ -147,7 +147,8 @@ mod tests {
         let number = Int64Array::from(vec![Some(-7), Some(8), None]);
         let word: DictionaryArray<Int32Type> =
             vec![Some("x"), Some("y"), None].into_iter().collect();
-        let bytes = FixedSizeBinaryArray::from(vec![&[0_u8, 255], &[1, 2], &[3, 4]]);
+        let bytes = FixedSizeBinaryArray::try_from_iter([[0_u8, 255], [1, 2], [3, 4]].into_iter())
+            .expect("bytes");
         let at = TimestampMillisecondArray::from(vec![Some(0), None, Some(1)]);
         let list = ListArray::from_iter_primitive::<Int64Type, _, _>([
             Some((0..1000).map(Some).collect::<Vec<_>>()),

@@ -39,9 +39,7 @@ fn named(batch: &RecordBatch, strange: usize, bad: &[usize]) -> RecordBatch {
         (0..n).map(|i| format!("row-{i}")),
     )));
     fields.push(Field::new("kind", DataType::Int32, false));
-    columns.push(Arc::new(
-        (0..n as i32).map(|i| i % 7).collect::<Int32Array>(),
-    ));
+    columns.push(Arc::new((0..7).cycle().take(n).collect::<Int32Array>()));
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("a batch")
 }
 
