@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setpriority_process, setrlimit};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
@@ -38,6 +38,9 @@ const END_PATIENCE: Duration = Duration::from_secs(1);
 const BUFFER_BYTES: usize = 64 << 10;
 /// Files that the rest of the daemon has open: feeds, state, snapshots.
 const FILES_BESIDE: u64 = 256;
+/// Priority of the server's thread: below that of learning, above that of scoring. Thousands of small
+/// requests, or bodies of gigabytes, then slow each other down and not the learner.
+const NICE: i32 = 10;
 /// Threads for answers that take long or wait for the disk.
 const BLOCKING_THREADS: usize = 8;
 
@@ -124,6 +127,10 @@ pub fn start(params: &HttpParams, live: Arc<Live>) -> Result<Server, HttpError> 
     let thread = thread::Builder::new()
         .name("ojad-http".into())
         .spawn(move || {
+            // On Linux a priority is a thread's, and no process id means the thread that asks.
+            if let Err(error) = setpriority_process(None, NICE) {
+                tracing::debug!(%error, "the HTTP server runs at the priority of learning");
+            }
             let listening = Listening {
                 router: router(shared),
                 tls,
