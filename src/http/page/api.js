@@ -5,8 +5,29 @@ const TOKEN = "ojad-token";
 const SILENCE_MS = 45_000;
 const WAIT_MIN_MS = 500;
 const WAIT_MAX_MS = 15_000;
+/** An answer that takes longer is not waited for: the network has lost it, and nothing more would be asked. */
+const ANSWER_MS = 60_000;
+/** A browser has six connections to a server: tabs that nobody sees leave theirs to the others. */
+const UNSEEN_MS = 5_000;
+/** So often the state is asked for in a tab that nobody sees: its title tells it. */
+const GLANCE_MS = 30_000;
 
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+
+/** Waits until the tab is seen, at most so long. */
+const seen = (ms) => new Promise((done) => {
+  const timer = setTimeout(finish, ms);
+  function finish() {
+    clearTimeout(timer);
+    document.removeEventListener("visibilitychange", look);
+    done();
+  }
+  function look() {
+    if (!document.hidden) finish();
+  }
+  document.addEventListener("visibilitychange", look);
+  look();
+});
 
 export class Refused extends Error {
   constructor(status, detail) {
@@ -55,6 +76,7 @@ export class Resource {
     this.asked = -Infinity;
     this.onRefused = () => {};
     this.wake = () => {};
+    this.stop = () => {};
   }
 
   /** Another path: what is known is of the one before. */
@@ -63,6 +85,7 @@ export class Resource {
     this.path = path;
     this.text = undefined;
     this.asked = -Infinity;
+    this.stop();
     this.wake();
     this.renew();
   }
@@ -94,16 +117,22 @@ export class Resource {
 
   async once() {
     const path = this.path;
+    const stop = new AbortController();
+    this.stop = () => stop.abort();
+    let isLate = false;
+    const late = setTimeout(() => { isLate = true; stop.abort(); }, ANSWER_MS);
     let text;
     try {
-      const response = await ask(path, "application/json");
+      const response = await ask(path, "application/json", stop.signal);
       if (response.ok) text = await response.text();
       else if (response.status === 503 || response.status === 404) text = "null";
       else throw await refusal(response);
     } catch (error) {
       // A daemon that is away is told by the stream; what is shown stays until it is back.
-      if (error instanceof Refused) this.onRefused(error);
+      if (isLate || error instanceof Refused) this.onRefused(error);
       return;
+    } finally {
+      clearTimeout(late);
     }
     if (path !== this.path) { this.isWanted = true; return; }
     if (text === this.text) return;
@@ -112,11 +141,42 @@ export class Resource {
   }
 }
 
-/** Events, for as long as the page lives. `on` has a function for each name, and open, away, refused. */
-export async function follow(path, on) {
+/** The state once, without a stream. */
+async function glance(path, on) {
+  const stop = new AbortController();
+  const late = setTimeout(() => stop.abort(), ANSWER_MS);
+  try {
+    const response = await ask(path, "application/json", stop.signal);
+    if (!response.ok) throw await refusal(response);
+    on.status(await response.json());
+  } catch (error) {
+    if (error instanceof Refused && error.status === 401) await on.refused();
+    else on.away(error);
+  } finally {
+    clearTimeout(late);
+  }
+}
+
+/**
+ * Events, for as long as the page lives. `on` has a function for each name, and open, away, refused. While
+ * the tab is not seen, only the state is asked for, at `statePath`.
+ */
+export async function follow(path, statePath, on) {
   let pause = WAIT_MIN_MS;
   for (;;) {
+    if (document.hidden) {
+      await glance(statePath, on);
+      await seen(GLANCE_MS);
+      continue;
+    }
     const stop = new AbortController();
+    let isUnseen = false;
+    let unseen = 0;
+    const look = () => {
+      clearTimeout(unseen);
+      if (document.hidden) unseen = setTimeout(() => { isUnseen = true; stop.abort(); }, UNSEEN_MS);
+    };
+    document.addEventListener("visibilitychange", look);
     let dead = setTimeout(() => stop.abort(), SILENCE_MS);
     const alive = () => {
       clearTimeout(dead);
@@ -132,6 +192,7 @@ export async function follow(path, on) {
       }, alive);
       // The server ends a stream from time to time; that alone is no loss.
     } catch (error) {
+      if (isUnseen) continue;
       if (error instanceof Refused && error.status === 401) {
         await on.refused();
         pause = WAIT_MIN_MS;
@@ -140,6 +201,8 @@ export async function follow(path, on) {
       on.away(error);
     } finally {
       clearTimeout(dead);
+      clearTimeout(unseen);
+      document.removeEventListener("visibilitychange", look);
       stop.abort();
     }
     await wait(pause * (0.8 + 0.4 * Math.random()));

@@ -79,16 +79,18 @@ function connection() {
   say(place, `no connection since ${time(awaySince / 1000)} (${duration(5 * Math.floor(since / 5))})`);
 }
 
-follow(`${API}/events`, {
+follow(`${API}/events`, `${API}/status`, {
   open() {
     byId("token-form").hidden = true;
     byId("main").hidden = false;
+    if (awaySince !== null) say("spoken", "Connected again.");
     awaySince = null;
     byId("connection").dataset.state = "live";
     say("connection", "live");
     if (run !== null) renewAll();
   },
   away() {
+    if (awaySince === null) say("spoken", "No connection to the daemon.");
     awaySince ??= Date.now();
     connection();
   },

@@ -5,6 +5,8 @@ import { bytes, count, degrees, duration, number, time } from "./format.js";
 let status = null;
 /** Seconds that the daemon's clock is ahead of the browser's: ages are by the daemon's. */
 let ahead = 0;
+/** What was last read out, by what it was about. */
+let told = null;
 
 export const now = () => Date.now() / 1000 + ahead;
 
@@ -17,6 +19,10 @@ export function showStatus(next) {
   say("state", next.state);
   say("sentence", next.headline);
   say("version", next.version);
+  // Another state or reason is news; another number of rows a second is not.
+  const about = [next.state, ...next.reasons].join("\n");
+  if (about !== told) say("spoken", next.headline);
+  told = about;
   reasons(next.reasons);
   say("rows", count(next.rows));
   const parts = [];
