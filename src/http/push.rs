@@ -4,7 +4,7 @@
 //! thread that may wait for the disk. The answer comes when the disk has the rows, or, with
 //! `?ack=durable`, when a checkpoint has them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Extension;
@@ -38,7 +38,7 @@ const BODY_PATIENCE: Duration = Duration::from_mins(1);
 /// Longest time that `?ack=durable` waits for a checkpoint; one takes seconds at most while the disk
 /// is well.
 const ACK_PATIENCE: Duration = Duration::from_secs(30);
-/// How often the checkpoint is asked for again meanwhile.
+/// How often a checkpoint is asked for: again meanwhile, and while the spool is crowded.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 
 /// Room for bodies.
@@ -47,6 +47,8 @@ pub(super) struct Bodies {
     memory: Arc<Semaphore>,
     writers: Arc<Semaphore>,
     most: u64,
+    /// When a crowded spool last had a checkpoint asked for.
+    hurried: Mutex<Option<Instant>>,
 }
 
 impl Bodies {
@@ -58,7 +60,19 @@ impl Bodies {
             memory: Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS))),
             writers: Arc::new(Semaphore::new(WRITERS_MAX)),
             most,
+            hurried: Mutex::default(),
         }
+    }
+
+    /// Whether the last time is long enough ago: clients that come again and again while there is no
+    /// room must not make the daemon write checkpoints without a pause.
+    fn may_hurry(&self) -> bool {
+        let mut hurried = self.hurried.lock().unwrap_or_else(PoisonError::into_inner);
+        let may = hurried.is_none_or(|at| at.elapsed() >= ASK_EVERY);
+        if may {
+            *hurried = Some(Instant::now());
+        }
+        may
     }
 }
 
@@ -98,8 +112,8 @@ pub(super) async fn rows(
         })
         .await
     };
-    if push.is_crowded() {
-        // Files go when two checkpoints have their rows.
+    // Files go when two checkpoints have their rows.
+    if push.is_crowded() && bodies.may_hurry() {
         shared.live.ask(Ask::Checkpoint);
     }
     let (status, known) = match kept {

@@ -55,12 +55,15 @@ pub struct Sampler {
     at: Instant,
 }
 
+/// Id columns, and which of them is the label.
+type Columns = (Vec<String>, Option<usize>);
+
 /// Rows kept for the page.
 #[derive(Debug, Default)]
 pub struct Recent {
     kept: Mutex<Kept>,
     /// Id columns, and which of them is the label.
-    columns: Latest<(Vec<String>, Option<usize>)>,
+    columns: Latest<Columns>,
 }
 
 /// Starts to look at rows with the components of `live`; `ids` are the id columns, `label` one of them.
@@ -87,7 +90,8 @@ impl Sampler {
         let since = now.duration_since(self.at).as_secs_f64();
         self.at = now;
         self.budget_s = (self.budget_s + since / COPY_SHARE).min(COPY_BURST_S);
-        let bytes = batch.capacity() * batch.features() * size_of::<f64>();
+        let values = batch.capacity() * batch.features() * size_of::<f64>();
+        let bytes = values + tags.as_ref().map_or(0, Tags::bytes);
         let may_wait = (WAITING_BYTES / bytes.max(1)).clamp(1, WAITING_MAX);
         if self.budget_s <= 0.0 || self.to.len() >= may_wait {
             return;
@@ -170,7 +174,9 @@ struct RowView<'a> {
 /// `GET /api/v1/recent`
 pub(super) async fn recent(State(shared): State<Shared>, headers: HeaderMap) -> Response {
     let snapshot = shared.live.snapshot.get();
-    let examined = shared.live.recent.lock().examined;
+    // A copy of pointers: the answer and its tag are of the same moment.
+    let kept = shared.live.recent.lock().clone();
+    let examined = kept.examined;
     let rows = snapshot.as_ref().as_ref().map_or(0, |s| s.estimate.rows);
     let started = shared.live.status.get().started_unix_s;
     let tag = format!("{started}-{rows}-{examined}");
@@ -178,24 +184,27 @@ pub(super) async fn recent(State(shared): State<Shared>, headers: HeaderMap) -> 
     tagged(
         &headers,
         &tag,
-        blocking(move || view(&live.recent, snapshot.as_ref().as_deref())),
+        blocking(move || {
+            view(
+                &kept,
+                &live.recent.columns.get(),
+                snapshot.as_ref().as_deref(),
+            )
+        }),
     )
     .await
 }
 
 /// What is kept, in the plane of `snapshot`; nothing before there is one.
-fn view(recent: &Recent, snapshot: Option<&Snapshot>) -> Response {
-    let kept = recent.lock().clone();
-    let columns = recent.columns.get();
-    let (ids, label) = columns.as_ref();
+fn view(kept: &Kept, columns: &Columns, snapshot: Option<&Snapshot>) -> Response {
+    let (ids, label) = columns;
     let [ring, residual, t2] = kept.rows();
-    let in_plane = |rows: &[Arc<Row>]| -> Vec<RowView<'_>> { Vec::with_capacity(rows.len()) };
     let mut shown = RecentView {
         ids,
         label: label.map(|at| ids[at].as_str()),
         components: 0,
         rows_examined: kept.examined,
-        rows: in_plane(&ring),
+        rows: Vec::new(),
         largest_residual: Vec::new(),
         largest_t2: Vec::new(),
     };

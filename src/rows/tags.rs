@@ -34,6 +34,11 @@ impl Tags {
         self.width
     }
 
+    /// Bytes that they take.
+    pub fn bytes(&self) -> usize {
+        self.text.capacity() + self.ends.capacity() * size_of::<(u32, bool)>()
+    }
+
     /// Values of all rows.
     pub fn values(&self) -> usize {
         self.ends.len()

@@ -251,7 +251,18 @@ fn streams_are_kept_until_a_checkpoint_holds_them() {
     );
     wait_for("the socket again", || UnixStream::connect(&socket).is_ok());
     // A stop drains what was read, not what could be.
-    wait_for("the rows again", || place.inspect()["rows_read"] == 1200);
+    let has_checkpoint = || {
+        let mut names = fs::read_dir(place.state()).expect("a state").flatten();
+        names.any(|entry| {
+            entry
+                .file_name()
+                .to_string_lossy()
+                .starts_with("checkpoint-")
+        })
+    };
+    wait_for("the rows again", || {
+        has_checkpoint() && place.inspect()["rows_read"] == 1200
+    });
     assert_eq!(child.stop(), Some(0), "{}", log(&place));
     let found = place.inspect();
     assert_eq!(found["rows_read"], 1200);

@@ -123,7 +123,13 @@ fn what_was_answered_for_outlives_a_power_loss_at_every_operation() {
         push.map(|push| (spool, push))
     };
     let (mut losses, mut sure, mut there) = (0, 0, 0);
-    for fault in [Fault::Power, Fault::Io, Fault::Full, Fault::Short] {
+    for fault in [
+        Fault::Power,
+        Fault::Io,
+        Fault::Full,
+        Fault::Short,
+        Fault::Late,
+    ] {
         for at in 1.. {
             let disk = SimDisk::default();
             let (_spool, push) = open(&disk).expect("a push");

@@ -22,6 +22,8 @@ pub enum Fault {
     Full,
     /// Half of a write was done, then ENOSPC; other operations fail as with EIO.
     Short,
+    /// It was done, and EIO says that it was not: a network file system that lost the answer.
+    Late,
     /// This operation and all that follow fail: the power is out.
     Power,
 }
@@ -62,7 +64,7 @@ struct SimFile {
 
 fn error(fault: Fault) -> io::Error {
     match fault {
-        Fault::Io | Fault::Power => io::Error::from_raw_os_error(5),
+        Fault::Io | Fault::Late | Fault::Power => io::Error::from_raw_os_error(5),
         Fault::Full | Fault::Short => io::Error::from_raw_os_error(28),
     }
 }
@@ -139,6 +141,7 @@ impl SimDisk {
     fn act<T>(&self, action: impl FnOnce(&mut Inner) -> io::Result<T>) -> io::Result<T> {
         let mut inner = self.inner();
         match Self::step(&mut inner) {
+            Some(Fault::Late) => action(&mut inner).and(Err(error(Fault::Late))),
             Some(fault) => Err(error(fault)),
             None => action(&mut inner),
         }

@@ -10,7 +10,7 @@ mod keys;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -282,12 +282,25 @@ impl Push {
             file.write(body)?;
             file.sync()
         });
-        if let Err(error) = written.and_then(|()| disk.rename(&temporary, &path)) {
-            // What is left of it is removed at the next start otherwise.
-            let _ = disk.remove_file(&temporary);
-            return (Err(error), false);
+        let (renamed, was_tried) = match written {
+            Ok(()) => (disk.rename(&temporary, &path), true),
+            Err(error) => (Err(error), false),
+        };
+        let Err(error) = renamed else {
+            return (disk.sync_dir(directory), true);
+        };
+        // A network file system may have done what it says that it did not: a key that is forgotten
+        // while its file is there would be learned twice. Who cannot be asked may have done it too.
+        let is_there = |names: Vec<PathBuf>| {
+            let name = path.file_name();
+            names.iter().any(|there| Some(there.as_os_str()) == name)
+        };
+        if was_tried && disk.list(directory).map_or(true, is_there) {
+            return (Err(error), true);
         }
-        (disk.sync_dir(directory), true)
+        // What is left of it is removed at the next start otherwise.
+        let _ = disk.remove_file(&temporary);
+        (Err(error), false)
     }
 
     /// Whether so much waits that a checkpoint, which lets files go, is worth while now.
