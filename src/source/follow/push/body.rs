@@ -65,9 +65,23 @@ pub(super) fn check(body: &[u8], agreement: Option<&Agreement>) -> Result<u64, F
         match guard::catch(Path::new(NAME), || judge(header, at == 0, agreement)) {
             Ok(more) => rows = rows.saturating_add(more),
             Err(SourceError::Corrupt { reason, .. }) => return Err(Flaw::NoStream(reason)),
-            Err(error) => return Err(Flaw::Disagrees(error.to_string())),
+            Err(error) => return Err(Flaw::Disagrees(disagreement(&error))),
         }
         at = end;
+    }
+}
+
+/// Why a body does not fit; where the first rows lie is no business of a client.
+fn disagreement(error: &SourceError) -> String {
+    match error {
+        SourceError::Missing { column, .. } => {
+            format!("the feature `{column}` of the rows before is missing; add it")
+        }
+        SourceError::Extra { column, .. } => format!(
+            "the rows before had no column `{column}`; leave it out, or exclude it with \
+             `features.exclude`"
+        ),
+        other => other.to_string(),
     }
 }
 
