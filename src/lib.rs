@@ -18,6 +18,7 @@
 //! | 4 | [`config`] | TOML → a checked plan |
 //! | 5 | [`http`] | the status and the components of a run, to be asked for |
 //! | 6 | [`daemon`] | threads, channels, draining |
+//! | 6 | [`lab`] | the theory in memory: algorithms, figures, a page |
 //! | 7 | [`cli`] | arguments → call → exit code |
 
 pub mod checkpoint;
@@ -27,6 +28,7 @@ pub mod config;
 pub mod daemon;
 pub mod disk;
 pub mod http;
+pub mod lab;
 pub mod learner;
 pub mod linalg;
 pub mod rows;

@@ -5,6 +5,7 @@ mod check;
 mod completions;
 mod faults;
 mod fit;
+mod lab;
 mod merge;
 mod overrides;
 mod progress;
@@ -67,6 +68,7 @@ enum Command {
     Merge(merge::Args),
     Check(check::Args),
     Synth(synth::Args),
+    Lab(lab::Args),
     Completions(completions::Args),
     /// Decodes files for a daemon, which starts it.
     #[command(name = "decode-worker", hide = true)]
@@ -90,6 +92,7 @@ pub fn main() -> ExitCode {
         Command::Merge(args) => merge::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Synth(args) => synth::run(&args),
+        Command::Lab(args) => lab::run(&args),
         Command::Completions(args) => completions::run(&args),
     };
     match ended {

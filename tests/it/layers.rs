@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rank table of `src/lib.rs`.
-const RANKS: [(&str, u8); 14] = [
+const RANKS: [(&str, u8); 15] = [
     ("linalg", 0),
     ("codec", 0),
     ("disk", 0),
@@ -17,6 +17,7 @@ const RANKS: [(&str, u8); 14] = [
     ("config", 4),
     ("http", 5),
     ("daemon", 6),
+    ("lab", 6),
     ("cli", 7),
     ("lib", 8),
 ];
