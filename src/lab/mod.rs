@@ -9,6 +9,40 @@
 //! "Bao 2020"). [`align`] follows Kunin, Nayebi, Sagastuy-Brena, Ganguli, Bloom, Yamins, *Two
 //! Routes to Scalable Credit Assignment without Weight Symmetry* (ICML 2020).
 
+pub mod algorithm;
 pub mod align;
 pub mod data;
+pub mod loss;
 pub mod page;
+pub mod problem;
+pub mod theory;
+pub mod train;
+pub mod weights;
+
+use crate::learner::LearnError;
+use crate::linalg::LinalgError;
+
+/// Why an experiment has no result.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LabError {
+    /// A value stopped being finite.
+    #[error("a value is NaN or infinite; clean the rows, or take a shorter step")]
+    NotFinite,
+    /// A loss that has no meaning.
+    #[error("{why}")]
+    Loss {
+        /// Which number, and what would fit.
+        why: String,
+    },
+    /// The streaming learner refused.
+    #[error(transparent)]
+    Learn(#[from] LearnError),
+}
+
+impl From<LinalgError> for LabError {
+    /// Symmetric matrices that the lab decomposes fail for one reason only.
+    fn from(_: LinalgError) -> Self {
+        Self::NotFinite
+    }
+}

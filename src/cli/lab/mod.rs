@@ -1,7 +1,10 @@
 //! `ojad lab`: the theory at hand.
 
 mod align;
+mod model;
 mod page;
+mod rows;
+mod train;
 
 use clap::Subcommand;
 
@@ -12,6 +15,7 @@ use crate::cli::CliError;
 /// Without a command it serves a page on loopback where the scalar case can be seen and touched.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
+#[group(id = "lab")]
 pub struct Args {
     #[command(subcommand)]
     what: Option<What>,
@@ -21,12 +25,14 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    Train(Box<train::Args>),
     Align(align::Args),
 }
 
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
     match &args.what {
         None => page::run(&args.page),
+        Some(What::Train(args)) => train::run(args),
         Some(What::Align(args)) => align::run(args),
     }
 }

@@ -1,0 +1,116 @@
+//! Where the lab's commands get their rows from: files, or planted ones.
+
+use std::ffi::OsString;
+
+use faer::Mat;
+
+use crate::cli::CliError;
+use crate::lab::data::Data;
+use crate::source::{BadValue, SourceParams};
+use crate::synth::{Planted, Recipe};
+
+/// Parquet and Arrow inputs, or rows that are made.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Rows {
+    /// Parquet or Arrow IPC files, directories or globs. Default: rows that are made.
+    #[arg(value_name = "INPUT")]
+    pub inputs: Vec<OsString>,
+    /// Columns to take, as a glob; may be repeated. Default: every numeric one.
+    #[arg(long, value_name = "GLOB")]
+    include: Vec<String>,
+    /// Columns to leave, as a glob; may be repeated.
+    #[arg(long, value_name = "GLOB")]
+    exclude: Vec<String>,
+    /// Column that is no feature; may be repeated. The first one's values are labels.
+    #[arg(long = "id", value_name = "COLUMN")]
+    ids: Vec<String>,
+    /// A null or NaN becomes the mean of its feature instead of ending the command.
+    #[arg(long)]
+    fill_with_mean: bool,
+    /// Rows to make, where no INPUT is given.
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(2..))]
+    rows: u32,
+    /// Features to make, where no INPUT is given.
+    #[arg(long, value_name = "M", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    features: u32,
+    /// Variances of the made rows' principal directions, the rest 1; equal to 1 makes the paper's
+    /// own setting, in which no direction stands out.
+    #[arg(long, value_name = "VARIANCE", value_delimiter = ',', default_values_t = [8.0, 4.0, 2.0])]
+    variances: Vec<f64>,
+    /// Seed of made rows and of random starts.
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    pub seed: u64,
+}
+
+impl Rows {
+    /// Centred rows.
+    pub(super) fn read(&self) -> Result<Data, CliError> {
+        if self.inputs.is_empty() {
+            return self.make();
+        }
+        let policy = if self.fill_with_mean {
+            BadValue::Mean
+        } else {
+            BadValue::Error
+        };
+        let params = SourceParams {
+            include: self.include.clone(),
+            exclude: self.exclude.clone(),
+            ids: self.ids.clone(),
+            on_null: policy,
+            on_nan: policy,
+            ..SourceParams::default()
+        };
+        let data = Data::read(&self.inputs, &params)
+            .map_err(|error| CliError::Failed(error.to_string()))?;
+        if data.count() < 2 {
+            return Err(CliError::Failed(format!(
+                "{} row was read; the lab needs at least 2",
+                data.count()
+            )));
+        }
+        Ok(data)
+    }
+
+    /// Where the rows come from, for a title.
+    pub(super) fn source(&self) -> String {
+        match self.inputs.as_slice() {
+            [] => "made rows".to_owned(),
+            [one] => std::path::Path::new(one)
+                .file_name()
+                .unwrap_or(one)
+                .to_string_lossy()
+                .into_owned(),
+            many => format!("{} inputs", many.len()),
+        }
+    }
+
+    fn make(&self) -> Result<Data, CliError> {
+        let (n, m) = (self.rows as usize, self.features as usize);
+        let mut eigenvalues = self.variances.clone();
+        eigenvalues.truncate(m);
+        eigenvalues.sort_by(|a, b| b.total_cmp(a));
+        if let Some(bad) = eigenvalues.iter().find(|v| !v.is_finite() || **v < 1.0) {
+            return Err(CliError::Usage(format!(
+                "--variances: {bad} is below the 1 of all other directions; use numbers of at least 1"
+            )));
+        }
+        let recipe = Recipe {
+            features: m,
+            eigenvalues,
+            noise: 1.0,
+            mean: 0.0,
+            student: None,
+            noise_pool: false,
+            seed: self.seed,
+        };
+        let mut planted = Planted::new(recipe).map_err(CliError::Usage)?;
+        let mut values = vec![0.0_f32; n * m];
+        planted.fill(&mut values);
+        let rows = Mat::from_fn(n, m, |i, j| f64::from(values[i * m + j]));
+        Ok(Data::centred(
+            rows,
+            (0..m).map(|j| format!("x{j}")).collect(),
+        ))
+    }
+}

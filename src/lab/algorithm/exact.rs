@@ -1,0 +1,90 @@
+//! Exact minimisation: L is convex in each of the two weights alone.
+//!
+//! Source: Kunin 2019, appendix A names the alternation and its program solves it by a Kronecker
+//! product; the equations are solved here by diagonalising both sides ([`Loss::best_encoder`]).
+
+use super::Algorithm;
+use crate::lab::LabError;
+use crate::lab::loss::Loss;
+use crate::lab::problem::Batch;
+use crate::lab::weights::Weights;
+
+/// The best encoder for the decoder, then the best decoder for that encoder.
+pub struct Untied {
+    /// What is minimised.
+    pub loss: Loss,
+}
+
+impl Algorithm for Untied {
+    fn name(&self) -> &'static str {
+        "untied-exact"
+    }
+
+    fn step(&mut self, batch: &Batch<'_, '_>, weights: &mut Weights) -> Result<bool, LabError> {
+        weights.encoder = self.loss.best_encoder(weights.decoder.as_ref(), batch)?;
+        weights.decoder = self.loss.best_decoder(weights.encoder.as_ref(), batch)?;
+        Ok(true)
+    }
+}
+
+/// From W₁ = W₂ᵀ, the best of each for the old other.
+///
+/// It is no descent: L is convex in each of the weights, not in both.
+pub struct Synchronized {
+    /// What is minimised.
+    pub loss: Loss,
+}
+
+impl Algorithm for Synchronized {
+    fn name(&self) -> &'static str {
+        "synchronized-exact"
+    }
+
+    fn starts_symmetric(&self) -> bool {
+        true
+    }
+
+    fn begin(&mut self, weights: &mut Weights) {
+        weights.encoder = weights.decoder.transpose().to_owned();
+    }
+
+    fn step(&mut self, batch: &Batch<'_, '_>, weights: &mut Weights) -> Result<bool, LabError> {
+        let encoder = self.loss.best_encoder(weights.decoder.as_ref(), batch)?;
+        weights.decoder = self.loss.best_decoder(weights.encoder.as_ref(), batch)?;
+        weights.encoder = encoder;
+        Ok(true)
+    }
+}
+
+/// W ← CW(WᵀCW + λI)⁻¹: the best decoder for the encoder Wᵀ, which then follows it.
+///
+/// Power iteration with ridge regression in the place of orthonormalisation; its fixed points are
+/// those of regularized Oja's rule.
+pub struct Tied {
+    /// What is minimised.
+    pub loss: Loss,
+}
+
+impl Algorithm for Tied {
+    fn name(&self) -> &'static str {
+        "tied-exact"
+    }
+
+    fn starts_symmetric(&self) -> bool {
+        true
+    }
+
+    fn is_tied(&self) -> bool {
+        true
+    }
+
+    fn begin(&mut self, weights: &mut Weights) {
+        weights.encoder = weights.decoder.transpose().to_owned();
+    }
+
+    fn step(&mut self, batch: &Batch<'_, '_>, weights: &mut Weights) -> Result<bool, LabError> {
+        let decoder = self.loss.best_decoder(weights.encoder.as_ref(), batch)?;
+        *weights = Weights::tied(decoder);
+        Ok(true)
+    }
+}

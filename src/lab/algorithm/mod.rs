@@ -1,0 +1,115 @@
+//! Every algorithm behind one trait: a step takes rows and changes the weights.
+//!
+//! The learning ones come in three kinds of coupling. *Untied*: encoder and decoder have their own
+//! start and their own steps, one after the other, as in the paper's own program. *Synchronized*:
+//! they start as transposes and step at the same time. *Tied*: there is one matrix W = W₂ = W₁ᵀ.
+//! Each comes as gradient descent ([`gradient`]) and as exact minimisation ([`exact`]). The
+//! baselines ([`baseline`]) put the answer that they find into the same weights.
+
+pub mod baseline;
+pub mod exact;
+pub mod gradient;
+
+use crate::lab::LabError;
+use crate::lab::loss::Loss;
+use crate::lab::problem::Batch;
+use crate::lab::weights::Weights;
+
+/// One way to learn.
+pub trait Algorithm {
+    /// Its name on the command line and in tables.
+    fn name(&self) -> &'static str;
+
+    /// Whether the weights are transposes of each other from the start, so that ‖W₁ − W₂ᵀ‖ says
+    /// nothing about how far it is.
+    fn starts_symmetric(&self) -> bool {
+        false
+    }
+
+    /// Whether there is one matrix W = W₂ = W₁ᵀ at every step.
+    fn is_tied(&self) -> bool {
+        false
+    }
+
+    /// Puts the start into the form that the algorithm keeps (W₁ = W₂ᵀ where it is tied or
+    /// synchronized).
+    fn begin(&mut self, weights: &mut Weights) {
+        let _ = weights;
+    }
+
+    /// One iteration on `batch`. False: there is nothing left to do.
+    ///
+    /// # Errors
+    /// If a value stops being finite.
+    fn step(&mut self, batch: &Batch<'_, '_>, weights: &mut Weights) -> Result<bool, LabError>;
+}
+
+/// The algorithms by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Kind {
+    /// Gradient descent, encoder and decoder apart.
+    UntiedGradient,
+    /// Gradient descent from W1 = W2ᵀ, both steps at once.
+    SynchronizedGradient,
+    /// Gradient descent with one matrix: regularized Oja's rule.
+    TiedGradient,
+    /// Gradient descent with rotations that sort the components (Bao 2020).
+    RotationAugmented,
+    /// Exact minimisation, encoder and decoder in turn.
+    UntiedExact,
+    /// Exact minimisation from W1 = W2ᵀ, both at once.
+    SynchronizedExact,
+    /// Exact minimisation of the decoder, the encoder its transpose.
+    TiedExact,
+    /// Full singular value decomposition.
+    Svd,
+    /// Randomized singular value decomposition, one power iteration more each step.
+    RandomizedSvd,
+    /// The learner of `ojad fit`.
+    Streaming,
+}
+
+/// How long a gradient step is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum StepSize {
+    /// α.
+    Constant(f64),
+    /// α/‖W₁CW₁ᵀ‖₂ at the weights of the moment: no unit of the data is left in α.
+    Normalized(f64),
+}
+
+/// What an algorithm is made from.
+#[derive(Clone, Debug)]
+pub struct Recipe {
+    /// Which.
+    pub kind: Kind,
+    /// What it minimises.
+    pub loss: Loss,
+    /// For gradients.
+    pub step: StepSize,
+    /// For randomized baselines.
+    pub seed: u64,
+}
+
+impl Recipe {
+    /// The algorithm for `components` latent dimensions.
+    ///
+    /// # Errors
+    /// If the loss does not fit.
+    pub fn make(&self, components: usize) -> Result<Box<dyn Algorithm>, LabError> {
+        self.loss.check(components)?;
+        let (loss, step) = (self.loss.clone(), self.step);
+        Ok(match self.kind {
+            Kind::UntiedGradient => Box::new(gradient::Untied { loss, step }),
+            Kind::SynchronizedGradient => Box::new(gradient::Synchronized { loss, step }),
+            Kind::TiedGradient => Box::new(gradient::Tied { loss, step }),
+            Kind::RotationAugmented => Box::new(gradient::RotationAugmented { loss, step }),
+            Kind::UntiedExact => Box::new(exact::Untied { loss }),
+            Kind::SynchronizedExact => Box::new(exact::Synchronized { loss }),
+            Kind::TiedExact => Box::new(exact::Tied { loss }),
+            Kind::Svd => Box::new(baseline::Svd::new(loss)),
+            Kind::RandomizedSvd => Box::new(baseline::Randomized::new(loss, self.seed)),
+            Kind::Streaming => Box::new(baseline::Streaming::new(loss)),
+        })
+    }
+}
