@@ -217,6 +217,12 @@ fn entry(weights: &mut Weights, number: usize) -> &mut f64 {
     }
 }
 
+/// The inverse of a small square matrix.
+pub fn inverse(matrix: faer::MatRef<'_, f64>) -> Mat<f64> {
+    use faer::linalg::solvers::DenseSolveCore as _;
+    matrix.partial_piv_lu().inverse()
+}
+
 /// Numbers of negative, zero and positive eigenvalues of a Hessian; zero is what differences of
 /// gradients cannot tell from it.
 ///

@@ -141,7 +141,7 @@ fn step_tied(loss: &Loss, w: MatRef<'_, f64>, batch: &Batch<'_, '_>, alpha: f64)
 ///
 /// A is antisymmetric, so that to first order W₂W₁, and with it the reconstruction, is not changed
 /// by the rotation. Source: Bao 2020, section 6 and algorithm 1, there for the loss without a
-/// penalty.
+/// penalty, which sorts the columns where W₁ and W₂ᵀ are near each other at the start.
 pub struct RotationAugmented {
     /// What is minimised.
     pub loss: Loss,
