@@ -309,7 +309,7 @@ fn a_non_uniform_penalty_and_rotations_sort_the_columns_themselves() {
             // The loss without a penalty keeps the balance W₁W₁ᵀ − W₂ᵀW₂ of the start; the columns
             // are the directions where that is zero.
             let start = match loss {
-                Loss::None => Weights::tied(start.decoder.clone()),
+                Loss::None => Weights::tied(&start.decoder * Scale(0.01)),
                 _ => start.clone(),
             };
             let end = run(problem, kind, loss, &start, 400_000);
