@@ -11,7 +11,9 @@
 
 pub mod algorithm;
 pub mod align;
+pub mod compare;
 pub mod data;
+pub mod figures;
 pub mod loss;
 pub mod page;
 pub mod problem;

@@ -92,8 +92,7 @@ impl Trajectory {
 pub enum Record {
     /// Every one.
     All,
-    /// The first hundred, then about a hundred for each factor of ten: what a logarithmic axis
-    /// shows.
+    /// Every one at first, then 250 for each factor of ten: what a logarithmic axis shows.
     Thinned,
 }
 
@@ -102,8 +101,9 @@ impl Record {
         match self {
             Self::All => true,
             Self::Thinned => {
-                let stride = 10_usize.pow(iteration.max(1).ilog10().saturating_sub(1));
-                iteration.is_multiple_of(stride)
+                // Not every so many: a stride would fall in step with the minibatches.
+                let place = |iteration: usize| (250.0 * (iteration as f64).log10()).floor();
+                iteration < 2 || place(iteration) > place(iteration - 1)
             }
         }
     }

@@ -41,6 +41,17 @@ impl Weights {
         }
     }
 
+    /// The start of a run: independent normal entries of variance 1/m, so that the singular values
+    /// are near those of a minimum, however many features there are.
+    pub fn start(features: usize, components: usize, seed: u64) -> Self {
+        Self::random(
+            features,
+            components,
+            (features.max(1) as f64).sqrt().recip(),
+            seed,
+        )
+    }
+
     /// W₁ = W₂ᵀ.
     pub fn tied(decoder: Mat<f64>) -> Self {
         Self {

@@ -1,6 +1,8 @@
 //! `ojad lab`: the theory at hand.
 
 mod align;
+mod compare;
+mod figures;
 mod model;
 mod page;
 mod rows;
@@ -26,6 +28,8 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum What {
     Train(Box<train::Args>),
+    Compare(Box<compare::Args>),
+    Figures(Box<figures::Args>),
     Align(align::Args),
 }
 
@@ -33,6 +37,18 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     match &args.what {
         None => page::run(&args.page),
         Some(What::Train(args)) => train::run(args),
+        Some(What::Compare(args)) => compare::run(args),
+        Some(What::Figures(args)) => figures::run(args),
         Some(What::Align(args)) => align::run(args),
     }
+}
+
+/// Makes the directory that results go to.
+fn make_directory(path: &std::path::Path) -> Result<(), CliError> {
+    std::fs::create_dir_all(path).map_err(|error| {
+        CliError::Failed(format!(
+            "{}: cannot create: {error}; choose another `--output`",
+            path.display()
+        ))
+    })
 }

@@ -21,9 +21,9 @@ pub enum LossKind {
 /// Components, penalty and step.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Model {
-    /// Components k.
-    #[arg(long, short = 'k', value_name = "K", default_value_t = 2)]
-    pub components: usize,
+    /// Components k. Default: 2, in `figures` 3.
+    #[arg(long, short = 'k', value_name = "K")]
+    components: Option<usize>,
     /// Penalty, in the units of XᵀX (n times the covariance). Default: half of the k-th eigenvalue.
     #[arg(long, value_name = "LAMBDA")]
     lambda: Option<f64>,
@@ -41,9 +41,22 @@ pub struct Model {
 }
 
 impl Model {
+    /// The same, with this many components where no flag says otherwise.
+    pub(super) fn or_components(&self, components: usize) -> Self {
+        Self {
+            components: self.components.or(Some(components)),
+            ..self.clone()
+        }
+    }
+
+    /// k.
+    pub(super) fn components(&self) -> usize {
+        self.components.unwrap_or(2)
+    }
+
     /// Refuses what does not fit the rows.
     pub(super) fn check(&self, problem: &Problem<'_>) -> Result<(), CliError> {
-        let (k, most) = (self.components, problem.features().min(problem.count()));
+        let (k, most) = (self.components(), problem.features().min(problem.count()));
         if k == 0 || k > most {
             return Err(CliError::Usage(format!(
                 "--components {k}: the rows have {} features and {} rows; use 1 to {most}",
@@ -63,7 +76,7 @@ impl Model {
     pub(super) fn lambda(&self, problem: &Problem<'_>) -> Result<f64, CliError> {
         match self.lambda {
             Some(lambda) => Ok(lambda),
-            None => Ok(0.5 * self.eigenvalue(problem, self.components - 1)?),
+            None => Ok(0.5 * self.eigenvalue(problem, self.components() - 1)?),
         }
     }
 
@@ -74,13 +87,13 @@ impl Model {
             LossKind::Product => Loss::Product(self.lambda(problem)?),
             LossKind::Sum => Loss::Sum(self.lambda(problem)?),
             LossKind::NonUniform if self.lambdas.is_empty() => {
-                let (k, lambda) = (self.components, self.lambda(problem)?);
+                let (k, lambda) = (self.components(), self.lambda(problem)?);
                 let share = |i: usize| 0.1 + 0.9 * (i + 1) as f64 / k as f64;
                 Loss::NonUniform((0..k).map(|i| lambda * share(i)).collect())
             }
             LossKind::NonUniform => Loss::NonUniform(self.lambdas.clone()),
         };
-        loss.check(self.components)
+        loss.check(self.components())
             .map_err(|error| CliError::Usage(error.to_string()))?;
         Ok(loss)
     }

@@ -9,6 +9,24 @@ use crate::lab::data::Data;
 use crate::source::{BadValue, SourceParams};
 use crate::synth::{Planted, Recipe};
 
+/// What is made where a command gets no INPUT and no flag says otherwise.
+#[derive(Clone, Copy, Debug)]
+pub struct Made {
+    /// n.
+    pub rows: u32,
+    /// m.
+    pub features: u32,
+    /// Of the principal directions; the rest is 1.
+    pub variances: &'static [f64],
+}
+
+/// The setting of the paper's own program, with three directions that stand out.
+pub(super) const MADE: Made = Made {
+    rows: 10_000,
+    features: 10,
+    variances: &[8.0, 4.0, 2.0],
+};
+
 /// Parquet and Arrow inputs, or rows that are made.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Rows {
@@ -28,14 +46,14 @@ pub struct Rows {
     #[arg(long)]
     fill_with_mean: bool,
     /// Rows to make, where no INPUT is given.
-    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(2..))]
-    rows: u32,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
+    rows: Option<u32>,
     /// Features to make, where no INPUT is given.
-    #[arg(long, value_name = "M", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=4096))]
-    features: u32,
-    /// Variances of the made rows' principal directions, the rest 1; equal to 1 makes the paper's
-    /// own setting, in which no direction stands out.
-    #[arg(long, value_name = "VARIANCE", value_delimiter = ',', default_values_t = [8.0, 4.0, 2.0])]
+    #[arg(long, value_name = "M", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    features: Option<u32>,
+    /// Variances of the made rows' principal directions, the rest is 1; a single 1 makes the rows of
+    /// the paper's own program, in which no direction stands out.
+    #[arg(long, value_name = "VARIANCE", value_delimiter = ',')]
     variances: Vec<f64>,
     /// Seed of made rows and of random starts.
     #[arg(long, value_name = "SEED", default_value_t = 0)]
@@ -43,10 +61,10 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Centred rows.
-    pub(super) fn read(&self) -> Result<Data, CliError> {
+    /// Centred rows; `made` says what is made where nothing else does.
+    pub(super) fn read(&self, made: Made) -> Result<Data, CliError> {
         if self.inputs.is_empty() {
-            return self.make();
+            return self.make(made);
         }
         let policy = if self.fill_with_mean {
             BadValue::Mean
@@ -85,9 +103,14 @@ impl Rows {
         }
     }
 
-    fn make(&self) -> Result<Data, CliError> {
-        let (n, m) = (self.rows as usize, self.features as usize);
-        let mut eigenvalues = self.variances.clone();
+    fn make(&self, made: Made) -> Result<Data, CliError> {
+        let n = self.rows.unwrap_or(made.rows) as usize;
+        let m = self.features.unwrap_or(made.features) as usize;
+        let mut eigenvalues = if self.variances.is_empty() {
+            made.variances.to_vec()
+        } else {
+            self.variances.clone()
+        };
         eigenvalues.truncate(m);
         eigenvalues.sort_by(|a, b| b.total_cmp(a));
         if let Some(bad) = eigenvalues.iter().find(|v| !v.is_finite() || **v < 1.0) {

@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use faer::{Mat, MatRef};
 
 use super::model::{LossKind, Model};
-use super::rows::Rows;
+use super::rows::{MADE, Rows};
 use crate::cli::table_file::TableFile;
 use crate::cli::{CliError, print};
 use crate::lab::algorithm::{Kind, Recipe};
@@ -59,7 +59,7 @@ pub struct Args {
     /// Iterations at most.
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     iterations: u32,
-    /// Table of weights to start from. Default: standard normal entries of the seed.
+    /// Table of weights to start from. Default: random entries of variance 1/m.
     #[arg(long, value_name = "FILE")]
     start: Option<PathBuf>,
     /// Table of all iterates to write: .parquet, .arrow, or - for an Arrow IPC stream.
@@ -80,7 +80,7 @@ enum StopKind {
 
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let failed = |error: crate::lab::LabError| CliError::Failed(error.to_string());
-    let data = args.rows.read()?;
+    let data = args.rows.read(MADE)?;
     let problem = Problem::new(data.rows.as_ref());
     args.model.check(&problem)?;
     let recipe = Recipe {
@@ -89,10 +89,10 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         step: args.model.step(&problem)?,
         seed: args.rows.seed,
     };
-    let k = args.model.components;
+    let k = args.model.components();
     let start = match &args.start {
         Some(path) => read_start(path, problem.features(), k)?,
-        None => Weights::random(problem.features(), k, 1.0, args.rows.seed),
+        None => Weights::start(problem.features(), k, args.rows.seed),
     };
     let mut algorithm = recipe.make(k).map_err(failed)?;
     let course = Course {

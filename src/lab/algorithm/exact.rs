@@ -29,7 +29,9 @@ impl Algorithm for Untied {
 
 /// From W₁ = W₂ᵀ, the best of each for the old other.
 ///
-/// It is no descent: L is convex in each of the weights, not in both.
+/// It is two runs of the untied alternation that never meet: each new decoder comes from the encoder
+/// before, that from the decoder two steps back. Each finds the principal directions, but up to a
+/// rotation of its own, which the sum loss leaves free, so that the pair need not be a minimum.
 pub struct Synchronized {
     /// What is minimised.
     pub loss: Loss,

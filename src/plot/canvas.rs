@@ -1,32 +1,35 @@
-//! Lines, bars, points and words in pixels, on any backend.
+//! Lines, bars, points and words on any backend, in pixels of the page.
+//!
+//! Whole pixels for pictures whose every line lies on them; fractions for charts, which are drawn on a
+//! finer grid ([`super::Figure::fineness`]).
 
 use plotters::backend::DrawingBackend;
 use plotters::coord::Shift;
 use plotters::drawing::DrawingArea;
-use plotters::element::{Circle, PathElement, Rectangle, Text};
+use plotters::element::{Circle, PathElement, Polygon, Rectangle, Text};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color as _, IntoFont as _, RGBColor, ShapeStyle, TextStyle};
 
 /// Text and axes.
-pub(super) const INK: RGBColor = RGBColor(40, 40, 40);
+pub(crate) const INK: RGBColor = RGBColor(40, 40, 40);
 /// What is beside the point.
-pub(super) const GREY: RGBColor = RGBColor(120, 120, 120);
+pub(crate) const GREY: RGBColor = RGBColor(120, 120, 120);
 /// Grid lines.
-pub(super) const GRID: RGBColor = RGBColor(226, 226, 226);
+pub(crate) const GRID: RGBColor = RGBColor(226, 226, 226);
 // Okabe and Ito's colours, told apart by every eye.
 /// Values, and loadings above zero.
-pub(super) const BLUE: RGBColor = RGBColor(0, 114, 178);
+pub(crate) const BLUE: RGBColor = RGBColor(0, 114, 178);
 /// Loadings below zero, and the penalty.
-pub(super) const VERMILION: RGBColor = RGBColor(213, 94, 0);
+pub(crate) const VERMILION: RGBColor = RGBColor(213, 94, 0);
 /// Bars behind a line.
-pub(super) const SKY: RGBColor = RGBColor(190, 222, 242);
+pub(crate) const SKY: RGBColor = RGBColor(190, 222, 242);
 
 /// Pixels of ordinary text.
 const TEXT: i32 = 14;
 
 /// A rectangle of pixels.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Frame {
+pub(crate) struct Frame {
     pub left: i32,
     pub top: i32,
     pub right: i32,
@@ -43,6 +46,13 @@ impl Frame {
         }
     }
 
+    /// Whether a place is within it.
+    pub(super) fn holds(self, at: (f64, f64)) -> bool {
+        let (left, right) = (f64::from(self.left), f64::from(self.right));
+        let (top, bottom) = (f64::from(self.top), f64::from(self.bottom));
+        (left..=right).contains(&at.0) && (top..=bottom).contains(&at.1)
+    }
+
     /// The same without these margins.
     pub fn inside(self, left: i32, top: i32, right: i32, bottom: i32) -> Self {
         Self::new(
@@ -56,7 +66,7 @@ impl Frame {
 
 /// Where a text lies relative to its point.
 #[derive(Clone, Copy)]
-pub(super) enum Anchor {
+pub enum Anchor {
     /// Begins there, its middle at the point's height.
     Left,
     /// Ends there.
@@ -70,13 +80,82 @@ pub(super) enum Anchor {
 }
 
 /// A drawing area with errors as text.
-pub(super) struct Canvas<'a, B: DrawingBackend> {
+pub struct Canvas<'a, B: DrawingBackend> {
     area: &'a DrawingArea<B, Shift>,
+    /// Steps of the grid within a pixel.
+    fine: i32,
 }
 
 impl<'a, B: DrawingBackend> Canvas<'a, B> {
-    pub fn new(area: &'a DrawingArea<B, Shift>) -> Self {
-        Self { area }
+    pub(super) fn new(area: &'a DrawingArea<B, Shift>, fine: u32) -> Self {
+        let fine = i32::try_from(fine).unwrap_or(1);
+        Self { area, fine }
+    }
+
+    /// A place on the page → one on the grid.
+    fn grid(&self, at: (f64, f64)) -> (i32, i32) {
+        let of = |value: f64| (value * f64::from(self.fine)).round() as i32;
+        (of(at.0), of(at.1))
+    }
+
+    /// A length on the page → one on the grid, at least 1.
+    fn length(&self, pixels: f64) -> u32 {
+        (pixels * f64::from(self.fine)).round().max(1.0) as u32
+    }
+
+    /// A line through these places.
+    pub(super) fn path(
+        &self,
+        points: &[(f64, f64)],
+        color: RGBColor,
+        width: f64,
+    ) -> Result<(), String> {
+        let points: Vec<_> = points.iter().map(|at| self.grid(*at)).collect();
+        let style = color.stroke_width(self.length(width));
+        self.area
+            .draw(&PathElement::new(points, style))
+            .map_err(|error| error.to_string())
+    }
+
+    /// An area within these places.
+    pub(super) fn area(&self, points: &[(f64, f64)], color: RGBColor) -> Result<(), String> {
+        let points: Vec<_> = points.iter().map(|at| self.grid(*at)).collect();
+        self.area
+            .draw(&Polygon::new(points, color.filled()))
+            .map_err(|error| error.to_string())
+    }
+
+    /// A filled rectangle from one corner to the opposite one.
+    pub(super) fn cell(
+        &self,
+        from: (f64, f64),
+        to: (f64, f64),
+        color: RGBColor,
+    ) -> Result<(), String> {
+        let (from, to) = (self.grid(from), self.grid(to));
+        self.area
+            .draw(&Rectangle::new([from, to], color.filled()))
+            .map_err(|error| error.to_string())
+    }
+
+    /// A disc of this radius.
+    pub(super) fn disc(&self, at: (f64, f64), radius: f64, color: RGBColor) -> Result<(), String> {
+        let radius = self.length(radius);
+        self.area
+            .draw(&Circle::new(self.grid(at), radius, color.filled()))
+            .map_err(|error| error.to_string())
+    }
+
+    /// Text of a size.
+    pub(super) fn label(
+        &self,
+        text: &str,
+        at: (f64, f64),
+        anchor: Anchor,
+        color: RGBColor,
+        size: i32,
+    ) -> Result<(), String> {
+        self.place(text, self.grid(at), anchor, color, size * self.fine)
     }
 
     /// The heading of the whole picture.
@@ -95,7 +174,21 @@ impl<'a, B: DrawingBackend> Canvas<'a, B> {
         self.words(text, at, anchor, color, TEXT)
     }
 
+    /// Whole pixels.
     fn words(
+        &self,
+        text: &str,
+        at: (i32, i32),
+        anchor: Anchor,
+        color: RGBColor,
+        size: i32,
+    ) -> Result<(), String> {
+        let at = (f64::from(at.0), f64::from(at.1));
+        self.label(text, at, anchor, color, size)
+    }
+
+    /// Text on the grid.
+    fn place(
         &self,
         text: &str,
         at: (i32, i32),

@@ -5,7 +5,7 @@ const LOGARITHMIC_FROM: f64 = 100.0;
 
 /// An axis from `low` at pixel `from` to `high` at pixel `to`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Axis {
+pub(crate) struct Axis {
     low: f64,
     high: f64,
     from: i32,
@@ -49,6 +49,28 @@ impl Axis {
         }
     }
 
+    /// From `low` to `high`, whatever their signs; a logarithmic axis needs both positive.
+    pub fn between(low: f64, high: f64, from: i32, to: i32, is_logarithmic: bool) -> Self {
+        Self {
+            low,
+            high,
+            from,
+            to,
+            is_logarithmic,
+        }
+    }
+
+    /// The place of a value, beyond the axis too; nothing for what has none.
+    pub fn place(&self, value: f64) -> Option<f64> {
+        let share = if self.is_logarithmic {
+            (value / self.low).ln() / (self.high / self.low).ln()
+        } else {
+            (value - self.low) / (self.high - self.low)
+        };
+        let place = f64::from(self.from) + share * f64::from(self.to - self.from);
+        place.is_finite().then_some(place)
+    }
+
     pub fn is_logarithmic(&self) -> bool {
         self.is_logarithmic
     }
@@ -83,8 +105,9 @@ impl Axis {
             .map(|factor| factor * magnitude)
             .find(|step| *step >= rough)
             .unwrap_or(rough);
+        let first = (self.low / step).ceil();
         (0..=10_u8)
-            .map(|i| f64::from(i) * step)
+            .map(|i| (first + f64::from(i)) * step)
             .take_while(|tick| *tick <= self.high)
             .collect()
     }
@@ -112,7 +135,7 @@ impl Axis {
 }
 
 /// A tick's number, short: 0.25, 40, 1.5e6.
-pub(super) fn label(value: f64) -> String {
+pub(crate) fn label(value: f64) -> String {
     let magnitude = value.abs();
     if magnitude == 0.0 {
         "0".to_owned()

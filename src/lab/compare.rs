@@ -1,0 +1,307 @@
+//! Every algorithm on the same rows from the same start: error per iteration and per second.
+//!
+//! In: a problem and what is to be learned. Out: for each algorithm its curve of errors against the
+//! full decomposition, with the time that it took; a table; two pictures. Each algorithm gets rows
+//! whose scatter matrix is not computed yet, and pays for it if it asks for it.
+
+use faer::MatRef;
+
+use crate::lab::LabError;
+use crate::lab::algorithm::{Kind, Recipe, StepSize};
+use crate::lab::loss::Loss;
+use crate::lab::problem::Problem;
+use crate::lab::theory::least_loss;
+use crate::lab::train::{Course, End, Record, Stop, train};
+use crate::lab::weights::{Weights, axis_error};
+use crate::linalg::Spectrum;
+use crate::plot::{Chart, Mark, Panel, Sheet};
+
+/// Below this an error is rounding: mean sin² of directions that agree to f64's last digit.
+const FLOOR: f64 = 1e-32;
+
+/// What is compared.
+#[derive(Clone, Debug)]
+pub struct Contest {
+    /// k.
+    pub components: usize,
+    /// λ of the sum and product losses, in units of C.
+    pub lambda: f64,
+    /// The same of the non-uniform sum.
+    pub lambdas: Vec<f64>,
+    /// α of the constant steps.
+    pub step: f64,
+    /// α of the normalized steps, which has no unit.
+    pub normalized_step: f64,
+    /// Rows a minibatch of those that take some.
+    pub minibatch: usize,
+    /// Every algorithm ends when its weights move by less.
+    pub tolerance: f64,
+    /// Iterations at most.
+    pub iterations_max: usize,
+    /// Of the start, and of the randomized decomposition.
+    pub seed: u64,
+}
+
+/// Which picture an algorithm is drawn in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// Gradient descent on all rows, under the sum loss.
+    Gradient,
+    /// Gradient descent with other losses, steps or rows.
+    Variants,
+    /// Exact minimisation, and the baselines.
+    Exact,
+}
+
+/// One algorithm in the contest.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// How it is called.
+    pub name: String,
+    /// Where it is drawn.
+    pub family: Family,
+    recipe: Recipe,
+    minibatch: Option<usize>,
+}
+
+/// Where an algorithm was at one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Point {
+    /// Iterations made.
+    pub iteration: usize,
+    /// Seconds taken, the scatter matrix included where it was needed.
+    pub seconds: f64,
+    /// Mean sin² between directions and principal directions, one by one.
+    pub axis_error: f64,
+    /// Mean sin² between their spans.
+    pub subspace_error: f64,
+    /// The same as `axis_error` for the decoder's own columns.
+    pub column_error: f64,
+    /// ‖W₁ − W₂ᵀ‖.
+    pub asymmetry: f64,
+}
+
+/// What became of an entry.
+#[derive(Clone, Debug)]
+pub struct Curve {
+    /// The algorithm.
+    pub entry: Entry,
+    /// From the first iteration on: a start has no error of an algorithm.
+    pub points: Vec<Point>,
+    /// Iterations made.
+    pub iterations: usize,
+    /// Why it ended.
+    pub end: End,
+    /// Loss above the minimum, as a share of it; NaN after a divergence.
+    pub excess: f64,
+}
+
+impl Contest {
+    /// Every algorithm of the lab.
+    pub fn entries(&self) -> Vec<Entry> {
+        let sum = || Loss::Sum(self.lambda);
+        let constant = StepSize::Constant(self.step);
+        let normalized = StepSize::Normalized(self.normalized_step);
+        let entry = |name: &str, family, kind, loss, step, minibatch| Entry {
+            name: name.to_owned(),
+            family,
+            recipe: Recipe {
+                kind,
+                loss,
+                step,
+                seed: self.seed,
+            },
+            minibatch,
+        };
+        let gradient = |name, kind| entry(name, Family::Gradient, kind, sum(), constant, None);
+        let variant =
+            |name, kind, loss, step, rows| entry(name, Family::Variants, kind, loss, step, rows);
+        let exact = |name, kind, rows| entry(name, Family::Exact, kind, sum(), constant, rows);
+        let some = Some(self.minibatch);
+        vec![
+            gradient("untied gradient", Kind::UntiedGradient),
+            gradient("synchronized gradient", Kind::SynchronizedGradient),
+            gradient("tied gradient (regularized Oja)", Kind::TiedGradient),
+            gradient("rotation-augmented", Kind::RotationAugmented),
+            entry(
+                "tied, normalized step",
+                Family::Gradient,
+                Kind::TiedGradient,
+                sum(),
+                normalized,
+                None,
+            ),
+            variant(
+                "untied, minibatches",
+                Kind::UntiedGradient,
+                sum(),
+                constant,
+                some,
+            ),
+            variant(
+                "tied, minibatches",
+                Kind::TiedGradient,
+                sum(),
+                constant,
+                some,
+            ),
+            variant(
+                "tied, no penalty (Oja)",
+                Kind::TiedGradient,
+                Loss::None,
+                constant,
+                None,
+            ),
+            variant(
+                "untied, no penalty",
+                Kind::UntiedGradient,
+                Loss::None,
+                constant,
+                None,
+            ),
+            variant(
+                "untied, product loss",
+                Kind::UntiedGradient,
+                Loss::Product(self.lambda),
+                constant,
+                None,
+            ),
+            variant(
+                "untied, non-uniform sum",
+                Kind::UntiedGradient,
+                Loss::NonUniform(self.lambdas.clone()),
+                constant,
+                None,
+            ),
+            exact("untied exact", Kind::UntiedExact, None),
+            exact("synchronized exact", Kind::SynchronizedExact, None),
+            exact("tied exact", Kind::TiedExact, None),
+            exact("tied exact, minibatches", Kind::TiedExact, some),
+            exact("SVD", Kind::Svd, None),
+            exact("randomized SVD", Kind::RandomizedSvd, None),
+            exact("streaming (ojad fit)", Kind::Streaming, None),
+        ]
+    }
+
+    /// Runs every algorithm, telling `before` of each.
+    ///
+    /// # Errors
+    /// If the rows are not finite; a run that diverges is told by its end.
+    pub fn run(
+        &self,
+        rows: MatRef<'_, f64>,
+        mut before: impl FnMut(&Entry),
+    ) -> Result<Vec<Curve>, LabError> {
+        let judge = Problem::new(rows);
+        let spectrum = judge.spectrum()?;
+        self.entries()
+            .into_iter()
+            .map(|entry| {
+                before(&entry);
+                self.curve(entry, &judge, spectrum)
+            })
+            .collect()
+    }
+
+    fn curve(
+        &self,
+        entry: Entry,
+        judge: &Problem<'_>,
+        spectrum: &Spectrum,
+    ) -> Result<Curve, LabError> {
+        let k = self.components;
+        let problem = Problem::new(judge.rows());
+        let mut algorithm = entry.recipe.make(k)?;
+        let course = Course {
+            minibatch: entry.minibatch,
+            stop: Stop::Update(self.tolerance),
+            iterations_max: self.iterations_max,
+        };
+        let start = Weights::start(problem.features(), k, self.seed);
+        let trajectory = train(algorithm.as_mut(), &problem, start, course, Record::Thinned)?;
+        let truth = spectrum.vectors.as_ref();
+        let points: Result<Vec<Point>, LabError> = trajectory
+            .iterates
+            .iter()
+            .filter(|iterate| iterate.iteration > 0)
+            .map(|iterate| {
+                let found = iterate.weights.found()?;
+                Ok(Point {
+                    iteration: iterate.iteration,
+                    seconds: iterate.elapsed.as_secs_f64(),
+                    axis_error: found.axis_error(truth).max(FLOOR),
+                    subspace_error: found.subspace_error(truth).max(FLOOR),
+                    column_error: axis_error(iterate.weights.decoder.as_ref(), truth).max(FLOOR),
+                    asymmetry: iterate.weights.asymmetry(),
+                })
+            })
+            .collect();
+        let least = least_loss(&entry.recipe.loss, &spectrum.values, k);
+        let excess = match (trajectory.end, trajectory.last()) {
+            (End::Diverged, _) | (_, None) => f64::NAN,
+            (_, Some(last)) => {
+                entry.recipe.loss.value(&last.weights, judge.scatter()) / least - 1.0
+            }
+        };
+        Ok(Curve {
+            points: points?,
+            iterations: trajectory.iterations,
+            end: trajectory.end,
+            excess,
+            entry,
+        })
+    }
+}
+
+/// The abscissa of a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Against {
+    /// Iterations.
+    Iterations,
+    /// Milliseconds.
+    Time,
+}
+
+/// The errors of all curves against iterations or time, one panel a family.
+pub fn picture(curves: &[Curve], against: Against, source: &str) -> Sheet {
+    let (what, label) = match against {
+        Against::Iterations => ("iteration", "iterations"),
+        Against::Time => ("second", "time, ms"),
+    };
+    let panel = |family: Family, title: &str| {
+        let mut chart = Chart::new(title, label, "mean sin² of directions")
+            .log_x()
+            .log_y();
+        for curve in curves.iter().filter(|curve| curve.entry.family == family) {
+            let points: Vec<(f64, f64)> = curve
+                .points
+                .iter()
+                .map(|point| match against {
+                    Against::Iterations => (point.iteration as f64, point.axis_error),
+                    Against::Time => (1e3 * point.seconds, point.axis_error),
+                })
+                .collect();
+            let has_one = points.len() < 3;
+            chart = if has_one {
+                chart.with(&curve.entry.name, Mark::Dots, points)
+            } else {
+                chart.with(&curve.entry.name, Mark::Line, points)
+            };
+        }
+        Panel::Chart(chart)
+    };
+    Sheet {
+        title: format!("Error per {what}: {source}"),
+        subtitle: vec![
+            "Each direction against the principal direction of its rank, by the singular vectors of the \
+             decoder. Losses that leave the directions free end where chance left them."
+                .to_owned(),
+        ],
+        columns: 3,
+        panels: vec![
+            panel(Family::Gradient, "gradient descent, sum loss"),
+            panel(Family::Variants, "other losses, minibatches"),
+            panel(Family::Exact, "exact minimisation, baselines"),
+        ],
+    }
+}
