@@ -84,12 +84,18 @@ pub struct Canvas<'a, B: DrawingBackend> {
     area: &'a DrawingArea<B, Shift>,
     /// Steps of the grid within a pixel.
     fine: i32,
+    /// Whether thick lines are drawn as polygons, whose sharp corners would be long spikes.
+    is_bitmap: bool,
 }
 
 impl<'a, B: DrawingBackend> Canvas<'a, B> {
-    pub(super) fn new(area: &'a DrawingArea<B, Shift>, fine: u32) -> Self {
+    pub(super) fn new(area: &'a DrawingArea<B, Shift>, fine: u32, is_bitmap: bool) -> Self {
         let fine = i32::try_from(fine).unwrap_or(1);
-        Self { area, fine }
+        Self {
+            area,
+            fine,
+            is_bitmap,
+        }
     }
 
     /// A place on the page → one on the grid.
@@ -111,10 +117,24 @@ impl<'a, B: DrawingBackend> Canvas<'a, B> {
         width: f64,
     ) -> Result<(), String> {
         let points: Vec<_> = points.iter().map(|at| self.grid(*at)).collect();
-        let style = color.stroke_width(self.length(width));
-        self.area
-            .draw(&PathElement::new(points, style))
-            .map_err(|error| error.to_string())
+        let thickness = self.length(width);
+        let style = color.stroke_width(thickness);
+        let stroke = |points: Vec<(i32, i32)>| {
+            let line = PathElement::new(points, style);
+            self.area.draw(&line).map_err(|error| error.to_string())
+        };
+        if !self.is_bitmap || points.len() < 3 {
+            return stroke(points);
+        }
+        // Segment by segment, with round joints.
+        for pair in points.windows(2) {
+            stroke(pair.to_vec())?;
+        }
+        for joint in &points[1..points.len() - 1] {
+            let disc = Circle::new(*joint, thickness / 2, color.filled());
+            self.area.draw(&disc).map_err(|error| error.to_string())?;
+        }
+        Ok(())
     }
 
     /// An area within these places.

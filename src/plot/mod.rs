@@ -128,7 +128,11 @@ fn vectors(figure: &impl Figure, path: &Path) -> Result<(), String> {
     let fine = figure.fineness().max(1);
     let (wide, high) = (width * fine, height * fine);
     let mut text = String::new();
-    onto(SVGBackend::with_string(&mut text, (wide, high)), figure)?;
+    onto(
+        SVGBackend::with_string(&mut text, (wide, high)),
+        figure,
+        false,
+    )?;
     if fine > 1 {
         // The box keeps the fine numbers; the page has the size that was asked for.
         let fine_page = format!("width=\"{wide}\" height=\"{high}\"");
@@ -145,11 +149,11 @@ fn pixels(figure: &impl Figure, path: &Path) -> Result<(), String> {
     let (width, height) = figure.size();
     let fine = figure.fineness().max(1);
     if fine == 1 {
-        return onto(BitMapBackend::new(path, (width, height)), figure);
+        return onto(BitMapBackend::new(path, (width, height)), figure, true);
     }
     let size = (width * fine, height * fine);
     let mut buffer = vec![0_u8; 3 * size.0 as usize * size.1 as usize];
-    onto(BitMapBackend::with_buffer(&mut buffer, size), figure)?;
+    onto(BitMapBackend::with_buffer(&mut buffer, size), figure, true)?;
     let averaged = average(&buffer, width as usize, height as usize, fine as usize);
     let mut page = BitMapBackend::new(path, (width, height));
     page.blit_bitmap((0, 0), (width, height), &averaged)
@@ -158,10 +162,14 @@ fn pixels(figure: &impl Figure, path: &Path) -> Result<(), String> {
 }
 
 /// Draws the figure on any backend.
-fn onto<B: DrawingBackend>(backend: B, figure: &impl Figure) -> Result<(), String> {
+fn onto<B: DrawingBackend>(
+    backend: B,
+    figure: &impl Figure,
+    is_bitmap: bool,
+) -> Result<(), String> {
     let area = backend.into_drawing_area();
     area.fill(&WHITE).map_err(|error| error.to_string())?;
-    figure.draw(&Canvas::new(&area, figure.fineness().max(1)))?;
+    figure.draw(&Canvas::new(&area, figure.fineness().max(1), is_bitmap))?;
     area.present().map_err(|error| error.to_string())
 }
 

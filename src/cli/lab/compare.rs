@@ -31,7 +31,8 @@ Examples:
 Errors are mean sin²: of each direction against the principal direction of its rank (directions), of
 their spans (span), and of the decoder's columns themselves (columns). The second example is on a file;
 the third has the setting of the paper's own program. With --output: error-per-iteration and
-error-per-second as SVG and PNG, and curves.parquet. Times are of one run on this machine.")]
+error-per-second as SVG and PNG, and curves.parquet. Times are of this machine, the
+least of five runs where they are short.")]
 pub struct Args {
     #[command(flatten)]
     rows: Rows,
