@@ -70,6 +70,23 @@ pub struct Entry {
     minibatch: Option<usize>,
 }
 
+impl Entry {
+    fn with_loss(mut self, loss: Loss) -> Self {
+        self.recipe.loss = loss;
+        self
+    }
+
+    fn with_step(mut self, step: StepSize) -> Self {
+        self.recipe.step = step;
+        self
+    }
+
+    fn with_minibatch(mut self, rows: usize) -> Self {
+        self.minibatch = Some(rows);
+        self
+    }
+}
+
 /// Where an algorithm was at one moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Point {
@@ -103,89 +120,62 @@ pub struct Curve {
 }
 
 impl Contest {
-    /// Every algorithm of the lab.
-    pub fn entries(&self) -> Vec<Entry> {
-        let sum = || Loss::Sum(self.lambda);
-        let constant = StepSize::Constant(self.step);
-        let normalized = StepSize::Normalized(self.normalized_step);
-        let entry = |name: &str, family, kind, loss, step, minibatch| Entry {
+    fn entry(&self, name: &str, family: Family, kind: Kind) -> Entry {
+        Entry {
             name: name.to_owned(),
             family,
             recipe: Recipe {
                 kind,
-                loss,
-                step,
+                loss: Loss::Sum(self.lambda),
+                step: StepSize::Constant(self.step),
                 seed: self.seed,
             },
-            minibatch,
-        };
-        let gradient = |name, kind| entry(name, Family::Gradient, kind, sum(), constant, None);
-        let variant =
-            |name, kind, loss, step, rows| entry(name, Family::Variants, kind, loss, step, rows);
-        let exact = |name, kind, rows| entry(name, Family::Exact, kind, sum(), constant, rows);
-        let some = Some(self.minibatch);
+            minibatch: None,
+        }
+    }
+
+    /// Every algorithm of the lab.
+    pub fn entries(&self) -> Vec<Entry> {
+        use Family::{Exact, Gradient, Variants};
+        let entry = |name, family, kind| self.entry(name, family, kind);
+        let other = |name, kind, loss| entry(name, Variants, kind).with_loss(loss);
+        let rows = self.minibatch;
         vec![
-            gradient("untied gradient", Kind::UntiedGradient),
-            gradient("synchronized gradient", Kind::SynchronizedGradient),
-            gradient("tied gradient (regularized Oja)", Kind::TiedGradient),
-            gradient("rotation-augmented", Kind::RotationAugmented),
+            entry("untied gradient", Gradient, Kind::UntiedGradient),
             entry(
-                "tied, normalized step",
-                Family::Gradient,
+                "synchronized gradient",
+                Gradient,
+                Kind::SynchronizedGradient,
+            ),
+            entry(
+                "tied gradient (regularized Oja)",
+                Gradient,
                 Kind::TiedGradient,
-                sum(),
-                normalized,
-                None,
             ),
-            variant(
-                "untied, minibatches",
-                Kind::UntiedGradient,
-                sum(),
-                constant,
-                some,
-            ),
-            variant(
-                "tied, minibatches",
-                Kind::TiedGradient,
-                sum(),
-                constant,
-                some,
-            ),
-            variant(
-                "tied, no penalty (Oja)",
-                Kind::TiedGradient,
-                Loss::None,
-                constant,
-                None,
-            ),
-            variant(
-                "untied, no penalty",
-                Kind::UntiedGradient,
-                Loss::None,
-                constant,
-                None,
-            ),
-            variant(
+            entry("rotation-augmented", Gradient, Kind::RotationAugmented),
+            entry("tied, normalized step", Gradient, Kind::TiedGradient)
+                .with_step(StepSize::Normalized(self.normalized_step)),
+            entry("untied, minibatches", Variants, Kind::UntiedGradient).with_minibatch(rows),
+            entry("tied, minibatches", Variants, Kind::TiedGradient).with_minibatch(rows),
+            other("tied, no penalty (Oja)", Kind::TiedGradient, Loss::None),
+            other("untied, no penalty", Kind::UntiedGradient, Loss::None),
+            other(
                 "untied, product loss",
                 Kind::UntiedGradient,
                 Loss::Product(self.lambda),
-                constant,
-                None,
             ),
-            variant(
+            other(
                 "untied, non-uniform sum",
                 Kind::UntiedGradient,
                 Loss::NonUniform(self.lambdas.clone()),
-                constant,
-                None,
             ),
-            exact("untied exact", Kind::UntiedExact, None),
-            exact("synchronized exact", Kind::SynchronizedExact, None),
-            exact("tied exact", Kind::TiedExact, None),
-            exact("tied exact, minibatches", Kind::TiedExact, some),
-            exact("SVD", Kind::Svd, None),
-            exact("randomized SVD", Kind::RandomizedSvd, None),
-            exact("streaming (ojad fit)", Kind::Streaming, None),
+            entry("untied exact", Exact, Kind::UntiedExact),
+            entry("synchronized exact", Exact, Kind::SynchronizedExact),
+            entry("tied exact", Exact, Kind::TiedExact),
+            entry("tied exact, minibatches", Exact, Kind::TiedExact).with_minibatch(rows),
+            entry("SVD", Exact, Kind::Svd),
+            entry("randomized SVD", Exact, Kind::RandomizedSvd),
+            entry("streaming (ojad fit)", Exact, Kind::Streaming),
         ]
     }
 

@@ -66,7 +66,7 @@ impl Frame {
 
 /// Where a text lies relative to its point.
 #[derive(Clone, Copy)]
-pub enum Anchor {
+pub(crate) enum Anchor {
     /// Begins there, its middle at the point's height.
     Left,
     /// Ends there.
@@ -179,12 +179,12 @@ impl<'a, B: DrawingBackend> Canvas<'a, B> {
     }
 
     /// The heading of the whole picture.
-    pub fn title(&self, text: &str) -> Result<(), String> {
+    pub(crate) fn title(&self, text: &str) -> Result<(), String> {
         self.words(text, (24, 26), Anchor::Left, INK, 20)
     }
 
     /// Text in the ordinary size.
-    pub fn text(
+    pub(crate) fn text(
         &self,
         text: &str,
         at: (i32, i32),
@@ -232,7 +232,12 @@ impl<'a, B: DrawingBackend> Canvas<'a, B> {
     }
 
     /// A line through these points.
-    pub fn line(&self, points: Vec<(i32, i32)>, color: RGBColor, width: u32) -> Result<(), String> {
+    pub(crate) fn line(
+        &self,
+        points: Vec<(i32, i32)>,
+        color: RGBColor,
+        width: u32,
+    ) -> Result<(), String> {
         let style = color.stroke_width(width);
         self.area
             .draw(&PathElement::new(points, style))
@@ -240,7 +245,7 @@ impl<'a, B: DrawingBackend> Canvas<'a, B> {
     }
 
     /// A dashed horizontal line.
-    pub fn dashes(&self, from: i32, to: i32, y: i32, color: RGBColor) -> Result<(), String> {
+    pub(crate) fn dashes(&self, from: i32, to: i32, y: i32, color: RGBColor) -> Result<(), String> {
         for x in (from..to).step_by(10) {
             self.line(vec![(x, y), ((x + 6).min(to), y)], color, 2)?;
         }
@@ -248,7 +253,7 @@ impl<'a, B: DrawingBackend> Canvas<'a, B> {
     }
 
     /// A filled rectangle, whichever way its corners lie.
-    pub fn bar(&self, a: (i32, i32), b: (i32, i32), color: RGBColor) -> Result<(), String> {
+    pub(crate) fn bar(&self, a: (i32, i32), b: (i32, i32), color: RGBColor) -> Result<(), String> {
         let corners = [(a.0.min(b.0), a.1.min(b.1)), (a.0.max(b.0), a.1.max(b.1))];
         self.area
             .draw(&Rectangle::new(corners, color.filled()))
@@ -256,7 +261,12 @@ impl<'a, B: DrawingBackend> Canvas<'a, B> {
     }
 
     /// A point: a disc, or a ring around nothing.
-    pub fn point(&self, at: (i32, i32), color: RGBColor, is_full: bool) -> Result<(), String> {
+    pub(crate) fn point(
+        &self,
+        at: (i32, i32),
+        color: RGBColor,
+        is_full: bool,
+    ) -> Result<(), String> {
         let draw = |radius: i32, style: ShapeStyle| {
             self.area
                 .draw(&Circle::new(at, radius, style))

@@ -78,21 +78,7 @@ const NAMES: [&str; 7] = [
 ];
 
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
-    if let Some(unknown) = args
-        .only
-        .iter()
-        .find(|only| !NAMES.contains(&only.as_str()))
-    {
-        return Err(CliError::Usage(format!(
-            "--only {unknown}: use one of {}",
-            NAMES.join(", ")
-        )));
-    }
-    if args.only.iter().any(|only| only == "images") && args.images.is_none() {
-        return Err(CliError::Usage(
-            "--only images: name a file with --images".into(),
-        ));
-    }
+    check(args)?;
     let data = args.rows.read(MADE)?;
     let problem = Problem::new(data.rows.as_ref());
     let model = args.model.or_components(3);
@@ -112,20 +98,9 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let is_wanted = |name: &str| args.only.is_empty() || args.only.iter().any(|only| only == name);
     let mut made = Vec::new();
     for name in NAMES.into_iter().filter(|name| is_wanted(name)) {
-        let experiment = match name {
-            "transpose" => figures::transpose(&setting),
-            "singular-vectors" => figures::singular_vectors(&setting),
-            "shrinkage" => figures::shrinkage(&setting),
-            "symmetry" => figures::symmetry(&setting),
-            "landscape" => figures::landscape(&setting),
-            "likelihood" => figures::likelihood(&setting),
-            _ => match &args.images {
-                Some(file) => of_images(args, file),
-                None => {
-                    say("images: left out; name a file with --images");
-                    continue;
-                }
-            },
+        let Some(experiment) = make(args, name, &setting) else {
+            say("images: left out; name a file with --images");
+            continue;
         };
         let experiment =
             experiment.map_err(|error| CliError::Failed(format!("{name}: {error}")))?;
@@ -136,24 +111,62 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         made.push(experiment);
     }
     if args.json {
-        let verdicts: Vec<_> = made
-            .iter()
-            .map(|one| {
-                json!({
-                    "experiment": one.name,
-                    "predicted": one.predicted,
-                    "found": one.found,
-                    "holds": one.holds,
-                })
-            })
-            .collect();
-        print(&format!("{:#}\n", json!(verdicts)))?;
+        print(&as_json(&made))?;
     }
-    let failed: Vec<&str> = made
+    judged(&made)
+}
+
+fn check(args: &Args) -> Result<(), CliError> {
+    let unknown = args
+        .only
         .iter()
-        .filter(|one| !one.holds)
-        .map(|one| one.name)
-        .collect();
+        .find(|only| !NAMES.contains(&only.as_str()));
+    if let Some(unknown) = unknown {
+        return Err(CliError::Usage(format!(
+            "--only {unknown}: use one of {}",
+            NAMES.join(", ")
+        )));
+    }
+    if args.only.iter().any(|only| only == "images") && args.images.is_none() {
+        return Err(CliError::Usage(
+            "--only images: name a file with --images".into(),
+        ));
+    }
+    Ok(())
+}
+
+/// The experiment of this name; nothing for images where there are none.
+fn make(args: &Args, name: &str, setting: &Setting<'_>) -> Option<Result<Experiment, LabError>> {
+    Some(match name {
+        "transpose" => figures::transpose(setting),
+        "singular-vectors" => figures::singular_vectors(setting),
+        "shrinkage" => figures::shrinkage(setting),
+        "symmetry" => figures::symmetry(setting),
+        "landscape" => figures::landscape(setting),
+        "likelihood" => figures::likelihood(setting),
+        _ => of_images(args, args.images.as_ref()?),
+    })
+}
+
+fn as_json(made: &[Experiment]) -> String {
+    let verdict = |one: &Experiment| {
+        json!({
+            "experiment": one.name,
+            "predicted": one.predicted,
+            "found": one.found,
+            "holds": one.holds,
+        })
+    };
+    format!(
+        "{:#}\n",
+        json!(made.iter().map(verdict).collect::<Vec<_>>())
+    )
+}
+
+/// Fails if one does not agree with its theory.
+fn judged(made: &[Experiment]) -> Result<(), CliError> {
+    let failed = made.iter().filter(|one| !one.holds).map(|one| one.name);
+    let failed: Vec<&str> = failed.collect();
     if failed.is_empty() {
         return Ok(());
     }

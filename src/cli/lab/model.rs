@@ -25,15 +25,20 @@ pub struct Model {
     #[arg(long, short = 'k', value_name = "K")]
     components: Option<usize>,
     /// Penalty, in the units of XᵀX (n times the covariance). Default: half of the k-th eigenvalue.
-    #[arg(long, value_name = "LAMBDA")]
+    #[arg(long, value_name = "LAMBDA", allow_negative_numbers = true)]
     lambda: Option<f64>,
     /// Penalties of the non-uniform loss, ascending, one a component. Default: from a tenth of λ to
     /// λ.
-    #[arg(long, value_name = "LAMBDA", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "LAMBDA",
+        value_delimiter = ',',
+        allow_negative_numbers = true
+    )]
     lambdas: Vec<f64>,
     /// Step size α, in the inverse units of XᵀX. Default: a quarter of the first eigenvalue's
     /// inverse.
-    #[arg(long, value_name = "ALPHA")]
+    #[arg(long, value_name = "ALPHA", allow_negative_numbers = true)]
     step: Option<f64>,
     /// Divide the step by ‖W1·XᵀX·W1ᵀ‖ at each iteration; α then has no unit, by default 0.25.
     #[arg(long)]
@@ -76,7 +81,7 @@ impl Model {
     pub(super) fn lambda(&self, problem: &Problem<'_>) -> Result<f64, CliError> {
         match self.lambda {
             Some(lambda) => Ok(lambda),
-            None => Ok(0.5 * self.eigenvalue(problem, self.components() - 1)?),
+            None => Ok(0.5 * Self::eigenvalue(problem, self.components() - 1)?),
         }
     }
 
@@ -105,12 +110,12 @@ impl Model {
         }
         match self.step {
             Some(step) => Ok(StepSize::Constant(step)),
-            None => Ok(StepSize::Constant(0.25 / self.eigenvalue(problem, 0)?)),
+            None => Ok(StepSize::Constant(0.25 / Self::eigenvalue(problem, 0)?)),
         }
     }
 
     /// Eigenvalue `i` of XᵀX; refuses rows that do not vary so far.
-    fn eigenvalue(&self, problem: &Problem<'_>, i: usize) -> Result<f64, CliError> {
+    fn eigenvalue(problem: &Problem<'_>, i: usize) -> Result<f64, CliError> {
         let spectrum = problem
             .spectrum()
             .map_err(|error| CliError::Failed(error.to_string()))?;

@@ -46,8 +46,8 @@ pub struct Rows {
     #[arg(long)]
     fill_with_mean: bool,
     /// Rows to make, where no INPUT is given.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
-    rows: Option<u32>,
+    #[arg(long = "rows", value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
+    made: Option<u32>,
     /// Features to make, where no INPUT is given.
     #[arg(long, value_name = "M", value_parser = clap::value_parser!(u32).range(1..=4096))]
     features: Option<u32>,
@@ -104,7 +104,7 @@ impl Rows {
     }
 
     fn make(&self, made: Made) -> Result<Data, CliError> {
-        let n = self.rows.unwrap_or(made.rows) as usize;
+        let n = self.made.unwrap_or(made.rows) as usize;
         let m = self.features.unwrap_or(made.features) as usize;
         let mut eigenvalues = if self.variances.is_empty() {
             made.variances.to_vec()

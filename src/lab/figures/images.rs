@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use faer::Mat;
+use faer::{Mat, MatRef};
 
 use super::runs::minimum_from;
 use super::{Experiment, Filled, Made, series, three};
@@ -40,11 +40,7 @@ pub fn images(set: &ImageSet<'_>) -> Made {
     let k = set.components;
     let truth = spectrum.vectors.subcols(0, k);
     let mut data = Filled::new(&["loss", "matrix"], &["component", "pixel", "value"]);
-    let mut weights_panels = vec![pictures(
-        "principal directions",
-        truth.to_owned(),
-        set.width,
-    )];
+    let mut weights_panels = vec![pictures("principal directions", truth, set.width)];
     let (mut planes, mut errors) = (Vec::new(), Vec::new());
     for loss in three(0.5 * spectrum.values[k - 1]) {
         let start = Weights::random(problem.features(), k, 0.05, set.seed);
@@ -61,13 +57,10 @@ pub fn images(set: &ImageSet<'_>) -> Made {
             }
         }
         let title = format!("{}: columns of W₂", loss.name());
-        weights_panels.push(pictures(&title, weights.decoder.clone(), set.width));
+        weights_panels.push(pictures(&title, weights.decoder.as_ref(), set.width));
+        let own = oriented(&found.directions, truth);
         let title = format!("{}: left singular vectors of W₂", loss.name());
-        weights_panels.push(pictures(
-            &title,
-            oriented(&found.directions, truth),
-            set.width,
-        ));
+        weights_panels.push(pictures(&title, own.as_ref(), set.width));
         planes.push(Panel::Chart(plane(loss.name(), set.data, &weights)));
     }
     // Three losses below each other, what they learned beside the space that they learned it in.
@@ -111,7 +104,7 @@ pub fn images(set: &ImageSet<'_>) -> Made {
 }
 
 /// The columns of `matrix` as images.
-fn pictures(title: &str, matrix: Mat<f64>, width: usize) -> Images {
+fn pictures(title: &str, matrix: MatRef<'_, f64>, width: usize) -> Images {
     let image = |j: usize| Image {
         caption: (j + 1).to_string(),
         width,
@@ -127,7 +120,7 @@ fn pictures(title: &str, matrix: Mat<f64>, width: usize) -> Images {
 }
 
 /// Columns with the sign of the truth, so that equal pictures look equal.
-fn oriented(directions: &Mat<f64>, truth: faer::MatRef<'_, f64>) -> Mat<f64> {
+fn oriented(directions: &Mat<f64>, truth: MatRef<'_, f64>) -> Mat<f64> {
     let sign = |j: usize| (directions.col(j).transpose() * truth.col(j)).signum();
     Mat::from_fn(directions.nrows(), directions.ncols(), |i, j| {
         sign(j) * directions[(i, j)]

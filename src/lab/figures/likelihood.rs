@@ -95,29 +95,7 @@ pub fn likelihood(setting: &Setting<'_>) -> Made {
         }
     }
     let (apart, bars) = reconstruction(&problem, &ml, noise, k, setting.seed)?;
-    let mut chart = Chart::new("log-likelihood of a row", "λ/(nσ²)", "");
-    chart.series.push(series(
-        "at the minimum of the sum loss",
-        Mark::Dots,
-        0,
-        found,
-    ));
-    chart
-        .series
-        .push(series("by formula", Mark::Dashed, 0, theory));
-    let top = vec![(RATIOS[0], at_ml), (RATIOS[RATIOS.len() - 1], at_ml)];
-    chart
-        .series
-        .push(series("maximum likelihood", Mark::Dashed, 1, top));
-    let mut shrunk = Chart::new("s² at λ = nσ²", "component", "");
-    shrunk.y.range = Some((0.0, 1.05));
-    let line: Vec<(f64, f64)> = (0..k)
-        .map(|i| ((i + 1) as f64, (1.0 - noise / eigenvalues[i]).max(0.0)))
-        .collect();
-    shrunk.series.push(series("found", Mark::Dots, 0, bars));
-    shrunk
-        .series
-        .push(series("1 − σ²/Λ", Mark::Dashed, 1, line));
+    let panels = panels(found, theory, at_ml, bars, &eigenvalues[..k], noise);
     Ok(Experiment {
         name: "7-likelihood",
         predicted: "the minimum of the sum loss at λ = nσ² is the maximum-likelihood solution of \
@@ -140,9 +118,43 @@ pub fn likelihood(setting: &Setting<'_>) -> Made {
             title: "7. The minimum of the sum loss is probabilistic PCA".into(),
             subtitle: vec![format!("k = {k}, σ² = {noise:.5} per row, the mean of the rest")],
             columns: 2,
-            panels: vec![Panel::Chart(chart), Panel::Chart(shrunk)],
+            panels,
         },
     })
+}
+
+/// The likelihood over λ, and s² at its best.
+fn panels(
+    found: Vec<(f64, f64)>,
+    theory: Vec<(f64, f64)>,
+    at_ml: f64,
+    bars: Vec<(f64, f64)>,
+    eigenvalues: &[f64],
+    noise: f64,
+) -> Vec<Panel> {
+    let mut chart = Chart::new("log-likelihood of a row", "λ/(nσ²)", "");
+    chart.series.push(series(
+        "at the minimum of the sum loss",
+        Mark::Dots,
+        0,
+        found,
+    ));
+    chart
+        .series
+        .push(series("by formula", Mark::Dashed, 0, theory));
+    let top = vec![(RATIOS[0], at_ml), (RATIOS[RATIOS.len() - 1], at_ml)];
+    chart
+        .series
+        .push(series("maximum likelihood", Mark::Dashed, 1, top));
+    let mut shrunk = Chart::new("s² at λ = nσ²", "component", "");
+    shrunk.y.range = Some((0.0, 1.05));
+    let line = eigenvalues.iter().enumerate();
+    let line = line.map(|(i, value)| ((i + 1) as f64, (1.0 - noise / value).max(0.0)));
+    shrunk.series.push(series("found", Mark::Dots, 0, bars));
+    shrunk
+        .series
+        .push(series("1 − σ²/Λ", Mark::Dashed, 1, line.collect()));
+    vec![Panel::Chart(chart), Panel::Chart(shrunk)]
 }
 
 /// The log-likelihood of a row at W = U(Λ − v)₊^½ with noise v, from the eigenvalues alone.

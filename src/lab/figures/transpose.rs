@@ -8,7 +8,7 @@ use crate::plot::{Chart, Mark, Panel, Sheet};
 
 /// Share of the first eigenvalue's inverse that a step is: short enough that the balance of the
 /// weights is kept as by a flow.
-const STEP: f64 = 0.005;
+const STEP: f64 = 0.02;
 
 /// Where the flow's own rate has this many factors of e behind it.
 const DECAYS: f64 = 22.0;
