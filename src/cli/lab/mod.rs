@@ -16,8 +16,19 @@ use crate::cli::CliError;
 ///
 /// Without a command it serves a page on loopback where the scalar case can be seen and touched.
 #[derive(Debug, clap::Args)]
-#[command(args_conflicts_with_subcommands = true)]
-#[group(id = "lab")]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
+Examples:
+  ojad lab                                  the page, at http://127.0.0.1:8651/
+  ojad lab compare data.parquet -k 5        every algorithm on your rows
+  ojad lab figures --output figures/        the papers' experiments, predicted and found
+  ojad lab train tied-gradient              one algorithm, every iterate
+  ojad lab align tests/data/fashion-sample.parquet --label label
+
+`ojad lab COMMAND --help` says more. docs/why-it-works.md walks from Oja's rule to the learner of
+`ojad fit` with these figures."
+)]
 pub struct Args {
     #[command(subcommand)]
     what: Option<What>,
