@@ -40,6 +40,17 @@ pub(crate) fn color(index: usize) -> RGBColor {
     PALETTE[index % PALETTE.len()]
 }
 
+/// The colour of the same series' theory, told apart from the line that it may lie on.
+pub(crate) fn darker(index: usize) -> RGBColor {
+    let RGBColor(r, g, b) = color(index);
+    if r.max(g).max(b) < 60 {
+        // Nothing is darker than black.
+        return RGBColor(165, 165, 165);
+    }
+    let half = |channel: u8| (u16::from(channel) * 9 / 20) as u8;
+    RGBColor(half(r), half(g), half(b))
+}
+
 /// Pixels of ordinary text.
 const TEXT: i32 = 14;
 

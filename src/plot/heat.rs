@@ -211,23 +211,25 @@ fn named<B: DrawingBackend>(
     names: i32,
 ) -> Result<(), String> {
     let frame = cells.frame;
-    let mut free = i32::MIN;
-    for (i, name) in heat.row_names.iter().take(heat.rows).enumerate() {
+    // Every second or third name where all would touch.
+    let every = |needed: i32, room: i32, count: usize| {
+        let cell = f64::from(room.max(1)) / count.max(1) as f64;
+        (f64::from(needed) / cell).ceil().max(1.0) as usize
+    };
+    let rows = every(TICK + 2, frame.height(), heat.rows);
+    let row_names = heat.row_names.iter().take(heat.rows).enumerate();
+    for (i, name) in row_names.step_by(rows) {
         let y = i32::midpoint(cells.y(i), cells.y(i + 1));
-        if y - TICK / 2 >= free {
-            let name = text::cut(name, TICK, names);
-            canvas.words(&name, (frame.left - 8, y), Anchor::Right, INK, TICK)?;
-            free = y + TICK / 2;
-        }
+        let name = text::cut(name, TICK, names);
+        canvas.words(&name, (frame.left - 8, y), Anchor::Right, INK, TICK)?;
     }
-    let mut free = i32::MIN;
-    for (i, name) in heat.column_names.iter().take(heat.columns).enumerate() {
+    let widest = heat.column_names.iter().map(|name| text::width(name, TICK));
+    let widest = widest.max().unwrap_or(0) + 8;
+    let columns = every(widest, frame.width(), heat.columns);
+    let column_names = heat.column_names.iter().take(heat.columns).enumerate();
+    for (i, name) in column_names.step_by(columns) {
         let x = i32::midpoint(cells.x(i), cells.x(i + 1));
-        let half = text::width(name, TICK) / 2;
-        if x - half >= free {
-            canvas.words(name, (x, frame.bottom + 7), Anchor::Below, INK, TICK)?;
-            free = x + half + 6;
-        }
+        canvas.words(name, (x, frame.bottom + 7), Anchor::Below, INK, TICK)?;
     }
     let below = if heat.column_names.is_empty() {
         7

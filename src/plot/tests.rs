@@ -113,7 +113,7 @@ fn cut_off() -> Chart {
                 .collect(),
         )
         .add(
-            "NaN in it",
+            "hole in it",
             Mark::LineAndDots,
             curve(12, |x| {
                 if x > 0.5 && x < 0.6 {

@@ -3,9 +3,9 @@
 use plotters::backend::DrawingBackend;
 
 use super::draw::Plot;
-use super::series::{DASH, STROKE, is_line, mark, visible};
+use super::series::{DASH, STROKE, is_line, mark, stroke_color, visible};
 use super::{Chart, Legend, Mark, Series};
-use crate::plot::canvas::{Anchor, Canvas, Frame, GRID, INK, Point, TICK, WHITE, color};
+use crate::plot::canvas::{Anchor, Canvas, Frame, GRID, INK, Point, TICK, WHITE};
 use crate::plot::{lines, text};
 
 /// Pixels of a line of it, of a sample, and around it.
@@ -67,7 +67,7 @@ fn sample<B: DrawingBackend>(
     left: i32,
     y: i32,
 ) -> Result<(), String> {
-    let paint = color(series.color);
+    let paint = stroke_color(series);
     let (from, to) = (f64::from(left), f64::from(left + SAMPLE));
     let y = f64::from(y);
     let line = [(from, y), (to, y)];

@@ -66,7 +66,7 @@ pub enum Mark {
     /// A line through them.
     #[default]
     Line,
-    /// A dashed line: theory, prediction.
+    /// A dashed line in a darker shade: theory, prediction.
     Dashed,
     /// Discs.
     Dots,
@@ -207,7 +207,7 @@ impl Chart {
         self.add(name, Mark::Dots, points)
     }
 
-    /// With the theory of the last series: a dashed line in its colour.
+    /// With the theory of the last series: a dashed line in a darker shade of its colour.
     #[must_use]
     pub fn theory(self, name: impl Into<String>, points: Vec<(f64, f64)>) -> Self {
         let color = self.series.last().map_or(0, |series| series.color);

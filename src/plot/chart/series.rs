@@ -5,7 +5,7 @@ use plotters::style::RGBColor;
 
 use super::draw::Plot;
 use super::{Mark, Series};
-use crate::plot::canvas::{Canvas, Point, WHITE, color};
+use crate::plot::canvas::{Canvas, Point, WHITE, color, darker};
 use crate::plot::lines;
 
 /// Pixels of a line's width.
@@ -53,6 +53,14 @@ pub(super) fn is_line(mark: Mark) -> bool {
     matches!(mark, Mark::Line | Mark::Dashed | Mark::LineAndDots)
 }
 
+/// The colour of a series' line or marks.
+pub(super) fn stroke_color(series: &Series) -> RGBColor {
+    match series.mark {
+        Mark::Dashed => darker(series.color),
+        _ => color(series.color),
+    }
+}
+
 /// The parts of a series' line that are seen.
 pub(super) fn visible(plot: &Plot, series: &Series) -> Vec<Vec<Point>> {
     let places = series.points.iter().map(|point| plot.place(*point));
@@ -65,7 +73,7 @@ fn line<B: DrawingBackend>(
     plot: &Plot,
     series: &Series,
 ) -> Result<(), String> {
-    let paint = color(series.color);
+    let paint = stroke_color(series);
     for part in visible(plot, series) {
         if series.mark == Mark::Dashed {
             for dash in lines::dashes(&part, DASH.0, DASH.1) {
