@@ -182,7 +182,7 @@ impl Axis {
             .iter()
             .fold(0.0, |most: f64, tick| most.max(tick.abs()));
         let step = step.unwrap_or(largest);
-        if largest >= 1e5 || !(step > 1e-4) {
+        if largest >= 1e5 || step.is_nan() || step <= 1e-4 {
             return ticks.iter().map(|tick| signed(*tick)).collect();
         }
         let decimals = (0..6)

@@ -43,11 +43,7 @@ pub(crate) fn color(index: usize) -> RGBColor {
 /// The colour of the same series' theory, told apart from the line that it may lie on.
 pub(crate) fn darker(index: usize) -> RGBColor {
     let RGBColor(r, g, b) = color(index);
-    if r.max(g).max(b) < 60 {
-        // Nothing is darker than black.
-        return RGBColor(165, 165, 165);
-    }
-    let half = |channel: u8| (u16::from(channel) * 9 / 20) as u8;
+    let half = |channel: u8| (u16::from(channel) * 5 / 8) as u8;
     RGBColor(half(r), half(g), half(b))
 }
 

@@ -92,10 +92,12 @@ pub(super) fn holds(frame: Frame, at: Point) -> bool {
         && (f64::from(frame.top)..=f64::from(frame.bottom)).contains(&at.1)
 }
 
+/// How far inside of a border a point is.
+type Depth = fn(Point, f64) -> f64;
+
 /// The part of a surface that is inside of the frame (Sutherland and Hodgman).
 pub(super) fn crop(corners: Vec<Point>, frame: Frame) -> Vec<Point> {
-    // How far inside of each border, and which coordinate the border fixes.
-    let depths: [(fn(Point, f64) -> f64, i32); 4] = [
+    let depths: [(Depth, i32); 4] = [
         (|at, border| at.0 - border, frame.left),
         (|at, border| border - at.0, frame.right),
         (|at, border| at.1 - border, frame.top),
