@@ -10,7 +10,7 @@
 //! | 0 | [`codec`] | plain data ↔ bytes |
 //! | 0 | [`disk`] | file operations whose order and durability the promises rest on |
 //! | 1 | [`rows`] | minibatches, feature names, watermarks |
-//! | 1 | [`plot`] | figures → SVG and PNG |
+//! | 1 | [`plot`] | figures of charts, images and matrices → SVG and PNG files |
 //! | 2 | [`source`] | bytes → record batches → minibatches |
 //! | 2 | [`learner`] | minibatches → state → estimate |
 //! | 3 | [`snapshot`] | estimate → components, eigenvalues, files |

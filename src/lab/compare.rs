@@ -16,7 +16,7 @@ use crate::lab::theory::least_loss;
 use crate::lab::train::{Course, End, Record, Stop, train};
 use crate::lab::weights::{Weights, axis_error};
 use crate::linalg::Spectrum;
-use crate::plot::{Chart, Mark, Panel, Sheet};
+use crate::plot::{Chart, Mark, Sheet};
 
 /// Below this an error is rounding: mean sin² of directions that agree to f64's last digit.
 const FLOOR: f64 = 1e-32;
@@ -290,27 +290,22 @@ pub fn picture(curves: &[Curve], against: Against, source: &str) -> Sheet {
                     Against::Time => (1e3 * point.seconds, point.axis_error),
                 })
                 .collect();
-            let has_one = points.len() < 3;
-            chart = if has_one {
-                chart.with(&curve.entry.name, Mark::Dots, points)
+            let mark = if points.len() < 3 {
+                Mark::Dots
             } else {
-                chart.with(&curve.entry.name, Mark::Line, points)
+                Mark::Line
             };
+            chart = chart.add(&curve.entry.name, mark, points);
         }
-        Panel::Chart(chart)
+        chart
     };
-    Sheet {
-        title: format!("Error per {what}: {source}"),
-        subtitle: vec![
+    Sheet::new(format!("Error per {what}: {source}"), 3)
+        .note(
             "Each direction against the principal direction of its rank, by the singular vectors of the \
-             decoder. Losses that leave the directions free end where chance left them."
-                .to_owned(),
-        ],
-        columns: 3,
-        panels: vec![
-            panel(Family::Gradient, "gradient descent, sum loss"),
-            panel(Family::Variants, "other losses, minibatches"),
-            panel(Family::Exact, "exact minimisation, baselines"),
-        ],
-    }
+             decoder. Losses that leave the directions free end where chance left them.",
+        )
+        .panel_size(470, 420)
+        .panel(panel(Family::Gradient, "gradient descent, sum loss"))
+        .panel(panel(Family::Variants, "other losses, minibatches"))
+        .panel(panel(Family::Exact, "exact minimisation, baselines"))
 }

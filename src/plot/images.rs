@@ -1,141 +1,169 @@
-//! Small images side by side.
+//! Small images side by side: digits, weights, components.
 
 use plotters::backend::DrawingBackend;
-use plotters::style::RGBColor;
 
-use super::Frame;
-use super::canvas::{Anchor, Canvas, GREY, INK};
-use super::text::cut;
+use super::canvas::{Anchor, Canvas, Frame, GRID, INK, TICK};
+use super::shades::{Ramp, Shades};
+use super::sheet::heading;
+use super::text;
 
-const HEADING: i32 = 30;
-const CAPTION: i32 = 18;
-const GAP: i32 = 8;
-/// Shades on either side of the middle: as many as are told apart, and neighbours of one shade are one
-/// rectangle.
-const SHADES: f64 = 24.0;
+/// Small images in rows, each with a caption.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Images {
+    /// The line above them.
+    pub title: String,
+    /// From left to right, from above to below.
+    pub images: Vec<Image>,
+    /// Whether signs are colours (each image to both sides of zero alike) rather than values greys
+    /// (each image from its least, white, to its largest, black).
+    pub diverging: bool,
+    /// Images in a row; zero for as many as make them largest.
+    pub columns: usize,
+}
 
-/// An image.
-#[derive(Clone, Debug, Default)]
+/// A small image.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Image {
-    /// Below it.
+    /// The line below it.
     pub caption: String,
     /// Pixels across.
     pub width: usize,
     /// Pixels down.
     pub height: usize,
-    /// Row by row.
+    /// Row after row; missing ones are drawn as no number.
     pub values: Vec<f64>,
 }
 
-/// Images in a grid.
-#[derive(Clone, Debug, Default)]
-pub struct Images {
-    /// The heading.
-    pub title: String,
-    /// From left to right, then down.
-    pub images: Vec<Image>,
-    /// Blue below zero, white, red above; else white to black.
-    pub is_diverging: bool,
-    /// Images side by side.
-    pub columns: usize,
-}
-
 impl Images {
-    fn across(&self) -> i32 {
-        i32::try_from(self.columns.max(1)).unwrap_or(1)
-    }
-
-    /// Pixels of an image on the page, across and down.
-    fn size(&self, wide: i32) -> (i32, i32) {
-        let across = wide / self.across() - GAP;
-        let ratio = |image: &Image| image.height as f64 / image.width.max(1) as f64;
-        let tallest = self.images.iter().map(ratio).fold(0.0, f64::max);
-        (across, (f64::from(across) * tallest).round() as i32)
-    }
-
-    pub(super) fn height(&self, wide: i32) -> i32 {
-        let lines = self.images.len().div_ceil(self.columns.max(1));
-        HEADING + i32::try_from(lines).unwrap_or(0) * (self.size(wide).1 + CAPTION + GAP)
-    }
-
-    pub(super) fn draw<B: DrawingBackend>(
-        &self,
-        canvas: &Canvas<'_, B>,
-        frame: Frame,
-    ) -> Result<(), String> {
-        let wide = frame.right - frame.left;
-        let at = (f64::from(frame.left), f64::from(frame.top + 10));
-        canvas.label(&cut(&self.title, 15, wide), at, Anchor::Left, INK, 15)?;
-        let (across, down) = self.size(wide);
-        for (number, image) in self.images.iter().enumerate() {
-            let number = i32::try_from(number).unwrap_or(0);
-            let left = frame.left + number % self.across() * (across + GAP);
-            let top = frame.top + HEADING + number / self.across() * (down + CAPTION + GAP);
-            self.image(canvas, image, (left, top), f64::from(across))?;
-            let at = (f64::from(left + across / 2), f64::from(top + down + 2));
-            canvas.label(&image.caption, at, Anchor::Below, GREY, 12)?;
+    /// No images yet, as large as they can be.
+    pub fn new(title: impl Into<String>) -> Self {
+        Self {
+            title: title.into(),
+            ..Self::default()
         }
-        Ok(())
     }
 
-    fn image<B: DrawingBackend>(
-        &self,
-        canvas: &Canvas<'_, B>,
-        image: &Image,
-        (left, top): (i32, i32),
-        across: f64,
-    ) -> Result<(), String> {
-        let (left, top) = (f64::from(left), f64::from(top));
-        let pixel = across / image.width.max(1) as f64;
-        let finite = image.values.iter().filter(|value| value.is_finite());
-        let most = finite.fold(0.0_f64, |most, value| most.max(value.abs()));
-        let shade = |value: &f64| {
-            let share = if most > 0.0 && value.is_finite() {
-                value / most
-            } else {
-                0.0
-            };
-            (share * SHADES).round()
+    /// With signs as colours.
+    #[must_use]
+    pub fn diverging(mut self) -> Self {
+        self.diverging = true;
+        self
+    }
+
+    /// With so many images in a row.
+    #[must_use]
+    pub fn columns(mut self, columns: usize) -> Self {
+        self.columns = columns;
+        self
+    }
+
+    /// With one more image.
+    #[must_use]
+    pub fn image(
+        mut self,
+        caption: impl Into<String>,
+        width: usize,
+        height: usize,
+        values: Vec<f64>,
+    ) -> Self {
+        self.images.push(Image {
+            caption: caption.into(),
+            width,
+            height,
+            values,
+        });
+        self
+    }
+
+    /// Columns, rows, and the pixels of a side of an image's longer side.
+    fn layout(&self, frame: Frame, below: i32) -> (usize, usize, i32) {
+        let count = self.images.len().max(1);
+        let side = |columns: usize| {
+            let rows = count.div_ceil(columns);
+            let across = frame.width() / i32::try_from(columns).unwrap_or(i32::MAX) - GAP;
+            let down = frame.height() / i32::try_from(rows).unwrap_or(i32::MAX) - GAP - below;
+            (columns, rows, across.min(down).max(1))
         };
-        for (y, row) in image
-            .values
-            .chunks(image.width.max(1))
-            .take(image.height)
-            .enumerate()
-        {
-            let mut x = 0;
-            for run in row.chunk_by(|a, b| shade(a).total_cmp(&shade(b)).is_eq()) {
-                let from = (left + x as f64 * pixel, top + y as f64 * pixel);
-                x += run.len();
-                let to = (left + x as f64 * pixel, top + (y + 1) as f64 * pixel);
-                let share = run.first().map_or(0.0, shade) / SHADES;
-                canvas.cell(from, to, self.color(share))?;
-            }
+        if self.columns > 0 {
+            return side(self.columns);
         }
-        Ok(())
-    }
-
-    fn color(&self, share: f64) -> RGBColor {
-        let white = RGBColor(255, 255, 255);
-        if !self.is_diverging {
-            return blend(white, RGBColor(0, 0, 0), share);
-        }
-        let end = if share < 0.0 {
-            RGBColor(5, 80, 150)
-        } else {
-            RGBColor(170, 20, 40)
-        };
-        blend(white, end, share.abs())
+        let all = (1..=count).map(side);
+        all.max_by_key(|(columns, _, pixels)| (*pixels, std::cmp::Reverse(*columns)))
+            .unwrap_or((count, 1, 1))
     }
 }
 
-/// Between two colours: `share` of the way, within [0, 1].
-pub(super) fn blend(from: RGBColor, to: RGBColor, share: f64) -> RGBColor {
-    let share = if share.is_nan() {
-        0.0
+/// Pixels between two images.
+const GAP: i32 = 10;
+
+/// Draws all of them into the frame.
+pub(super) fn draw<B: DrawingBackend>(
+    canvas: &Canvas<'_, B>,
+    frame: Frame,
+    images: &Images,
+) -> Result<(), String> {
+    let frame = heading(canvas, frame, &images.title)?.inside(12, 4, 12, 8);
+    let has_captions = images.images.iter().any(|image| !image.caption.is_empty());
+    let below = if has_captions { TICK + 6 } else { 0 };
+    let (columns, _, side) = images.layout(frame, below);
+    for (i, image) in images.images.iter().enumerate() {
+        let column = i32::try_from(i % columns).unwrap_or(0);
+        let row = i32::try_from(i / columns).unwrap_or(0);
+        let cell = frame.width() / i32::try_from(columns).unwrap_or(1);
+        let middle = frame.left + cell * column + cell / 2;
+        let top = frame.top + (side + GAP + below) * row;
+        let place = picture(canvas, (middle, top), side, image, images.diverging)?;
+        let caption = text::cut(&image.caption, TICK, cell);
+        let at = (middle, place.bottom + 5);
+        canvas.words(&caption, at, Anchor::Below, INK, TICK)?;
+    }
+    Ok(())
+}
+
+/// One image below a point, at most `side` pixels in width and height; its frame.
+fn picture<B: DrawingBackend>(
+    canvas: &Canvas<'_, B>,
+    (middle, top): (i32, i32),
+    side: i32,
+    image: &Image,
+    diverging: bool,
+) -> Result<Frame, String> {
+    let longer = image.width.max(image.height).max(1);
+    // Whole pixels a value where there is room: no seams and no uneven cells.
+    let step = f64::from(side) / longer as f64;
+    let step = if step >= 2.0 { step.floor() } else { step };
+    let (width, height) = (step * image.width as f64, step * image.height as f64);
+    let left = middle - (width / 2.0).round() as i32;
+    let frame = Frame::new(
+        left,
+        top,
+        left + width.round() as i32,
+        top + height.round() as i32,
+    );
+    let ramp = if diverging {
+        Ramp::Diverging
     } else {
-        share.clamp(0.0, 1.0)
+        Ramp::Grey
     };
-    let of = |a: u8, b: u8| (f64::from(a) + share * (f64::from(b) - f64::from(a))).round() as u8;
-    RGBColor(of(from.0, to.0), of(from.1, to.1), of(from.2, to.2))
+    let shades = Shades::of(ramp, &image.values);
+    let value = |row: usize, column: usize| {
+        let at = image.values.get(row * image.width + column);
+        at.copied().unwrap_or(f64::NAN)
+    };
+    for row in 0..image.height {
+        let colors: Vec<_> = (0..image.width)
+            .map(|column| shades.color(value(row, column)))
+            .collect();
+        let y = f64::from(top) + step * row as f64;
+        // Neighbours of one colour are one rectangle.
+        let mut column = 0;
+        for same in colors.chunk_by(|a, b| a == b) {
+            let x = f64::from(left) + step * column as f64;
+            let end = (x + step * same.len() as f64, y + step);
+            canvas.block((x, y), end, same[0], 1.0)?;
+            column += same.len();
+        }
+    }
+    canvas.outline(frame, GRID)?;
+    Ok(frame)
 }

@@ -10,42 +10,24 @@ pub(crate) mod canvas;
 mod chart;
 mod heat;
 mod images;
-mod marks;
+mod lines;
+mod shades;
 mod sheet;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::path::{Path, PathBuf};
 
 use plotters::backend::{BitMapBackend, DrawingBackend, SVGBackend};
 use plotters::drawing::IntoDrawingArea as _;
-use plotters::style::{RGBColor, WHITE};
+use plotters::style::WHITE;
 
 pub use canvas::Canvas;
-pub(crate) use canvas::Frame;
 pub use chart::{Chart, Legend, Mark, Scale, Series};
 pub use heat::Heat;
 pub use images::{Image, Images};
-pub use sheet::{Panel, Sheet};
-
-/// Colours that every eye tells apart: Okabe and Ito's, with a darker yellow for white ground, the black
-/// eighth, and two more.
-const PALETTE: [RGBColor; 10] = [
-    RGBColor(0, 114, 178),
-    RGBColor(213, 94, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(230, 159, 0),
-    RGBColor(86, 180, 233),
-    RGBColor(170, 155, 0),
-    RGBColor(0, 0, 0),
-    RGBColor(140, 86, 75),
-    RGBColor(140, 140, 140),
-];
-
-/// A colour of the palette, from its beginning again after the last.
-pub(crate) fn color(number: usize) -> RGBColor {
-    PALETTE[number % PALETTE.len()]
-}
+pub use sheet::{Panel, Sheet, Words};
 
 /// Why there is no picture.
 #[derive(Debug, thiserror::Error)]

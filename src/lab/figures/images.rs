@@ -9,7 +9,7 @@ use super::{Experiment, Filled, Made, series, three};
 use crate::lab::data::Data;
 use crate::lab::problem::Problem;
 use crate::lab::weights::Weights;
-use crate::plot::{Chart, Image, Images, Legend, Mark, Panel, Sheet};
+use crate::plot::{Chart, Image, Images, Legend, Mark, Panel, Sheet, Words};
 
 /// Iterations of exact minimisation: on images the eigenvalues lie far apart.
 const ITERATIONS_MAX: usize = 3_000;
@@ -71,7 +71,7 @@ pub fn images(set: &ImageSet<'_>) -> Made {
         set.data,
         &Weights::tied(truth.to_owned()),
     )));
-    panels.push(Panel::Empty);
+    panels.push(Words::default().into());
     for plane in planes {
         panels.extend(rows.by_ref().take(2).map(Panel::Images));
         panels.push(plane);
@@ -90,15 +90,15 @@ pub fn images(set: &ImageSet<'_>) -> Made {
         holds: errors[2].0 < 1e-3 && errors[0].0 > 1e-2 && errors[1].0 > 1e-2,
         data: data.done(),
         sheet: Sheet {
-            title: "5. What is learned from images".into(),
-            subtitle: vec![format!(
-                "{} images of {} pixels, k = {k}. Blue: below zero, red: above. Right: two latent dimensions, \
-                 coloured by label.",
-                set.data.count(),
-                set.data.features()
-            )],
-            columns: 3,
             panels,
+            ..Sheet::new("5. What is learned from images", 3)
+                .note(format!(
+                    "{} images of {} pixels, k = {k}. Colours: below and above zero. Right: two latent \
+                     dimensions, coloured by label.",
+                    set.data.count(),
+                    set.data.features()
+                ))
+                .panel_size(460, 340)
         },
     })
 }
@@ -114,7 +114,7 @@ fn pictures(title: &str, matrix: MatRef<'_, f64>, width: usize) -> Images {
     Images {
         title: title.to_owned(),
         images: (0..matrix.ncols()).map(image).collect(),
-        is_diverging: true,
+        diverging: true,
         columns: matrix.ncols().min(4),
     }
 }
@@ -139,7 +139,7 @@ fn plane(title: &str, data: &Data, weights: &Weights) -> Chart {
         let points = (0..shown)
             .map(|i| (codes[(i, 0)], codes[(i, second)]))
             .collect();
-        chart.series.push(series("", Mark::Points, 0, points));
+        chart.series.push(series("", Mark::Specks, 0, points));
         return chart;
     }
     for (color, label) in labels.into_iter().enumerate() {
@@ -147,7 +147,7 @@ fn plane(title: &str, data: &Data, weights: &Weights) -> Chart {
         let points = own.map(|i| (codes[(i, 0)], codes[(i, second)])).collect();
         chart
             .series
-            .push(series(label, Mark::Points, color, points));
+            .push(series(label, Mark::Specks, color, points));
     }
     chart
 }

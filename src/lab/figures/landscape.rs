@@ -5,7 +5,7 @@ use faer::Mat;
 use super::{Experiment, Filled, Made, Setting, series, three};
 use crate::lab::problem::Problem;
 use crate::lab::theory::{critical_points, inertia, numerical_hessian};
-use crate::plot::{Chart, Mark, Panel, Sheet};
+use crate::plot::{Chart, Mark, Sheet};
 
 /// Principal directions kept: with three latent dimensions 42 index sets, and Hessians of 36 × 36.
 const DIRECTIONS: usize = 6;
@@ -34,7 +34,13 @@ pub fn landscape(setting: &Setting<'_>) -> Made {
             "gradient_norm",
         ],
     );
-    let (mut panels, mut count, mut wrong) = (Vec::new(), 0, 0);
+    let (mut count, mut wrong) = (0, 0);
+    let mut sheet = Sheet::new("6. Every critical point, its loss and its Morse index", 3)
+        .note(format!(
+            "{width} principal directions, k = {components}. Dots: loss, and negative eigenvalues of the \
+             numerical Hessian; crosses: both by formula. Index 0 is the minimum."
+        ))
+        .panel_size(440, 380);
     let (mut worst, mut steepest) = (0.0_f64, 0.0_f64);
     for loss in three(setting.lambda) {
         let points = critical_points(&problem, &loss, components)?;
@@ -67,8 +73,8 @@ pub fn landscape(setting: &Setting<'_>) -> Made {
         let last = theory.iter().map(|point| point.0).fold(0.0, f64::max);
         chart.x.range = Some((-0.5, last + 0.5));
         chart.series.push(series("found", Mark::Dots, 5, own));
-        chart.series.push(series("theory", Mark::Cross, 7, theory));
-        panels.push(Panel::Chart(chart));
+        chart.series.push(series("theory", Mark::Cross, 1, theory));
+        sheet = sheet.panel(chart);
     }
     Ok(Experiment {
         name: "6-landscape",
@@ -83,15 +89,7 @@ pub fn landscape(setting: &Setting<'_>) -> Made {
         ),
         holds: wrong == 0 && worst < 1e-9 && steepest < 1e-9,
         data: data.done(),
-        sheet: Sheet {
-            title: "6. Every critical point, its loss and its Morse index".into(),
-            subtitle: vec![format!(
-                "{width} principal directions, k = {components}. Dots: loss, and negative eigenvalues of the \
-                 numerical Hessian; crosses: both by formula. Index 0 is the minimum."
-            )],
-            columns: 3,
-            panels,
-        },
+        sheet,
     })
 }
 

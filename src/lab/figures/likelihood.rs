@@ -15,7 +15,7 @@ use crate::lab::loss::{Loss, by_columns};
 use crate::lab::problem::{Problem, spectrum_of};
 use crate::lab::theory::inverse;
 use crate::lab::weights::Weights;
-use crate::plot::{Chart, Mark, Panel, Sheet};
+use crate::plot::{Chart, Mark, Sheet};
 
 /// λ/(nσ²) that are tried.
 const RATIOS: [f64; 13] = [
@@ -95,7 +95,7 @@ pub fn likelihood(setting: &Setting<'_>) -> Made {
         }
     }
     let (apart, bars) = reconstruction(&problem, &ml, noise, k, setting.seed)?;
-    let panels = panels(found, theory, at_ml, bars, &eigenvalues[..k], noise);
+    let (likelihood, shrunk) = panels(found, theory, at_ml, bars, &eigenvalues[..k], noise);
     Ok(Experiment {
         name: "7-likelihood",
         predicted: "the minimum of the sum loss at λ = nσ² is the maximum-likelihood solution of \
@@ -114,12 +114,10 @@ pub fn likelihood(setting: &Setting<'_>) -> Made {
             && worst < 1e-6
             && apart < 1e-5,
         data: data.done(),
-        sheet: Sheet {
-            title: "7. The minimum of the sum loss is probabilistic PCA".into(),
-            subtitle: vec![format!("k = {k}, σ² = {noise:.5} per row, the mean of the rest")],
-            columns: 2,
-            panels,
-        },
+        sheet: Sheet::new("7. The minimum of the sum loss is probabilistic PCA", 2)
+            .note(format!("k = {k}, σ² = {noise:.5} per row, the mean of the rest"))
+            .panel(likelihood)
+            .panel(shrunk),
     })
 }
 
@@ -131,7 +129,7 @@ fn panels(
     bars: Vec<(f64, f64)>,
     eigenvalues: &[f64],
     noise: f64,
-) -> Vec<Panel> {
+) -> (Chart, Chart) {
     let mut chart = Chart::new("log-likelihood of a row", "λ/(nσ²)", "");
     chart.series.push(series(
         "at the minimum of the sum loss",
@@ -154,7 +152,7 @@ fn panels(
     shrunk
         .series
         .push(series("1 − σ²/Λ", Mark::Dashed, 1, line.collect()));
-    vec![Panel::Chart(chart), Panel::Chart(shrunk)]
+    (chart, shrunk)
 }
 
 /// The log-likelihood of a row at W = U(Λ − v)₊^½ with noise v, from the eigenvalues alone.

@@ -4,7 +4,7 @@ use super::runs::minimum;
 use super::{Experiment, Filled, Made, Setting, series, three};
 use crate::lab::problem::Problem;
 use crate::lab::theory::shrunk;
-use crate::plot::{Chart, Mark, Panel, Sheet};
+use crate::plot::{Chart, Legend, Mark, Sheet};
 
 /// λ from a hundredth of the k-th eigenvalue to twice the first one, so that every component is seen
 /// to switch off.
@@ -23,7 +23,10 @@ pub fn shrinkage(setting: &Setting<'_>) -> Made {
         .map(|step| low * (high / low).powf(step as f64 / (STEPS - 1) as f64))
         .collect();
     let mut data = Filled::new(&["loss"], &["lambda", "component", "found", "predicted"]);
-    let (mut panels, mut worst) = (Vec::new(), Vec::new());
+    let mut worst = Vec::new();
+    let mut sheet = Sheet::new("3. How much each component is shrunk", 3)
+        .note("Dots: found by exact minimisation. Dashed: theory.")
+        .panel_size(440, 380);
     let formulas = ["none: 1", "product: 1/(1 + λ/σ²)", "sum: (1 − λ/σ²)₊"];
     for (number, formula) in formulas.into_iter().enumerate() {
         let mut found = vec![Vec::new(); k];
@@ -47,15 +50,17 @@ pub fn shrinkage(setting: &Setting<'_>) -> Made {
                 most = most.max((singular[i] - predicted).abs());
             }
         }
-        let mut chart = Chart::new(formula, "λ", "singular value of W₂W₁").log_x();
-        chart.y.range = Some((0.0, 1.05));
+        let mut chart = Chart::new(formula, "λ", "singular value of W₂W₁")
+            .log_x()
+            .y_range(0.0, 1.05)
+            .legend(Legend::BottomLeft);
         for (i, (found, theory)) in found.into_iter().zip(theory).enumerate() {
             chart
                 .series
                 .push(series(format!("component {}", i + 1), Mark::Dots, i, found));
             chart.series.push(series("", Mark::Dashed, i, theory));
         }
-        panels.push(Panel::Chart(chart));
+        sheet = sheet.panel(chart);
         worst.push(most);
     }
     Ok(Experiment {
@@ -72,11 +77,6 @@ pub fn shrinkage(setting: &Setting<'_>) -> Made {
         // At a λ next to an eigenvalue the minimum is flat and the last digits come slowly.
         holds: worst.iter().all(|most| *most < 1e-3),
         data: data.done(),
-        sheet: Sheet {
-            title: "3. How much each component is shrunk".into(),
-            subtitle: vec!["Dots: found by exact minimisation. Dashed: theory.".into()],
-            columns: 3,
-            panels,
-        },
+        sheet,
     })
 }

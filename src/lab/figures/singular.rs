@@ -5,7 +5,7 @@ use faer::Mat;
 use super::runs::minimum;
 use super::{Experiment, Filled, Made, Setting, three};
 use crate::lab::problem::Problem;
-use crate::plot::{Heat, Panel, Sheet};
+use crate::plot::{Heat, Sheet};
 
 /// Trains to the minimum of each loss and compares directions.
 ///
@@ -16,7 +16,13 @@ pub fn singular_vectors(setting: &Setting<'_>) -> Made {
     let truth = problem.spectrum()?.vectors.as_ref();
     let k = setting.components;
     let mut data = Filled::new(&["loss"], &["principal", "decoder", "cosine"]);
-    let (mut panels, mut errors) = (Vec::new(), Vec::new());
+    let mut errors = Vec::new();
+    let mut sheet = Sheet::new(
+        "2. Left singular vectors of X against those of the decoder",
+        3,
+    )
+    .note("Predicted for the sum loss: ones on the diagonal, zeros beside it.")
+    .panel_size(440, 400);
     for loss in three(setting.lambda) {
         let weights = minimum(&problem, &loss, k, setting.seed)?;
         let found = weights.found()?;
@@ -26,19 +32,17 @@ pub fn singular_vectors(setting: &Setting<'_>) -> Made {
             data.row([loss.name()], numbers);
         }
         errors.push((found.axis_error(truth), found.subspace_error(truth)));
-        panels.push(Panel::Heat(Heat {
-            title: format!("{}: magnitude of the cosine", loss.name()),
-            rows: (1..=k).map(|i| i.to_string()).collect(),
-            columns: (1..=k).map(|i| i.to_string()).collect(),
-            row_label: "principal direction".into(),
-            column_label: "left singular vector of W₂".into(),
-            values: (0..k)
-                .flat_map(|i| (0..k).map(move |j| (i, j)))
-                .map(|at| cosines[at].abs())
-                .collect(),
-            range: (0.0, 1.0),
-            has_numbers: k <= 8,
-        }));
+        let names = || (1..=k).map(|i| i.to_string()).collect::<Vec<_>>();
+        let values = (0..k).flat_map(|i| (0..k).map(move |j| (i, j)));
+        let values = values.map(|at| cosines[at].abs()).collect();
+        let mut heat = Heat::new(format!("{}: |cosine|", loss.name()), k, k, values)
+            .range(0.0, 1.0)
+            .labels("principal direction", "left singular vector of W₂")
+            .names(names(), names());
+        if k <= 8 {
+            heat = heat.numbers();
+        }
+        sheet = sheet.panel(heat);
     }
     Ok(Experiment {
         name: "2-singular-vectors",
@@ -55,13 +59,6 @@ pub fn singular_vectors(setting: &Setting<'_>) -> Made {
             && errors.iter().all(|error| error.1 < 1e-6)
             && (k == 1 || errors[..2].iter().all(|error| error.0 > 1e-4)),
         data: data.done(),
-        sheet: Sheet {
-            title: "2. Left singular vectors of X against those of the decoder".into(),
-            subtitle: vec![
-                "Predicted for the sum loss: ones on the diagonal, zeros beside it.".into(),
-            ],
-            columns: 3,
-            panels,
-        },
+        sheet,
     })
 }

@@ -7,7 +7,7 @@ use super::{Experiment, Filled, Made, Setting, series, three};
 use crate::lab::LabError;
 use crate::lab::problem::{Problem, spectrum_of};
 use crate::lab::theory::{inverse, shrunk};
-use crate::plot::{Chart, Mark, Panel, Sheet};
+use crate::plot::{Chart, Mark, Sheet};
 
 /// Points of an ellipse.
 const POINTS: usize = 121;
@@ -33,7 +33,13 @@ pub fn symmetry(setting: &Setting<'_>) -> Made {
     let problem = Problem::new(setting.rows);
     let spectrum = problem.spectrum()?;
     let mut data = Filled::new(&["loss", "matrix"], &["start", "g11", "g12", "g22"]);
-    let (mut panels, mut worst, mut apart) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut worst, mut apart) = (Vec::new(), Vec::new());
+    let mut sheet = Sheet::new("4. What the losses leave free, k = 2", 3)
+        .note(
+            "Images of the unit circle under the square roots of G₁ and G₂ at the minima from two starts. \
+             Dashed: G₂ as the theory gives it.",
+        )
+        .panel_size(440, 400);
     for loss in three(setting.lambda.min(0.5 * spectrum.values[1])) {
         let mut chart = Chart::new(loss.name(), "z₁", "z₂").square();
         let (mut most, mut far) = (0.0_f64, 0.0_f64);
@@ -78,9 +84,9 @@ pub fn symmetry(setting: &Setting<'_>) -> Made {
             let theory = ellipse(predicted.as_ref())?;
             chart
                 .series
-                .push(series(of("theory"), Mark::Dashed, 7, theory));
+                .push(series(of("theory"), Mark::Dashed, 6, theory));
         }
-        panels.push(Panel::Chart(chart));
+        sheet = sheet.panel(chart);
         worst.push(most);
         apart.push(far);
     }
@@ -99,15 +105,6 @@ pub fn symmetry(setting: &Setting<'_>) -> Made {
             && apart[2] < 1e-5
             && apart[..2].iter().all(|far| *far > 1e-3),
         data: data.done(),
-        sheet: Sheet {
-            title: "4. What the losses leave free, k = 2".into(),
-            subtitle: vec![
-                "Images of the unit circle under G₁^½ and G₂^½ at the minima from two starts. Dashed: G₂ as the \
-                 theory gives it."
-                    .into(),
-            ],
-            columns: 3,
-            panels,
-        },
+        sheet,
     })
 }

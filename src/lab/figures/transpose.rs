@@ -4,7 +4,7 @@ use super::runs::descent;
 use super::{Experiment, Filled, Made, Setting, series, three};
 use crate::lab::problem::Problem;
 use crate::lab::weights::Weights;
-use crate::plot::{Chart, Mark, Panel, Sheet};
+use crate::plot::{Chart, Mark, Sheet};
 
 /// Share of the first eigenvalue's inverse that a step is: short enough that the balance of the
 /// weights is kept as by a flow.
@@ -97,15 +97,13 @@ pub fn transpose(setting: &Setting<'_>) -> Made {
             && ends[1].0 > 1e-3
             && (0.9..1.1).contains(&ratio),
         data: data.done(),
-        sheet: Sheet {
-            title: "1. Encoder and decoder become transposes".into(),
-            subtitle: vec![format!(
+        sheet: Sheet::new("1. Encoder and decoder become transposes", 2)
+            .note(format!(
                 "Untied gradient descent, k = {}, α = {alpha:.2e}, λ = {lambda:.4}",
                 setting.components
-            )],
-            columns: 2,
-            panels: vec![Panel::Chart(left), Panel::Chart(right)],
-        },
+            ))
+            .panel(left)
+            .panel(right),
     })
 }
 

@@ -12,9 +12,8 @@ use std::path::Path;
 use plotters::backend::DrawingBackend;
 
 use crate::learner::Estimate;
-pub use crate::plot::PlotError;
-use crate::plot::canvas::Frame;
-use crate::plot::{self, Canvas, Figure};
+use crate::plot::canvas::{Canvas, Frame};
+use crate::plot::{Figure, PlotError, write};
 use crate::rows::Features;
 
 /// Pixels across.
@@ -25,21 +24,27 @@ const TITLE: u32 = 48;
 const SCREE: u32 = 380;
 const LOADINGS: u32 = 220;
 
+/// What there is to draw.
+struct Scree<'a> {
+    estimate: &'a Estimate,
+    features: &'a Features,
+}
+
 /// Draws `estimate` into the file `path`, which is replaced when the picture is whole.
 ///
 /// # Errors
 /// If the name ends in neither `.svg` nor `.png`, or the file cannot be written.
 pub fn draw(estimate: &Estimate, features: &Features, path: &Path) -> Result<(), PlotError> {
-    plot::write(&Picture { estimate, features }, path)
+    write(&Scree { estimate, features }, path)
 }
 
-/// A snapshot to be drawn.
-struct Picture<'a> {
-    estimate: &'a Estimate,
-    features: &'a Features,
+fn height(estimate: &Estimate) -> u32 {
+    let rows = loadings::panels(estimate).div_ceil(loadings::ACROSS);
+    // At most two rows of panels.
+    TITLE + SCREE + LOADINGS * u32::try_from(rows).unwrap_or(0)
 }
 
-impl Figure for Picture<'_> {
+impl Figure for Scree<'_> {
     fn size(&self) -> (u32, u32) {
         (WIDTH, height(self.estimate))
     }
@@ -47,12 +52,6 @@ impl Figure for Picture<'_> {
     fn draw<B: DrawingBackend>(&self, canvas: &Canvas<'_, B>) -> Result<(), String> {
         figure(canvas, self.estimate, self.features)
     }
-}
-
-fn height(estimate: &Estimate) -> u32 {
-    let rows = loadings::panels(estimate).div_ceil(loadings::ACROSS);
-    // At most two rows of panels.
-    TITLE + SCREE + LOADINGS * u32::try_from(rows).unwrap_or(0)
 }
 
 /// The whole picture on any backend.
