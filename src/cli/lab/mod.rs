@@ -29,6 +29,7 @@ Examples:
 `ojad lab COMMAND --help` says more. docs/why-it-works.md walks from Oja's rule to the learner of
 `ojad fit` with these figures."
 )]
+#[group(id = "lab")]
 pub struct Args {
     #[command(subcommand)]
     what: Option<What>,

@@ -139,15 +139,13 @@ fn plane(title: &str, data: &Data, weights: &Weights) -> Chart {
         let points = (0..shown)
             .map(|i| (codes[(i, 0)], codes[(i, second)]))
             .collect();
-        chart.series.push(series("", Mark::Specks, 0, points));
+        chart.series.push(series("", Mark::Dots, 0, points));
         return chart;
     }
     for (color, label) in labels.into_iter().enumerate() {
         let own = (0..shown).filter(|i| data.labels[*i] == label);
         let points = own.map(|i| (codes[(i, 0)], codes[(i, second)])).collect();
-        chart
-            .series
-            .push(series(label, Mark::Specks, color, points));
+        chart.series.push(series(label, Mark::Dots, color, points));
     }
     chart
 }

@@ -93,9 +93,7 @@ fn sample<B: DrawingBackend>(
             paint,
             1.0,
         ),
-        Mark::Dots | Mark::Specks | Mark::Rings | Mark::Cross => {
-            mark(canvas, middle, series.mark, 4.0, paint)
-        }
+        Mark::Dots | Mark::Rings | Mark::Cross => mark(canvas, middle, series.mark, 4.0, paint),
     }
 }
 

@@ -70,8 +70,6 @@ pub enum Mark {
     Dashed,
     /// Discs.
     Dots,
-    /// Small discs, for very many points.
-    Specks,
     /// Rings around nothing.
     Rings,
     /// Slanted crosses.

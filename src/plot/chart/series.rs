@@ -40,7 +40,7 @@ pub(super) fn all<B: DrawingBackend>(
                 line(canvas, plot, one)?;
                 points(canvas, plot, one, paint)?;
             }
-            Mark::Dots | Mark::Specks | Mark::Rings | Mark::Cross => {
+            Mark::Dots | Mark::Rings | Mark::Cross => {
                 whiskers(canvas, plot, one, &|x| x)?;
                 points(canvas, plot, one, paint)?;
             }
