@@ -16,7 +16,7 @@ use crate::lab::theory::least_loss;
 use crate::lab::train::{Course, End, Record, Stop, train};
 use crate::lab::weights::{Weights, axis_error};
 use crate::linalg::Spectrum;
-use crate::plot::{Chart, Mark, Sheet};
+use crate::plot::{Chart, Legend, Mark, Sheet};
 
 /// Below this an error is rounding: mean sin² of directions that agree to f64's last digit.
 const FLOOR: f64 = 1e-32;
@@ -280,7 +280,8 @@ pub fn picture(curves: &[Curve], against: Against, source: &str) -> Sheet {
     let panel = |family: Family, title: &str| {
         let mut chart = Chart::new(title, label, "mean sin² of directions")
             .log_x()
-            .log_y();
+            .log_y()
+            .legend(Legend::Right);
         for curve in curves.iter().filter(|curve| curve.entry.family == family) {
             let points: Vec<(f64, f64)> = curve
                 .points
@@ -299,12 +300,12 @@ pub fn picture(curves: &[Curve], against: Against, source: &str) -> Sheet {
         }
         chart
     };
-    Sheet::new(format!("Error per {what}: {source}"), 3)
+    Sheet::new(format!("Error per {what}: {source}"), 2)
         .note(
             "Each direction against the principal direction of its rank, by the singular vectors of the \
              decoder. Losses that leave the directions free end where chance left them.",
         )
-        .panel_size(470, 420)
+        .panel_size(680, 380)
         .panel(panel(Family::Gradient, "gradient descent, sum loss"))
         .panel(panel(Family::Variants, "other losses, minibatches"))
         .panel(panel(Family::Exact, "exact minimisation, baselines"))

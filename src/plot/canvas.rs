@@ -24,8 +24,8 @@ pub(crate) const SKY: RGBColor = RGBColor(190, 222, 242);
 pub(crate) const WHITE: RGBColor = RGBColor(255, 255, 255);
 
 /// The palette of series, in the order in which they take it. Without Okabe and Ito's yellow, which
-/// is too pale for a line on white; black stands in.
-const PALETTE: [RGBColor; 7] = [
+/// is too pale for a line on white; black stands in, and three more follow for whoever has ten.
+const PALETTE: [RGBColor; 10] = [
     BLUE,
     VERMILION,
     RGBColor(0, 158, 115),
@@ -33,6 +33,9 @@ const PALETTE: [RGBColor; 7] = [
     RGBColor(230, 159, 0),
     RGBColor(86, 180, 233),
     RGBColor(20, 20, 20),
+    RGBColor(140, 86, 75),
+    RGBColor(150, 140, 0),
+    RGBColor(150, 150, 150),
 ];
 
 /// The colour of a series; after the last comes the first.

@@ -54,7 +54,7 @@ pub struct Series {
     pub points: Vec<(f64, f64)>,
     /// How they are drawn.
     pub mark: Mark,
-    /// Which of the colours told apart by every eye; after the seventh comes the first.
+    /// Which of the colours told apart by every eye; after the tenth comes the first.
     pub color: usize,
     /// Low and high at each point: a pale band around a line, whiskers at other marks.
     pub band: Option<Vec<(f64, f64)>>,

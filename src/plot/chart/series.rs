@@ -27,6 +27,14 @@ pub(super) fn all<B: DrawingBackend>(
         band(canvas, plot, one)?;
     }
     let groups = series.iter().filter(|one| one.mark == Mark::Bars).count();
+    // One size for all series: where there are many points, they are small.
+    let alone = series.iter().filter(|one| !is_line(one.mark) && one.mark != Mark::Bars);
+    let radius = match alone.map(|one| one.points.len()).sum::<usize>() {
+        0..=200 => 4.0,
+        201..=600 => 3.0,
+        601..=2000 => 2.0,
+        _ => 1.25,
+    };
     let mut group = 0;
     for one in series {
         let paint = color(one.color);
@@ -38,11 +46,11 @@ pub(super) fn all<B: DrawingBackend>(
             Mark::Line | Mark::Dashed => line(canvas, plot, one)?,
             Mark::LineAndDots => {
                 line(canvas, plot, one)?;
-                points(canvas, plot, one, paint)?;
+                points(canvas, plot, one, (radius, paint))?;
             }
             Mark::Dots | Mark::Rings | Mark::Cross => {
                 whiskers(canvas, plot, one, &|x| x)?;
-                points(canvas, plot, one, paint)?;
+                points(canvas, plot, one, (radius, paint))?;
             }
         }
     }
@@ -167,14 +175,8 @@ fn points<B: DrawingBackend>(
     canvas: &Canvas<'_, B>,
     plot: &Plot,
     series: &Series,
-    paint: RGBColor,
+    (radius, paint): (f64, RGBColor),
 ) -> Result<(), String> {
-    let radius = match series.points.len() {
-        0..=100 => 4.0,
-        101..=400 => 3.0,
-        401..=2000 => 2.0,
-        _ => 1.25,
-    };
     for at in series.points.iter().filter_map(|point| plot.place(*point)) {
         if lines::holds(plot.frame, at) {
             mark(canvas, at, series.mark, radius, paint)?;
