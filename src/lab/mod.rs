@@ -12,3 +12,4 @@
 pub mod align;
 pub mod data;
 pub mod page;
+pub mod scalar;

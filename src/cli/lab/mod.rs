@@ -11,7 +11,7 @@ use crate::cli::CliError;
 ///
 /// Without a command it serves a page on loopback where the scalar case can be seen and touched.
 #[derive(Debug, clap::Args)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(args_conflicts_with_subcommands = true, after_help = page::EXAMPLES)]
 pub struct Args {
     #[command(subcommand)]
     what: Option<What>,
