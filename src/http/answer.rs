@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 /// What is wrong, as RFC 9457 has it.
-pub(super) fn problem(status: StatusCode, detail: &str) -> Response {
+pub fn problem(status: StatusCode, detail: &str) -> Response {
     let title = status.canonical_reason().unwrap_or_default();
     let body = json!({ "title": title, "status": status.as_u16(), "detail": detail });
     let mut response = (status, body.to_string()).into_response();
@@ -21,7 +21,7 @@ pub(super) fn problem(status: StatusCode, detail: &str) -> Response {
 }
 
 /// A value as JSON.
-pub(super) fn answer(status: StatusCode, body: &impl Serialize) -> Response {
+pub fn answer(status: StatusCode, body: &impl Serialize) -> Response {
     match serde_json::to_string(body) {
         Ok(body) => {
             let kind = [(CONTENT_TYPE, "application/json")];
@@ -66,7 +66,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
 }
 
 /// Makes an answer that takes long, or waits for the disk, on a thread that no other answer needs.
-pub(super) async fn blocking(make: impl FnOnce() -> Response + Send + 'static) -> Response {
+pub async fn blocking(make: impl FnOnce() -> Response + Send + 'static) -> Response {
     tokio::task::spawn_blocking(make).await.unwrap_or_else(|_| {
         let why = "this answer could not be made; the log says why";
         problem(StatusCode::INTERNAL_SERVER_ERROR, why)

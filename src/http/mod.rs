@@ -17,6 +17,7 @@ mod log;
 mod metrics;
 mod model;
 mod page;
+mod pages;
 mod push;
 mod rate;
 mod recent;
@@ -31,17 +32,20 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use answer::{answer, blocking, problem};
 pub use convergence::Convergence;
 pub use history::{Drifted, History, Point};
 pub use live::{Ask, Latest, Live};
 pub use log::{LogLine, LogTail};
+pub use page::Asset;
+pub use pages::{PageFiles, serve_page};
 pub use recent::{Recent, Sampler, sample};
 pub use serve::{HttpError, Server, check, start};
 pub use status::{RunState, Status};
 pub use tls::TlsError;
 pub use views::{Quarantine, Sources};
 
-use crate::config::ControlKey;
+use crate::config::{ControlKey, HttpKeys};
 
 /// How the server listens, and what it shows.
 #[derive(Clone, PartialEq)]
@@ -72,6 +76,30 @@ pub struct HttpParams {
     pub target_angle_rad: f64,
     /// Directory of snapshots.
     pub output_dir: PathBuf,
+}
+
+impl HttpParams {
+    /// A server of nothing that anybody must not know: plain HTTP, no token, no name of its own, and
+    /// the limits that a configuration without the keys has.
+    fn unnamed(listen: SocketAddr) -> Self {
+        let keys = HttpKeys::default();
+        Self {
+            listen,
+            token: None,
+            hosts: Vec::new(),
+            tls: None,
+            connections: keys.connections,
+            requests_per_s: keys.requests_per_s,
+            // Nothing can be sent.
+            body_bytes: 0,
+            score_rows: 0,
+            control: ControlKey::Off,
+            label: None,
+            feature_shape: None,
+            target_angle_rad: keys.target_angle_deg.to_radians(),
+            output_dir: PathBuf::new(),
+        }
+    }
 }
 
 impl std::fmt::Debug for HttpParams {

@@ -26,11 +26,29 @@ const SVG: &str = "image/svg+xml";
 /// Bytes of a hash in a tag: enough that no two versions of a file share one.
 const TAG_BYTES: usize = 12;
 
-/// A file of the page.
-struct Asset {
+/// A file of a page.
+#[derive(Debug)]
+pub struct Asset {
     name: &'static str,
     kind: &'static str,
     bytes: &'static [u8],
+}
+
+impl Asset {
+    /// The page itself, UTF-8.
+    pub const fn html(bytes: &'static [u8]) -> Self {
+        asset("", HTML, bytes)
+    }
+
+    /// A style sheet, UTF-8.
+    pub const fn css(name: &'static str, bytes: &'static [u8]) -> Self {
+        asset(name, CSS, bytes)
+    }
+
+    /// A script or a module, UTF-8.
+    pub const fn javascript(name: &'static str, bytes: &'static [u8]) -> Self {
+        asset(name, JAVASCRIPT, bytes)
+    }
 }
 
 const fn asset(name: &'static str, kind: &'static str, bytes: &'static [u8]) -> Asset {
@@ -71,6 +89,7 @@ const ASSETS: &[Asset] = &[
     asset("history.js", JAVASCRIPT, include_bytes!("page/history.js")),
     asset("recent.js", JAVASCRIPT, include_bytes!("page/recent.js")),
     asset("files.js", JAVASCRIPT, include_bytes!("page/files.js")),
+    asset("theme.js", JAVASCRIPT, include_bytes!("page/theme.js")),
 ];
 
 const PLOTLY: &str = "plotly.min.js";
@@ -90,16 +109,21 @@ pub(super) async fn index(headers: HeaderMap) -> Response {
 
 /// `GET /assets/{name}`: one of the names above, and no path.
 pub(super) async fn assets(Path(name): Path<String>, headers: HeaderMap) -> Response {
+    named(&[], &name, &headers)
+}
+
+/// A file of `own`, or else one that every page has.
+pub(super) fn named(own: &[Asset], name: &str, headers: &HeaderMap) -> Response {
     if name == PLOTLY {
-        return plotly(&headers);
+        return plotly(headers);
     }
-    match ASSETS.iter().find(|asset| asset.name == name) {
-        Some(asset) => file(asset, &headers),
+    match own.iter().chain(ASSETS).find(|asset| asset.name == name) {
+        Some(asset) => file(asset, headers),
         None => problem(StatusCode::NOT_FOUND, "the page has no such file"),
     }
 }
 
-fn file(asset: &Asset, headers: &HeaderMap) -> Response {
+pub(super) fn file(asset: &Asset, headers: &HeaderMap) -> Response {
     tagged_now(headers, &tag(asset.bytes), || {
         ([(CONTENT_TYPE, asset.kind)], asset.bytes).into_response()
     })

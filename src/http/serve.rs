@@ -101,11 +101,20 @@ fn acceptor(params: &HttpParams) -> Result<Option<TlsAcceptor>, TlsError> {
         .transpose()
 }
 
-/// Starts to listen.
+/// Starts to show a run.
 ///
 /// # Errors
 /// If the address cannot be had, or there is a certificate that does not fit.
 pub fn start(params: &HttpParams, live: Arc<Live>) -> Result<Server, HttpError> {
+    let shared = Shared::new(params.clone(), live);
+    serve(params, move || router(shared))
+}
+
+/// Starts to listen; what is answered is made on the server's own thread, at its priority.
+pub(super) fn serve(
+    params: &HttpParams,
+    make: impl FnOnce() -> Router + Send + 'static,
+) -> Result<Server, HttpError> {
     let failed = |source| HttpError::Listen {
         listen: params.listen,
         source,
@@ -123,7 +132,6 @@ pub fn start(params: &HttpParams, live: Arc<Live>) -> Result<Server, HttpError> 
     let runtime = runtime.map_err(failed)?;
     let (stop, stopped) = oneshot::channel();
     let places = params.connections;
-    let shared = Shared::new(params.clone(), live);
     let thread = thread::Builder::new()
         .name("ojad-http".into())
         .spawn(move || {
@@ -132,7 +140,7 @@ pub fn start(params: &HttpParams, live: Arc<Live>) -> Result<Server, HttpError> 
                 tracing::debug!(%error, "the HTTP server runs at the priority of learning");
             }
             let listening = Listening {
-                router: router(shared),
+                router: make(),
                 tls,
                 connections: Arc::default(),
                 places: Arc::new(Semaphore::new(places)),

@@ -17,6 +17,7 @@ pub mod figures;
 pub mod loss;
 pub mod page;
 pub mod problem;
+pub mod scalar;
 pub mod theory;
 pub mod train;
 pub mod weights;

@@ -20,7 +20,7 @@ use crate::cli::CliError;
     args_conflicts_with_subcommands = true,
     after_help = "\
 Examples:
-  ojad lab                                  the page, at http://127.0.0.1:8651/
+  ojad lab                                  the page; its address is printed
   ojad lab compare data.parquet -k 5        every algorithm on your rows
   ojad lab figures --output figures/        the papers' experiments, predicted and found
   ojad lab train tied-gradient              one algorithm, every iterate

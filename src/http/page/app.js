@@ -9,6 +9,7 @@ import { showHistory } from "./history.js";
 import { catchUp, redrawAll } from "./pictures.js";
 import { showRecent } from "./recent.js";
 import { showSpectrum } from "./spectrum.js";
+import "./theme.js";
 
 const API = "/api/v1";
 let status = null;
@@ -136,25 +137,3 @@ document.addEventListener("visibilitychange", () => {
   catchUp();
   renewAll();
 });
-
-const THEMES = { auto: "Auto", light: "Light", dark: "Dark" };
-const SPOKEN = { auto: "as the system has them", light: "light", dark: "dark" };
-const button = byId("theme");
-
-function theme(next) {
-  if (next === "auto") delete document.documentElement.dataset.theme;
-  else document.documentElement.dataset.theme = next;
-  button.textContent = THEMES[next];
-  button.setAttribute("aria-label", `Colours: ${SPOKEN[next]}`);
-}
-
-theme(document.documentElement.dataset.theme ?? "auto");
-button.addEventListener("click", () => {
-  const names = Object.keys(THEMES);
-  const now = document.documentElement.dataset.theme ?? "auto";
-  const next = names[(names.indexOf(now) + 1) % names.length];
-  theme(next);
-  try { localStorage.setItem("ojad-theme", next); } catch { /* until the page is closed, then */ }
-  redrawAll();
-});
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawAll);

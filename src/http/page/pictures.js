@@ -80,7 +80,7 @@ async function redraw(one) {
       if (one.draw === null) { library_.purge(one.plot); one.plot.replaceChildren(); continue; }
       const { traces, layout, height } = dressed(one);
       one.plot.style.height = `${height}px`;
-      await library_.react(one.plot, traces, layout, { displayModeBar: false, responsive: false, showTips: false });
+      await library_.react(one.plot, traces, layout, { displayModeBar: false, responsive: false, showTips: false, scrollZoom: false });
     }
   } catch (error) {
     one.words.textContent = `This picture could not be drawn: ${error.message}`;

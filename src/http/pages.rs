@@ -1,0 +1,55 @@
+//! Other pages by the same server, with the same limits: what is shown of no run.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Path;
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+
+use super::HttpParams;
+use super::answer::problem;
+use super::guard::{Guard, guard};
+use super::page::{self, Asset};
+use super::serve::{HttpError, Server, serve};
+
+/// What a page is made of, beside Plotly.js and the files of the daemon's own page.
+#[derive(Debug)]
+pub struct PageFiles {
+    /// What is at `/`.
+    pub index: Asset,
+    /// What is below `/assets/`.
+    pub assets: &'static [Asset],
+}
+
+/// Serves a page, and `routes` beside it, without a token: to be called with an address of loopback.
+///
+/// # Errors
+/// If the address cannot be had.
+pub fn serve_page(
+    listen: SocketAddr,
+    files: &'static PageFiles,
+    routes: Router,
+) -> Result<Server, HttpError> {
+    let params = HttpParams::unnamed(listen);
+    let judge = Arc::new(Guard::new(Arc::new(params.clone())));
+    let index = move |headers: HeaderMap| async move { page::file(&files.index, &headers) };
+    let assets = move |Path(name): Path<String>, headers: HeaderMap| async move {
+        page::named(files.assets, &name, &headers)
+    };
+    let router = routes
+        .route("/", get(index))
+        .route("/assets/{name}", get(assets))
+        .route("/-/healthy", get(|| async { "healthy\n" }))
+        .fallback(|| async { problem(StatusCode::NOT_FOUND, "nothing is here") })
+        .method_not_allowed_fallback(|| async {
+            problem(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "here can only be asked: GET",
+            )
+        })
+        .layer(from_fn_with_state(judge, guard));
+    serve(&params, move || router)
+}
