@@ -363,7 +363,7 @@ def selftest():
             check(f"{loss}, {algorithm}: columns are principal directions in order",
                   np.abs(np.abs(W2) - np.abs(U[:, :k] * expected)).max(), 1e-7)
     for algorithm in ("tied-gradient", "tied-exact"):
-        run = train(X, A1, A2, algorithm, "sum", uniform, 0.02, stop="update", tolerance=1e-12, max_iterations=200_000)
+        run = train(X, A1, A2, algorithm, "sum", uniform, 0.002, stop="update", tolerance=1e-12, max_iterations=200_000)
         check(f"sum, {algorithm}: (1 − λ/σ²)^½ after {len(run) - 1}",
               np.abs(np.linalg.svd(run[-1][1], compute_uv=False) - np.sqrt(1 - uniform / s[:k])).max(), 1e-9)
 

@@ -28,7 +28,9 @@ pub(super) fn all<B: DrawingBackend>(
     }
     let groups = series.iter().filter(|one| one.mark == Mark::Bars).count();
     // One size for all series: where there are many points, they are small.
-    let alone = series.iter().filter(|one| !is_line(one.mark) && one.mark != Mark::Bars);
+    let alone = series
+        .iter()
+        .filter(|one| !is_line(one.mark) && one.mark != Mark::Bars);
     let radius = match alone.map(|one| one.points.len()).sum::<usize>() {
         0..=200 => 4.0,
         201..=600 => 3.0,
