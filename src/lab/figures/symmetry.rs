@@ -7,7 +7,7 @@ use super::{Experiment, Filled, Made, Setting, series, three};
 use crate::lab::LabError;
 use crate::lab::problem::{Problem, spectrum_of};
 use crate::lab::theory::{inverse, shrunk};
-use crate::plot::{Chart, Mark, Sheet};
+use crate::plot::{Chart, Legend, Mark, Sheet};
 
 /// Points of an ellipse.
 const POINTS: usize = 121;
@@ -39,9 +39,11 @@ pub fn symmetry(setting: &Setting<'_>) -> Made {
             "Images of the unit circle under the square roots of G₁ and G₂ at the minima from two starts. \
              Dashed: G₂ as the theory gives it.",
         )
-        .panel_size(440, 400);
+        .panel_size(460, 380);
     for loss in three(setting.lambda.min(0.5 * spectrum.values[1])) {
-        let mut chart = Chart::new(loss.name(), "z₁", "z₂").square();
+        let mut chart = Chart::new(loss.name(), "z₁", "z₂")
+            .square()
+            .legend(Legend::Right);
         let (mut most, mut far) = (0.0_f64, 0.0_f64);
         for start in 0..2_u64 {
             let weights = minimum(&problem, &loss, 2, setting.seed + start)?;
