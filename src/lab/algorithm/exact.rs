@@ -61,7 +61,8 @@ impl Algorithm for Synchronized {
 /// W ← CW(WᵀCW + λI)⁻¹: the best decoder for the encoder Wᵀ, which then follows it.
 ///
 /// Power iteration with ridge regression in the place of orthonormalisation; its fixed points are
-/// those of regularized Oja's rule.
+/// those of regularized Oja's rule. Under a loss that leaves GLₖ alone it has the span at once and then
+/// goes to and fro between UG and UG⁻ᵀ, as nothing says that encoder and decoder are transposes.
 pub struct Tied {
     /// What is minimised.
     pub loss: Loss,

@@ -8,10 +8,10 @@
 
 use faer::{Mat, MatRef, Scale};
 
-use super::runs::minimum;
+use super::runs::balanced_minimum;
 use super::{Experiment, Filled, Made, Setting, series};
 use crate::lab::LabError;
-use crate::lab::loss::{Loss, by_columns};
+use crate::lab::loss::by_columns;
 use crate::lab::problem::{Problem, spectrum_of};
 use crate::lab::theory::inverse;
 use crate::lab::weights::Weights;
@@ -82,7 +82,7 @@ pub fn likelihood(setting: &Setting<'_>) -> Made {
     let (mut highest, mut worst) = ((f64::NEG_INFINITY, 0.0), 0.0_f64);
     for ratio in RATIOS {
         let lambda = ratio * n * noise;
-        let weights = minimum(&problem, &Loss::Sum(lambda), k, setting.seed)?;
+        let weights = balanced_minimum(&problem, lambda, k, setting.seed)?;
         let w = loadings(&weights, lambda, n)?;
         let own = log_likelihood(w.as_ref(), ratio * noise, covariance.as_ref())?;
         let formula = by_formula(&eigenvalues, k, ratio * noise);
@@ -178,7 +178,7 @@ fn reconstruction(
     seed: u64,
 ) -> Result<(f64, Vec<(f64, f64)>), LabError> {
     let lambda = noise * problem.count() as f64;
-    let weights = minimum(problem, &Loss::Sum(lambda), k, seed)?;
+    let weights = balanced_minimum(problem, lambda, k, seed)?;
     let own = problem.rows() * weights.encoder.transpose() * weights.decoder.transpose();
     let mut inner = ml.transpose() * ml;
     (0..k).for_each(|i| inner[(i, i)] += noise);

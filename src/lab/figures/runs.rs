@@ -2,7 +2,7 @@
 
 use crate::lab::LabError;
 use crate::lab::algorithm::{Kind, Recipe, StepSize};
-use crate::lab::loss::Loss;
+use crate::lab::loss::{Loss, by_columns};
 use crate::lab::problem::Problem;
 use crate::lab::train::{Course, Record, Stop, Trajectory, train};
 use crate::lab::weights::Weights;
@@ -44,6 +44,43 @@ pub(super) fn minimum_from(
     let trajectory = train(algorithm.as_mut(), problem, start, course, Record::Thinned)?;
     let last = trajectory.iterates.into_iter().next_back();
     last.map(|last| last.weights).ok_or(LabError::NotFinite)
+}
+
+/// The minimum of the sum loss where λ is far below the first eigenvalues.
+///
+/// The alternation alone needs σ²/λ iterations there to find the lengths of encoder and decoder, which
+/// only the penalty tells. So each round ends with the best of all GW₁, W₂G⁻¹: the balanced factors U√D, √DVᵀ
+/// of W₂W₁ = UDVᵀ, whose ‖W₁‖² + ‖W₂‖² = 2 tr D is the least that any factors of it have.
+pub(super) fn balanced_minimum(
+    problem: &Problem<'_>,
+    lambda: f64,
+    components: usize,
+    seed: u64,
+) -> Result<Weights, LabError> {
+    let loss = Loss::Sum(lambda);
+    let mut weights = Weights::random(problem.features(), components, 0.5, seed);
+    let batch = problem.whole();
+    for _ in 0..EXACT_MAX {
+        let before = weights.clone();
+        weights.encoder = loss.best_encoder(weights.decoder.as_ref(), &batch)?;
+        weights.decoder = loss.best_decoder(weights.encoder.as_ref(), &batch)?;
+        // W₂W₁ = (QR)(LQ'ᵀ): only the k×k middle is decomposed.
+        let (left, right) = (weights.decoder.qr(), weights.encoder.transpose().qr());
+        let middle = left.thin_R() * right.thin_R().transpose();
+        let svd = middle.thin_svd().map_err(|_| LabError::NotFinite)?;
+        let roots: Vec<f64> = svd.S().column_vector().iter().map(|d| d.sqrt()).collect();
+        let decoder = left.compute_thin_Q() * by_columns(svd.U(), &roots);
+        let encoder = right.compute_thin_Q() * by_columns(svd.V(), &roots);
+        weights = Weights {
+            encoder: encoder.transpose().to_owned(),
+            decoder,
+        };
+        let product = |weights: &Weights| &weights.decoder * &weights.encoder;
+        if (product(&weights) - product(&before)).norm_l2() <= 1e-13 {
+            break;
+        }
+    }
+    Ok(weights)
 }
 
 /// Untied gradient descent with steps of α over `iterations`, thinned.
