@@ -97,6 +97,21 @@ def is_drawn(page):
     expect(page.locator("#surface canvas").first).to_be_visible(timeout=PATIENCE_MS)
 
 
+def turned(page):
+    """From which side the surface is seen, degrees."""
+    eye = page.evaluate("document.getElementById('surface')._fullLayout.scene._scene.getCamera().eye")
+    return math.degrees(math.atan2(eye["y"], eye["x"]))
+
+
+def comes(page, is_so):
+    """Waits for what is not an element's text."""
+    for _ in range(200):
+        if is_so():
+            return
+        page.wait_for_timeout(50)
+    assert is_so()
+
+
 def shows(page, view, name, expected):
     """Waits until a trace of a view lies where it should."""
     for _ in range(200):
@@ -206,11 +221,7 @@ def test_a_click_on_the_contours_starts_there(look, lab):  # noqa: F811
         box["x"] + box["width"] * (wanted[0] / reach + 1) / 2, box["y"] + box["height"] * (1 - wanted[1] / reach) / 2
     )
     for view in ("contours", "surface"):
-        for _ in range(200):
-            start = drawn(page, view, "start")
-            if abs(start["x"][0] - wanted[0]) < 0.02:
-                break
-            page.wait_for_timeout(50)
+        comes(page, lambda: abs(drawn(page, view, "start")["x"][0] - wanted[0]) < 0.02)
     w1, w2 = (float(page.input_value(f"#{name}")) for name in ("w1", "w2"))
     # To a pixel.
     assert (w1, w2) == pytest.approx(wanted, abs=0.02)
@@ -255,21 +266,82 @@ def test_the_keyboard_is_enough(look, lab):  # noqa: F811
     page.keyboard.press("Enter")
     expect(page.locator("#play")).to_have_text("Play", timeout=PATIENCE_MS)
     shows(page, "contours", "untied", scalar(lab, w1=-1.25, w2=0.75, **{"lambda": 0.26})["trajectories"][0]["points"])
-    eye = "document.getElementById('surface').layout.scene.camera.eye.x"
-    before = page.evaluate(eye)
+    before = turned(page)
     page.get_by_label("Turn the surface to the left").focus()
     page.keyboard.press("Enter")
-    page.wait_for_timeout(1000)
-    assert abs(page.evaluate(eye) - before) > 0.1
+    comes(page, lambda: turned(page) == pytest.approx(before - 15))
     page.get_by_label("untied").focus()
     page.keyboard.press("Space")
-    page.wait_for_timeout(1000)
-    assert drawn(page, "contours", "untied")["x"] == []
+    comes(page, lambda: drawn(page, "contours", "untied")["x"] == drawn(page, "surface", "untied")["x"] == [])
     # What is no start is not started from.
     page.fill("#w1", "")
     page.get_by_role("button", name="Start here").click()
     shows(page, "contours", "start", [(-1.25, 0.75)])
     assert complaints(page) == []
+
+
+def test_a_start_is_played_to_its_end(look, lab):  # noqa: F811
+    """For those who do not mind motion."""
+    page = look()
+    page.goto(lab)
+    is_drawn(page)
+    page.fill("#w1", "1.5")
+    page.get_by_role("button", name="Start here").click()
+    expect(page.locator("#play")).to_have_text("Pause", timeout=PATIENCE_MS)
+    expect(page.locator("#play")).to_have_text("Play", timeout=PATIENCE_MS)
+    for walk in scalar(lab, w1=1.5)["trajectories"]:
+        shows(page, "surface", walk["algorithm"], walk["points"])
+    assert complaints(page) == []
+
+
+def test_a_turned_surface_stays_turned(look, lab):  # noqa: F811
+    """A pointer turns it; what is drawn anew is seen from the same side."""
+    page = look()
+    page.goto(lab)
+    is_drawn(page)
+    page.wait_for_timeout(500)
+    before = turned(page)
+    box = page.locator("#surface canvas").first.bounding_box()
+    page.mouse.move(box["x"] + 200, box["y"] + 200)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 300, box["y"] + 210, steps=8)
+    page.mouse.up()
+    comes(page, lambda: abs(turned(page) - before) > 5)
+    page.wait_for_timeout(500)
+    after = turned(page)
+    slide(page, "lambda", 0.5)
+    shows(page, "surface", "critical points", [point[:2] for point in expected_points("sum", 1, 0.5)])
+    page.wait_for_timeout(500)
+    assert turned(page) == pytest.approx(after, abs=0.5)
+    assert complaints(page) == []
+
+
+def test_a_browser_without_webgl_has_the_contours(look, lab):  # noqa: F811
+    """And is told why there is no surface."""
+    page = look()
+    page.add_init_script(
+        "const get = HTMLCanvasElement.prototype.getContext;"
+        "HTMLCanvasElement.prototype.getContext = function (kind, ...rest)"
+        " { return kind.includes('webgl') ? null : get.call(this, kind, ...rest); };"
+    )
+    page.goto(lab)
+    expect(page.locator("#contours .main-svg").first).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.locator("[data-picture=surface] figcaption")).to_contain_text("no WebGL")
+    expect(page.get_by_label("Turn the surface to the left")).to_be_disabled()
+    assert complaints(page) == []
+
+
+def test_a_lost_connection_is_told_and_found_again(look, lab):  # noqa: F811
+    """By itself."""
+    page = look()
+    page.goto(lab)
+    is_drawn(page)
+    page.route("**/api/v1/scalar*", lambda route: route.abort())
+    slide(page, "lambda", 0.5)
+    expect(page.locator("#connection")).to_contain_text("no connection", timeout=PATIENCE_MS)
+    page.unroute("**/api/v1/scalar*")
+    expect(page.locator("#connection")).to_have_text("live", timeout=PATIENCE_MS)
+    shows(page, "contours", "critical points", [point[:2] for point in expected_points("sum", 1, 0.5)])
 
 
 def test_pictures_are_given_away(look, lab):  # noqa: F811
@@ -303,7 +375,8 @@ def test_noise_changes_with_the_seed_and_not_without(look, lab):  # noqa: F811
     page.goto(lab)
     is_drawn(page)
     before = drawn(page, "contours", "untied")
-    page.click("#new-noise")
+    with page.expect_response("**/api/v1/scalar*"):
+        page.click("#new-noise")
     page.wait_for_timeout(500)
     assert drawn(page, "contours", "untied") == before
     slide(page, "minibatch", MINIBATCHES.index(10))
@@ -334,3 +407,16 @@ def test_only_loopback_is_listened_on():
     """Another address is a usage error that says what to do."""
     ended = subprocess.run([PROGRAM, "lab", "--listen", "0.0.0.0:8080"], capture_output=True, text=True, timeout=PATIENCE_S)
     assert ended.returncode == 2 and "use 127.0.0.1:8080" in ended.stderr, ended.stderr
+
+
+def test_it_ends_by_a_signal_and_says_when_a_port_is_taken():
+    """By Ctrl-C as by a service manager."""
+    process = subprocess.Popen([PROGRAM, "lab", "--listen", "localhost:0"], stdout=subprocess.PIPE, text=True)
+    url = process.stdout.readline().strip()
+    port = int(re.fullmatch(r"http://127\.0\.0\.1:(\d+)/", url).group(1))
+    ended = subprocess.run([PROGRAM, "lab", "--listen", f"127.0.0.1:{port}"], capture_output=True, text=True, timeout=PATIENCE_S)
+    assert ended.returncode == 1 and f"--listen 127.0.0.1:{port}: " in ended.stderr, ended.stderr
+    process.send_signal(signal.SIGINT)
+    assert process.wait(PATIENCE_S) == 0
+    helped = subprocess.run([PROGRAM, "lab", "--help"], capture_output=True, text=True, timeout=PATIENCE_S)
+    assert "Examples:" in helped.stdout and "--listen" in helped.stdout

@@ -21,7 +21,7 @@ let answer = null;
 let iteration = 0;
 let grid = null;
 /** Where the surface is seen from: degrees round the axis of the loss and above the plane of the weights. */
-const camera = { turn: -155, lift: 50, distance: 1.95 };
+const camera = { turn: -125, lift: 56, distance: 1.95 };
 const hidden = new Set();
 
 /** L(w₁, w₂) as `src/lab/scalar` has it. */
@@ -106,7 +106,7 @@ const scaleOf = (c) => (c.isDark
   ? [[0, "#1c2733"], [0.35, "#28425a"], [0.7, "#3d6480"], [1, "#6f93a8"]]
   : [[0, "#f7fafd"], [0.35, "#d5e3ee"], [0.7, "#a5bfd3"], [1, "#7797b2"]]);
 
-const colourOf = (c, i) => [c.series[0], c.series[1], c.series[2], c.series[3]][i];
+const colourOf = (c, i) => c.series[i];
 
 function drawContours(c, width) {
   const height = Math.min(width, 470);
@@ -145,7 +145,7 @@ function drawContours(c, width) {
 
 function drawSurface(c, width) {
   const height = Math.min(width, 470);
-  const lift = 0.012 * grid.top;
+  const lift = 0.02 * grid.top;
   const above = (points) => ({
     x: points.map((p) => p?.[0] ?? null), y: points.map((p) => p?.[1] ?? null),
     z: points.map((p) => (p === null ? null : lossAt(answer, ...p) + lift)),
