@@ -13,7 +13,9 @@ use crate::lab::page;
 const LOOK: Duration = Duration::from_millis(50);
 
 /// Where the page is served.
+// No group of its own: two that are called `Args` cannot stand beside each other.
 #[derive(Debug, clap::Args)]
+#[group(skip)]
 pub struct Args {
     /// Loopback address and port of the page; port 0 is any that is free.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", value_parser = loopback)]
@@ -57,7 +59,14 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::loopback;
+
+    #[test]
+    fn the_arguments_stand_beside_the_commands() {
+        crate::cli::Cli::command().debug_assert();
+    }
 
     #[test]
     fn only_loopback_is_listened_on() {

@@ -42,6 +42,8 @@ export function showEnds(answer) {
 
 function endOf(walk) {
   if (walk.outcome === "diverged") return "diverged: the step is too long here";
-  const near = walk.near === null ? "away from all critical points" : walk.near === "saddle" ? "at the saddle" : "at a minimum";
-  return walk.outcome === "converged" ? `converged ${near}` : `still moving, ${near}`;
+  const isThere = walk.outcome === "converged";
+  const near = { saddle: "the saddle", minimum: "a minimum", degenerate: "a minimum" }[walk.near];
+  const where = near === undefined ? "away from all critical points" : `${isThere ? "at" : "near"} ${near}`;
+  return isThere ? `converged ${where}` : `still moving ${where}`;
 }

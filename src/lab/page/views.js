@@ -8,19 +8,20 @@ const GRID = 81;
 const REACH = 2.2;
 const SYMBOLS = { untied: "circle", synchronized: "square", tied: "diamond", alternating: "x" };
 const DASHES = { untied: "solid", synchronized: "solid", tied: "dash", alternating: "dot" };
-const WIDTHS = { untied: 2.5, synchronized: 5, tied: 2.5, alternating: 2 };
+const WIDTHS = { untied: 2.5, synchronized: 3.5, tied: 2.5, alternating: 2 };
 const MARKS = { minimum: "circle", saddle: "diamond-open", degenerate: "circle-open" };
 const CONTOURS = 22;
 
 const contours = picture("contours", "Contours");
 const surface = picture("surface", "Surface");
+surface.words.before(byId("turns"));
 const hasWebGl = document.createElement("canvas").getContext("webgl") !== null;
 
 let answer = null;
 let iteration = 0;
 let grid = null;
 /** Where the surface is seen from: degrees round the axis of the loss and above the plane of the weights. */
-const camera = { turn: -60, lift: 32, distance: 2.05 };
+const camera = { turn: -125, lift: 56, distance: 1.95 };
 const hidden = new Set();
 
 /** L(w₁, w₂) as `src/lab/scalar` has it. */
@@ -37,7 +38,7 @@ function gridOf(now) {
   const least = Math.min(...now.critical_points.map((point) => point.loss));
   // Roots: the loss is of the fourth degree, and equal steps of it would all lie at the rim.
   const root = loss.map((line) => line.map((value) => Math.sqrt(Math.max(0, value - least))));
-  const top = 5 * now.scatter + 4 * now.lambda;
+  const top = 4 * now.scatter + 3 * now.lambda;
   return { reach, axis, loss, root, least, top, rootTop: Math.sqrt(Math.max(0, top - least)) };
 }
 
@@ -98,11 +99,14 @@ function hyperbola() {
   return { x: [...branch, null, ...branch.map((w) => -w)], y: [...other, null, ...other.map((w) => -w)] };
 }
 
+/** What stands beside the critical points; those of a curve stand for all of it. */
+const labels = (ofCurve) => answer.critical_points.map((p) => (p.kind === "saddle" ? "saddle" : answer.curve === null ? kindOf(p) : ofCurve));
+
 const scaleOf = (c) => (c.isDark
   ? [[0, "#1c2733"], [0.35, "#28425a"], [0.7, "#3d6480"], [1, "#6f93a8"]]
   : [[0, "#f7fafd"], [0.35, "#d5e3ee"], [0.7, "#a5bfd3"], [1, "#7797b2"]]);
 
-const colourOf = (c, i) => [c.series[0], c.series[1], c.series[2], c.series[3]][i];
+const colourOf = (c, i) => c.series[i];
 
 function drawContours(c, width) {
   const height = Math.min(width, 470);
@@ -122,12 +126,12 @@ function drawContours(c, width) {
         type: "scatter", mode: "lines+markers", name: NAMES[walk.algorithm], x: points.map((p) => p[0]), y: points.map((p) => p[1]),
         customdata: points.map((p, t) => [t, lossAt(answer, ...p)]),
         line: { color: colourOf(c, i), width: WIDTHS[walk.algorithm], dash: DASHES[walk.algorithm] },
-        marker: { color: colourOf(c, i), size: 5, symbol: SYMBOLS[walk.algorithm] },
+        marker: { color: colourOf(c, i), size: 4.5, symbol: SYMBOLS[walk.algorithm] },
         hovertemplate: `${NAMES[walk.algorithm]}, iteration %{customdata[0]}<br>(%{x:.5g}, %{y:.5g})<br>loss %{customdata[1]:.5g}<extra></extra>`,
       };
     }),
     { type: "scatter", mode: "markers+text", name: "critical points", x: answer.critical_points.map((p) => p.w1), y: answer.critical_points.map((p) => p.w2),
-      text: answer.critical_points.map((p) => (p.kind === "degenerate" && answer.curve !== null ? "" : kindOf(p))), textposition: "bottom right",
+      text: labels("minima"), textposition: "bottom right",
       textfont: { color: c.text, size: 12 }, customdata: answer.critical_points.map((p) => [kindOf(p), p.loss, p.index]),
       marker: { size: 12, symbol: answer.critical_points.map((p) => MARKS[p.kind]), color: c.text, line: { width: 2, color: c.text } },
       hovertemplate: "%{customdata[0]} (%{x:.5g}, %{y:.5g})<br>loss %{customdata[1]:.5g}, index %{customdata[2]}<extra></extra>" },
@@ -141,7 +145,7 @@ function drawContours(c, width) {
 
 function drawSurface(c, width) {
   const height = Math.min(width, 470);
-  const lift = 0.012 * grid.top;
+  const lift = 0.02 * grid.top;
   const above = (points) => ({
     x: points.map((p) => p?.[0] ?? null), y: points.map((p) => p?.[1] ?? null),
     z: points.map((p) => (p === null ? null : lossAt(answer, ...p) + lift)),
@@ -163,7 +167,7 @@ function drawSurface(c, width) {
       };
     }),
     { type: "scatter3d", mode: "markers+text", name: "critical points", ...above(answer.critical_points.map((p) => [p.w1, p.w2])),
-      text: answer.critical_points.map((p) => (p.kind === "degenerate" && answer.curve !== null ? "" : kindOf(p))), textposition: "top center",
+      text: labels(""), textposition: "top center",
       textfont: { color: c.text, size: 12 }, marker: { size: 6, symbol: answer.critical_points.map((p) => MARKS[p.kind]), color: c.text },
       hovertemplate: "%{text} (%{x:.4g}, %{y:.4g})<extra></extra>" },
     { type: "scatter3d", mode: "markers", name: "start", ...above([answer.start]), marker: { size: 5, symbol: "diamond", color: c.text }, hovertemplate: "start<extra></extra>" },
@@ -182,7 +186,7 @@ function drawSurface(c, width) {
     layout: {
       margin: { l: 0, r: 0, t: 0, b: 0 },
       scene: {
-        dragmode: "turntable", camera: { eye, center: { x: 0, y: 0, z: -0.12 } }, aspectmode: "manual", aspectratio: { x: 1, y: 1, z: 0.75 },
+        dragmode: "turntable", camera: { eye, center: { x: 0, y: 0, z: -0.12 } }, aspectmode: "manual", aspectratio: { x: 1, y: 1, z: 0.65 },
         xaxis: axis("w₁", range), yaxis: axis("w₂", range), zaxis: axis("loss", [0, grid.top]),
       },
     },
