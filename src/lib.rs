@@ -10,6 +10,7 @@
 //! | 0 | [`codec`] | plain data ↔ bytes |
 //! | 0 | [`disk`] | file operations whose order and durability the promises rest on |
 //! | 1 | [`rows`] | minibatches, feature names, watermarks |
+//! | 1 | [`plot`] | figures of charts, images and matrices → SVG and PNG files |
 //! | 2 | [`source`] | bytes → record batches → minibatches |
 //! | 2 | [`learner`] | minibatches → state → estimate |
 //! | 3 | [`snapshot`] | estimate → components, eigenvalues, files |
@@ -31,6 +32,7 @@ pub mod http;
 pub mod lab;
 pub mod learner;
 pub mod linalg;
+pub mod plot;
 pub mod rows;
 pub mod snapshot;
 pub mod source;

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use crate::cli::{CliError, is_unicode, print};
-use crate::snapshot::{PlotError, Snapshot, draw, read, table};
+use crate::plot::PlotError;
+use crate::snapshot::{Snapshot, draw, read, table};
 
 /// Shows the components, eigenvalues, explained variance and error bars of a snapshot.
 #[derive(Debug, clap::Args)]

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use cells::{Cells, Lane, Rows};
 pub use error::SnapshotError;
-pub use plot::{PlotError, draw};
+pub use plot::draw;
 pub use project::{Projection, Room, Scores};
 pub use read::read;
 pub use retain::{Listed, Retention, list, retain};

@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rank table of `src/lib.rs`.
-const RANKS: [(&str, u8); 15] = [
+const RANKS: [(&str, u8); 16] = [
     ("linalg", 0),
     ("codec", 0),
     ("disk", 0),
     ("rows", 1),
+    ("plot", 1),
     ("source", 2),
     ("learner", 2),
     ("snapshot", 3),

@@ -2,9 +2,9 @@
 
 use plotters::backend::DrawingBackend;
 
-use super::canvas::{Anchor, BLUE, Canvas, Frame, GREY, INK, VERMILION};
 use super::scree::short;
 use crate::learner::Estimate;
+use crate::plot::canvas::{Anchor, BLUE, Canvas, Frame, GREY, INK, VERMILION};
 use crate::rows::Features;
 
 /// Panels side by side.

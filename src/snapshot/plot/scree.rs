@@ -2,9 +2,9 @@
 
 use plotters::backend::DrawingBackend;
 
-use super::axis::{Axis, label};
-use super::canvas::{Anchor, BLUE, Canvas, Frame, GREY, GRID, INK, SKY, VERMILION};
 use crate::learner::Estimate;
+use crate::plot::axis::{Axis, label};
+use crate::plot::canvas::{Anchor, BLUE, Canvas, Frame, GREY, GRID, INK, SKY, VERMILION};
 
 /// Standard errors to either side that hold 95% of a normal distribution.
 const TWO_SIDED_95: f64 = 1.96;
