@@ -3,12 +3,11 @@
 //! In: rows (b×in), classes. Out: activity, softmax cross entropy, and the pseudogradient: the
 //! chain rule with B in the place of Wᵀ (Lillicrap et al. 2016). With B = Wᵀ it is the gradient.
 
-use faer::linalg::matmul::matmul;
-use faer::{Accum, Mat, MatRef, Par, Scale};
+use faer::{Mat, MatRef};
 use rand::rngs::ChaCha8Rng;
 use rand_distr::{Distribution as _, StandardNormal};
 
-use super::primitives::add_scaled;
+use super::primitives::{add_scaled, product};
 
 /// What a hidden unit makes of its input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,8 +85,12 @@ pub struct Gradient {
 impl Gradient {
     /// V ← momentum·V + gradient.
     pub fn accumulate(&mut self, momentum: f64, gradient: &Self) {
-        self.forward *= Scale(momentum);
-        add_scaled(&mut self.forward, 1.0, gradient.forward.as_ref());
+        for j in 0..self.forward.ncols() {
+            let slopes = gradient.forward.col_as_slice(j);
+            for (own, slope) in self.forward.col_as_slice_mut(j).iter_mut().zip(slopes) {
+                *own = momentum * *own + slope;
+            }
+        }
         for (own, slope) in self.bias.iter_mut().zip(&gradient.bias) {
             *own = momentum * *own + slope;
         }
@@ -139,9 +142,7 @@ impl Network {
         let mut inputs = Vec::with_capacity(self.layers.len());
         let mut x = rows.to_owned();
         for (l, layer) in self.layers.iter().enumerate() {
-            let mut z = Mat::zeros(x.nrows(), layer.bias.len());
-            let w = layer.forward.transpose();
-            matmul(&mut z, Accum::Replace, &x, w, 1.0, Par::Seq);
+            let mut z = product(x.as_ref(), layer.forward.transpose());
             let is_hidden = l + 1 < self.layers.len();
             for (j, bias) in layer.bias.iter().enumerate() {
                 for value in z.col_as_slice_mut(j) {
@@ -163,12 +164,12 @@ impl Network {
         for (l, layer) in self.layers.iter().enumerate().rev() {
             let x = &pass.inputs[l];
             gradients.push(Gradient {
-                forward: delta.transpose() * x,
+                forward: product(delta.transpose(), x.as_ref()),
                 bias: (0..delta.ncols()).map(|j| delta.col(j).sum()).collect(),
             });
             // Below the first layer there is nobody to tell.
             if l > 0 {
-                let mut below = &delta * layer.backward.transpose();
+                let mut below = product(delta.as_ref(), layer.backward.transpose());
                 for j in 0..below.ncols() {
                     let made = x.col_as_slice(j);
                     for (value, made) in below.col_as_slice_mut(j).iter_mut().zip(made) {

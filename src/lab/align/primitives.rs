@@ -38,7 +38,11 @@ pub fn add_decay_gradient(to: &mut Mat<f64>, scale: f64, weights: MatRef<'_, f64
 
 /// P_amp = −tr(xᵀBy): large where the backward weights send y back onto x.
 pub fn amp(activity: Activity<'_>, b: MatRef<'_, f64>) -> f64 {
-    -activity.share() * dot(activity.input, (activity.output * b.transpose()).as_ref())
+    -activity.share()
+        * dot(
+            activity.input,
+            product(activity.output, b.transpose()).as_ref(),
+        )
 }
 
 /// ∂P_amp/∂B = −x yᵀ (in×out).
@@ -53,7 +57,7 @@ pub fn add_amp_gradient(to: &mut Mat<f64>, scale: f64, activity: Activity<'_>) {
 /// The authors' code also has the half that sends xᵀB on through W; information alignment does
 /// not use it, and neither does anything here.
 pub fn null(activity: Activity<'_>, b: MatRef<'_, f64>) -> f64 {
-    0.5 * activity.share() * (activity.output * b.transpose()).squared_norm_l2()
+    0.5 * activity.share() * product(activity.output, b.transpose()).squared_norm_l2()
 }
 
 /// ∂P_null/∂B = B y yᵀ (in×out).
@@ -63,7 +67,7 @@ pub fn add_null_gradient(
     activity: Activity<'_>,
     b: MatRef<'_, f64>,
 ) {
-    let back = activity.output * b.transpose(); // b×in
+    let back = product(activity.output, b.transpose()); // b×in
     let scale = scale * activity.share();
     matmul(
         to,
@@ -77,7 +81,7 @@ pub fn add_null_gradient(
 
 /// P_sparse = ½‖y‖² + ½‖xᵀB‖².
 pub fn sparse(activity: Activity<'_>, b: MatRef<'_, f64>) -> f64 {
-    let across = activity.input * b;
+    let across = product(activity.input, b);
     0.5 * activity.share() * (activity.output.squared_norm_l2() + across.squared_norm_l2())
 }
 
@@ -88,7 +92,7 @@ pub fn add_sparse_gradient(
     activity: Activity<'_>,
     b: MatRef<'_, f64>,
 ) {
-    let across = activity.input * b; // b×out
+    let across = product(activity.input, b); // b×out
     let scale = scale * activity.share();
     matmul(
         to,
@@ -110,6 +114,13 @@ pub fn add_self_gradient(to: &mut Mat<f64>, scale: f64, other: MatRef<'_, f64>) 
     add_scaled(to, -scale, other.transpose());
 }
 
+/// a·b on this thread alone: runs go side by side, and products are small.
+pub(super) fn product(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> Mat<f64> {
+    let mut to = Mat::zeros(a.nrows(), b.ncols());
+    matmul(&mut to, Accum::Replace, a, b, 1.0, Par::Seq);
+    to
+}
+
 /// Σ aᵢⱼ·bᵢⱼ of two matrices of one shape.
 pub(super) fn dot(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> f64 {
     (0..a.ncols())
@@ -119,7 +130,19 @@ pub(super) fn dot(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> f64 {
 
 /// to += scale·from.
 pub(super) fn add_scaled(to: &mut Mat<f64>, scale: f64, from: MatRef<'_, f64>) {
-    faer::zip!(to, from).for_each(|faer::unzip!(to, from)| *to += scale * from);
+    for j in 0..to.ncols() {
+        let from = from.col(j);
+        match from.try_as_col_major() {
+            Some(from) => {
+                let pairs = to.col_as_slice_mut(j).iter_mut().zip(from.as_slice());
+                pairs.for_each(|(to, from)| *to += scale * from);
+            }
+            None => {
+                let pairs = to.col_as_slice_mut(j).iter_mut().zip(from.iter());
+                pairs.for_each(|(to, from)| *to += scale * from);
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -9,9 +9,13 @@ use rand_distr::{Distribution as _, StandardNormal};
 
 use super::network::Layer;
 use super::primitives::{
-    Activity, add_amp_gradient, add_decay_gradient, add_null_gradient,
-    add_self_gradient, add_sparse_gradient,
+    Activity, add_amp_gradient, add_decay_gradient, add_null_gradient, add_self_gradient,
+    add_sparse_gradient, product,
 };
+
+/// Added to a unit's mean square before it is made one, as batch normalization does: a unit that
+/// hardly moves is not blown up.
+const FAINTEST: f64 = 1e-3;
 
 /// How the error finds its way down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -152,9 +156,9 @@ impl Regularization {
             Probe::Noise => Mat::from_fn(input.nrows(), input.ncols(), |_, _| {
                 StandardNormal.sample(random)
             }),
-            Probe::Activity => normalized(centred(input)),
+            Probe::Activity => standardized(input),
         };
-        let output = &probe * w.transpose();
+        let output = product(probe.as_ref(), w.transpose());
         let activity = Activity {
             input: probe.as_ref(),
             output: output.as_ref(),
@@ -172,23 +176,18 @@ impl Regularization {
     }
 }
 
-/// Takes the mean over the batch off every unit.
-fn centred(input: MatRef<'_, f64>) -> Mat<f64> {
-    let mut centred = input.to_owned();
-    for j in 0..centred.ncols() {
-        let column = centred.col_as_slice_mut(j);
-        let mean = column.iter().sum::<f64>() / column.len().max(1) as f64;
-        column.iter_mut().for_each(|value| *value -= mean);
+/// Every unit's values over the batch with mean 0 and mean square 1; a silent unit stays silent.
+fn standardized(input: MatRef<'_, f64>) -> Mat<f64> {
+    let mut standardized = input.to_owned();
+    for j in 0..standardized.ncols() {
+        let column = standardized.col_as_slice_mut(j);
+        let n = column.len().max(1) as f64;
+        let mean = column.iter().sum::<f64>() / n;
+        let square = column.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n;
+        let gain = 1.0 / (square + FAINTEST).sqrt();
+        for value in column {
+            *value = gain * (*value - mean);
+        }
     }
-    centred
-}
-
-/// Scales the whole batch to a mean square of one.
-fn normalized(mut input: Mat<f64>) -> Mat<f64> {
-    let count = (input.nrows() * input.ncols()).max(1) as f64;
-    let square = input.squared_norm_l2() / count;
-    if square > 0.0 {
-        input *= faer::Scale(1.0 / square.sqrt());
-    }
-    input
+    standardized
 }

@@ -196,7 +196,12 @@ mod tests {
             assert!((variance - 1.0).abs() < 1e-9);
         }
         assert!(task.train.rows.col(2).norm_max() == 0.0);
-        let all = task.train.rows.col(0).iter().chain(task.test.rows.col(0).iter());
+        let all = task
+            .train
+            .rows
+            .col(0)
+            .iter()
+            .chain(task.test.rows.col(0).iter());
         let mut all: Vec<i64> = all.map(|v| (v * 1e6) as i64).collect();
         all.sort_unstable();
         all.dedup();

@@ -171,7 +171,10 @@ impl Trainer {
 
 /// The angle whose cosine is inner/√(a·b), a and b squared lengths.
 fn degrees(inner: f64, a: f64, b: f64) -> f64 {
-    (inner / (a * b).sqrt()).clamp(-1.0, 1.0).acos().to_degrees()
+    (inner / (a * b).sqrt())
+        .clamp(-1.0, 1.0)
+        .acos()
+        .to_degrees()
 }
 
 fn gradient_angle(network: &Network, part: &Part) -> f64 {
