@@ -28,12 +28,12 @@ pub enum Rule {
     Mirror,
     /// Information alignment: amplification, decay and null on the layer's own activity.
     Information,
+    /// The same on noise, as the mirror has it.
+    InformationNoise,
     /// Symmetric alignment: self and decay; not local.
     Symmetric,
     /// Activation alignment: amplification and sparseness; not local.
     Activation,
-    /// Kolen and Pollack 1994: W and B take the same step and both decay; not local.
-    KolenPollack,
 }
 
 impl Rule {
@@ -43,9 +43,9 @@ impl Rule {
         Self::Feedback,
         Self::Mirror,
         Self::Information,
+        Self::InformationNoise,
         Self::Symmetric,
         Self::Activation,
-        Self::KolenPollack,
     ];
 
     /// The name in tables, files and arguments.
@@ -55,9 +55,9 @@ impl Rule {
             Self::Feedback => "feedback",
             Self::Mirror => "mirror",
             Self::Information => "information",
+            Self::InformationNoise => "information-noise",
             Self::Symmetric => "symmetric",
             Self::Activation => "activation",
-            Self::KolenPollack => "kolen-pollack",
         }
     }
 
@@ -84,6 +84,13 @@ impl Rule {
                 probe: Probe::Activity,
                 ..none
             },
+            Self::InformationNoise => Regularization {
+                amp: 0.1,
+                decay: 0.05,
+                null: 0.05,
+                probe: Probe::Noise,
+                ..none
+            },
             Self::Symmetric => Regularization {
                 own: 0.1,
                 decay: 0.1,
@@ -93,11 +100,6 @@ impl Rule {
                 amp: 0.1,
                 sparse: 0.1,
                 probe: Probe::Activity,
-                ..none
-            },
-            Self::KolenPollack => Regularization {
-                decay: 0.005,
-                is_tied: true,
                 ..none
             },
         }
@@ -131,8 +133,6 @@ pub struct Regularization {
     pub own: f64,
     /// What x is.
     pub probe: Probe,
-    /// B takes the step of W, and decay acts on both.
-    pub is_tied: bool,
 }
 
 impl Regularization {

@@ -1,11 +1,11 @@
 //! One network, one rule, one seed: epochs of minibatches, and what was seen after each.
 
-use faer::{Mat, MatRef, Scale};
+use faer::{Mat, MatRef};
 use rand::SeedableRng as _;
 use rand::rngs::ChaCha8Rng;
 
 use super::network::{Gradient, Network, Nonlinearity, accuracy, cross_entropy};
-use super::primitives::{add_scaled, dot};
+use super::primitives::dot;
 use super::rules::{Regularization, Rule};
 use super::task::{Part, Task, shuffle};
 
@@ -27,18 +27,77 @@ pub struct Setup {
     pub batch: usize,
     /// Passes over the training rows.
     pub epochs: usize,
+    /// Standard deviations beyond which a feature is cut off.
+    pub clip: f64,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         Self {
             hidden: vec![100; 4],
-            nonlinearity: Nonlinearity::Relu,
-            learning_rate: 0.01,
+            nonlinearity: Nonlinearity::Tanh,
+            learning_rate: 0.003,
             momentum: 0.9,
             batch: 50,
             epochs: 20,
+            clip: 5.0,
         }
+    }
+}
+
+/// Why a network cannot be trained so.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// No hidden layer.
+    #[error("no hidden layer: without one no error is passed down; take at least one, such as 100")]
+    NoLayer,
+    /// A layer of no units, or too many.
+    #[error("a hidden layer of {units} units; take 1 to {UNITS_MAX}")]
+    Units {
+        /// As asked.
+        units: usize,
+    },
+    /// A number below one.
+    #[error("{what} 0: take at least 1")]
+    Zero {
+        /// What it is of.
+        what: &'static str,
+    },
+    /// A rate that is none.
+    #[error("learning rate {value}: take a number above 0, such as 0.003")]
+    Rate {
+        /// As asked.
+        value: f64,
+    },
+}
+
+/// Units of a hidden layer at most: a matrix of that many squared is half a gigabyte.
+pub const UNITS_MAX: usize = 8_192;
+
+impl Setup {
+    /// Whether a network can be trained so.
+    ///
+    /// # Errors
+    /// If it cannot.
+    pub fn check(&self) -> Result<(), SetupError> {
+        if self.hidden.is_empty() {
+            return Err(SetupError::NoLayer);
+        }
+        let fits = |units: &usize| (1..=UNITS_MAX).contains(units);
+        if let Some(units) = self.hidden.iter().find(|units| !fits(units)) {
+            return Err(SetupError::Units { units: *units });
+        }
+        for (what, number) in [("epochs", self.epochs), ("rows a batch", self.batch)] {
+            if number == 0 {
+                return Err(SetupError::Zero { what });
+            }
+        }
+        if !(self.learning_rate.is_finite() && self.learning_rate > 0.0) {
+            let value = self.learning_rate;
+            return Err(SetupError::Rate { value });
+        }
+        Ok(())
     }
 }
 
@@ -126,16 +185,10 @@ impl Trainer {
             velocity.accumulate(self.momentum, gradient);
         }
         let by = self.regularization;
-        let layers = self.network.layers.iter_mut().enumerate();
-        for ((l, layer), velocity) in layers.zip(&self.velocity).skip(1) {
-            if self.rule.learns_backward() {
-                let step = by.gradient(layer, pass.inputs[l].as_ref(), &mut self.noise);
-                layer.backward -= step;
-            }
-            if by.is_tied {
-                let tied = velocity.forward.transpose();
-                add_scaled(&mut layer.backward, -self.learning_rate, tied);
-                layer.forward *= Scale(1.0 - by.decay);
+        if self.rule.learns_backward() {
+            // The first layer's B has nothing to tell.
+            for (layer, input) in self.network.layers.iter_mut().zip(&pass.inputs).skip(1) {
+                layer.backward -= by.gradient(layer, input.as_ref(), &mut self.noise);
             }
         }
         self.network.add(-self.learning_rate, &self.velocity);
