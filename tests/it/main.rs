@@ -25,6 +25,7 @@ mod handmade;
 mod hostile;
 mod house;
 mod http;
+mod lab_align;
 mod layers;
 mod merging;
 mod mutations;

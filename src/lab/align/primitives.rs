@@ -132,15 +132,12 @@ pub(super) fn dot(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> f64 {
 pub(super) fn add_scaled(to: &mut Mat<f64>, scale: f64, from: MatRef<'_, f64>) {
     for j in 0..to.ncols() {
         let from = from.col(j);
-        match from.try_as_col_major() {
-            Some(from) => {
-                let pairs = to.col_as_slice_mut(j).iter_mut().zip(from.as_slice());
-                pairs.for_each(|(to, from)| *to += scale * from);
-            }
-            None => {
-                let pairs = to.col_as_slice_mut(j).iter_mut().zip(from.iter());
-                pairs.for_each(|(to, from)| *to += scale * from);
-            }
+        if let Some(from) = from.try_as_col_major() {
+            let pairs = to.col_as_slice_mut(j).iter_mut().zip(from.as_slice());
+            pairs.for_each(|(to, from)| *to += scale * from);
+        } else {
+            let pairs = to.col_as_slice_mut(j).iter_mut().zip(from.iter());
+            pairs.for_each(|(to, from)| *to += scale * from);
         }
     }
 }

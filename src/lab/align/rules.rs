@@ -72,33 +72,33 @@ impl Rule {
         match self {
             Self::Backprop | Self::Feedback => none,
             Self::Mirror => Regularization {
-                amp: 0.1,
-                decay: 0.1,
+                amp: 0.03,
+                decay: 0.03,
                 probe: Probe::Noise,
                 ..none
             },
             Self::Information => Regularization {
-                amp: 0.1,
-                decay: 0.05,
-                null: 0.05,
+                amp: 0.03,
+                decay: 0.001,
+                null: 0.01,
                 probe: Probe::Activity,
                 ..none
             },
             Self::InformationNoise => Regularization {
-                amp: 0.1,
-                decay: 0.05,
-                null: 0.05,
+                amp: 0.05,
+                decay: 0.02,
+                null: 0.01,
                 probe: Probe::Noise,
                 ..none
             },
             Self::Symmetric => Regularization {
-                own: 0.1,
-                decay: 0.1,
+                own: 0.03,
+                decay: 0.03,
                 ..none
             },
             Self::Activation => Regularization {
-                amp: 0.1,
-                sparse: 0.1,
+                amp: 0.05,
+                sparse: 0.05,
                 probe: Probe::Activity,
                 ..none
             },
@@ -114,7 +114,7 @@ pub enum Probe {
     None,
     /// Standard Gaussian noise at its input.
     Noise,
-    /// Its own input of the batch.
+    /// Its own input of the batch, every unit with mean 0 and mean square 1 over it.
     Activity,
 }
 

@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_learned_is_refused() {
-        let refused = |data: &Data| Task::split(data, 1, 5.0).err().expect("a refusal");
+        let refused = |data: &Data| Task::split(data, 1, 5.0).expect_err("a refusal");
         let one = refused(&data(100, |_| "x".into()));
         assert!(matches!(one, TaskError::OneClass { .. }), "{one}");
         let few = refused(&data(20, |i| (i % 2).to_string()));

@@ -34,7 +34,7 @@ pub struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         Self {
-            hidden: vec![100; 4],
+            hidden: vec![50; 5],
             nonlinearity: Nonlinearity::Tanh,
             learning_rate: 0.003,
             momentum: 0.9,
@@ -293,4 +293,88 @@ pub fn train(
 /// The rows of these places.
 fn gather(rows: MatRef<'_, f64>, places: &[usize]) -> Mat<f64> {
     Mat::from_fn(places.len(), rows.ncols(), |i, j| rows[(places[i], j)])
+}
+
+#[cfg(test)]
+mod tests {
+    use faer::Mat;
+
+    use super::super::network::{Layer, Network, Nonlinearity};
+    use super::{Rule, Setup, SetupError, Trainer};
+
+    /// Numbers without structure that a reference can make as well.
+    fn made(rows: usize, columns: usize, phase: f64) -> Mat<f64> {
+        Mat::from_fn(rows, columns, |i, j| {
+            (phase + 1.7 * i as f64 + 2.9 * j as f64 + (i * j) as f64).sin()
+        })
+    }
+
+    /// One number that every value of a matrix has a part in.
+    fn trace(of: &Mat<f64>) -> f64 {
+        let value = |i: usize, j: usize| of[(i, j)] * (i as f64 + 2.0 * j as f64).cos();
+        (0..of.ncols())
+            .flat_map(|j| (0..of.nrows()).map(move |i| (i, j)))
+            .map(|(i, j)| value(i, j))
+            .sum()
+    }
+
+    /// W, B and bias of the three layers after four steps of information alignment with momentum,
+    /// by a numpy program that shares nothing with this one.
+    const REFERENCE: [[f64; 3]; 3] = [
+        [
+            1.683_771_855_415_033_6,
+            2.495_957_281_348_029,
+            0.020_118_255_808_168_003,
+        ],
+        [
+            1.905_054_711_057_817_3,
+            0.817_466_914_338_149_9,
+            0.025_273_954_009_277_62,
+        ],
+        [
+            -0.169_040_528_218_269_3,
+            -0.038_237_190_064_052_74,
+            0.010_952_692_669_880_913,
+        ],
+    ];
+
+    #[test]
+    fn steps_of_information_alignment_are_those_of_a_reference() {
+        let widths = [4, 5, 4, 3];
+        let layers = widths.windows(2).enumerate().map(|(l, pair)| Layer {
+            forward: faer::Scale(0.5) * made(pair[1], pair[0], l as f64),
+            backward: faer::Scale(0.5) * made(pair[0], pair[1], l as f64 + 0.5),
+            bias: vec![0.0; pair[1]],
+        });
+        let network = Network {
+            layers: layers.collect(),
+            nonlinearity: Nonlinearity::Tanh,
+        };
+        let setup = Setup {
+            learning_rate: 0.05,
+            ..Setup::default()
+        };
+        let mut trainer = Trainer::new(network, Rule::Information, &setup, 0);
+        let rows = made(6, 4, 0.3);
+        for _ in 0..4 {
+            trainer.step(rows.as_ref(), &[0, 2, 1, 1, 0, 2]);
+        }
+        for (layer, reference) in trainer.network.layers.iter().zip(REFERENCE) {
+            let bias = Mat::from_fn(1, layer.bias.len(), |_, j| layer.bias[j]);
+            let found = [&layer.forward, &layer.backward, &bias].map(trace);
+            for (found, reference) in found.iter().zip(reference) {
+                assert!((found - reference).abs() < 1e-12, "{found} {reference}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_setup_without_layers_is_refused() {
+        let setup = Setup {
+            hidden: Vec::new(),
+            ..Setup::default()
+        };
+        assert_eq!(setup.check(), Err(SetupError::NoLayer));
+        assert_eq!(Setup::default().check(), Ok(()));
+    }
 }
