@@ -25,6 +25,7 @@ mod handmade;
 mod hostile;
 mod house;
 mod http;
+mod lab_align;
 mod lab_commands;
 mod lab_theorems;
 mod layers;
