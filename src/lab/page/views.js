@@ -21,7 +21,7 @@ let answer = null;
 let iteration = 0;
 let grid = null;
 /** Where the surface is seen from: degrees round the axis of the loss and above the plane of the weights. */
-const camera = { turn: -125, lift: 56, distance: 1.95 };
+const camera = { turn: -125, lift: 56, distance: innerWidth < 520 ? 2.35 : 1.95 };
 const hidden = new Set();
 
 /** L(w₁, w₂) as `src/lab/scalar` has it. */
@@ -145,6 +145,8 @@ function drawContours(c, width) {
 
 function drawSurface(c, width) {
   const height = Math.min(width, 470);
+  // In a narrow picture the axis's name would be cut off; the caption says what it is.
+  const lossName = width < 520 ? "" : "loss";
   const lift = 0.02 * grid.top;
   const above = (points) => ({
     x: points.map((p) => p?.[0] ?? null), y: points.map((p) => p?.[1] ?? null),
@@ -187,7 +189,7 @@ function drawSurface(c, width) {
       margin: { l: 0, r: 0, t: 0, b: 0 },
       scene: {
         dragmode: "turntable", camera: { eye, center: { x: 0, y: 0, z: -0.12 } }, aspectmode: "manual", aspectratio: { x: 1, y: 1, z: 0.65 },
-        xaxis: axis("w₁", range), yaxis: axis("w₂", range), zaxis: axis("loss", [0, grid.top]),
+        xaxis: axis("w₁", range), yaxis: axis("w₂", range), zaxis: axis(lossName, [0, grid.top]),
       },
     },
   };
