@@ -24,7 +24,7 @@ Examples:
   ojad lab compare data.parquet -k 5        every algorithm on your rows
   ojad lab figures --output figures/        the papers' experiments, predicted and found
   ojad lab train tied-gradient              one algorithm, every iterate
-  ojad lab align tests/data/fashion-sample.parquet --label label
+  ojad lab align tests/data/fashion-sample.parquet --exclude id
 
 `ojad lab COMMAND --help` says more. docs/why-it-works.md walks from Oja's rule to the learner of
 `ojad fit` with these figures."

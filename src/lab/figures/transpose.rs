@@ -16,6 +16,10 @@ const DECAYS: f64 = 22.0;
 /// Iterations at most.
 const ITERATIONS_MAX: usize = 100_000;
 
+/// What theory says.
+const PREDICTED: &str = "‖W₁ − W₂ᵀ‖² → 0 under the sum loss, and only there (theorem 2.1); W₁W₁ᵀ − \
+     W₂ᵀW₂ falls as e^(−2αλt) there and stays under the others";
+
 /// ‖W₁W₁ᵀ − W₂ᵀW₂‖², which a flow along the gradient keeps under losses that GLₖ leaves alone and
 /// which falls as e^(−4αλt) under the sum loss.
 fn imbalance(weights: &Weights) -> f64 {
@@ -31,6 +35,7 @@ pub fn transpose(setting: &Setting<'_>) -> Made {
     let problem = Problem::new(setting.rows);
     let first = problem.spectrum()?.values.first().copied().unwrap_or(1.0);
     let (alpha, lambda) = (STEP / first, setting.lambda);
+    let predicted_rate = 4.0 * alpha * lambda;
     let iterations = (DECAYS / (alpha * lambda)).clamp(100.0, ITERATIONS_MAX as f64) as usize;
     let mut data = Filled::new(
         &["loss"],
@@ -48,11 +53,7 @@ pub fn transpose(setting: &Setting<'_>) -> Made {
         let start = Weights::random(problem.features(), setting.components, 0.5, setting.seed);
         let began = imbalance(&start);
         let run = descent(&problem, loss, start, alpha, iterations)?;
-        let rate = if color == 2 {
-            4.0 * alpha * lambda
-        } else {
-            0.0
-        };
+        let rate = if color == 2 { predicted_rate } else { 0.0 };
         let (mut found, mut balance, mut theory) = (Vec::new(), Vec::new(), Vec::new());
         for iterate in &run.iterates {
             let t = iterate.iteration as f64;
@@ -75,14 +76,10 @@ pub fn transpose(setting: &Setting<'_>) -> Made {
             .push(series(loss.name(), Mark::Line, color, balance));
         right.series.push(series("", Mark::Dashed, color, theory));
     }
-    let predicted_rate = 4.0 * alpha * lambda;
     let ratio = ends[2].1 / predicted_rate;
     Ok(Experiment {
         name: "1-transpose",
-        predicted:
-            "‖W₁ − W₂ᵀ‖² → 0 under the sum loss, and only there (theorem 2.1); W₁W₁ᵀ − W₂ᵀW₂ \
-                    falls as e^(−2αλt) there and stays under the others"
-                .into(),
+        predicted: PREDICTED.into(),
         found: format!(
             "‖W₁ − W₂ᵀ‖² after {iterations} iterations: none {:.3}, product {:.3}, sum {:.1e}{}; the \
              rate is {ratio:.3} of the predicted one under the sum loss, {:.3} and {:.3} of it under \
