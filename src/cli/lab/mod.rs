@@ -12,6 +12,8 @@ use crate::cli::CliError;
 /// Without a command it serves a page on loopback where the scalar case can be seen and touched.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
+// Flattened arguments bring a group of their own, and two must not have one name.
+#[group(id = "lab")]
 pub struct Args {
     #[command(subcommand)]
     what: Option<What>,
