@@ -183,7 +183,7 @@ impl Axis {
             .fold(0.0, |most: f64, tick| most.max(tick.abs()));
         let step = step.unwrap_or(largest);
         if largest >= 1e5 || step.is_nan() || step <= 1e-4 {
-            return ticks.iter().map(|tick| signed(*tick)).collect();
+            return ticks.iter().map(|tick| scientific(*tick)).collect();
         }
         let decimals = (0..6)
             .find(|d| {
@@ -269,6 +269,18 @@ fn raised(character: char) -> char {
     }
 }
 
+/// 8e4 beside 1e5: all labels of an axis in one notation.
+fn scientific(value: f64) -> String {
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    // As many digits as there are, up to four.
+    let text = format!("{value:.3e}");
+    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let digits = digits.trim_end_matches('0').trim_end_matches('.');
+    format!("{digits}e{exponent}").replace('-', "−")
+}
+
 /// The same as [`label`], with the sign that is as wide as a digit.
 pub(crate) fn signed(value: f64) -> String {
     label(value).replace('-', "−")
@@ -344,6 +356,7 @@ mod tests {
             ["−3e6", "−2e6", "−1e6", "0", "1e6"]
         );
         assert_eq!(words((0.1, 0.3), false)[0], "0.10");
+        assert_eq!(words((0.0, 1e5), false)[4..], ["8e4", "1e5"]);
     }
 
     #[test]

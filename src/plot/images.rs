@@ -113,7 +113,7 @@ pub(super) fn draw<B: DrawingBackend>(
         let middle = frame.left + cell * column + cell / 2;
         let top = frame.top + (side + GAP + below) * row;
         let place = picture(canvas, (middle, top), side, image, images.diverging)?;
-        let caption = text::cut(&image.caption, TICK, cell);
+        let caption = text::cut(&image.caption, TICK, cell - 4);
         let at = (middle, place.bottom + 5);
         canvas.words(&caption, at, Anchor::Below, INK, TICK)?;
     }

@@ -13,8 +13,6 @@ mod images;
 mod lines;
 mod shades;
 mod sheet;
-#[cfg(test)]
-mod tests;
 mod text;
 
 use std::path::{Path, PathBuf};

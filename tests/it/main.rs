@@ -30,6 +30,7 @@ mod layers;
 mod merging;
 mod mutations;
 mod page;
+mod pictures;
 mod plot;
 mod preflight;
 mod program;

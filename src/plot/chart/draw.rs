@@ -42,7 +42,7 @@ pub(in crate::plot) fn chart<B: DrawingBackend>(
     let frame = heading(canvas, frame, &chart.title)?;
     let plot = layout(chart, frame);
     let most = |pixels: i32, each: i32| u8::try_from((pixels / each).clamp(2, 8)).unwrap_or(8);
-    let x_ticks = ticks(&chart.x, &plot.x, most(plot.frame.width(), 70));
+    let x_ticks = ticks(&chart.x, &plot.x, most(plot.frame.width(), 56));
     let y_ticks = ticks(&chart.y, &plot.y, most(plot.frame.height(), 40));
     grid(canvas, &plot, &x_ticks, &y_ticks)?;
     labels(canvas, frame, &plot, chart, &y_ticks)?;
@@ -54,7 +54,7 @@ pub(in crate::plot) fn chart<B: DrawingBackend>(
         bottom,
     } = plot.frame;
     canvas.line(vec![(left, top), (left, bottom), (right, bottom)], GREY, 1)?;
-    legend::draw(canvas, &plot, chart)
+    legend::draw(canvas, &plot, chart, frame.width())
 }
 
 /// The axes, and the frame between the margins that their labels need.
@@ -67,7 +67,7 @@ fn layout(chart: &Chart, frame: Frame) -> Plot {
     let labels = labels.min(frame.width() / 3);
     let line = |label: &str| if label.is_empty() { 0 } else { LINE + 2 };
     let right = match chart.legend {
-        Legend::Right => legend::width(chart) + 14,
+        Legend::Right => legend::width(chart, frame.width()) + 14,
         _ => 20,
     };
     let inside = frame.inside(
@@ -226,10 +226,10 @@ fn labels<B: DrawingBackend>(
 ) -> Result<(), String> {
     let inside = plot.frame;
     let label = text::cut(&chart.x.label, LABEL, frame.width());
-    let at = (
-        i32::midpoint(inside.left, inside.right),
-        inside.bottom + GAP + LINE,
-    );
+    // A label wider than its axis may use the room beside it.
+    let half = text::width(&label, LABEL) / 2;
+    let middle = i32::midpoint(inside.left, inside.right).min(frame.right - half);
+    let at = (middle.max(frame.left + half), inside.bottom + GAP + LINE);
     canvas.words(&label, at, Anchor::Below, INK, LABEL)?;
     let widest = y_ticks.iter().map(|tick| text::width(&tick.1, TICK)).max();
     let widest = widest.unwrap_or(0).min(frame.width() / 3);

@@ -20,10 +20,11 @@ fn named(chart: &Chart) -> impl Iterator<Item = &Series> {
     chart.series.iter().filter(|series| !series.name.is_empty())
 }
 
-/// Pixels across.
-pub(super) fn width(chart: &Chart) -> i32 {
+/// Pixels across, at most half of the `room` for chart and legend.
+pub(super) fn width(chart: &Chart, room: i32) -> i32 {
     let names = named(chart).map(|series| text::width(&series.name, TICK));
-    names.max().map_or(0, |widest| widest + SAMPLE + 3 * AIR)
+    let width = names.max().map_or(0, |widest| widest + SAMPLE + 3 * AIR);
+    width.min(room / 2)
 }
 
 fn height(chart: &Chart) -> i32 {
@@ -35,11 +36,12 @@ pub(super) fn draw<B: DrawingBackend>(
     canvas: &Canvas<'_, B>,
     plot: &Plot,
     chart: &Chart,
+    room: i32,
 ) -> Result<(), String> {
     if chart.legend == Legend::None || named(chart).next().is_none() {
         return Ok(());
     }
-    let frame = place(plot, chart);
+    let frame = place(plot, chart, room);
     if chart.legend != Legend::Right {
         let corner = |x: i32, y: i32| (f64::from(x), f64::from(y));
         let (a, b) = (
@@ -55,7 +57,8 @@ pub(super) fn draw<B: DrawingBackend>(
         let left = frame.left + AIR;
         sample(canvas, series, left, y)?;
         let at = (left + SAMPLE + AIR, y);
-        canvas.words(&series.name, at, Anchor::Left, INK, TICK)?;
+        let name = text::cut(&series.name, TICK, frame.right - AIR - at.0);
+        canvas.words(&name, at, Anchor::Left, INK, TICK)?;
     }
     Ok(())
 }
@@ -98,8 +101,13 @@ fn sample<B: DrawingBackend>(
 }
 
 /// Its frame: beside the chart, in the corner that was asked for, or in the emptiest.
-fn place(plot: &Plot, chart: &Chart) -> Frame {
-    let (width, height) = (width(chart), height(chart));
+fn place(plot: &Plot, chart: &Chart, room: i32) -> Frame {
+    let room = match chart.legend {
+        Legend::Right => room,
+        // Inside it may be almost as wide as the chart.
+        _ => 2 * (plot.frame.width() - 2 * AIR),
+    };
+    let (width, height) = (width(chart, room), height(chart));
     let frame = plot.frame;
     let (left, top) = (frame.left + AIR, frame.top + AIR);
     let (right, bottom) = (frame.right - AIR - width, frame.bottom - AIR - height);

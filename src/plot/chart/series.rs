@@ -229,14 +229,18 @@ fn bars<B: DrawingBackend>(
     } else {
         0.0_f64.clamp(low, high)
     };
-    let gap = spacing(series);
     let frame = plot.frame;
-    let mut width = f64::from(frame.width());
-    for (x, _) in &series.points {
-        if let (Some(a), Some(b)) = (plot.x.place(*x), plot.x.place(*x + gap)) {
-            width = width.min(b - a);
-        }
-    }
+    let mut places: Vec<f64> = series
+        .points
+        .iter()
+        .filter_map(|point| plot.x.place(point.0))
+        .collect();
+    places.sort_by(f64::total_cmp);
+    let gaps = places.windows(2).map(|two| two[1] - two[0]);
+    let alone = plot.x.place(1.0).zip(plot.x.place(0.0));
+    let alone = alone.map_or(f64::from(frame.width()), |(one, zero)| one - zero);
+    let gap = gaps.filter(|gap| *gap > 0.0).reduce(f64::min);
+    let width = gap.unwrap_or(alone).min(f64::from(frame.width()));
     let each = (0.8 * width / group.1.max(1) as f64).max(1.0);
     let offset = |x: f64| x + each * (group.0 as f64 - (group.1 as f64 - 1.0) / 2.0);
     for (x, y) in &series.points {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use super::{Chart, Figure as _, Heat, Images, Legend, Mark, Sheet, Words, write};
+use ojad::plot::{Chart, Figure as _, Heat, Images, Legend, Mark, Sheet, Words, write};
 
 type Points = Vec<(f64, f64)>;
 
@@ -168,7 +168,7 @@ fn gallery() -> Sheet {
 /// Where the pictures go: to be looked at, where the variable says so.
 fn place() -> (tempfile::TempDir, PathBuf) {
     let temporary = tempfile::tempdir().expect("a directory");
-    let place = std::env::var_os("OJAD_PICTURES").map(PathBuf::from);
+    let place = std::env::var_os("OJAD_TEST_PICTURES").map(PathBuf::from);
     let path = place.unwrap_or_else(|| temporary.path().to_owned());
     (temporary, path)
 }
@@ -213,6 +213,53 @@ fn a_png_has_its_magic_and_size() {
     assert_eq!(&png[..8], b"\x89PNG\r\n\x1a\n");
     assert_eq!(png[16..20], sheet.size().0.to_be_bytes());
     assert_eq!(png[20..24], sheet.size().1.to_be_bytes());
+}
+
+#[test]
+fn narrow_panels_keep_their_words_inside() {
+    let (_temporary, place) = place();
+    let long = "a name of a series that is far wider than the panel that it is in, by a lot";
+    let decades = |f: f64| {
+        (0..60_i32)
+            .map(|i| (10_f64.powi(i - 30), f * 10_f64.powi(i / 4)))
+            .collect()
+    };
+    let chart = Chart::new("both axes logarithmic over sixty decades", long, long)
+        .log_x()
+        .log_y()
+        .line(long, decades(1.0))
+        .theory("short", decades(1.0))
+        .add("bars", Mark::Bars, decades(100.0));
+    let grey = (0..3).fold(Images::new("greys"), |images, i| {
+        let value = |at: i32| f64::from((at % 12 - 6 * i).pow(2) + (at / 12));
+        images.image(long, 12, 8, (0..96).map(value).collect())
+    });
+    let heat = Heat::new(
+        "much is dark",
+        3,
+        4,
+        (0..12).map(|i| 1e4 * f64::from(i)).collect(),
+    )
+    .numbers()
+    .names(vec![long.to_owned(); 3], vec!["c".to_owned(); 4]);
+    let sheet = Sheet::new("narrow", 3)
+        .panel_size(300, 260)
+        .panel(chart.clone())
+        .panel(chart.clone().legend(Legend::Right))
+        .panel(
+            chart
+                .legend(Legend::None)
+                .x_range(1e-3, 1.0)
+                .y_range(0.5, 3.0),
+        )
+        .panel(grey.columns(2))
+        .panel(heat.numbers())
+        .panel(cut_off().legend(Legend::BottomLeft));
+    write(&sheet, &place.join("narrow.png")).expect("drawn");
+    let path = place.join("narrow.svg");
+    write(&sheet, &path).expect("drawn");
+    let svg = fs::read_to_string(&path).expect("text");
+    assert!(!svg.contains(long) && svg.contains('…'));
 }
 
 #[test]
