@@ -91,7 +91,7 @@ pub(super) fn table(setup: &Setup, rules: &[Rule], runs: &[Run]) -> String {
     }
     let seeds = rules.first().map_or(0, |rule| of_rule(runs, *rule).len());
     format!(
-        "{}{notes}mean ± standard deviation over {seeds} seeds after {} epochs; B:Wᵀ l is the angle \
+        "{}{notes}mean ± standard deviation, {seeds} seed(s), {} epoch(s); B:Wᵀ l is the angle \
          between B and Wᵀ of layer l in degrees, gradient the angle between pseudogradient and \
          gradient\n",
         aligned(&rows),
