@@ -2,7 +2,7 @@
 //!
 //! L(W₁, W₂) = ‖X − XW₁ᵀW₂ᵀ‖² + penalty, rows as points, so that only C = XᵀX enters:
 //! ‖·‖² = tr C − 2 tr(W₂W₁C) + tr(W₂W₁CW₁ᵀW₂ᵀ). Penalties: none; λ‖W₂W₁‖² (product); λ(‖W₁‖² + ‖W₂‖²)
-//! (sum), all of Kunin 2019, section 2; ‖Λ^½W₁‖² + ‖W₂Λ^½‖² (non-uniform sum; Bao 2020, equation 3).
+//! (sum), all of Kunin 2019, section 2; ‖Λ^½W₁‖² + ‖W₂Λ^½‖² (non-uniform sum; Bao 2020).
 
 use faer::{Mat, MatRef};
 

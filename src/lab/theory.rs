@@ -1,7 +1,7 @@
 //! What the theorems say: minima, critical points, their losses and Morse indices.
 //!
 //! C = UΣ²Uᵀ, σ₁² > … > σₘ² > 0. A critical point of a loss is given, up to the symmetry that the loss
-//! leaves, by a set I of at most k principal directions (Kunin 2019, theorem 4.2, the landscape
+//! leaves, by a set I of at most k principal directions (Kunin 2019, the landscape
 //! theorem): W₂ = U_I·diag(s), W₁ = diag(s)U_Iᵀ, with
 //!
 //! | loss | symmetry | W₂W₁ on direction i ∈ I | I may hold |
@@ -22,8 +22,8 @@ use crate::lab::weights::Weights;
 /// A singular value of the decoder at the minimum, for latent dimension `i` and eigenvalue σ² of C:
 /// its square is the singular value of W₂W₁.
 ///
-/// None: 1. Product: 1/(1 + λ/σ²). Sum: (1 − λ/σ²)₊. Source: Kunin 2019, theorem 4.2 and figure 3;
-/// for the non-uniform sum Bao 2020, theorem 1.
+/// None: 1. Product: 1/(1 + λ/σ²). Sum: (1 − λ/σ²)₊. Source: Kunin 2019, the landscape
+/// theorem; for the non-uniform sum Bao 2020, its theorem on the non-uniform penalty.
 pub fn shrunk(loss: &Loss, i: usize, eigenvalue: f64) -> f64 {
     let lambda = loss.lambda(i);
     let square = match loss {
@@ -63,7 +63,7 @@ pub struct Critical {
 /// leave, and all of the others.
 ///
 /// A direction in use leaves 0 (none), σ²λ/(σ² + λ) (product), or 2λ − λ²/σ² (sum), one that is not
-/// leaves σ². Source: Kunin 2019, section 4, put into the losses.
+/// leaves σ². Source: the critical points of Kunin 2019, put into the losses.
 pub fn critical_loss(loss: &Loss, directions: &[usize], eigenvalues: &[f64]) -> f64 {
     let left = |(j, sigma2): (usize, &f64)| {
         let place = directions.iter().position(|i| *i == j);

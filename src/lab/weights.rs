@@ -88,7 +88,7 @@ impl Weights {
     }
 
     /// Left singular vectors and singular values of the decoder: under the sum loss the principal
-    /// directions (Kunin 2019, algorithm 1).
+    /// directions (Kunin 2019, LAE-PCA).
     ///
     /// # Errors
     /// If an entry is not finite.
@@ -102,7 +102,7 @@ impl Weights {
 }
 
 impl Found {
-    /// Eigenvalues of C: λ/(1 − s²) (Kunin 2019, algorithm 1, where their square roots stand); at λ for
+    /// Eigenvalues of C: λ/(1 − s²) (Kunin 2019, LAE-PCA, where their square roots stand); at λ for
     /// a component that is switched off, and infinite where s reached 1.
     pub fn eigenvalues(&self, lambda: f64) -> Vec<f64> {
         let eigenvalue = |s: &f64| {

@@ -188,7 +188,7 @@ fn under_the_sum_loss_alone_encoder_and_decoder_become_transposes() {
             assert_ne!(end.end, End::Diverged);
             let asymmetry = last(&end).asymmetry();
             match loss {
-                // The non-uniform one too: Bao 2020, theorem 1.
+                // The non-uniform one too (Bao 2020).
                 Loss::Sum(_) | Loss::NonUniform(_) => assert!(asymmetry < 1e-9, "{asymmetry}"),
                 Loss::None | Loss::Product(_) => assert!(asymmetry > 1e-3, "{asymmetry}"),
             }
@@ -196,7 +196,7 @@ fn under_the_sum_loss_alone_encoder_and_decoder_become_transposes() {
     });
 }
 
-/// Kunin 2019, theorem 4.2 at the minimum: directions, shrinkage, loss.
+/// Kunin 2019, the landscape theorem at the minimum: directions, shrinkage, loss.
 #[test]
 fn the_minimum_has_the_principal_directions_and_the_shrunk_values() {
     each(|instance, problem| {
@@ -261,7 +261,7 @@ fn a_direction_below_the_penalty_switches_off() {
     });
 }
 
-/// Kunin 2019, theorem 4.2 and appendix B: gradient, loss and index of every critical point.
+/// Kunin 2019, the landscape theorem and appendix B: gradient, loss and index of every critical point.
 #[test]
 fn every_critical_point_is_where_the_formula_says_and_of_its_index() {
     each(|instance, problem| {
@@ -291,7 +291,7 @@ fn every_critical_point_is_where_the_formula_says_and_of_its_index() {
     });
 }
 
-/// Bao 2020, theorem 1, and section 6 for the rotations.
+/// Bao 2020: the non-uniform penalty, and the rotation augmented gradient.
 #[test]
 fn a_non_uniform_penalty_and_rotations_sort_the_columns_themselves() {
     each(|instance, problem| {

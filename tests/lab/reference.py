@@ -78,7 +78,7 @@ def tied_gradient(w1, w2, c, loss, alpha):
 
 
 def rotation_augmented(w1, w2, c, loss, alpha):
-    """Bao et al. 2020, algorithm 1: A = ½(upper(YYᵀ) − lower(YYᵀ)) turns the latent space beside the step."""
+    """Bao et al. 2020: A = ½(upper(YYᵀ) − lower(YYᵀ)) turns the latent space beside the step."""
     inner = w1 @ c @ w1.T
     turn = 0.5 * (np.triu(inner, 1) - np.tril(inner, -1))
     return (

@@ -1,6 +1,6 @@
 //! Gradient descent: untied, synchronized, tied, and with rotations.
 //!
-//! Steps go along the half gradient ½∂L: the factor 2 is part of α, as in Kunin 2019, algorithm 1,
+//! Steps go along the half gradient ½∂L: the factor 2 is part of α, as in LAE-PCA of Kunin 2019,
 //! and in Oja's rule.
 
 use faer::{Mat, MatRef, Scale};
@@ -31,7 +31,7 @@ impl StepSize {
 
 /// W₁ ← W₁ − α·½∂L/∂W₁, then W₂ ← W₂ − α·½∂L/∂W₂ at the new W₁.
 ///
-/// Source: Kunin 2019, algorithm 1 (for the sum loss), in the order of the paper's own program.
+/// Source: Kunin 2019, LAE-PCA (for the sum loss), in the order of the paper's own program.
 pub struct Untied {
     /// What is minimised.
     pub loss: Loss,
@@ -140,7 +140,7 @@ fn step_tied(loss: &Loss, w: MatRef<'_, f64>, batch: &Batch<'_, '_>, alpha: f64)
 /// W₁ ← W₁ − α·½∂L/∂W₁ + αAW₁, W₂ ← W₂ − α·½∂L/∂W₂ − αW₂A.
 ///
 /// A is antisymmetric, so that to first order W₂W₁, and with it the reconstruction, is not changed
-/// by the rotation. Source: Bao 2020, section 6 and algorithm 1, there for the loss without a
+/// by the rotation. Source: Bao 2020, the rotation augmented gradient, there for the loss without a
 /// penalty, which sorts the columns where W₁ and W₂ᵀ are near each other at the start.
 pub struct RotationAugmented {
     /// What is minimised.

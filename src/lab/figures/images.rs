@@ -80,7 +80,7 @@ pub fn images(set: &ImageSet<'_>) -> Made {
         name: "5-images",
         predicted:
             "the left singular vectors of the decoder are the principal images under the sum loss; \
-                    under the others they, and all columns, are mixtures (theorem 4.2)"
+                    under the others they, and all columns, are mixtures (landscape theorem)"
                 .into(),
         found: format!(
             "mean sin² of {k} singular vectors to the principal images: none {:.3}, product {:.3}, sum {:.1e}; \

@@ -79,8 +79,8 @@ pub fn landscape(setting: &Setting<'_>) -> Made {
     Ok(Experiment {
         name: "6-landscape",
         predicted: "one critical manifold for each set of at most k directions that stand above the \
-                    penalty, with loss and index by formula; one minimum, the rest are saddles (theorem \
-                    4.2, appendix B)"
+                    penalty, with loss and index by formula; one minimum, the rest are saddles \
+                    (landscape theorem, appendix B)"
             .into(),
         found: format!(
             "{count} critical points of the three losses: the gradient is at most {steepest:.1e} of the first \

@@ -4,7 +4,7 @@
 //! highest at σ² = mean of the m − k smallest and W = U(Λ − σ²)^½R (Tipping and Bishop 1999,
 //! equations 7 and 8). Put λ = nσ² into the sum loss: its minimum has s² = 1 − σ²/Λ, so that
 //! W = U(Λ)^½diag(s) is read off the decoder, and its reconstruction W₂W₁x = U(1 − σ²/Λ)Uᵀx is
-//! W·E[z|x], the reconstruction from the MAP estimate of z (Kunin 2019, section 3.1).
+//! W·E[z|x], the reconstruction from the MAP estimate of z (Kunin 2019, on probabilistic PCA).
 
 use faer::{Mat, MatRef, Scale};
 

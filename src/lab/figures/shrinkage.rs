@@ -67,7 +67,7 @@ pub fn shrinkage(setting: &Setting<'_>) -> Made {
         name: "3-shrinkage",
         predicted:
             "the singular values of W₂W₁ are 1 (none), 1/(1 + λ/σ²) (product), (1 − λ/σ²)₊ (sum) \
-                    (theorem 4.2)"
+                    (landscape theorem)"
                 .into(),
         found: format!(
             "largest difference over {STEPS} values of λ and {k} components: none {:.1e}, product {:.1e}, \

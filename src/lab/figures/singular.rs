@@ -48,7 +48,7 @@ pub fn singular_vectors(setting: &Setting<'_>) -> Made {
         name: "2-singular-vectors",
         predicted:
             "the left singular vectors of W₂ are the principal directions under the sum loss \
-                    (theorem 4.2: a diagonal of ones); under the others only their span is"
+                    (landscape theorem: a diagonal of ones); under the others only their span is"
                 .into(),
         found: format!(
             "mean sin² one by one: none {:.3}, product {:.3}, sum {:.1e}; of the span: {:.1e}, {:.1e}, \
