@@ -78,10 +78,11 @@ pub fn landscape(setting: &Setting<'_>) -> Made {
     }
     Ok(Experiment {
         name: "6-landscape",
-        predicted: "one critical manifold for each set of at most k directions that stand above the \
+        predicted:
+            "one critical manifold for each set of at most k directions that stand above the \
                     penalty, with loss and index by formula; one minimum, the rest are saddles \
                     (landscape theorem, appendix B)"
-            .into(),
+                .into(),
         found: format!(
             "{count} critical points of the three losses: the gradient is at most {steepest:.1e} of the first \
              eigenvalue, the loss differs by at most {worst:.1e} of itself, {wrong} indices of the numerical \
