@@ -59,10 +59,7 @@ def iterate(algorithm, loss, scatter, penalty, step, w1, w2):
         w1 = w2
     for iteration in range(1, ITERATIONS + 1):
         old = w1, w2
-        if algorithm == "synchronized":
-            first, second = half_gradient(loss, scatter, penalty, w1, w2)
-            w1, w2 = w1 - step * first, w2 - step * second
-        elif algorithm == "untied":
+        if algorithm in ("untied", "synchronized"):
             w1 -= step * half_gradient(loss, scatter, penalty, w1, w2)[0]
             w2 -= step * half_gradient(loss, scatter, penalty, w1, w2)[1]
         elif algorithm == "tied":

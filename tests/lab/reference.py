@@ -65,7 +65,9 @@ def untied_gradient(w1, w2, c, loss, alpha):
 
 
 def synchronized_gradient(w1, w2, c, loss, alpha):
-    return w1 - alpha * loss.encoder_step(w1, w2, c), w2 - alpha * loss.decoder_step(w1, w2, c)
+    """The untied steps; train() starts them from W1 = W2ᵀ."""
+    w1 = w1 - alpha * loss.encoder_step(w1, w2, c)
+    return w1, w2 - alpha * loss.decoder_step(w1, w2, c)
 
 
 def tied_gradient(w1, w2, c, loss, alpha):

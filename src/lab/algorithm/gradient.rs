@@ -54,13 +54,9 @@ impl Algorithm for Untied {
     }
 }
 
-/// The same from W₁ = W₂ᵀ, both steps at the old weights.
-pub struct Synchronized {
-    /// What is minimised.
-    pub loss: Loss,
-    /// α.
-    pub step: StepSize,
-}
+/// The same from W₁ = W₂ᵀ. Since the second step sees the first, the weights leave each other and come
+/// back. Source: Kunin 2019, appendix A, which synchronizes them at the start.
+pub struct Synchronized(pub Untied);
 
 impl Algorithm for Synchronized {
     fn name(&self) -> &'static str {
@@ -76,11 +72,7 @@ impl Algorithm for Synchronized {
     }
 
     fn step(&mut self, batch: &Batch<'_, '_>, weights: &mut Weights) -> Result<bool, LabError> {
-        let alpha = Scale(self.step.at(weights, batch)?);
-        let gradient = self.loss.gradient(weights, batch);
-        weights.encoder -= gradient.encoder * alpha;
-        weights.decoder -= gradient.decoder * alpha;
-        Ok(true)
+        self.0.step(batch, weights)
     }
 }
 

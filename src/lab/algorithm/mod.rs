@@ -2,7 +2,8 @@
 //!
 //! The learning ones come in three kinds of coupling. *Untied*: encoder and decoder have their own
 //! start and their own steps, one after the other, as in the paper's own program. *Synchronized*:
-//! they start as transposes and step at the same time. *Tied*: there is one matrix W = W₂ = W₁ᵀ.
+//! they start as transposes; since that alone would change nothing in exact minimisation, which
+//! begins with the best encoder, there both are minimised at once. *Tied*: there is one matrix W = W₂ = W₁ᵀ.
 //! Each comes as gradient descent ([`gradient`]) and as exact minimisation ([`exact`]). The
 //! baselines ([`baseline`]) put the answer that they find into the same weights.
 
@@ -49,7 +50,7 @@ pub trait Algorithm {
 pub enum Kind {
     /// Gradient descent, encoder and decoder apart.
     UntiedGradient,
-    /// Gradient descent from W1 = W2ᵀ, both steps at once.
+    /// Gradient descent from W1 = W2ᵀ.
     SynchronizedGradient,
     /// Gradient descent with one matrix: regularized Oja's rule.
     TiedGradient,
@@ -101,7 +102,9 @@ impl Recipe {
         let (loss, step) = (self.loss.clone(), self.step);
         Ok(match self.kind {
             Kind::UntiedGradient => Box::new(gradient::Untied { loss, step }),
-            Kind::SynchronizedGradient => Box::new(gradient::Synchronized { loss, step }),
+            Kind::SynchronizedGradient => {
+                Box::new(gradient::Synchronized(gradient::Untied { loss, step }))
+            }
             Kind::TiedGradient => Box::new(gradient::Tied { loss, step }),
             Kind::RotationAugmented => Box::new(gradient::RotationAugmented { loss, step }),
             Kind::UntiedExact => Box::new(exact::Untied { loss }),

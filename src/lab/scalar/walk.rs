@@ -25,7 +25,7 @@ const FAR: f64 = 1e30;
 pub enum Algorithm {
     /// Gradient descent on w₁, then on w₂ with the new w₁.
     Untied,
-    /// Gradient descent from w₁ = w₂, both steps at the old weights.
+    /// The same from w₁ = w₂.
     Synchronized,
     /// w₁ = w₂ = w throughout: Oja's rule with a penalty.
     Tied,
@@ -87,8 +87,7 @@ pub fn run(
     scatters: &[f64],
 ) -> Trajectory {
     let steps: fn(&Landscape, f64, [f64; 2]) -> [f64; 2] = match algorithm {
-        Algorithm::Untied => descend,
-        Algorithm::Synchronized => descend_together,
+        Algorithm::Untied | Algorithm::Synchronized => descend,
         Algorithm::Tied => tie,
         Algorithm::Alternating => alternate,
     };
@@ -129,12 +128,6 @@ fn descend(landscape: &Landscape, step: f64, [w1, w2]: [f64; 2]) -> [f64; 2] {
     let w1 = w1 - step * landscape.half_gradient([w1, w2])[0];
     let w2 = w2 - step * landscape.half_gradient([w1, w2])[1];
     [w1, w2]
-}
-
-/// Both steps of [`descend`] at the old weights, which keeps w₁ = w₂ where it was so.
-fn descend_together(landscape: &Landscape, step: f64, [w1, w2]: [f64; 2]) -> [f64; 2] {
-    let half = landscape.half_gradient([w1, w2]);
-    [w1 - step * half[0], w2 - step * half[1]]
 }
 
 /// w ← w − α((w² − 1)x²w + λw): Oja's rule with the penalty of Kunin 2019, appendix A.
