@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::lab::LabError;
-use crate::lab::algorithm::Algorithm;
+use crate::lab::algorithm::{Algorithm, Coupling};
 use crate::lab::problem::Problem;
 use crate::lab::weights::Weights;
 
@@ -126,7 +126,11 @@ pub fn train(
         return Err(LabError::NotFinite);
     }
     let mut weights = start;
-    algorithm.begin(&mut weights);
+    let coupling = algorithm.coupling();
+    let is_symmetric = coupling != Coupling::Untied;
+    if is_symmetric {
+        weights.encoder = weights.decoder.transpose().to_owned();
+    }
     let mut elapsed = Duration::ZERO;
     let mut iterates = vec![Iterate {
         iteration: 0,
@@ -138,17 +142,13 @@ pub fn train(
         if iteration == course.iterations_max {
             break End::Limit;
         }
-        let is_symmetric = algorithm.starts_symmetric();
         if matches!(course.stop, Stop::Symmetry(epsilon) if !is_symmetric && weights.asymmetry() <= epsilon)
         {
             break End::Converged;
         }
         let before = weights.clone();
         let began = Instant::now();
-        let batch = match course.minibatch {
-            Some(rows) => problem.minibatch(iteration, rows),
-            None => problem.whole(),
-        };
+        let batch = problem.minibatch(iteration, course.minibatch.unwrap_or(problem.count()));
         let stepped = algorithm.step(&batch, &mut weights);
         elapsed += began.elapsed();
         iteration += 1;
@@ -160,7 +160,7 @@ pub fn train(
         if is_lost {
             break End::Diverged;
         }
-        let distance = if algorithm.is_tied() {
+        let distance = if coupling == Coupling::Tied {
             (&weights.decoder - &before.decoder).norm_l2()
         } else {
             weights.distance(&before)

@@ -9,7 +9,7 @@ use rand::SeedableRng as _;
 use rand::rngs::ChaCha8Rng;
 use rand_distr::{Distribution as _, StandardNormal};
 
-use super::Algorithm;
+use super::{Algorithm, Coupling};
 use crate::lab::LabError;
 use crate::lab::loss::{Loss, by_columns};
 use crate::lab::problem::{Batch, spectrum_of};
@@ -50,12 +50,8 @@ impl Algorithm for Svd {
         "svd"
     }
 
-    fn starts_symmetric(&self) -> bool {
-        true
-    }
-
-    fn is_tied(&self) -> bool {
-        true
+    fn coupling(&self) -> Coupling {
+        Coupling::Tied
     }
 
     fn step(&mut self, batch: &Batch<'_, '_>, weights: &mut Weights) -> Result<bool, LabError> {
@@ -105,12 +101,8 @@ impl Algorithm for Randomized {
         "randomized-svd"
     }
 
-    fn starts_symmetric(&self) -> bool {
-        true
-    }
-
-    fn is_tied(&self) -> bool {
-        true
+    fn coupling(&self) -> Coupling {
+        Coupling::Tied
     }
 
     fn step(&mut self, batch: &Batch<'_, '_>, weights: &mut Weights) -> Result<bool, LabError> {
@@ -158,12 +150,8 @@ impl Algorithm for Streaming {
         "streaming"
     }
 
-    fn starts_symmetric(&self) -> bool {
-        true
-    }
-
-    fn is_tied(&self) -> bool {
-        true
+    fn coupling(&self) -> Coupling {
+        Coupling::Tied
     }
 
     fn step(&mut self, batch: &Batch<'_, '_>, weights: &mut Weights) -> Result<bool, LabError> {

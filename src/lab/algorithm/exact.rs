@@ -3,7 +3,7 @@
 //! Source: Kunin 2019, appendix A names the alternation and its program solves it by a Kronecker
 //! product; the equations are solved here by diagonalising both sides ([`Loss::best_encoder`]).
 
-use super::Algorithm;
+use super::{Algorithm, Coupling};
 use crate::lab::LabError;
 use crate::lab::loss::Loss;
 use crate::lab::problem::Batch;
@@ -18,6 +18,10 @@ pub struct Untied {
 impl Algorithm for Untied {
     fn name(&self) -> &'static str {
         "untied-exact"
+    }
+
+    fn coupling(&self) -> Coupling {
+        Coupling::Untied
     }
 
     fn step(&mut self, batch: &Batch<'_, '_>, weights: &mut Weights) -> Result<bool, LabError> {
@@ -42,12 +46,8 @@ impl Algorithm for Synchronized {
         "synchronized-exact"
     }
 
-    fn starts_symmetric(&self) -> bool {
-        true
-    }
-
-    fn begin(&mut self, weights: &mut Weights) {
-        weights.encoder = weights.decoder.transpose().to_owned();
+    fn coupling(&self) -> Coupling {
+        Coupling::Synchronized
     }
 
     fn step(&mut self, batch: &Batch<'_, '_>, weights: &mut Weights) -> Result<bool, LabError> {
@@ -73,16 +73,8 @@ impl Algorithm for Tied {
         "tied-exact"
     }
 
-    fn starts_symmetric(&self) -> bool {
-        true
-    }
-
-    fn is_tied(&self) -> bool {
-        true
-    }
-
-    fn begin(&mut self, weights: &mut Weights) {
-        weights.encoder = weights.decoder.transpose().to_owned();
+    fn coupling(&self) -> Coupling {
+        Coupling::Tied
     }
 
     fn step(&mut self, batch: &Batch<'_, '_>, weights: &mut Weights) -> Result<bool, LabError> {

@@ -5,7 +5,7 @@
 
 use faer::{Mat, MatRef, Scale};
 
-use super::{Algorithm, StepSize};
+use super::{Algorithm, Coupling, StepSize};
 use crate::lab::LabError;
 use crate::lab::loss::{Loss, by_columns};
 use crate::lab::problem::{Batch, spectrum_of};
@@ -44,6 +44,10 @@ impl Algorithm for Untied {
         "untied-gradient"
     }
 
+    fn coupling(&self) -> Coupling {
+        Coupling::Untied
+    }
+
     fn step(&mut self, batch: &Batch<'_, '_>, weights: &mut Weights) -> Result<bool, LabError> {
         let alpha = Scale(self.step.at(weights, batch)?);
         let gradient = self.loss.encoder_gradient(weights, batch);
@@ -63,12 +67,8 @@ impl Algorithm for Synchronized {
         "synchronized-gradient"
     }
 
-    fn starts_symmetric(&self) -> bool {
-        true
-    }
-
-    fn begin(&mut self, weights: &mut Weights) {
-        weights.encoder = weights.decoder.transpose().to_owned();
+    fn coupling(&self) -> Coupling {
+        Coupling::Synchronized
     }
 
     fn step(&mut self, batch: &Batch<'_, '_>, weights: &mut Weights) -> Result<bool, LabError> {
@@ -92,16 +92,8 @@ impl Algorithm for Tied {
         "tied-gradient"
     }
 
-    fn starts_symmetric(&self) -> bool {
-        true
-    }
-
-    fn is_tied(&self) -> bool {
-        true
-    }
-
-    fn begin(&mut self, weights: &mut Weights) {
-        weights.encoder = weights.decoder.transpose().to_owned();
+    fn coupling(&self) -> Coupling {
+        Coupling::Tied
     }
 
     fn step(&mut self, batch: &Batch<'_, '_>, weights: &mut Weights) -> Result<bool, LabError> {
@@ -144,6 +136,10 @@ pub struct RotationAugmented {
 impl Algorithm for RotationAugmented {
     fn name(&self) -> &'static str {
         "rotation-augmented"
+    }
+
+    fn coupling(&self) -> Coupling {
+        Coupling::Untied
     }
 
     fn step(&mut self, batch: &Batch<'_, '_>, weights: &mut Weights) -> Result<bool, LabError> {

@@ -16,27 +16,24 @@ use crate::lab::loss::Loss;
 use crate::lab::problem::Batch;
 use crate::lab::weights::Weights;
 
+/// How encoder and decoder hang together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coupling {
+    /// Each has its own start.
+    Untied,
+    /// W₁ = W₂ᵀ at the start.
+    Synchronized,
+    /// W₁ = W₂ᵀ at every step: there is one matrix.
+    Tied,
+}
+
 /// One way to learn.
 pub trait Algorithm {
     /// Its name on the command line and in tables.
     fn name(&self) -> &'static str;
 
-    /// Whether the weights are transposes of each other from the start, so that ‖W₁ − W₂ᵀ‖ says
-    /// nothing about how far it is.
-    fn starts_symmetric(&self) -> bool {
-        false
-    }
-
-    /// Whether there is one matrix W = W₂ = W₁ᵀ at every step.
-    fn is_tied(&self) -> bool {
-        false
-    }
-
-    /// Puts the start into the form that the algorithm keeps (W₁ = W₂ᵀ where it is tied or
-    /// synchronized).
-    fn begin(&mut self, weights: &mut Weights) {
-        let _ = weights;
-    }
+    /// How encoder and decoder hang together.
+    fn coupling(&self) -> Coupling;
 
     /// One iteration on `batch`. False: there is nothing left to do.
     ///
