@@ -2,6 +2,7 @@
 //! code: 0 done; 1 failed; 2 usage; 78 bad configuration.
 
 mod check;
+mod columns;
 mod completions;
 mod faults;
 mod fit;

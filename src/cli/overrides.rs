@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use crate::config::{AutoOr, Config, ForgettingKey, Plan, PrecisionKey, RuleKey, ScaleKey, load};
-use crate::source::{BadValue, BinaryDtype};
 
+use super::columns::Columns;
 use super::{CliError, environment};
 
 /// Keys of the configuration, as flags.
@@ -13,27 +13,8 @@ pub struct Overrides {
     /// Configuration file; flags override its keys.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Columns to take, as a glob; may be repeated. Default: every numeric one.
-    #[arg(long, value_name = "GLOB")]
-    include: Vec<String>,
-    /// Columns to leave, as a glob; may be repeated.
-    #[arg(long, value_name = "GLOB")]
-    exclude: Vec<String>,
-    /// Column that identifies a row: never a feature; may be repeated.
-    #[arg(long = "id", value_name = "COLUMN")]
-    ids: Vec<String>,
-    /// How fixed-size binary columns are read: f16, f32 or f64.
-    #[arg(long, value_name = "TYPE", value_parser = dtype)]
-    dtype: Option<BinaryDtype>,
-    /// What a null does: error, skip or mean.
-    #[arg(long, value_name = "POLICY", value_parser = policy)]
-    on_null: Option<BadValue>,
-    /// What a NaN does: error, skip or mean.
-    #[arg(long, value_name = "POLICY", value_parser = policy)]
-    on_nan: Option<BadValue>,
-    /// What an infinity does: error, skip or mean.
-    #[arg(long, value_name = "POLICY", value_parser = policy)]
-    on_inf: Option<BadValue>,
+    #[command(flatten)]
+    columns: Columns,
     /// Rows a minibatch. Default: chosen from the number of features and components.
     #[arg(long, value_name = "ROWS")]
     minibatch: Option<usize>,
@@ -63,24 +44,6 @@ pub struct Overrides {
     threads: Option<usize>,
 }
 
-fn policy(text: &str) -> Result<BadValue, String> {
-    match text {
-        "error" => Ok(BadValue::Error),
-        "skip" => Ok(BadValue::Skip),
-        "mean" => Ok(BadValue::Mean),
-        _ => Err("use error, skip or mean".into()),
-    }
-}
-
-fn dtype(text: &str) -> Result<BinaryDtype, String> {
-    match text {
-        "f16" => Ok(BinaryDtype::F16),
-        "f32" => Ok(BinaryDtype::F32),
-        "f64" => Ok(BinaryDtype::F64),
-        _ => Err("use f16, f32 or f64".into()),
-    }
-}
-
 impl Overrides {
     /// The plan of the configuration file, if one is named, with these flags and `components`
     /// over it.
@@ -99,14 +62,7 @@ impl Overrides {
     }
 
     fn apply(&self, config: &mut Config) {
-        config.features.include.extend(self.include.iter().cloned());
-        config.features.exclude.extend(self.exclude.iter().cloned());
-        config.features.ids.extend(self.ids.iter().cloned());
-        config.features.dtype = self.dtype.or(config.features.dtype);
-        let source = &mut config.source;
-        source.on_null = self.on_null.unwrap_or(source.on_null);
-        source.on_nan = self.on_nan.unwrap_or(source.on_nan);
-        source.on_inf = self.on_inf.unwrap_or(source.on_inf);
+        self.columns.apply(config);
         let learner = &mut config.learner;
         learner.rule = self.rule.unwrap_or(learner.rule);
         learner.precision = self.precision.unwrap_or(learner.precision);

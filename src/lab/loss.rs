@@ -27,14 +27,6 @@ pub enum Loss {
     NonUniform(Vec<f64>),
 }
 
-/// ½∂L/∂W₁ and ½∂L/∂W₂.
-pub struct Gradient {
-    /// k×m.
-    pub encoder: Mat<f64>,
-    /// m×k.
-    pub decoder: Mat<f64>,
-}
-
 impl Loss {
     /// "none", "product", "sum" or "non-uniform".
     pub fn name(&self) -> &'static str {
@@ -147,9 +139,9 @@ impl Loss {
         gradient
     }
 
-    /// The two half gradients at the same weights.
-    pub fn gradient(&self, weights: &Weights, batch: &Batch<'_, '_>) -> Gradient {
-        Gradient {
+    /// The two half gradients at the same weights, in their shapes.
+    pub fn gradient(&self, weights: &Weights, batch: &Batch<'_, '_>) -> Weights {
+        Weights {
             encoder: self.encoder_gradient(weights, batch),
             decoder: self.decoder_gradient(weights, batch),
         }

@@ -179,15 +179,9 @@ pub fn numerical_hessian(
     let gradient = |number: usize, by: f64| {
         let mut weights = at.clone();
         *entry(&mut weights, number) += by;
-        let half = loss.gradient(&weights, &batch);
-        let of = |number: usize| {
-            let mut both = Weights {
-                encoder: half.encoder.clone(),
-                decoder: half.decoder.clone(),
-            };
-            2.0 * *entry(&mut both, number)
-        };
-        (0..size).map(of).collect::<Vec<f64>>()
+        let mut half = loss.gradient(&weights, &batch);
+        let whole = (0..size).map(|number| 2.0 * *entry(&mut half, number));
+        whole.collect::<Vec<f64>>()
     };
     let columns: Vec<Vec<f64>> = (0..size)
         .map(|j| {

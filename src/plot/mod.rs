@@ -38,7 +38,7 @@ pub enum PlotError {
         path: PathBuf,
     },
     /// The picture could not be drawn or written.
-    #[error("{}: cannot draw: {reason}; choose a directory that can be written", path.display())]
+    #[error("{}: cannot draw: {reason}; choose a directory that can be written and has room", path.display())]
     Failed {
         /// The picture.
         path: PathBuf,

@@ -54,6 +54,11 @@ fn what_does_not_fit_is_refused_with_its_remedy() {
             1,
             &["nothing", "label"],
         ),
+        (
+            &["train", "svd", "--output", "x.txt"],
+            2,
+            &["x.txt", ".parquet"],
+        ),
         (&["compare", "--normalized"], 2, &["--normalized"]),
         (
             &["figures", "--output", "x", "--only", "5"],

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
+use crate::cli::columns::Columns;
 use crate::cli::{CliError, print, say};
 use crate::lab::align::{Nonlinearity, Rule, Run, Setup, TaskError, compare, figure};
 use crate::lab::data::{Data, DataError};
 use crate::plot;
-use crate::source::{SourceError, SourceParams};
+use crate::source::SourceError;
 
 /// Trains a small network by rules that know no transposed weights, and by backpropagation.
 ///
@@ -45,9 +46,8 @@ pub struct Args {
     /// Column with the classes.
     #[arg(long, value_name = "COLUMN", default_value = "label")]
     label: String,
-    /// Columns that are no features, as a glob; may be repeated.
-    #[arg(long, value_name = "GLOB")]
-    exclude: Vec<String>,
+    #[command(flatten)]
+    columns: Columns,
     /// Rules to compare.
     #[arg(long, value_name = "RULES", value_delimiter = ',', value_parser = rules(),
           default_values_t = Rule::ALL.map(Named))]
@@ -144,11 +144,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
 }
 
 fn read(args: &Args) -> Result<Data, CliError> {
-    let params = SourceParams {
-        ids: vec![args.label.clone()],
-        exclude: args.exclude.clone(),
-        ..SourceParams::default()
-    };
+    let params = args.columns.params(Some(&args.label));
     Data::read(&args.inputs, &params).map_err(|error| match error {
         DataError::Source(SourceError::IdMissing { .. }) => CliError::Failed(format!(
             "{error}; name the column of the classes with `--label`"

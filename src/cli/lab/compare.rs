@@ -58,8 +58,8 @@ pub struct Args {
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let data = args.rows.read(MADE)?;
     let problem = Problem::new(data.rows.as_ref());
-    args.model.check(&problem)?;
-    let contest = contest(args, &problem)?;
+    let model = args.model.or_components(2, &problem)?;
+    let contest = contest(args, &model, &problem)?;
     if let Some(directory) = &args.output {
         super::make_directory(directory)?;
     }
@@ -88,14 +88,14 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     print(&table(&contest, &curves, data.count(), data.features()))
 }
 
-fn contest(args: &Args, problem: &Problem<'_>) -> Result<Contest, CliError> {
-    let lambdas = match args.model.loss(LossKind::NonUniform, problem)? {
+fn contest(args: &Args, model: &Model, problem: &Problem<'_>) -> Result<Contest, CliError> {
+    let lambdas = match model.loss(LossKind::NonUniform, problem)? {
         Loss::NonUniform(lambdas) => lambdas,
         _ => Vec::new(),
     };
     // The sum loss checks λ itself.
-    args.model.loss(LossKind::Sum, problem)?;
-    let (step, normalized_step) = match args.model.step(problem)? {
+    model.loss(LossKind::Sum, problem)?;
+    let (step, normalized_step) = match model.step(problem)? {
         StepSize::Constant(step) => (step, 0.25),
         StepSize::Normalized(step) => {
             return Err(CliError::Usage(format!(
@@ -105,8 +105,8 @@ fn contest(args: &Args, problem: &Problem<'_>) -> Result<Contest, CliError> {
         }
     };
     Ok(Contest {
-        components: args.model.components(),
-        lambda: args.model.lambda(problem)?,
+        components: model.components(),
+        lambda: model.lambda(problem)?,
         lambdas,
         step,
         normalized_step,

@@ -12,7 +12,6 @@ use super::model::Model;
 use super::rows::{Made, Rows};
 use crate::cli::table_file::TableFile;
 use crate::cli::{CliError, print, say};
-use crate::lab::LabError;
 use crate::lab::data::Data;
 use crate::lab::figures::{self, Column, Experiment, ImageSet, Setting};
 use crate::lab::problem::Problem;
@@ -81,8 +80,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     check(args)?;
     let data = args.rows.read(MADE)?;
     let problem = Problem::new(data.rows.as_ref());
-    let model = args.model.or_components(3);
-    model.check(&problem)?;
+    let model = args.model.or_components(3, &problem)?;
     if problem.features() < 2 {
         return Err(CliError::Usage(
             "the experiments need at least 2 features; name other INPUT".into(),
@@ -102,8 +100,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
             say("images: left out; name a file with --images");
             continue;
         };
-        let experiment =
-            experiment.map_err(|error| CliError::Failed(format!("{name}: {error}")))?;
+        let experiment = experiment?;
         write(&args.output, &experiment)?;
         if !args.json {
             print(&told(&experiment))?;
@@ -136,16 +133,21 @@ fn check(args: &Args) -> Result<(), CliError> {
 }
 
 /// The experiment of this name; nothing for images where there are none.
-fn make(args: &Args, name: &str, setting: &Setting<'_>) -> Option<Result<Experiment, LabError>> {
-    Some(match name {
+fn make(args: &Args, name: &str, setting: &Setting<'_>) -> Option<Result<Experiment, CliError>> {
+    let made = match name {
         "transpose" => figures::transpose(setting),
         "singular-vectors" => figures::singular_vectors(setting),
         "shrinkage" => figures::shrinkage(setting),
         "symmetry" => figures::symmetry(setting),
         "landscape" => figures::landscape(setting),
         "likelihood" => figures::likelihood(setting),
-        _ => of_images(args, args.images.as_ref()?),
-    })
+        _ => return Some(of_images(args, args.images.as_ref()?)),
+    };
+    Some(made.map_err(|error| failed(name, &error)))
+}
+
+fn failed(name: &str, error: &dyn std::fmt::Display) -> CliError {
+    CliError::Failed(format!("{name}: {error}"))
 }
 
 fn as_json(made: &[Experiment]) -> String {
@@ -177,32 +179,35 @@ fn judged(made: &[Experiment]) -> Result<(), CliError> {
     )))
 }
 
-fn of_images(args: &Args, file: &OsString) -> Result<Experiment, LabError> {
+fn of_images(args: &Args, file: &OsString) -> Result<Experiment, CliError> {
     let params = SourceParams {
         ids: args.label.iter().cloned().collect(),
         exclude: args.no_pixels.clone(),
         ..SourceParams::default()
     };
-    let refused = |why: String| LabError::Loss { why };
     let data = Data::read(std::slice::from_ref(file), &params)
-        .map_err(|error| refused(error.to_string()))?;
+        .map_err(|error| failed("images", &error))?;
     let pixels = data.features();
     let width = args.image_width.unwrap_or_else(|| pixels.isqrt());
     if width == 0 || pixels % width != 0 || (args.image_width.is_none() && width * width != pixels)
     {
-        return Err(refused(format!(
-            "{pixels} pixels a row are no image {width} across; say --image-width, and --label or \
+        return Err(failed(
+            "images",
+            &format!(
+                "{pixels} pixels a row are no image {width} across; say --image-width, and --label or \
              --no-pixels for columns that are no pixels"
-        )));
+            ),
+        ));
     }
     // Eight images show what there is to see.
     let components = 8.min(data.count()).min(pixels);
-    figures::images(&ImageSet {
+    let set = ImageSet {
         data: &data,
         width,
         components,
         seed: args.rows.seed,
-    })
+    };
+    figures::images(&set).map_err(|error| failed("images", &error))
 }
 
 fn told(experiment: &Experiment) -> String {

@@ -42,7 +42,7 @@ enum What {
     Train(Box<train::Args>),
     Compare(Box<compare::Args>),
     Figures(Box<figures::Args>),
-    Align(align::Args),
+    Align(Box<align::Args>),
 }
 
 pub(super) fn run(args: &Args) -> Result<(), CliError> {

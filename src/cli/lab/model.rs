@@ -46,12 +46,20 @@ pub struct Model {
 }
 
 impl Model {
-    /// The same, with this many components where no flag says otherwise.
-    pub(super) fn or_components(&self, components: usize) -> Self {
-        Self {
-            components: self.components.or(Some(components)),
+    /// The same, with this many components where no flag says otherwise, or as many as there are
+    /// features; refuses what does not fit the rows.
+    pub(super) fn or_components(
+        &self,
+        components: usize,
+        problem: &Problem<'_>,
+    ) -> Result<Self, CliError> {
+        let default = components.min(problem.features());
+        let model = Self {
+            components: self.components.or(Some(default)),
             ..self.clone()
-        }
+        };
+        model.check(problem)?;
+        Ok(model)
     }
 
     /// k.
@@ -60,7 +68,7 @@ impl Model {
     }
 
     /// Refuses what does not fit the rows.
-    pub(super) fn check(&self, problem: &Problem<'_>) -> Result<(), CliError> {
+    fn check(&self, problem: &Problem<'_>) -> Result<(), CliError> {
         let (k, most) = (self.components(), problem.features().min(problem.count()));
         if k == 0 || k > most {
             return Err(CliError::Usage(format!(

@@ -5,8 +5,8 @@ use std::ffi::OsString;
 use faer::Mat;
 
 use crate::cli::CliError;
+use crate::cli::columns::Columns;
 use crate::lab::data::Data;
-use crate::source::{BadValue, SourceParams};
 use crate::synth::{Planted, Recipe};
 
 /// What is made where a command gets no INPUT and no flag says otherwise.
@@ -33,18 +33,8 @@ pub struct Rows {
     /// Parquet or Arrow IPC files, directories or globs. Default: rows that are made.
     #[arg(value_name = "INPUT")]
     pub inputs: Vec<OsString>,
-    /// Columns to take, as a glob; may be repeated. Default: every numeric one.
-    #[arg(long, value_name = "GLOB")]
-    include: Vec<String>,
-    /// Columns to leave, as a glob; may be repeated.
-    #[arg(long, value_name = "GLOB")]
-    exclude: Vec<String>,
-    /// Column that is no feature; may be repeated. The first one's values are labels.
-    #[arg(long = "id", value_name = "COLUMN")]
-    ids: Vec<String>,
-    /// A null or NaN becomes the mean of its feature instead of ending the command.
-    #[arg(long)]
-    fill_with_mean: bool,
+    #[command(flatten)]
+    columns: Columns,
     /// Rows to make, where no INPUT is given.
     #[arg(long = "rows", value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
     made: Option<u32>,
@@ -66,19 +56,7 @@ impl Rows {
         if self.inputs.is_empty() {
             return self.make(made);
         }
-        let policy = if self.fill_with_mean {
-            BadValue::Mean
-        } else {
-            BadValue::Error
-        };
-        let params = SourceParams {
-            include: self.include.clone(),
-            exclude: self.exclude.clone(),
-            ids: self.ids.clone(),
-            on_null: policy,
-            on_nan: policy,
-            ..SourceParams::default()
-        };
+        let params = self.columns.params(None);
         let data = Data::read(&self.inputs, &params)
             .map_err(|error| CliError::Failed(error.to_string()))?;
         if data.count() < 2 {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use faer::{Mat, MatRef};
 
 use super::model::{LossKind, Model};
@@ -82,14 +82,14 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let failed = |error: crate::lab::LabError| CliError::Failed(error.to_string());
     let data = args.rows.read(MADE)?;
     let problem = Problem::new(data.rows.as_ref());
-    args.model.check(&problem)?;
+    let model = args.model.or_components(2, &problem)?;
     let recipe = Recipe {
         kind: args.kind,
-        loss: args.model.loss(args.loss, &problem)?,
-        step: args.model.step(&problem)?,
+        loss: model.loss(args.loss, &problem)?,
+        step: model.step(&problem)?,
         seed: args.rows.seed,
     };
-    let k = args.model.components();
+    let k = model.components();
     let start = match &args.start {
         Some(path) => read_start(path, problem.features(), k)?,
         None => Weights::start(problem.features(), k, args.rows.seed),
@@ -104,14 +104,20 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         },
         iterations_max: args.iterations as usize,
     };
+    // Opened before the work, so that a name or a place that does not fit is told at once.
+    let file = args
+        .output
+        .as_deref()
+        .map(|path| TableFile::create(path, &schema()));
+    let file = file.transpose()?;
     let record = if args.output.is_some() {
         Record::All
     } else {
         Record::Thinned
     };
     let trajectory = train(algorithm.as_mut(), &problem, start, course, record).map_err(failed)?;
-    if let Some(path) = &args.output {
-        write(path, &trajectory)?;
+    if let Some(file) = file {
+        write(file, &trajectory)?;
     }
     let told = tell(&problem, &recipe, k, &trajectory).map_err(failed)?;
     if args.output.as_deref() == Some(std::path::Path::new("-")) {
@@ -162,16 +168,19 @@ fn tell(
     Ok(text)
 }
 
-/// Writes every iterate as a table in long form.
-fn write(path: &std::path::Path, trajectory: &Trajectory) -> Result<(), CliError> {
-    let schema = Arc::new(Schema::new(vec![
+/// Of every entry of every iterate, in long form.
+fn schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
         Field::new("iteration", DataType::Int64, false),
         Field::new("matrix", DataType::Utf8, false),
         Field::new("row", DataType::Int32, false),
         Field::new("column", DataType::Int32, false),
         Field::new("value", DataType::Float64, false),
-    ]));
-    let mut file = TableFile::create(path, &schema)?;
+    ]))
+}
+
+fn write(mut file: TableFile, trajectory: &Trajectory) -> Result<(), CliError> {
+    let schema = schema();
     for part in trajectory.iterates.chunks(ITERATES) {
         let batch = RecordBatch::try_new(Arc::clone(&schema), columns(part)).map_err(|error| {
             CliError::Failed(format!("cannot put the iterates together: {error}"))

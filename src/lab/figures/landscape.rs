@@ -11,6 +11,9 @@ use crate::plot::{Chart, Mark, Sheet};
 const DIRECTIONS: usize = 6;
 const COMPONENTS: usize = 3;
 
+/// Below this share of the first, an eigenvalue is zero.
+const RANK: f64 = 1e-12;
+
 /// Visits every critical point of the three losses on the strongest principal directions.
 ///
 /// Rows of more features are first turned into their scores on [`DIRECTIONS`] components, which
@@ -20,7 +23,14 @@ const COMPONENTS: usize = 3;
 /// If the rows are not finite.
 pub fn landscape(setting: &Setting<'_>) -> Made {
     let whole = Problem::new(setting.rows);
-    let width = DIRECTIONS.min(whole.features());
+    // The theorem is about positive singular values: directions in which the rows do not vary are left
+    // out.
+    let values = &whole.spectrum()?.values;
+    let varying = values
+        .iter()
+        .filter(|value| **value > RANK * values[0])
+        .count();
+    let width = DIRECTIONS.min(varying);
     let scores: Mat<f64> = setting.rows * whole.spectrum()?.vectors.subcols(0, width);
     let problem = Problem::new(scores.as_ref());
     let components = COMPONENTS.min(setting.components).min(width);

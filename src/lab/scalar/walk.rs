@@ -290,4 +290,65 @@ mod tests {
                 .all(|x| (x - 2.0).abs() < 1e-15)
         );
     }
+
+    #[test]
+    fn the_steps_are_those_of_the_matrices() {
+        use crate::lab::algorithm::{Kind as Matrices, Recipe, StepSize};
+        use crate::lab::loss::Loss as Matrix;
+        use crate::lab::problem::Problem;
+        use crate::lab::train::{Course, Record, Stop, train};
+        use crate::lab::weights::Weights;
+        let (start, step) = ([-0.4, 1.8], 0.05);
+        for landscape in landscapes() {
+            let row = faer::mat![[landscape.scatter().sqrt()]];
+            let problem = Problem::new(row.as_ref());
+            let lambda = landscape.lambda();
+            let loss = match landscape.loss() {
+                Loss::None => Matrix::None,
+                Loss::Product => Matrix::Product(lambda),
+                Loss::Sum => Matrix::Sum(lambda),
+            };
+            let kinds = [
+                Matrices::UntiedGradient,
+                Matrices::SynchronizedGradient,
+                Matrices::TiedGradient,
+                Matrices::UntiedExact,
+            ];
+            for (algorithm, kind) in Algorithm::ALL.into_iter().zip(kinds) {
+                let walked = run(
+                    algorithm,
+                    &landscape,
+                    Walk { start, step },
+                    &full(&landscape),
+                );
+                let recipe = Recipe {
+                    kind,
+                    loss: loss.clone(),
+                    step: StepSize::Constant(step),
+                    seed: 0,
+                };
+                let mut own = recipe.make(1).expect("a recipe");
+                let weights = Weights {
+                    encoder: faer::mat![[start[0]]],
+                    decoder: faer::mat![[start[1]]],
+                };
+                let course = Course {
+                    minibatch: None,
+                    stop: Stop::Limit,
+                    iterations_max: walked.points.len() - 1,
+                };
+                let trained = train(own.as_mut(), &problem, weights, course, Record::All);
+                let iterates = trained.expect("a run").iterates;
+                assert_eq!(iterates.len(), walked.points.len());
+                for (iterate, point) in iterates.iter().zip(&walked.points) {
+                    let here = [
+                        iterate.weights.encoder[(0, 0)],
+                        iterate.weights.decoder[(0, 0)],
+                    ];
+                    let apart = (here[0] - point[0]).hypot(here[1] - point[1]);
+                    assert!(apart < 1e-12, "{algorithm:?} {landscape:?}: {apart}");
+                }
+            }
+        }
+    }
 }

@@ -1,0 +1,80 @@
+//! Which columns of an input are features and what a bad value does, as flags: one text for all
+//! commands that read rows.
+
+use crate::config::Config;
+use crate::source::{BadValue, BinaryDtype, Limit, SourceParams};
+
+/// The keys of `[features]`, and what is done with bad values.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Columns {
+    /// Columns to take, as a glob; may be repeated. Default: every numeric one.
+    #[arg(long, value_name = "GLOB")]
+    include: Vec<String>,
+    /// Columns to leave, as a glob; may be repeated.
+    #[arg(long, value_name = "GLOB")]
+    exclude: Vec<String>,
+    /// Column that identifies a row: never a feature; may be repeated.
+    #[arg(long = "id", value_name = "COLUMN")]
+    ids: Vec<String>,
+    /// How fixed-size binary columns are read: f16, f32 or f64.
+    #[arg(long, value_name = "TYPE", value_parser = dtype)]
+    dtype: Option<BinaryDtype>,
+    /// What a null does: error, skip or mean.
+    #[arg(long, value_name = "POLICY", value_parser = policy)]
+    on_null: Option<BadValue>,
+    /// What a NaN does: error, skip or mean.
+    #[arg(long, value_name = "POLICY", value_parser = policy)]
+    on_nan: Option<BadValue>,
+    /// What an infinity does: error, skip or mean.
+    #[arg(long, value_name = "POLICY", value_parser = policy)]
+    on_inf: Option<BadValue>,
+}
+
+fn policy(text: &str) -> Result<BadValue, String> {
+    match text {
+        "error" => Ok(BadValue::Error),
+        "skip" => Ok(BadValue::Skip),
+        "mean" => Ok(BadValue::Mean),
+        _ => Err("use error, skip or mean".into()),
+    }
+}
+
+fn dtype(text: &str) -> Result<BinaryDtype, String> {
+    match text {
+        "f16" => Ok(BinaryDtype::F16),
+        "f32" => Ok(BinaryDtype::F32),
+        "f64" => Ok(BinaryDtype::F64),
+        _ => Err("use f16, f32 or f64".into()),
+    }
+}
+
+impl Columns {
+    /// Sets the keys that a flag names.
+    pub(super) fn apply(&self, config: &mut Config) {
+        config.features.include.extend(self.include.iter().cloned());
+        config.features.exclude.extend(self.exclude.iter().cloned());
+        config.features.ids.extend(self.ids.iter().cloned());
+        config.features.dtype = self.dtype.or(config.features.dtype);
+        let source = &mut config.source;
+        source.on_null = self.on_null.unwrap_or(source.on_null);
+        source.on_nan = self.on_nan.unwrap_or(source.on_nan);
+        source.on_inf = self.on_inf.unwrap_or(source.on_inf);
+    }
+
+    /// How a command without a configuration reads rows into f64; `label` is a column that it needs,
+    /// before the ids.
+    pub(super) fn params(&self, label: Option<&str>) -> SourceParams {
+        let label = label.map(str::to_owned);
+        SourceParams {
+            include: self.include.clone(),
+            exclude: self.exclude.clone(),
+            ids: label.into_iter().chain(self.ids.iter().cloned()).collect(),
+            dtype: self.dtype,
+            on_null: self.on_null.unwrap_or_default(),
+            on_nan: self.on_nan.unwrap_or_default(),
+            on_inf: self.on_inf.unwrap_or_default(),
+            limit: Limit::F64,
+            ..SourceParams::default()
+        }
+    }
+}
