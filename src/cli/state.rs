@@ -183,7 +183,7 @@ fn lines(found: &Restored, state: &FeedState) -> String {
     for (name, bytes) in &found.sections {
         text.push_str(&format!("section       {name}, {bytes} bytes\n"));
     }
-    for entry in state.files.values().rev().take(SHOWN) {
+    for (_, entry) in state.files.iter().rev().take(SHOWN) {
         let what = match entry.state {
             FileState::Done => "done",
             FileState::Growing => "growing",

@@ -80,9 +80,9 @@ impl Sources {
             state: "reading",
         });
         let known = state.files.iter().rev();
-        let known = known.filter(|(file, _)| reading.as_ref().is_none_or(|r| r.file != **file));
+        let known = known.filter(|(file, _)| reading.as_ref().is_none_or(|r| r.file != *file));
         let known = known.map(|(file, entry)| SourceFile {
-            file: *file,
+            file,
             path: shown(&entry.path),
             format: entry.format.map(Format::name),
             rows: entry.rows,

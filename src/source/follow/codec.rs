@@ -148,8 +148,8 @@ impl FeedState {
             reading.encode(to);
         }
         to.usize(self.files.len());
-        for (file, entry) in &self.files {
-            to.u64(*file);
+        for (file, entry) in self.files.iter() {
+            to.u64(file);
             entry.encode(to);
         }
     }
@@ -202,7 +202,7 @@ impl FeedState {
         }
         for _ in 0..from.count(8)? {
             let file = from.u64()?;
-            state.put(file, FileEntry::decode(&mut from)?);
+            state.files.put(file, FileEntry::decode(&mut from)?);
         }
         from.finish()?;
         state.tally = decode_tally(tally)?;

@@ -5,6 +5,7 @@
 //! decodes: heads and tails are compared as bytes.
 
 mod codec;
+mod files;
 mod pull;
 mod push;
 mod scan;
@@ -15,6 +16,7 @@ mod verdict;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use files::FileTable;
 pub use pull::{Arrival, Connect, Source};
 pub use push::{Flaw, KEYS_MAX, Kept, Known, Push, PushName, PushedKeys, Settled, Stage};
 pub use spool::{Spool, SpoolError, SpoolInput};

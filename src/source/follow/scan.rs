@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use globset::{GlobBuilder, GlobMatcher};
 
-use super::state::{FeedState, FileState};
+use super::state::FeedState;
 use super::{FollowParams, Symlinks};
 use crate::source::identity::Stamp;
 
@@ -57,11 +57,10 @@ struct Walk<'a> {
 impl Walk<'_> {
     /// A file that is through, under its name and with its inode.
     fn believed(&self, path: &Path, inode: u64) -> Option<Seen> {
-        let (_, entry) = self.known?.by_path(path)?;
-        let stamp = &entry.identity.stamp;
-        (entry.state == FileState::Done && stamp.inode == inode).then(|| Seen {
+        let stamp = self.known?.files.done_at(path, inode)?;
+        Some(Seen {
             path: path.to_owned(),
-            stamp: stamp.clone(),
+            stamp,
         })
     }
 }

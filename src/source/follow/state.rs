@@ -3,9 +3,10 @@
 //! The feeder is ahead of the trainer. Both hold a [`FeedState`] and apply the same [`Event`]s, so
 //! that a checkpoint never speaks of rows that the learner has not seen.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::path::PathBuf;
 
+use super::files::FileTable;
 use super::push::{PushName, PushedKey, PushedKeys, Settled};
 use crate::rows::{Position, Tally, Watermark};
 use crate::source::identity::Identity;
@@ -115,7 +116,7 @@ pub struct FeedState {
     /// The features, once a file has fixed them.
     pub agreement: Option<Agreement>,
     /// Files by number.
-    pub files: BTreeMap<u64, FileEntry>,
+    pub files: FileTable,
     /// Number of the next file.
     pub next_file: u64,
     /// What is being read.
@@ -130,8 +131,6 @@ pub struct FeedState {
     pub quarantined: u64,
     /// Keys of pushed bodies that are through.
     pub pushed: PushedKeys,
-    pub(super) by_inode: HashMap<(u64, u64), u64>,
-    pub(super) by_path: HashMap<PathBuf, u64>,
 }
 
 impl FeedState {
@@ -164,21 +163,22 @@ impl FeedState {
             }
             Event::Refused(entry, quarantined) => {
                 self.next_file = self.next_file.max(quarantined.file + 1);
-                self.put(quarantined.file, entry.clone());
+                self.files.put(quarantined.file, entry.clone());
                 self.quarantine(quarantined);
             }
             Event::Flushed { sequence } => {
                 self.sequence = *sequence;
                 self.flushes += 1;
             }
-            Event::Refreshed(file, entry) => self.put(*file, entry.clone()),
+            Event::Refreshed(file, entry) => self.files.put(*file, entry.clone()),
             Event::Retried(file) => {
                 self.quarantine.retain(|entry| entry.file != *file);
-                if let Some(entry) = self.files.get_mut(file) {
+                if let Some(mut entry) = self.files.get(*file) {
                     entry.state = FileState::Growing;
+                    self.files.put(*file, entry);
                 }
             }
-            Event::Forgot(file) => self.remove(*file),
+            Event::Forgot(file) => self.files.remove(*file),
         }
     }
 
@@ -225,12 +225,12 @@ impl FeedState {
                 FileState::Growing
             },
         };
-        self.put(reading.file, entry);
+        self.files.put(reading.file, entry);
     }
 
     /// Rows of the whole file that were taken when a segment stands there.
     pub fn rows_of(&self, reading: &Reading) -> u64 {
-        let entry = self.files.get(&reading.file);
+        let entry = self.files.get(reading.file);
         // What was ahead is counted in the segment again.
         entry.map_or(0, |entry| entry.rows - entry.ahead.min(entry.rows)) + reading.rows
     }
@@ -253,7 +253,7 @@ impl FeedState {
             ahead: reading.rows,
             state: FileState::Quarantined,
         };
-        self.put(file, entry);
+        self.files.put(file, entry);
     }
 
     fn quarantine(&mut self, quarantined: &Quarantined) {
@@ -262,41 +262,6 @@ impl FeedState {
             self.quarantine.pop_front();
         }
         self.quarantine.push_back(quarantined.clone());
-    }
-
-    /// Remembers a file under its number, inode and path.
-    pub(super) fn put(&mut self, file: u64, entry: FileEntry) {
-        self.remove(file);
-        let stamp = &entry.identity.stamp;
-        self.by_inode.insert((stamp.device, stamp.inode), file);
-        self.by_path.insert(entry.path.clone(), file);
-        self.files.insert(file, entry);
-    }
-
-    fn remove(&mut self, file: u64) {
-        let Some(entry) = self.files.remove(&file) else {
-            return;
-        };
-        let stamp = &entry.identity.stamp;
-        let inode = (stamp.device, stamp.inode);
-        if self.by_inode.get(&inode) == Some(&file) {
-            self.by_inode.remove(&inode);
-        }
-        if self.by_path.get(&entry.path) == Some(&file) {
-            self.by_path.remove(&entry.path);
-        }
-    }
-
-    /// The file with this inode.
-    pub fn by_inode(&self, device: u64, inode: u64) -> Option<(u64, &FileEntry)> {
-        let file = *self.by_inode.get(&(device, inode))?;
-        self.files.get(&file).map(|entry| (file, entry))
-    }
-
-    /// The file that was seen here last.
-    pub fn by_path(&self, path: &std::path::Path) -> Option<(u64, &FileEntry)> {
-        let file = *self.by_path.get(path)?;
-        self.files.get(&file).map(|entry| (file, entry))
     }
 
     /// The position behind the last row, file by file; at most the `most` latest files.

@@ -219,9 +219,10 @@ impl Follower {
         decode: &mut dyn Decode,
         now: Instant,
     ) -> Verdict {
-        let known = state.by_inode(seen.stamp.device, seen.stamp.inode);
+        let known = state.files.by_inode(seen.stamp.device, seen.stamp.inode);
         let known = known.filter(|(_, entry)| entry.identity.stamp.is_same_inode(&seen.stamp));
-        if let Some((file, entry)) = known {
+        if let Some((file, entry)) = &known {
+            let file = *file;
             let is_quiet = entry.identity.stamp == seen.stamp;
             if is_quiet && entry.state != FileState::Growing {
                 self.waiting.remove(&seen.path);
@@ -400,13 +401,12 @@ fn has_footer(file: &File, format: Format, bytes: u64) -> io::Result<bool> {
 
 /// Files that may have grown, as they are now.
 fn growing(state: &FeedState) -> Vec<Seen> {
-    let growing = state.files.values();
-    let growing = growing.filter(|entry| entry.state == FileState::Growing);
+    let growing = state.files.growing();
     growing
-        .filter_map(|entry| {
+        .filter_map(|(_, entry)| {
             let meta = std::fs::metadata(&entry.path).ok()?;
             meta.is_file().then(|| Seen {
-                path: entry.path.clone(),
+                path: entry.path,
                 stamp: Stamp::of(&meta),
             })
         })
@@ -419,14 +419,14 @@ fn find_gone(state: &FeedState, seen: &[Seen], found: &mut Found) {
     let seen: HashSet<(u64, u64)> = seen.iter().map(|seen| inode(&seen.stamp)).collect();
     let gone = state.files.iter();
     let gone = gone.filter(|(_, entry)| !seen.contains(&inode(&entry.identity.stamp)));
-    found.gone = gone.map(|(file, _)| *file).collect();
+    found.gone = gone.map(|(file, _)| file).collect();
 }
 
 /// Rotation by copy: a stream was emptied in its place, and a new file begins with what was taken of
 /// it. The copy takes the stream's place, the emptied file is a new one.
 fn rotated(state: &FeedState, takes: &mut [(i64, Take)], found: &mut Found) {
     found.changed.retain(|(file, now)| {
-        let Some(old) = state.files.get(file) else {
+        let Some(old) = state.files.get(*file) else {
             return true;
         };
         if old.format != Some(Format::IpcStream) || now.identity.stamp.bytes >= old.identity.bytes {

@@ -127,7 +127,7 @@ impl Loop {
             let file = name.to_str().and_then(|name| name.parse::<u64>().ok());
             if let Some(file) = file {
                 info!(file, "a refused file is tried again");
-                let entry = self.feeder.state.files.get(&file).cloned();
+                let entry = self.feeder.state.files.get(file);
                 self.emit(Event::Retried(file));
                 // One of which nothing was taken is as good as new.
                 if entry.is_some_and(|entry| entry.rows == 0) {
@@ -151,7 +151,7 @@ impl Loop {
         let state = &self.feeder.state;
         let mut forgotten = Vec::new();
         self.through.retain(|(file, taken, steps)| {
-            let Some(entry) = state.files.get(file) else {
+            let Some(entry) = state.files.get(*file) else {
                 return false;
             };
             // More of it was taken since: it is looked at anew.
@@ -177,14 +177,14 @@ impl Loop {
         let closed = state.files.iter().filter(|(file, entry)| {
             entry.path.starts_with(&root)
                 && Spool::is_closed(&entry.path)
-                && !known.iter().any(|(known, ..)| known == *file)
+                && !known.iter().any(|(known, ..)| known == file)
                 && !gone.contains(file)
                 && !forgotten.contains(file)
-                && state.reading.as_ref().is_none_or(|r| r.file != **file)
+                && state.reading.as_ref().is_none_or(|r| r.file != *file)
         });
         let steps = state.steps;
         let closed: Vec<(u64, u64, u64)> = closed
-            .map(|(file, entry)| (*file, entry.identity.bytes, steps))
+            .map(|(file, entry)| (file, entry.identity.bytes, steps))
             .collect();
         self.through.extend(closed);
         for file in forgotten {
