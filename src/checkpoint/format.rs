@@ -17,7 +17,7 @@ use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::checkpoint::CheckpointError;
+use crate::checkpoint::{CheckpointError, Mark};
 
 const MAGIC: &[u8; 8] = b"OJADCKPT";
 const VERSION: u32 = 1;
@@ -35,7 +35,7 @@ pub enum Section {
     Meta = 1,
     /// The learner's state.
     Learner = 2,
-    /// Features, files and positions.
+    /// Features and positions.
     Feed = 3,
     /// Rows that wait for a full minibatch.
     Waiting = 4,
@@ -47,11 +47,13 @@ pub enum Section {
     Drift = 7,
     /// Keys of pushed bodies whose rows were taken.
     Pushed = 8,
+    /// Where what is known of each file is, and how much of that counts.
+    Files = 9,
 }
 
 impl Section {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Meta,
         Self::Learner,
         Self::Feed,
@@ -60,6 +62,7 @@ impl Section {
         Self::Quarantine,
         Self::Drift,
         Self::Pushed,
+        Self::Files,
     ];
 
     /// The number in the file.
@@ -78,6 +81,7 @@ impl Section {
             Self::Quarantine => "quarantine",
             Self::Drift => "drift",
             Self::Pushed => "pushed",
+            Self::Files => "files",
         }
     }
 }
@@ -101,6 +105,17 @@ impl Checkpoint {
     /// Adds a section.
     pub fn put(&mut self, section: Section, bytes: Vec<u8>) {
         self.sections.push((section.id(), bytes));
+    }
+
+    /// Which entries it names.
+    ///
+    /// # Errors
+    /// If the section is not what was written.
+    pub fn mark(&self, path: &Path) -> Result<Option<Mark>, CheckpointError> {
+        Mark::decode(self.section(Section::Files)).map_err(|error| CheckpointError::Damaged {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        })
     }
 
     /// The file.

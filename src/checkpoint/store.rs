@@ -3,12 +3,14 @@
 //! Names carry a growing number, `checkpoint-NUMBER`, and the newest that can be read counts: no
 //! rename ever replaces a file, so that at every instant the generations on the disk are whole. A
 //! new one is written beside them (`.new`), fsynced, renamed, and its name fsynced, before the
-//! oldest goes.
+//! oldest goes. What is known of each file is in a file of its own, which only grows: a checkpoint
+//! appends what changed and names how much of it counts.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::checkpoint::log::{self, Change, EntryLog, Mark};
+use crate::checkpoint::{Checkpoint, CheckpointError, Section};
 use crate::disk::Disk;
 
 /// Generations kept.
@@ -20,9 +22,18 @@ const TEMPORARY: &str = "checkpoint.new";
 pub struct Store {
     directory: PathBuf,
     disk: Arc<dyn Disk>,
-    /// Numbers of the generations that are known to be whole, oldest first, and their sequences.
-    whole: Vec<(u64, u64)>,
+    /// Generations that are known to be whole, oldest first.
+    whole: Vec<Generation>,
     next: u64,
+    log: EntryLog,
+}
+
+/// A checkpoint that is whole.
+struct Generation {
+    number: u64,
+    sequence: u64,
+    /// Number of the file of entries that it names.
+    entries: Option<u64>,
 }
 
 /// A checkpoint that was found.
@@ -47,6 +58,7 @@ impl Store {
             .map_err(failed("cannot create the directory"))?;
         let mut store = Self {
             directory: directory.to_owned(),
+            log: EntryLog::open(directory, Arc::clone(&disk))?,
             disk,
             whole: Vec::new(),
             next: 1,
@@ -76,7 +88,8 @@ impl Store {
         self.directory.join(format!("{PREFIX}{number:012}"))
     }
 
-    /// The newest checkpoint that can be read; nothing where none was ever written.
+    /// The newest checkpoint that can be read, with the entries that it names; nothing where none was
+    /// ever written. What is saved next goes on behind it.
     ///
     /// # Errors
     /// If there are some and none can be read.
@@ -84,19 +97,26 @@ impl Store {
         let numbers = self.numbers()?;
         let mut reasons: Vec<String> = Vec::new();
         let mut found: Option<Loaded> = None;
+        let mut newest = None;
         self.whole.clear();
         for number in numbers.into_iter().rev() {
             let path = self.path(number);
-            let read = self.disk.read(&path);
-            let read = read.map_err(CheckpointError::io(&path, "cannot read"));
-            match read.and_then(|bytes| Checkpoint::decode(&bytes, &path)) {
-                Ok(checkpoint) => {
-                    self.whole.insert(0, (number, checkpoint.sequence));
-                    found.get_or_insert(Loaded {
-                        checkpoint,
-                        path,
-                        fell_back: (!reasons.is_empty()).then(|| reasons.join("; ")),
-                    });
+            match self.read(&path, newest.as_ref()) {
+                Ok((checkpoint, mark)) => {
+                    let generation = Generation {
+                        number,
+                        sequence: checkpoint.sequence,
+                        entries: mark.as_ref().map(|mark| mark.number),
+                    };
+                    self.whole.insert(0, generation);
+                    if found.is_none() {
+                        newest = mark;
+                        found = Some(Loaded {
+                            checkpoint,
+                            path,
+                            fell_back: (!reasons.is_empty()).then(|| reasons.join("; ")),
+                        });
+                    }
                 }
                 // A newer program's state is not to be written over.
                 Err(error @ CheckpointError::Version { .. }) => return Err(error),
@@ -109,26 +129,63 @@ impl Store {
                 reasons: reasons.join("; "),
             });
         }
+        self.log.resume(newest);
         Ok(found)
     }
 
-    /// Writes a checkpoint and waits until the disk has it; the path of its file.
+    /// A checkpoint whose entries are whole too, and the mark that names them. Those of a generation
+    /// before `newer` are a part of its, where both name one file.
+    fn read(
+        &self,
+        path: &Path,
+        newer: Option<&Mark>,
+    ) -> Result<(Checkpoint, Option<Mark>), CheckpointError> {
+        let bytes = self.disk.read(path);
+        let bytes = bytes.map_err(CheckpointError::io(path, "cannot read"))?;
+        let checkpoint = Checkpoint::decode(&bytes, path)?;
+        let mark = checkpoint.mark(path)?;
+        let is_part = |mark: &&Mark| newer.is_some_and(|newer| newer.number == mark.number);
+        if let Some(mark) = mark.as_ref().filter(|mark| !is_part(mark)) {
+            log::read(self.disk.as_ref(), &self.directory, mark, |_, _| Ok(()))?;
+        }
+        Ok((checkpoint, mark))
+    }
+
+    /// Notes changes of entries: the next checkpoint writes them first.
+    pub fn owe(&mut self, changes: Vec<Change>) {
+        self.log.owe(changes);
+    }
+
+    /// Writes a checkpoint and waits until the disk has it; the path of its file. `live` entries count
+    /// from then on.
     ///
     /// # Errors
     /// If an operation fails: nothing is known of the new file then, it is given up, and the
-    /// generations before stand.
-    pub fn save(&mut self, checkpoint: &Checkpoint) -> Result<PathBuf, CheckpointError> {
+    /// generations before stand. The changes are owed still.
+    pub fn save(
+        &mut self,
+        mut checkpoint: Checkpoint,
+        live: u64,
+    ) -> Result<PathBuf, CheckpointError> {
+        let mark = self.log.save(live)?;
+        if let Some(mark) = &mark {
+            checkpoint.put(Section::Files, mark.encode());
+        }
         let temporary = self.directory.join(TEMPORARY);
         let number = self.next;
         // A number is never used twice: after a failed fsync of the directory its name may be there.
         self.next += 1;
-        let written = self.write(&temporary, checkpoint, number);
+        let written = self.write(&temporary, &checkpoint, number);
         if written.is_err() {
             // What is left of it is removed at the next start otherwise.
             let _ = self.disk.remove_file(&temporary);
         }
         let path = written?;
-        self.whole.push((number, checkpoint.sequence));
+        self.whole.push(Generation {
+            number,
+            sequence: checkpoint.sequence,
+            entries: mark.map(|mark| mark.number),
+        });
         self.remove_old();
         Ok(path)
     }
@@ -161,12 +218,16 @@ impl Store {
         }
         let Ok(numbers) = self.numbers() else { return };
         for number in numbers {
-            if !self.whole.iter().any(|(whole, _)| *whole == number)
+            if !self.whole.iter().any(|whole| whole.number == number)
                 && self.whole.len() == GENERATIONS
             {
                 // It is tried again after the next checkpoint.
                 let _ = self.disk.remove_file(&self.path(number));
             }
+        }
+        if self.whole.len() == GENERATIONS {
+            let named = self.whole.iter().filter_map(|whole| whole.entries);
+            self.log.remove_others(&named.collect::<Vec<u64>>());
         }
     }
 
@@ -177,7 +238,7 @@ impl Store {
         }
         self.whole
             .iter()
-            .map(|(_, sequence)| *sequence)
+            .map(|whole| whole.sequence)
             .min()
             .unwrap_or(0)
     }

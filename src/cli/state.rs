@@ -7,7 +7,7 @@ use clap::Subcommand;
 
 use crate::checkpoint::{Checkpoint, Store};
 use crate::cli::{CliError, print};
-use crate::daemon::run::{Restored, inspect};
+use crate::daemon::run::{Restored, files_of, inspect};
 use crate::disk::RealDisk;
 use crate::source::follow::{FeedState, FileState};
 
@@ -47,8 +47,8 @@ enum Command {
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
     match &args.command {
         Command::Inspect { path, json } => {
-            let (_, checkpoint) = newest(path)?;
-            let (found, state) = inspect(&checkpoint).map_err(|reason| unfit(path, &reason))?;
+            let (file, checkpoint) = newest(path)?;
+            let (found, state) = whole(&file, &checkpoint)?;
             if *json {
                 let text = serde_json::to_string_pretty(&found);
                 let text = text.map_err(|error| CliError::Failed(error.to_string()))?;
@@ -68,6 +68,17 @@ fn unfit(path: &Path, reason: &str) -> CliError {
 fn read(path: &Path) -> Result<Checkpoint, CliError> {
     let bytes = std::fs::read(path).map_err(|error| unfit(path, &error.to_string()))?;
     Checkpoint::decode(&bytes, path).map_err(|error| CliError::Failed(error.to_string()))
+}
+
+/// What the checkpoint at `path` holds, and what it names.
+fn whole(path: &Path, checkpoint: &Checkpoint) -> Result<(Restored, FeedState), CliError> {
+    let (found, mut state) = inspect(checkpoint).map_err(|reason| unfit(path, &reason))?;
+    if state.files.is_empty() {
+        let directory = path.parent().unwrap_or(Path::new(""));
+        let files = files_of(checkpoint, directory, &RealDisk);
+        state.files = files.map_err(|error| CliError::Failed(error.to_string()))?;
+    }
+    Ok((found, state))
 }
 
 /// The checkpoint at `path`, or the newest whole one of a directory.
@@ -126,8 +137,7 @@ fn verify(path: &Path) -> Result<(), CliError> {
     }
     let (mut text, mut bad) = (String::new(), Vec::new());
     for path in paths {
-        let verdict = read(&path)
-            .and_then(|checkpoint| inspect(&checkpoint).map_err(|reason| unfit(&path, &reason)));
+        let verdict = read(&path).and_then(|checkpoint| whole(&path, &checkpoint));
         match verdict {
             Ok((found, _)) => text.push_str(&format!(
                 "{}: whole, {} rows learned\n",

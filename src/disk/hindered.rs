@@ -85,6 +85,14 @@ impl Disk for HinderedDisk {
         self.disk.read(path)
     }
 
+    fn reader(&self, path: &Path) -> io::Result<Box<dyn io::Read>> {
+        self.disk.reader(path)
+    }
+
+    fn bytes(&self, path: &Path) -> io::Result<u64> {
+        self.disk.bytes(path)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.disk.rename(from, to)
     }

@@ -84,6 +84,14 @@ impl Disk for KillingDisk {
         self.disk.read(path)
     }
 
+    fn reader(&self, path: &Path) -> io::Result<Box<dyn io::Read>> {
+        self.disk.reader(path)
+    }
+
+    fn bytes(&self, path: &Path) -> io::Result<u64> {
+        self.disk.bytes(path)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.around(|disk| disk.rename(from, to))
     }

@@ -9,7 +9,7 @@ pub mod hindered;
 pub mod killing;
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 
 /// An open file that is being written.
@@ -47,6 +47,18 @@ pub trait Disk: Send + Sync {
     /// # Errors
     /// What the system says.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+
+    /// The content of a file from its beginning, piece by piece.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn reader(&self, path: &Path) -> io::Result<Box<dyn Read>>;
+
+    /// Bytes of a file.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn bytes(&self, path: &Path) -> io::Result<u64>;
 
     /// Gives a file or directory another name, in place of what had it.
     ///
@@ -119,6 +131,14 @@ impl Disk for RealDisk {
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         fs::read(path)
+    }
+
+    fn reader(&self, path: &Path) -> io::Result<Box<dyn Read>> {
+        Ok(Box::new(File::open(path)?))
+    }
+
+    fn bytes(&self, path: &Path) -> io::Result<u64> {
+        Ok(fs::metadata(path)?.len())
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

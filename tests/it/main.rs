@@ -16,6 +16,7 @@ mod bad_input;
 mod config;
 mod crash;
 mod drift;
+mod entries;
 mod error_bars;
 mod faults;
 mod feeds;

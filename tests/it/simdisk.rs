@@ -224,6 +224,14 @@ impl Disk for SimDisk {
         }
     }
 
+    fn reader(&self, path: &Path) -> io::Result<Box<dyn io::Read>> {
+        Ok(Box::new(io::Cursor::new(self.read(path)?)))
+    }
+
+    fn bytes(&self, path: &Path) -> io::Result<u64> {
+        Ok(self.read(path)?.len() as u64)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.act(|inner| {
             if !inner.is_there(from) {

@@ -293,10 +293,7 @@ impl Loop {
                     self.adopt(&agreement)?;
                 }
                 Err(refusal) => {
-                    self.emit(Event::Began {
-                        sequence: ticket,
-                        reading: reading.clone(),
-                    });
+                    self.begin(ticket, &reading);
                     return self.cut(ticket, &reading, refusal);
                 }
             }
@@ -330,10 +327,7 @@ impl Loop {
             .as_ref()
             .is_none_or(|_| self.feeder.state.sequence != ticket);
         if is_new {
-            self.emit(Event::Began {
-                sequence: ticket,
-                reading: reading.clone(),
-            });
+            self.begin(ticket, &reading);
         }
         if is_new || !self.is_noted(ticket) {
             let rows = self.feeder.state.reading.as_ref().map_or(0, |r| r.rows);
@@ -379,6 +373,14 @@ impl Loop {
                 self.cut(ticket, &reading, refusal)
             }
         }
+    }
+
+    fn begin(&mut self, ticket: u64, reading: &Reading) {
+        self.emit(Event::Began {
+            sequence: ticket,
+            reading: reading.clone(),
+            rows_before: self.feeder.state.rows_before(reading.file),
+        });
     }
 
     fn is_noted(&self, ticket: u64) -> bool {

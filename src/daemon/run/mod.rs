@@ -21,6 +21,6 @@ mod watch;
 
 pub use messages::{Command, Outcome, RunError};
 pub use params::{RunParams, Until};
-pub use restore::{Meta, Restored, inspect, set_aside};
+pub use restore::{Meta, Restored, files_of, inspect, set_aside};
 pub use signals::commands;
 pub use trainer::run;

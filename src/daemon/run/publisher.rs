@@ -12,7 +12,7 @@ use std::thread::{self, JoinHandle};
 use crossbeam_channel::{Receiver, Sender};
 use tracing::{info, warn};
 
-use crate::checkpoint::{Checkpoint, Store};
+use crate::checkpoint::{Change, Checkpoint, Store};
 use crate::daemon::run::feeder::shown;
 use crate::daemon::run::history;
 use crate::disk::Disk;
@@ -22,6 +22,9 @@ use crate::snapshot::{Retention, Snapshot, retain, write_on};
 pub(super) enum Job {
     Checkpoint {
         checkpoint: Checkpoint,
+        /// What changed of the files that are remembered, and how many there are.
+        changes: Vec<Change>,
+        files: u64,
         rows: u64,
         steps: u64,
     },
@@ -60,6 +63,8 @@ pub(super) fn spawn(
                 let answer = match job {
                     Job::Checkpoint {
                         checkpoint,
+                        changes,
+                        files,
                         rows,
                         steps,
                     } => {
@@ -69,8 +74,10 @@ pub(super) fn spawn(
                                 spool.display()
                             )
                         });
-                        let saved = synced
-                            .and_then(|()| store.save(&checkpoint).map_err(|e| e.to_string()));
+                        store.owe(changes);
+                        let saved = synced.and_then(|()| {
+                            store.save(checkpoint, files).map_err(|e| e.to_string())
+                        });
                         if let Ok(path) = &saved {
                             info!(rows, file = %shown(path), "checkpoint written");
                         }

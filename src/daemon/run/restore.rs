@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tracing::{info, warn};
 
-use crate::checkpoint::{Checkpoint, Journal, Section, Store};
+use crate::checkpoint::{Checkpoint, CheckpointError, Journal, Section, Store, read_entries};
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::daemon::run::decision::Decision;
 use crate::daemon::run::feeder::unix_s;
@@ -18,11 +18,13 @@ use crate::disk::Disk;
 use crate::learner::drift::{Drift, DriftReport};
 use crate::learner::{self, Learner};
 use crate::rows::{Minibatch, Values, hex};
-use crate::source::follow::FeedState;
+use crate::source::follow::{FeedState, FileTable};
 use crate::source::{Agreement, SourceParams};
 
 /// Version of the section `waiting`.
 const WAITING_VERSION: u8 = 1;
+/// Files that the trainer keeps beside what changed: more than a snapshot or the page names.
+const LATEST_FILES: usize = 4096;
 
 /// The section `meta`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -49,6 +51,8 @@ pub(super) struct Learned {
 /// All that a run goes on with.
 pub(super) struct Found {
     pub(super) learned: Learned,
+    /// What is known of each file, for the feeder.
+    pub(super) files: FileTable,
     pub(super) store: Store,
     pub(super) journal: Journal,
     pub(super) planned: VecDeque<(u64, Decision)>,
@@ -74,7 +78,7 @@ pub struct Restored {
     /// Short minibatches learned.
     pub flushes: u64,
     /// Files remembered.
-    pub files: usize,
+    pub files: u64,
     /// Drifts so far.
     pub drifts: u64,
     /// How far the last rows are from those before, where that is watched.
@@ -118,7 +122,30 @@ fn drift_of(checkpoint: &Checkpoint, features: usize) -> Result<Option<Drift>, C
     Ok(Some(drift))
 }
 
-/// What a checkpoint holds, for people.
+/// What the checkpoint in `directory` names of each file; nothing of one that holds it itself.
+///
+/// # Errors
+/// If it cannot be read, or is not what was written.
+pub fn files_of(
+    checkpoint: &Checkpoint,
+    directory: &Path,
+    disk: &dyn Disk,
+) -> Result<FileTable, CheckpointError> {
+    let mut files = FileTable::default();
+    if let Some(mark) = checkpoint.mark(directory)? {
+        read_entries(disk, directory, &mark, |file, entry| {
+            files
+                .take_up(file, entry)
+                .map_err(|error| CheckpointError::Damaged {
+                    path: directory.to_owned(),
+                    reason: error.to_string(),
+                })
+        })?;
+    }
+    Ok(files)
+}
+
+/// What a checkpoint holds, for people; what it only names is told by [`files_of`].
 ///
 /// # Errors
 /// If a section is not what was written.
@@ -136,6 +163,11 @@ pub fn inspect(checkpoint: &Checkpoint) -> Result<(Restored, FeedState), String>
     });
     let features = state.agreement.as_ref().map_or(0, |a| a.features().len());
     let drift = drift_of(checkpoint, features).map_err(|e| e.to_string())?;
+    let mark = checkpoint.mark(Path::new(""));
+    let files = match mark.map_err(|e| e.to_string())? {
+        Some(mark) => mark.live,
+        None => state.files.len() as u64,
+    };
     let reading = state.reading.as_ref().map(|reading| {
         let path = reading.segment.path.to_string_lossy().into_owned();
         (path, reading.rows)
@@ -150,7 +182,7 @@ pub fn inspect(checkpoint: &Checkpoint) -> Result<(Restored, FeedState), String>
             rows_read: state.tally.rows_read,
             rows_rejected: state.tally.rows_rejected,
             flushes: state.flushes,
-            files: state.files.len(),
+            files,
             drifts: drift.as_ref().map_or(0, Drift::events),
             drift: drift.and_then(|drift| drift.report()),
             quarantined: state.quarantined,
@@ -273,7 +305,9 @@ pub(super) fn find(params: &RunParams, disk: Arc<dyn Disk>) -> Result<Found, Run
         path: directory.to_owned(),
         reason,
     };
-    let learned = match &loaded {
+    // A checkpoint of the first version holds its files itself: the next one writes all of them.
+    let mut is_old = false;
+    let mut learned = match &loaded {
         None => Learned {
             state: FeedState::default(),
             learner: None,
@@ -294,7 +328,11 @@ pub(super) fn find(params: &RunParams, disk: Arc<dyn Disk>) -> Result<Found, Run
                     ),
                 });
             }
-            let learned = Learned::of(&loaded.checkpoint, params).map_err(wrong)?;
+            let mut learned = Learned::of(&loaded.checkpoint, params).map_err(wrong)?;
+            is_old = !learned.state.files.is_empty();
+            if !is_old {
+                learned.state.files = files_of(&loaded.checkpoint, directory, disk.as_ref())?;
+            }
             let rows = learned.state.tally.rows_accepted;
             info!(rows, files = learned.state.files.len(), from = %loaded.path.display(), "state resumed");
             learned
@@ -309,8 +347,17 @@ pub(super) fn find(params: &RunParams, disk: Arc<dyn Disk>) -> Result<Found, Run
         planned.push_back((entry.sequence, decision));
     }
     check_gap(&planned, after).map_err(wrong)?;
+    if let Some(reading) = &learned.state.reading {
+        learned.state.rows_before = learned.state.rows_before(reading.file);
+    }
+    let latest = learned.state.files.latest(LATEST_FILES);
+    let files = std::mem::replace(&mut learned.state.files, latest);
+    if is_old {
+        learned.state.files.owe(&files);
+    }
     Ok(Found {
         learned,
+        files,
         store,
         journal,
         planned,
@@ -337,7 +384,11 @@ pub fn set_aside(directory: &Path) -> std::io::Result<Option<std::path::PathBuf>
     for entry in std::fs::read_dir(directory)? {
         let name = entry?.file_name();
         let text = name.to_string_lossy().into_owned();
-        if text.starts_with("checkpoint") || text.starts_with("journal") || text == "opening" {
+        if text.starts_with("checkpoint")
+            || text.starts_with("journal")
+            || text.starts_with("files-")
+            || text == "opening"
+        {
             names.push(name);
         }
     }

@@ -1,5 +1,6 @@
 //! The trainer: owns the state, learns, and decides when something is written.
 
+mod checkpoint;
 mod close;
 mod drift;
 mod live;
@@ -28,7 +29,7 @@ use crate::learner::drift::{Drift, DriftReport};
 use crate::learner::{self, LearnError};
 use crate::rows::{Minibatch, Tags};
 use crate::snapshot::{Provenance, Retention, Snapshot};
-use crate::source::follow::{Event, Push};
+use crate::source::follow::{Event, FeedState, Push};
 use crate::source::worker::Decode;
 
 use self::live::Shown;
@@ -90,7 +91,10 @@ pub fn run(
     let (reload, reloaded) = bounded(1);
     let feeder = Feeder {
         params: params.clone(),
-        state: found.learned.state.clone(),
+        state: FeedState {
+            files: found.files,
+            ..found.learned.state.clone()
+        },
         decode,
         journal: found.journal,
         planned: found.planned,
@@ -332,22 +336,6 @@ impl Trainer<'_> {
         self.apply(events)?;
         self.learned.waiting = waiting;
         Ok(())
-    }
-
-    /// Hands a copy of the state to the publisher.
-    fn checkpoint(&mut self) {
-        let (rows, steps) = (self.rows(), self.learned.state.steps);
-        let job = Job::Checkpoint {
-            checkpoint: self.learned.checkpoint(&self.params),
-            rows,
-            steps,
-        };
-        if let Some(jobs) = &self.jobs
-            && jobs.try_send(job).is_ok()
-        {
-            self.checkpoints.begin(rows);
-            self.last_checkpoint_steps = steps;
-        }
     }
 
     fn snapshot(&mut self) {

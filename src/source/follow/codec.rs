@@ -13,7 +13,9 @@ use crate::source::identity::Identity;
 use crate::source::worker::{Fault, Refusal};
 use crate::source::{Agreement, Format, Segment, SourceParams};
 
-/// Version of the sections `feed` and `quarantine`.
+/// Version of the section `feed`: 1 had the list of files, too.
+const FEED_VERSION: u8 = 2;
+/// Version of the section `quarantine`.
 const VERSION: u8 = 1;
 /// Version of the section `tally`: 1 had no reasons of rejected rows.
 const TALLY_VERSION: u8 = 2;
@@ -47,6 +49,11 @@ pub(super) fn decode_path(from: &mut Decoder<'_>) -> Result<PathBuf, CodecError>
 impl FileEntry {
     pub(super) fn encode(&self, to: &mut Encoder) {
         encode_path(&self.path, to);
+        self.encode_behind_path(to);
+    }
+
+    /// All but the path.
+    pub(super) fn encode_behind_path(&self, to: &mut Encoder) {
         to.u8(self.format.map_or(u8::MAX, Format::code));
         self.identity.encode(to);
         to.u64(self.rows);
@@ -56,6 +63,14 @@ impl FileEntry {
 
     pub(super) fn decode(from: &mut Decoder<'_>) -> Result<Self, CodecError> {
         let path = decode_path(from)?;
+        Self::decode_behind_path(path, from)
+    }
+
+    /// What `encode_behind_path` wrote of the file at `path`.
+    pub(super) fn decode_behind_path(
+        path: PathBuf,
+        from: &mut Decoder<'_>,
+    ) -> Result<Self, CodecError> {
         let format = match from.u8()? {
             u8::MAX => None,
             code => {
@@ -132,9 +147,9 @@ impl Quarantined {
 }
 
 impl FeedState {
-    /// The section `feed`: features, files and positions.
+    /// The section `feed`: features and positions.
     pub fn encode(&self, to: &mut Encoder) {
-        to.u8(VERSION);
+        to.u8(FEED_VERSION);
         to.u64(self.sequence);
         to.u64(self.steps);
         to.u64(self.next_file);
@@ -146,11 +161,6 @@ impl FeedState {
         to.bool(self.reading.is_some());
         if let Some(reading) = &self.reading {
             reading.encode(to);
-        }
-        to.usize(self.files.len());
-        for (file, entry) in self.files.iter() {
-            to.u64(file);
-            entry.encode(to);
         }
     }
 
@@ -177,7 +187,8 @@ impl FeedState {
         }
     }
 
-    /// Reads the sections: `feed`, `tally`, `quarantine`, `pushed`.
+    /// Reads the sections: `feed`, `tally`, `quarantine`, `pushed`. What is known of each file is
+    /// elsewhere; only a section of version 1 has it.
     ///
     /// # Errors
     /// If they are not what was written.
@@ -186,7 +197,11 @@ impl FeedState {
         params: &SourceParams,
     ) -> Result<Self, CodecError> {
         let mut from = Decoder::new("feed", feed);
-        version(&mut from)?;
+        let feed_version = from.u8()?;
+        if !(1..=FEED_VERSION).contains(&feed_version) {
+            let known = format!("version {feed_version}; this program knows {FEED_VERSION}");
+            return Err(from.refuse(known));
+        }
         let mut state = Self {
             sequence: from.u64()?,
             steps: from.u64()?,
@@ -200,9 +215,11 @@ impl FeedState {
         if from.bool()? {
             state.reading = Some(Reading::decode(&mut from)?);
         }
-        for _ in 0..from.count(8)? {
-            let file = from.u64()?;
-            state.files.put(file, FileEntry::decode(&mut from)?);
+        if feed_version == 1 {
+            for _ in 0..from.count(8)? {
+                let file = from.u64()?;
+                state.files.put(file, FileEntry::decode(&mut from)?);
+            }
         }
         from.finish()?;
         state.tally = decode_tally(tally)?;

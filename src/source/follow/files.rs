@@ -1,144 +1,354 @@
 //! The files that are remembered: by number, by inode, and by the path where they were seen last.
 //!
-//! Entries come out by value: how they are kept is this file's business alone.
+//! A million of them is nothing unusual, so that an entry is kept as the bytes that a checkpoint has of
+//! it, the directory's name once for all files in it: some 200 bytes a file in all, its places in the
+//! four indices among them. Entries come out by value.
+//!
+//! The feeder's table holds all files. The trainer looks nothing up: its table holds the latest ones,
+//! for people, and what changed since the last checkpoint ([`FileTable::latest`]).
 
-use std::collections::{BTreeMap, HashMap};
+mod folders;
+mod numbers;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::hash::{BuildHasher as _, RandomState};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use hashbrown::HashTable;
+
+use self::folders::Folders;
+use self::numbers::Numbers;
 use super::state::{FileEntry, FileState};
+use crate::codec::{CodecError, Decoder, Encoder};
 use crate::source::identity::Stamp;
+
+/// A place in a table: that of another file once its own is forgotten.
+pub(super) type Slot = u32;
+
+/// What became of a file since the last checkpoint: its entry, or nothing when it was forgotten.
+pub type FileChange = (u64, Option<Vec<u8>>);
 
 /// Files by number, with what finds them again.
 #[derive(Clone, Debug, Default)]
 pub struct FileTable {
-    entries: BTreeMap<u64, FileEntry>,
-    by_inode: HashMap<(u64, u64), u64>,
-    by_path: HashMap<PathBuf, u64>,
+    by_number: BTreeMap<u64, Slot>,
+    rows: Vec<Option<Row>>,
+    free: Vec<Slot>,
+    folders: Folders,
+    hasher: RandomState,
+    by_path: HashTable<Slot>,
+    by_inode: HashTable<Slot>,
+    growing: BTreeSet<u64>,
+    latest: Option<Latest>,
+}
+
+/// A file: `packed` is the directory's number (4), bytes of the name (4), the name, and the entry
+/// behind its path.
+#[derive(Clone, Debug)]
+struct Row {
+    file: u64,
+    packed: Box<[u8]>,
+}
+
+/// What a table has that holds the latest files alone.
+#[derive(Clone, Debug)]
+struct Latest {
+    at_most: usize,
+    known: Numbers,
+    changed: BTreeMap<u64, Option<Vec<u8>>>,
+}
+
+impl Row {
+    fn of(file: u64, folder: u32, entry: &FileEntry) -> Self {
+        let name = split(&entry.path).1;
+        let mut to = Encoder::new();
+        to.u32(folder);
+        to.u32(name.len() as u32);
+        to.raw(name);
+        entry.encode_behind_path(&mut to);
+        let packed = to.into_bytes().into_boxed_slice();
+        Self { file, packed }
+    }
+
+    fn folder(&self) -> u32 {
+        let mut bytes = [0; 4];
+        bytes.copy_from_slice(&self.packed[..4]);
+        u32::from_le_bytes(bytes)
+    }
+
+    /// The file's name, and its entry behind the path.
+    fn parts(&self) -> (&[u8], &[u8]) {
+        let mut bytes = [0; 4];
+        bytes.copy_from_slice(&self.packed[4..8]);
+        self.packed[8..].split_at(u32::from_le_bytes(bytes) as usize)
+    }
+
+    fn entry(&self, folders: &Folders) -> Option<FileEntry> {
+        let (name, rest) = self.parts();
+        let path = PathBuf::from(OsStr::from_bytes(
+            &[folders.name(self.folder()), name].concat(),
+        ));
+        // It was packed by this table: it can be read.
+        FileEntry::decode_behind_path(path, &mut Decoder::new("a file", rest)).ok()
+    }
+
+    fn stamp(&self) -> Option<Stamp> {
+        let mut from = Decoder::new("a file", self.parts().1);
+        let entry = FileEntry::decode_behind_path(PathBuf::new(), &mut from).ok()?;
+        Some(entry.identity.stamp)
+    }
+}
+
+/// A path up to its last slash, and the rest of it.
+fn split(path: &Path) -> (&[u8], &[u8]) {
+    let bytes = path.as_os_str().as_bytes();
+    let at = bytes.iter().rposition(|byte| *byte == b'/');
+    bytes.split_at(at.map_or(0, |at| at + 1))
 }
 
 impl FileTable {
-    /// How many there are.
+    /// How many there are, those that a table of the latest has let go of among them.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        match &self.latest {
+            Some(latest) => latest.known.len(),
+            None => self.by_number.len(),
+        }
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.len() == 0
+    }
+
+    fn row(&self, slot: Slot) -> Option<&Row> {
+        self.rows.get(slot as usize)?.as_ref()
+    }
+
+    fn entry(&self, slot: Slot) -> Option<(u64, FileEntry)> {
+        let row = self.row(slot)?;
+        Some((row.file, row.entry(&self.folders)?))
     }
 
     /// The file of this number.
     pub fn get(&self, file: u64) -> Option<FileEntry> {
-        self.entries.get(&file).cloned()
+        let slot = *self.by_number.get(&file)?;
+        self.entry(slot).map(|(_, entry)| entry)
     }
 
     /// All of them, in the order of their numbers.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (u64, FileEntry)> + '_ {
-        self.entries
-            .iter()
-            .map(|(file, entry)| (*file, entry.clone()))
+        self.by_number.values().filter_map(|slot| self.entry(*slot))
     }
 
     /// Those of which more may come.
     pub fn growing(&self) -> impl Iterator<Item = (u64, FileEntry)> + '_ {
-        let growing = self.entries.iter();
-        let growing = growing.filter(|(_, entry)| entry.state == FileState::Growing);
-        growing.map(|(file, entry)| (*file, entry.clone()))
+        let growing = self.growing.iter();
+        growing.filter_map(|file| Some((*file, self.get(*file)?)))
     }
 
     /// The file with this inode.
     pub fn by_inode(&self, device: u64, inode: u64) -> Option<(u64, FileEntry)> {
-        let file = *self.by_inode.get(&(device, inode))?;
-        self.get(file).map(|entry| (file, entry))
+        let is_it = |slot: &Slot| {
+            let stamp = self.row(*slot).and_then(Row::stamp);
+            stamp.is_some_and(|stamp| stamp.device == device && stamp.inode == inode)
+        };
+        let hash = self.hasher.hash_one((device, inode));
+        self.entry(*self.by_inode.find(hash, is_it)?)
     }
 
     /// The file that was seen here last.
     pub fn by_path(&self, path: &Path) -> Option<(u64, FileEntry)> {
-        let file = *self.by_path.get(path)?;
-        self.get(file).map(|entry| (file, entry))
+        self.entry(self.slot_at(path)?)
     }
 
-    /// What the system said of the file that was seen here last, if all of it was taken and it had
-    /// this inode.
-    pub fn done_at(&self, path: &Path, inode: u64) -> Option<Stamp> {
-        let entry = self.entries.get(self.by_path.get(path)?)?;
-        let stamp = &entry.identity.stamp;
-        (entry.state == FileState::Done && stamp.inode == inode).then(|| stamp.clone())
+    fn slot_at(&self, path: &Path) -> Option<Slot> {
+        let (folder, name) = split(path);
+        let hash = self.hasher.hash_one(path.as_os_str().as_bytes());
+        let is_it = |slot: &Slot| {
+            self.row(*slot).is_some_and(|row| {
+                row.parts().0 == name && self.folders.name(row.folder()) == folder
+            })
+        };
+        self.by_path.find(hash, is_it).copied()
     }
 
-    /// Remembers a file under its number, inode and path, in place of what had the number.
+    /// The place of the file that was seen here last, if all of it was taken and it had this inode.
+    pub(super) fn done_at(&self, path: &Path, inode: u64) -> Option<Slot> {
+        let slot = self.slot_at(path)?;
+        let (_, rest) = self.row(slot)?.parts();
+        let mut from = Decoder::new("a file", rest);
+        let entry = FileEntry::decode_behind_path(PathBuf::new(), &mut from).ok()?;
+        let is_it = entry.state == FileState::Done && entry.identity.stamp.inode == inode;
+        is_it.then_some(slot)
+    }
+
+    /// What the system said of the file in a place.
+    pub(super) fn stamp_in(&self, slot: Slot) -> Option<Stamp> {
+        self.row(slot)?.stamp()
+    }
+
+    /// Remembers a file under its number, inode and path, in place of what had the number. Of files
+    /// with one inode or path the one that came last is found.
+    #[expect(clippy::needless_pass_by_value, reason = "it goes over into the table")]
     pub fn put(&mut self, file: u64, entry: FileEntry) {
-        self.remove(file);
-        let stamp = &entry.identity.stamp;
-        self.by_inode.insert((stamp.device, stamp.inode), file);
-        self.by_path.insert(entry.path.clone(), file);
-        self.entries.insert(file, entry);
+        self.take_out(file);
+        let folder = self.folders.enter(split(&entry.path).0);
+        let row = Row::of(file, folder, &entry);
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.rows.push(None);
+            (self.rows.len() - 1) as Slot
+        });
+        if entry.state == FileState::Growing {
+            self.growing.insert(file);
+        }
+        self.rows[slot as usize] = Some(row);
+        self.by_number.insert(file, slot);
+        self.index(slot, &entry);
+        if let Some(latest) = &mut self.latest {
+            latest.known.insert(file);
+            let mut to = Encoder::new();
+            entry.encode(&mut to);
+            latest.changed.insert(file, Some(to.into_bytes()));
+            if self.by_number.len() > latest.at_most
+                && let Some(oldest) = self.by_number.keys().next().copied()
+            {
+                self.take_out(oldest);
+            }
+        }
     }
 
     /// Forgets a file.
     pub fn remove(&mut self, file: u64) {
-        let Some(entry) = self.entries.remove(&file) else {
+        self.take_out(file);
+        if let Some(latest) = &mut self.latest {
+            latest.known.remove(file);
+            latest.changed.insert(file, None);
+        }
+    }
+
+    fn index(&mut self, slot: Slot, entry: &FileEntry) {
+        let Self {
+            rows,
+            hasher,
+            folders,
+            by_path,
+            by_inode,
+            ..
+        } = self;
+        let row = |slot: &Slot| rows.get(*slot as usize).and_then(Option::as_ref);
+        let inode = |stamp: &Stamp| hasher.hash_one((stamp.device, stamp.inode));
+        let stamp = &entry.identity.stamp;
+        let hash = inode(stamp);
+        let is_it = |slot: &Slot| {
+            let other = row(slot).and_then(Row::stamp);
+            other.is_some_and(|o| o.device == stamp.device && o.inode == stamp.inode)
+        };
+        match by_inode.find_mut(hash, is_it) {
+            Some(place) => *place = slot,
+            None => {
+                by_inode.insert_unique(hash, slot, |slot| {
+                    row(slot).and_then(Row::stamp).map_or(0, |s| inode(&s))
+                });
+            }
+        }
+        let path_of = |row: &Row| [folders.name(row.folder()), row.parts().0].concat();
+        let path = entry.path.as_os_str().as_bytes();
+        let hash = hasher.hash_one(path);
+        match by_path.find_mut(hash, |slot| row(slot).is_some_and(|r| path_of(r) == path)) {
+            Some(place) => *place = slot,
+            None => {
+                by_path.insert_unique(hash, slot, |slot| {
+                    row(slot).map_or(0, |row| hasher.hash_one(path_of(row).as_slice()))
+                });
+            }
+        }
+    }
+
+    fn take_out(&mut self, file: u64) {
+        let Some(slot) = self.by_number.remove(&file) else {
+            return;
+        };
+        self.growing.remove(&file);
+        let Some((_, entry)) = self.entry(slot) else {
             return;
         };
         let stamp = &entry.identity.stamp;
-        let inode = (stamp.device, stamp.inode);
-        if self.by_inode.get(&inode) == Some(&file) {
-            self.by_inode.remove(&inode);
+        let hash = self.hasher.hash_one((stamp.device, stamp.inode));
+        // Where another file took its inode or path since, that one stays.
+        if let Ok(place) = self.by_inode.find_entry(hash, |other| *other == slot) {
+            place.remove();
         }
-        if self.by_path.get(&entry.path) == Some(&file) {
-            self.by_path.remove(&entry.path);
+        let hash = self.hasher.hash_one(entry.path.as_os_str().as_bytes());
+        if let Ok(place) = self.by_path.find_entry(hash, |other| *other == slot) {
+            place.remove();
         }
+        if let Some(row) = self.rows[slot as usize].take() {
+            self.folders.leave(row.folder());
+        }
+        self.free.push(slot);
+    }
+
+    /// A table of the `at_most` latest files, which notes what changes from now on.
+    #[must_use]
+    pub fn latest(&self, at_most: usize) -> Self {
+        let mut table = Self::default();
+        for (file, entry) in self.iter().rev().take(at_most) {
+            table.put(file, entry);
+        }
+        let mut known = Numbers::default();
+        self.by_number.keys().for_each(|file| known.insert(*file));
+        table.latest = Some(Latest {
+            at_most,
+            known,
+            changed: BTreeMap::new(),
+        });
+        table
+    }
+
+    /// Notes that every file of `all` is to be written: no checkpoint has them.
+    pub fn owe(&mut self, all: &Self) {
+        if let Some(latest) = &mut self.latest {
+            for (file, entry) in all.iter() {
+                let mut to = Encoder::new();
+                entry.encode(&mut to);
+                latest.changed.insert(file, Some(to.into_bytes()));
+            }
+        }
+    }
+
+    /// What changed since the last call, for a checkpoint.
+    pub fn take_changes(&mut self) -> Vec<FileChange> {
+        let changed = self.latest.as_mut().map(|l| std::mem::take(&mut l.changed));
+        changed.unwrap_or_default().into_iter().collect()
+    }
+
+    /// Notes changes again that no checkpoint took; what came since stands.
+    pub fn give_back(&mut self, changes: Vec<FileChange>) {
+        if let Some(latest) = &mut self.latest {
+            for (file, entry) in changes {
+                latest.changed.entry(file).or_insert(entry);
+            }
+        }
+    }
+
+    /// Takes in what a checkpoint has of a file.
+    ///
+    /// # Errors
+    /// If it is not what was written.
+    pub fn take_up(&mut self, file: u64, entry: Option<&[u8]>) -> Result<(), CodecError> {
+        let Some(bytes) = entry else {
+            self.remove(file);
+            return Ok(());
+        };
+        let mut from = Decoder::new("files", bytes);
+        let entry = FileEntry::decode(&mut from)?;
+        from.finish()?;
+        self.put(file, entry);
+        Ok(())
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn entry(path: &str, inode: u64) -> FileEntry {
-        let mut entry = FileEntry {
-            path: path.into(),
-            format: None,
-            identity: crate::source::identity::Identity::default(),
-            rows: 1,
-            ahead: 0,
-            state: FileState::Done,
-        };
-        entry.identity.stamp.inode = inode;
-        entry
-    }
-
-    #[test]
-    fn a_file_is_found_by_its_number_inode_and_path_until_it_is_forgotten() {
-        let mut table = FileTable::default();
-        table.put(1, entry("a", 10));
-        table.put(2, entry("b", 20));
-        assert_eq!(table.get(1).map(|e| e.path), Some("a".into()));
-        assert_eq!(table.by_inode(0, 20).map(|(file, _)| file), Some(2));
-        assert_eq!(table.by_path(Path::new("a")).map(|(file, _)| file), Some(1));
-        // Another file takes the place of the first; forgetting the first leaves it there.
-        table.put(3, entry("a", 30));
-        table.remove(1);
-        assert_eq!(table.by_path(Path::new("a")).map(|(file, _)| file), Some(3));
-        assert_eq!(table.by_inode(0, 10), None);
-        assert_eq!(
-            table.iter().map(|(file, _)| file).collect::<Vec<_>>(),
-            [2, 3]
-        );
-        assert_eq!(table.len(), 2);
-    }
-
-    #[test]
-    fn only_a_file_that_is_through_is_believed_by_its_name_and_inode() {
-        let mut table = FileTable::default();
-        table.put(1, entry("a", 10));
-        assert!(table.done_at(Path::new("a"), 10).is_some());
-        assert!(table.done_at(Path::new("a"), 11).is_none());
-        assert!(table.done_at(Path::new("b"), 10).is_none());
-        let mut growing = entry("a", 10);
-        growing.state = FileState::Growing;
-        table.put(1, growing);
-        assert!(table.done_at(Path::new("a"), 10).is_none());
-        assert_eq!(table.growing().count(), 1);
-    }
-}
+mod tests;

@@ -16,7 +16,7 @@ mod verdict;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use files::FileTable;
+pub use files::{FileChange, FileTable};
 pub use pull::{Arrival, Connect, Source};
 pub use push::{Flaw, KEYS_MAX, Kept, Known, Push, PushName, PushedKeys, Settled, Stage};
 pub use spool::{Spool, SpoolError, SpoolInput};

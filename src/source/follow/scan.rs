@@ -57,7 +57,8 @@ struct Walk<'a> {
 impl Walk<'_> {
     /// A file that is through, under its name and with its inode.
     fn believed(&self, path: &Path, inode: u64) -> Option<Seen> {
-        let stamp = self.known?.files.done_at(path, inode)?;
+        let files = &self.known?.files;
+        let stamp = files.stamp_in(files.done_at(path, inode)?)?;
         Some(Seen {
             path: path.to_owned(),
             stamp,

@@ -84,6 +84,8 @@ pub enum Event {
         sequence: u64,
         /// The segment.
         reading: Reading,
+        /// Rows of its file before the segment.
+        rows_before: u64,
     },
     /// Rows of the current segment.
     Rows(Tally),
@@ -100,7 +102,7 @@ pub enum Event {
     },
     /// A file was found under another name, or touched.
     Refreshed(u64, FileEntry),
-    /// A refused file is to be tried again from where it stood.
+    /// A refused file is to be tried again; what is known of it then comes as an event of its own.
     Retried(u64),
     /// A file that is not there any more need not be remembered.
     Forgot(u64),
@@ -115,12 +117,14 @@ pub struct FeedState {
     pub steps: u64,
     /// The features, once a file has fixed them.
     pub agreement: Option<Agreement>,
-    /// Files by number.
+    /// What is known of each file; in the trainer's state, of the latest ones.
     pub files: FileTable,
     /// Number of the next file.
     pub next_file: u64,
     /// What is being read.
     pub reading: Option<Reading>,
+    /// Rows of its file before the segment; a function of the files, and in no checkpoint.
+    pub rows_before: u64,
     /// Rows and values counted.
     pub tally: Tally,
     /// Short minibatches so far.
@@ -134,7 +138,7 @@ pub struct FeedState {
 }
 
 impl FeedState {
-    /// Moves on.
+    /// Moves on. An event carries all that it needs: the trainer's state does not have every file.
     pub fn apply(&mut self, event: &Event) {
         self.steps += 1;
         if let Some(settled) = self.settled_by(event) {
@@ -145,8 +149,13 @@ impl FeedState {
                 self.tally.add(&Tally::of(agreement.features().len()));
                 self.agreement = Some(agreement.clone());
             }
-            Event::Began { sequence, reading } => {
+            Event::Began {
+                sequence,
+                reading,
+                rows_before,
+            } => {
                 self.sequence = *sequence;
+                self.rows_before = *rows_before;
                 self.next_file = self.next_file.max(reading.file + 1);
                 self.reading = Some(reading.clone());
             }
@@ -173,10 +182,6 @@ impl FeedState {
             Event::Refreshed(file, entry) => self.files.put(*file, entry.clone()),
             Event::Retried(file) => {
                 self.quarantine.retain(|entry| entry.file != *file);
-                if let Some(mut entry) = self.files.get(*file) {
-                    entry.state = FileState::Growing;
-                    self.files.put(*file, entry);
-                }
             }
             Event::Forgot(file) => self.files.remove(*file),
         }
@@ -228,11 +233,16 @@ impl FeedState {
         self.files.put(reading.file, entry);
     }
 
-    /// Rows of the whole file that were taken when a segment stands there.
-    pub fn rows_of(&self, reading: &Reading) -> u64 {
-        let entry = self.files.get(reading.file);
+    /// Rows of a file that were taken before the segment that is read next.
+    pub fn rows_before(&self, file: u64) -> u64 {
+        let entry = self.files.get(file);
         // What was ahead is counted in the segment again.
-        entry.map_or(0, |entry| entry.rows - entry.ahead.min(entry.rows)) + reading.rows
+        entry.map_or(0, |entry| entry.rows - entry.ahead.min(entry.rows))
+    }
+
+    /// Rows of the whole file that were taken when the segment that is being read stands there.
+    pub fn rows_of(&self, reading: &Reading) -> u64 {
+        self.rows_before + reading.rows
     }
 
     /// The rows read so far stay: the file stands where they end.

@@ -129,9 +129,14 @@ impl Loop {
                 info!(file, "a refused file is tried again");
                 let entry = self.feeder.state.files.get(file);
                 self.emit(Event::Retried(file));
-                // One of which nothing was taken is as good as new.
-                if entry.is_some_and(|entry| entry.rows == 0) {
-                    self.emit(Event::Forgot(file));
+                match entry {
+                    // One of which nothing was taken is as good as new.
+                    Some(entry) if entry.rows == 0 => self.emit(Event::Forgot(file)),
+                    Some(mut entry) => {
+                        entry.state = FileState::Growing;
+                        self.emit(Event::Refreshed(file, entry));
+                    }
+                    None => {}
                 }
                 self.follower.set_params(self.feeder.params.follow.clone());
             }

@@ -35,11 +35,7 @@ impl Trainer<'_> {
         if steps == 0 {
             return Ok(outcome);
         }
-        let job = Job::Checkpoint {
-            checkpoint: self.learned.checkpoint(&self.params),
-            rows: outcome.rows,
-            steps,
-        };
+        let job = self.checkpoint_job(outcome.rows, steps);
         let mut is_durable = false;
         if send(job) {
             self.checkpoints.begin(outcome.rows);
