@@ -25,6 +25,8 @@ pub struct SourceKeys {
     pub symlinks: SymlinksKey,
     /// What the change of a consumed file does.
     pub on_changed: OnChangedKey,
+    /// What a file does that holds what was learned from one that is gone.
+    pub on_copy: OnCopyKey,
     /// How long rows may wait for a full minibatch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_max_ms: Option<u64>,
@@ -63,6 +65,7 @@ impl Default for SourceKeys {
                 .to_vec(),
             symlinks: SymlinksKey::default(),
             on_changed: OnChangedKey::default(),
+            on_copy: OnCopyKey::default(),
             latency_max_ms: None,
             isolation: IsolationKey::default(),
             worker_memory_mib: 4096,
@@ -106,11 +109,22 @@ pub enum SymlinksKey {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnChangedKey {
-    /// Ends the run.
-    #[default]
-    Stop,
     /// Refuses the file and goes on.
+    #[default]
     Quarantine,
+    /// Ends the run.
+    Stop,
+}
+
+/// What a file does that holds what was learned from one that is gone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnCopyKey {
+    /// Nothing: it is that file.
+    #[default]
+    Leave,
+    /// It is learned as a new one.
+    Learn,
 }
 
 /// Where files are decoded.

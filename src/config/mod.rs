@@ -14,8 +14,8 @@ mod state;
 
 pub use drift::{DriftKeys, OnEventKey};
 pub use follow::{
-    IsolationKey, LogFormat, LogKeys, LogLevel, OnChangedKey, OrderKey, OutputKeys, QuarantineKey,
-    RunKeys, SourceKeys, StateKeys, SymlinksKey,
+    IsolationKey, LogFormat, LogKeys, LogLevel, OnChangedKey, OnCopyKey, OrderKey, OutputKeys,
+    QuarantineKey, RunKeys, SourceKeys, StateKeys, SymlinksKey,
 };
 pub use http::{ControlKey, HttpKeys};
 pub use keys::{

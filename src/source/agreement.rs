@@ -3,10 +3,9 @@
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::discover::Input;
 use super::open::{self, Opened};
 use super::select::{self, Globs, Plan, Shape, Wanted};
 use super::{BinaryDtype, Selection, SourceError, SourceParams, guard};
@@ -24,14 +23,17 @@ pub struct Agreement {
 }
 
 impl Agreement {
-    /// What the file at `input` fixes.
+    /// What the first file of all, which lies at `path`, fixes.
     ///
     /// # Errors
     /// If it cannot be read, or gives no feature.
-    pub(super) fn of(input: &Input, params: &SourceParams) -> Result<Self, SourceError> {
+    pub(super) fn of(
+        path: &Path,
+        mut first: Opened,
+        params: &SourceParams,
+    ) -> Result<Self, SourceError> {
         let globs = Globs::new(params)?;
-        let path = input.path.clone();
-        let mut first = Opened::open(input)?;
+        let path = path.to_owned();
         let schema = first.schema();
         let (mut leaves, mut selection) = select::choose(&path, &schema, params, &globs)?;
         if leaves.is_empty() {

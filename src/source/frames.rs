@@ -8,12 +8,13 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use arrow::ipc::{MessageHeader, root_as_message};
 
 use super::SourceError;
 use super::discover::unreadable;
-use super::identity::{Stamp, open_quietly};
+use super::identity::{Identity, Stamp, open_quietly};
 
 /// Bytes that the header of one message may take: a schema of a hundred thousand columns takes
 /// some 20 MB.
@@ -52,21 +53,32 @@ impl Frames {
     /// # Errors
     /// If it cannot be read, or a length or header makes no sense.
     pub fn of(path: &Path) -> Result<Self, SourceError> {
-        let (file, stamp) = open(path)?;
-        let known = WALKS.with_borrow(|walks| {
-            let known = walks.iter().find(|(of, frames)| {
-                of.is_same_inode(&stamp) && frames.end <= stamp.bytes && of.bytes <= stamp.bytes
-            });
-            known.map(|(_, frames)| frames.clone())
+        let file = open_quietly(path).map_err(|source| unreadable(path, source))?;
+        Self::of_file(path, &file)
+    }
+
+    fn of_file(path: &Path, file: &File) -> Result<Self, SourceError> {
+        let stamp = file.metadata().map(|meta| Stamp::of(&meta));
+        let stamp = stamp.map_err(|source| unreadable(path, source))?;
+        let before = WALKS.with_borrow_mut(|walks| {
+            let is_it = |(of, _): &(Identity, Self)| of.stamp.is_same_inode(&stamp);
+            let at = walks.iter().position(is_it);
+            at.map(|at| walks.remove(at))
         });
-        let mut frames = known.unwrap_or_default();
-        frames.walk(&file, path, stamp.bytes)?;
+        // One that was emptied in its place may have grown past what was walked.
+        let is_known = |of: &Identity| {
+            of.bytes <= stamp.bytes && of.is_prefix_of(file).is_ok_and(|is_known| is_known)
+        };
+        let known = before.filter(|(of, _)| is_known(of));
+        let mut frames = known.map_or_else(Self::default, |(_, frames)| frames);
+        frames.walk(file, path, stamp.bytes)?;
+        let identity = Identity::of(file, frames.end);
+        let identity = identity.map_err(|source| unreadable(path, source))?;
         WALKS.with_borrow_mut(|walks| {
-            walks.retain(|(of, _)| !of.is_same_inode(&stamp));
             if walks.len() == WALKS_MAX {
                 walks.remove(0);
             }
-            walks.push((stamp, frames.clone()));
+            walks.push((identity, frames.clone()));
         });
         Ok(frames)
     }
@@ -105,14 +117,19 @@ impl Frames {
     ///
     /// # Errors
     /// If the file cannot be read, or is shorter.
-    pub(super) fn part(path: &Path, start: u64, end: u64) -> Result<Ranges, SourceError> {
-        let frames = Self::of(path)?;
+    pub(super) fn part(
+        path: &Path,
+        file: &Arc<File>,
+        start: u64,
+        end: u64,
+    ) -> Result<Ranges, SourceError> {
+        let frames = Self::of_file(path, file)?;
         if frames.end < end {
             return Err(SourceError::ChangedWhileRead {
                 path: path.to_owned(),
             });
         }
-        let (file, _) = open(path)?;
+        let file = Arc::clone(file);
         let needed = frames.needed.iter().filter(|(offset, _)| *offset < start);
         let mut parts: Vec<(u64, u64)> = needed.copied().collect();
         parts.push((start, end - start));
@@ -122,15 +139,7 @@ impl Frames {
 
 thread_local! {
     /// Walks of this thread, the newest last.
-    static WALKS: RefCell<Vec<(Stamp, Frames)>> = const { RefCell::new(Vec::new()) };
-}
-
-fn open(path: &Path) -> Result<(File, Stamp), SourceError> {
-    let opened = open_quietly(path).and_then(|file| {
-        let stamp = Stamp::of(&file.metadata()?);
-        Ok((file, stamp))
-    });
-    opened.map_err(|source| unreadable(path, source))
+    static WALKS: RefCell<Vec<(Identity, Frames)>> = const { RefCell::new(Vec::new()) };
 }
 
 fn next(file: &File, path: &Path, at: u64, until: u64) -> Result<Next, SourceError> {
@@ -186,7 +195,7 @@ fn next(file: &File, path: &Path, at: u64, until: u64) -> Result<Next, SourceErr
 
 /// Parts of a file, one after the other.
 pub(super) struct Ranges {
-    file: File,
+    file: Arc<File>,
     parts: Vec<(u64, u64)>,
     at: usize,
 }

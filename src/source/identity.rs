@@ -1,7 +1,7 @@
 //! Which file this is: names and inodes are used again, contents rarely.
 //!
-//! In: a path. Out: device, inode, time of birth, size, time of change, and hashes of the first and
-//! last bytes. Main reads bytes here and never decodes them.
+//! In: an open file. Out: device, inode, time of birth, size, time of change, and hashes of its
+//! content, which are what counts. Bytes are read here and never decoded.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -13,8 +13,18 @@ use sha2::{Digest as _, Sha256};
 
 use crate::codec::{CodecError, Decoder, Encoder};
 
-/// Bytes hashed at the start of a file and before its consumed end: a page of the file system.
-const EDGE_BYTES: u64 = 4096;
+/// A page of the file system: what one read costs at least.
+pub(super) const PAGE_BYTES: u64 = 4096;
+/// Files up to so many bytes are hashed whole.
+const WHOLE_BYTES: u64 = 64 << 10;
+/// Bytes hashed at both ends of larger ones.
+const EDGE_BYTES: u64 = 16 << 10;
+/// Pages hashed in between.
+const SAMPLES: u64 = 8;
+/// Bytes of a footer that are hashed: from its end, beyond which it is one of a very wide table.
+const FOOTER_MAX: u64 = 256 << 10;
+/// Stands before an identity with [`Method::Content`]: no device has this number.
+const MARK: u64 = u64::MAX;
 
 /// What tells one file from another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,6 +55,16 @@ impl Stamp {
         }
     }
 
+    /// Whether only the device tells them apart, and everything else is there to tell them by.
+    pub fn is_same_but_device(&self, other: &Self) -> bool {
+        let device = other.device;
+        self.born_ns != 0
+            && Self {
+                device,
+                ..self.clone()
+            } == *other
+    }
+
     /// Whether both are of one inode, as far as can be told: its number may be used again, its time
     /// of birth then differs.
     pub fn is_same_inode(&self, other: &Self) -> bool {
@@ -54,17 +74,32 @@ impl Stamp {
     }
 }
 
-/// A file by its place and its content.
+/// A file by its content, and what spares reading it.
+///
+/// Two files are one if their contents are: the stamp only says whether a look at them is needed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
     /// What the system says.
     pub stamp: Stamp,
     /// SHA-256 of the first bytes, up to a page of those that count.
     pub head: [u8; 32],
-    /// SHA-256 of the last page of those that count.
-    pub edge: [u8; 32],
+    /// SHA-256 of the length and the content; see [`Method`] for how much of it.
+    pub print: [u8; 32],
     /// Bytes that count: all, or those of a growing file that were taken.
     pub bytes: u64,
+    /// What `print` was made of.
+    pub method: Method,
+}
+
+/// What a print is made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Method {
+    /// The last page alone: states that were written before prints were known. Files with a head, a tail and a length
+    /// in common are not told apart by it.
+    LastPage,
+    /// All of a small file; of a larger one its ends, the footer of Parquet and samples in between.
+    #[default]
+    Content,
 }
 
 impl Identity {
@@ -74,12 +109,12 @@ impl Identity {
     /// What the system says; also if the file is shorter.
     pub fn of(file: &File, bytes: u64) -> io::Result<Self> {
         let stamp = Stamp::of(&file.metadata()?);
-        let (head, edge) = edges(file, bytes)?;
         Ok(Self {
             stamp,
-            head,
-            edge,
+            head: head(file, bytes)?,
+            print: print(file, bytes)?,
             bytes,
+            method: Method::Content,
         })
     }
 
@@ -91,8 +126,32 @@ impl Identity {
         if file.metadata()?.len() < self.bytes {
             return Ok(false);
         }
-        let (head, edge) = edges(file, self.bytes)?;
-        Ok(head == self.head && edge == self.edge)
+        let print = match self.method {
+            Method::LastPage => last_page(file, self.bytes)?,
+            Method::Content => print(file, self.bytes)?,
+        };
+        Ok(print == self.print && head(file, self.bytes)? == self.head)
+    }
+
+    /// Whether `file` holds these bytes and no others.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn is_all_of(&self, file: &File) -> io::Result<bool> {
+        Ok(file.metadata()?.len() == self.bytes && self.is_prefix_of(file)?)
+    }
+
+    /// A number by which a file of the same content is looked up; nothing where the content is not
+    /// known well enough to be told by.
+    pub fn key(&self) -> Option<u64> {
+        let is_told = self.method == Method::Content && self.print != [0; 32];
+        is_told.then(|| number(&self.print))
+    }
+
+    /// The same for a file that goes on growing: by its first page, once that is full.
+    pub fn growing_key(&self) -> Option<u64> {
+        let is_told = self.method == Method::Content && self.bytes >= PAGE_BYTES;
+        is_told.then(|| number(&self.head))
     }
 
     /// Writes all of it.
@@ -104,13 +163,16 @@ impl Identity {
             bytes,
             changed_ns,
         } = self.stamp;
+        if self.method == Method::Content {
+            to.u64(MARK);
+        }
         to.u64(device);
         to.u64(inode);
         to.i64(born_ns);
         to.u64(bytes);
         to.i64(changed_ns);
         to.raw(&self.head);
-        to.raw(&self.edge);
+        to.raw(&self.print);
         to.u64(self.bytes);
     }
 
@@ -119,17 +181,22 @@ impl Identity {
     /// # Errors
     /// If it is not there.
     pub fn decode(from: &mut Decoder<'_>) -> Result<Self, CodecError> {
+        let (method, device) = match from.u64()? {
+            MARK => (Method::Content, from.u64()?),
+            device => (Method::LastPage, device),
+        };
         Ok(Self {
             stamp: Stamp {
-                device: from.u64()?,
+                device,
                 inode: from.u64()?,
                 born_ns: from.i64()?,
                 bytes: from.u64()?,
                 changed_ns: from.i64()?,
             },
             head: from.array()?,
-            edge: from.array()?,
+            print: from.array()?,
             bytes: from.u64()?,
+            method,
         })
     }
 }
@@ -147,15 +214,177 @@ pub fn open_quietly(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-fn edges(file: &File, bytes: u64) -> io::Result<([u8; 32], [u8; 32])> {
-    let len = bytes.min(EDGE_BYTES) as usize;
-    let mut page = [0; EDGE_BYTES as usize];
-    let page = &mut page[..len];
-    file.read_exact_at(page, 0)?;
-    let head = Sha256::digest(&*page).into();
-    if bytes <= EDGE_BYTES {
-        return Ok((head, head));
+/// The first bytes of a hash as a number.
+fn number(hash: &[u8; 32]) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = *hash;
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+}
+
+fn head(file: &File, bytes: u64) -> io::Result<[u8; 32]> {
+    let mut page = vec![0; bytes.min(PAGE_BYTES) as usize];
+    file.read_exact_at(&mut page, 0)?;
+    Ok(Sha256::digest(&page).into())
+}
+
+fn last_page(file: &File, bytes: u64) -> io::Result<[u8; 32]> {
+    let len = bytes.min(PAGE_BYTES);
+    let mut page = vec![0; len as usize];
+    file.read_exact_at(&mut page, bytes - len)?;
+    Ok(Sha256::digest(&page).into())
+}
+
+/// Hashes the length and the parts of a content that tell it from others. The files of one
+/// recorder may have their schema, their footer and their length in common: bytes of the rows
+/// must be among the parts.
+fn print(file: &File, bytes: u64) -> io::Result<[u8; 32]> {
+    let mut hash = Sha256::new_with_prefix(bytes.to_le_bytes());
+    let mut part = Vec::new();
+    for (at, len) in parts(bytes, footer_bytes(file, bytes)?) {
+        part.resize(len as usize, 0);
+        file.read_exact_at(&mut part, at)?;
+        hash.update(&part);
     }
-    file.read_exact_at(page, bytes - len as u64)?;
-    Ok((head, Sha256::digest(&*page).into()))
+    Ok(hash.finalize().into())
+}
+
+/// Offsets and lengths of what is hashed: all of a small file; else its beginning, pages at equal
+/// distances, and its end with the footer.
+fn parts(bytes: u64, footer: u64) -> Vec<(u64, u64)> {
+    if bytes <= WHOLE_BYTES {
+        return vec![(0, bytes)];
+    }
+    let end = EDGE_BYTES.max(footer);
+    let between = bytes - EDGE_BYTES - end;
+    let mut parts = vec![(0, EDGE_BYTES)];
+    let step = between / SAMPLES;
+    for i in 0..SAMPLES {
+        let len = PAGE_BYTES.min(step);
+        parts.push((EDGE_BYTES + i * step + (step - len) / 2, len));
+    }
+    parts.push((bytes - end, end));
+    parts
+}
+
+/// Bytes from the start of a Parquet footer to the end of the file, where they are few: it holds the
+/// places, sizes and extreme values of all columns.
+fn footer_bytes(file: &File, bytes: u64) -> io::Result<u64> {
+    if bytes <= WHOLE_BYTES {
+        return Ok(0);
+    }
+    let mut last = [0; 8];
+    file.read_exact_at(&mut last, bytes - 8)?;
+    let [a, b, c, d, magic @ ..] = last;
+    let footer = u64::from(u32::from_le_bytes([a, b, c, d])) + 8;
+    let is_told = &magic == b"PAR1";
+    Ok(if is_told {
+        footer.min(FOOTER_MAX).min(bytes - EDGE_BYTES)
+    } else {
+        0
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn file(bytes: &[u8]) -> File {
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(bytes).expect("bytes");
+        file
+    }
+
+    fn print_of(bytes: &[u8]) -> [u8; 32] {
+        print(&file(bytes), bytes.len() as u64).expect("a print")
+    }
+
+    /// A file of fixed width: schema and footer are those of all files of its recorder.
+    fn recorded(rows: usize, value: u8) -> Vec<u8> {
+        let mut bytes = b"ARROW1\0\0".to_vec();
+        bytes.resize(8192, 1);
+        bytes.resize(8192 + rows, value);
+        bytes.resize(16_384 + rows, 2);
+        bytes.extend_from_slice(b"ARROW1");
+        bytes
+    }
+
+    #[test]
+    fn files_of_one_recorder_with_the_same_ends_and_length_are_told_apart() {
+        for rows in [1, 5_000, 60_000, 1_000_000, 20_000_000] {
+            let (one, other) = (print_of(&recorded(rows, 7)), print_of(&recorded(rows, 8)));
+            assert_ne!(one, other, "{rows}");
+            assert_eq!(one, print_of(&recorded(rows, 7)), "{rows}");
+        }
+    }
+
+    #[test]
+    fn every_byte_of_a_small_file_and_of_a_parquet_footer_counts() {
+        let mut small = vec![0; WHOLE_BYTES as usize];
+        let before = print_of(&small);
+        small[31_000] = 1;
+        assert_ne!(print_of(&small), before);
+        // A footer of 100,000 bytes before its length and the magic.
+        let mut wide = vec![0; 1_000_000];
+        wide.extend_from_slice(&100_000_u32.to_le_bytes());
+        wide.extend_from_slice(b"PAR1");
+        let before = print_of(&wide);
+        wide[900_001] = 1;
+        assert_ne!(print_of(&wide), before);
+        // One that says it is longer than the file is cut.
+        let end = wide.len();
+        wide[end - 8..end - 4].copy_from_slice(&u32::MAX.to_le_bytes());
+        assert_ne!(print_of(&wide), before);
+    }
+
+    #[test]
+    fn parts_lie_within_the_file_and_do_not_run_backwards() {
+        for bytes in [0, 1, WHOLE_BYTES, WHOLE_BYTES + 1, 100_000, 1 << 40] {
+            for footer in [0, 9, FOOTER_MAX.min(bytes.saturating_sub(EDGE_BYTES))] {
+                let mut end = 0;
+                for (at, len) in parts(bytes, footer) {
+                    assert!(at >= end && at + len <= bytes, "{bytes} {footer} {at}");
+                    end = at + len;
+                }
+                assert_eq!(end, bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn a_growing_file_is_known_by_what_was_taken_of_it() {
+        let bytes: Vec<u8> = (0..200_000_u32).map(|i| (i % 251) as u8).collect();
+        let taken = Identity::of(&file(&bytes), 150_000).expect("an identity");
+        assert!(taken.is_prefix_of(&file(&bytes)).expect("read"));
+        assert!(!taken.is_all_of(&file(&bytes)).expect("read"));
+        assert!(taken.is_all_of(&file(&bytes[..150_000])).expect("read"));
+        assert!(!taken.is_prefix_of(&file(&bytes[..149_999])).expect("read"));
+        let other = Identity::of(&file(&bytes), 200_000).expect("an identity");
+        assert_eq!(taken.growing_key(), other.growing_key());
+        assert_ne!(taken.key(), other.key());
+    }
+
+    #[test]
+    fn an_identity_of_before_is_read_and_told_by_its_last_page_alone() {
+        let bytes = recorded(5_000, 7);
+        let mut old = Identity::of(&file(&bytes), bytes.len() as u64).expect("an identity");
+        old.method = Method::LastPage;
+        old.print = last_page(&file(&bytes), old.bytes).expect("a page");
+        for identity in [
+            old.clone(),
+            Identity {
+                method: Method::Content,
+                ..old.clone()
+            },
+        ] {
+            let mut to = Encoder::new();
+            identity.encode(&mut to);
+            let written = to.into_bytes();
+            let mut from = Decoder::new("an identity", &written);
+            assert_eq!(Identity::decode(&mut from).expect("an identity"), identity);
+            from.finish().expect("its end");
+        }
+        assert!(old.is_prefix_of(&file(&bytes)).expect("read"));
+        assert_eq!((old.key(), old.growing_key()), (None, None));
+    }
 }

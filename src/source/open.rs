@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,10 +10,11 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, SchemaRef};
 
 use super::batches::{Feed, Task};
-use super::discover::{Format, Input, discover};
+use super::discover::{Format, Input, discover, unreadable};
 use super::guard;
 use super::ipc::IpcFile;
 use super::parquet::ParquetFile;
+use super::positioned::{Positioned, Witness};
 use super::preflight;
 use super::reader::Reader;
 use super::segment::Segment;
@@ -58,14 +60,26 @@ impl Opened {
         })
     }
 
-    /// Opens a segment: a whole file, or complete messages of a growing one.
-    pub fn open_part(segment: &Segment) -> Result<Self, SourceError> {
-        if segment.format != Format::IpcStream {
-            return Self::open(&segment.input());
-        }
-        guard::catch(&segment.path, || {
-            let (start, end) = (segment.start, segment.identity.bytes);
-            Ok(Self::Stream(Stream::open_part(&segment.path, start, end)?))
+    /// A segment of an open file: all of it, or complete messages of a growing one. What the system
+    /// refuses from here on, `witness` sees.
+    pub fn open_part(
+        segment: &Segment,
+        file: &Arc<File>,
+        witness: &mut Witness,
+    ) -> Result<Self, SourceError> {
+        let path = &segment.path;
+        guard::catch(path, || {
+            let positioned = Positioned::of(Arc::clone(file));
+            let positioned = positioned.map_err(|source| unreadable(path, source))?;
+            *witness = positioned.witness();
+            let part = (segment.start, segment.identity.bytes);
+            Ok(match segment.format {
+                Format::Parquet => Self::Parquet(ParquetFile::of(path, positioned)?),
+                Format::IpcFile => Self::Ipc(IpcFile::of(path, positioned)?),
+                Format::IpcStream | Format::Stdin => {
+                    Self::Stream(Stream::open_part(path, file, part, witness)?)
+                }
+            })
         })
     }
 

@@ -42,6 +42,11 @@ pub(super) struct ParquetFile {
 impl ParquetFile {
     pub fn open(path: &Path) -> Result<Self, SourceError> {
         let file = Positioned::open(path).map_err(|source| unreadable(path, source))?;
+        Self::of(path, file)
+    }
+
+    /// The same of a file that is open already.
+    pub fn of(path: &Path, file: Positioned) -> Result<Self, SourceError> {
         let meta = preflight::read_footer(path, &file)?;
         let meta = ArrowReaderMetadata::try_new(meta, ArrowReaderOptions::new());
         let meta = meta.map_err(|error| corrupt(path, error))?;

@@ -6,10 +6,41 @@
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
 use parquet::errors::{ParquetError, Result};
+
+/// What the system refused first while a file was read. Decoders turn it into words of their own: who
+/// wants to know whether a file is to blame asks here.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Witness(Arc<OnceLock<i32>>);
+
+impl Witness {
+    /// Takes note of an error of the system, and hands it on.
+    pub fn saw(&self, error: io::Error) -> io::Error {
+        if let Some(code) = error.raw_os_error()
+            && is_of_the_system(&error)
+        {
+            let _ = self.0.set(code);
+        }
+        error
+    }
+
+    /// What the system refused, if it did.
+    pub fn error(&self) -> Option<io::Error> {
+        self.0.get().copied().map(io::Error::from_raw_os_error)
+    }
+}
+
+/// Whether the system is in the way, and not a place in the file where no file reaches.
+pub(super) fn is_of_the_system(error: &io::Error) -> bool {
+    error.raw_os_error().is_some()
+        && !matches!(
+            error.kind(),
+            io::ErrorKind::InvalidInput | io::ErrorKind::FileTooLarge
+        )
+}
 
 /// An open file; clones share it.
 #[derive(Clone)]
@@ -18,17 +49,28 @@ pub(super) struct Positioned {
     /// Held while the file's own cursor is moved and read from.
     cursor: Arc<Mutex<()>>,
     len: u64,
+    witness: Witness,
 }
 
 impl Positioned {
     pub fn open(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
+        Self::of(Arc::new(File::open(path)?))
+    }
+
+    /// A file that is open already.
+    pub fn of(file: Arc<File>) -> io::Result<Self> {
         let len = file.metadata()?.len();
         Ok(Self {
-            file: Arc::new(file),
+            file,
             cursor: Arc::default(),
             len,
+            witness: Witness::default(),
         })
+    }
+
+    /// Who saw what the system refused.
+    pub fn witness(&self) -> Witness {
+        self.witness.clone()
     }
 
     /// Bytes of the file when it was opened.
@@ -50,7 +92,8 @@ impl Positioned {
         let mut bytes = Vec::with_capacity(length);
         let mut file = &*self.file;
         file.seek(SeekFrom::Start(offset))?;
-        file.take(length as u64).read_to_end(&mut bytes)?;
+        let read = file.take(length as u64).read_to_end(&mut bytes);
+        read.map_err(|error| self.witness.saw(error))?;
         Ok(bytes)
     }
 
@@ -92,7 +135,7 @@ impl Positioned {
                 Ok(0) => break,
                 Ok(n) => done += n,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Err(error) => return Err(self.witness.saw(error)),
             }
         }
         Ok(done)

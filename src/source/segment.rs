@@ -1,16 +1,19 @@
 //! A part of a file that does not change any more, and its rows.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::SourceError;
 use super::agreement::Agreement;
 use super::batches::{Feed, Task};
 use super::column::{Chunk, Column};
-use super::discover::{Format, Input, unreadable};
-use super::identity::{Identity, Stamp};
+use super::discover::{Format, unreadable};
+use super::identity::{Identity, Stamp, open_quietly};
 use super::open::Opened;
+use super::positioned::Witness;
 use super::sieve::{From, Sieve};
 use super::tagger::Tagger;
 use super::{SourceParams, guard, select};
@@ -53,23 +56,32 @@ impl Segment {
         })
     }
 
-    pub(super) fn input(&self) -> Input {
-        Input {
-            path: self.path.clone(),
-            format: self.format,
-            bytes: self.identity.bytes,
-        }
+    /// Opens the file, if it is still the one whose turn has come.
+    fn open(&self) -> Result<Arc<File>, SourceError> {
+        let file = open_quietly(&self.path).map_err(|error| unreadable(&self.path, error))?;
+        self.check(&file)?;
+        Ok(Arc::new(file))
     }
 
-    /// Refuses another file under this name, and one that was written since.
-    pub(super) fn check(&self) -> Result<(), SourceError> {
-        let meta = std::fs::metadata(&self.path).map_err(|e| unreadable(&self.path, e))?;
-        let (now, then) = (Stamp::of(&meta), &self.identity.stamp);
-        let is_whole = self.format != Format::IpcStream;
-        let is_same = now.is_same_inode(then)
-            && now.bytes >= self.identity.bytes
-            && (!is_whole || (now.bytes == then.bytes && now.changed_ns == then.changed_ns));
-        if is_same {
+    /// Refuses another file, and one that was written since. The name does not matter any more, and
+    /// neither does the stamp where the content is as it was.
+    fn check(&self, file: &File) -> Result<(), SourceError> {
+        let wrong = |error| unreadable(&self.path, error);
+        let (now, then) = (
+            Stamp::of(&file.metadata().map_err(wrong)?),
+            &self.identity.stamp,
+        );
+        let is_quiet =
+            now.is_same_inode(then) && now.bytes == then.bytes && now.changed_ns == then.changed_ns;
+        if is_quiet {
+            return Ok(());
+        }
+        // A stream may have grown, and one that was emptied in its place may have grown past that.
+        let is_same = match self.format {
+            Format::IpcStream => self.identity.is_prefix_of(file),
+            _ => self.identity.is_all_of(file),
+        };
+        if is_same.map_err(wrong)? {
             return Ok(());
         }
         Err(SourceError::ChangedWhileRead {
@@ -77,12 +89,25 @@ impl Segment {
         })
     }
 
+    /// Who is to blame for an error: the system, if it refused to read; somebody who changed the file
+    /// meanwhile; else the file.
+    fn blamed(&self, error: SourceError, file: &File, witness: &Witness) -> SourceError {
+        if let Some(refused) = witness.error() {
+            return unreadable(&self.path, refused);
+        }
+        self.check(file).err().unwrap_or(error)
+    }
+
     /// What this file fixes for all that follow.
     ///
     /// # Errors
     /// If it cannot be read, or gives no feature.
     pub fn agree(&self, params: &SourceParams) -> Result<Agreement, SourceError> {
-        Agreement::of(&self.input(), params)
+        let file = self.open()?;
+        let mut witness = Witness::default();
+        Opened::open_part(self, &file, &mut witness)
+            .and_then(|opened| Agreement::of(&self.path, opened, params))
+            .map_err(|error| self.blamed(error, &file, &witness))
     }
 }
 
@@ -100,6 +125,9 @@ pub struct Piece {
 /// The rows of a segment, from any of them on.
 pub struct Extraction {
     segment: Segment,
+    /// Held open: from here on its name may change.
+    file: Arc<File>,
+    witness: Witness,
     agreement: Agreement,
     feed: Box<dyn Feed>,
     chunk: Chunk,
@@ -147,8 +175,20 @@ impl Extraction {
         skip: u64,
         with_ids: bool,
     ) -> Result<Self, SourceError> {
-        segment.check()?;
-        let opened = Opened::open_part(segment)?;
+        let file = segment.open()?;
+        let mut witness = Witness::default();
+        let opened = Self::begin(segment, agreement, skip, with_ids, (&file, &mut witness));
+        opened.map_err(|error| segment.blamed(error, &file, &witness))
+    }
+
+    fn begin(
+        segment: &Segment,
+        agreement: &Agreement,
+        skip: u64,
+        with_ids: bool,
+        (file, witness): (&Arc<File>, &mut Witness),
+    ) -> Result<Self, SourceError> {
+        let opened = Opened::open_part(segment, file, witness)?;
         let task = Task {
             leaves: select::agree(&segment.path, &opened.schema(), &agreement.plan)?,
             path: segment.path.clone(),
@@ -164,6 +204,8 @@ impl Extraction {
         let wanted = agreement.plan.wanted.iter();
         let mut extraction = Self {
             segment: segment.clone(),
+            file: Arc::clone(file),
+            witness: witness.clone(),
             agreement: agreement.clone(),
             feed,
             chunk: Chunk {
@@ -262,7 +304,7 @@ impl Extraction {
         let m = self.agreement.features().len();
         assert_eq!(batch.features(), m, "features of the minibatch");
         if let Some(error) = self.failed.take() {
-            return Err(error);
+            return Err(self.segment.blamed(error, &self.file, &self.witness));
         }
         let mut piece = Piece {
             tally: Tally::of(m),
@@ -277,7 +319,9 @@ impl Extraction {
                     piece.is_last = true;
                     break;
                 }
-                Err(error) if piece.tally.rows_read == 0 => return Err(error),
+                Err(error) if piece.tally.rows_read == 0 => {
+                    return Err(self.segment.blamed(error, &self.file, &self.witness));
+                }
                 Err(error) => {
                     // What came before the bad place is whole: it goes first.
                     self.failed = Some(error);
@@ -302,7 +346,7 @@ impl Extraction {
             return Ok(None);
         }
         if self.used == self.chunk.rows && !self.advance()? {
-            self.segment.check()?;
+            self.segment.check(&self.file)?;
             return Ok(None);
         }
         let rows = self.used..self.chunk.rows.min(self.used + want.min(left));

@@ -20,6 +20,7 @@ use super::batches::{Cutter, Feed, Task};
 use super::column::Chunk;
 use super::discover::{self, Format, unreadable};
 use super::frames;
+use super::positioned::Witness;
 use super::preflight::{Batch, Frames, check_dictionary, check_schema};
 
 /// Bytes asked of the system at once.
@@ -46,8 +47,18 @@ impl Stream {
     }
 
     /// The messages from byte `start` to byte `end` of a growing file.
-    pub fn open_part(path: &Path, start: u64, end: u64) -> Result<Self, SourceError> {
-        Self::new(path, Box::new(frames::Frames::part(path, start, end)?))
+    pub fn open_part(
+        path: &Path,
+        file: &Arc<File>,
+        (start, end): (u64, u64),
+        witness: &Witness,
+    ) -> Result<Self, SourceError> {
+        let ranges = frames::Frames::part(path, file, start, end)?;
+        let watched = Watched {
+            from: ranges,
+            witness: witness.clone(),
+        };
+        Self::new(path, Box::new(watched))
     }
 
     /// The stream on standard input.
@@ -212,6 +223,19 @@ impl Feed for StreamFeed {
 
     fn bytes_read(&self) -> u64 {
         self.stream.bytes.load(Ordering::Relaxed)
+    }
+}
+
+/// Has somebody see what the system refuses.
+struct Watched<R> {
+    from: R,
+    witness: Witness,
+}
+
+impl<R: Read> Read for Watched<R> {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        let read = self.from.read(to);
+        read.map_err(|error| self.witness.saw(error))
     }
 }
 

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::bounded;
 use ojad::checkpoint::Store;
 use ojad::config::load;
-use ojad::daemon::run::{Command, RunParams, Until, inspect, run};
+use ojad::daemon::run::{Command, Restored, RunParams, Until, inspect, run};
 use ojad::disk::Disk;
-use ojad::source::worker::Here;
+use ojad::source::worker::{Decode, Here};
 
 use crate::feeds::{Place, ipc, parquet, rows, stream};
 use crate::simdisk::{Fault, SimDisk};
@@ -23,7 +23,7 @@ const OPERATIONS_MOST: u64 = 1000;
 /// Power losses at each operation, each keeping another part of what was not fsynced.
 const LOSSES: u64 = 16;
 
-fn params(place: &Place) -> RunParams {
+pub fn params(place: &Place) -> RunParams {
     let loaded = load(Some(&place.config()), std::iter::empty()).expect("a configuration");
     let mut params = RunParams::try_from(&loaded.config).expect("a plan");
     params.until = Until::Idle;
@@ -32,8 +32,12 @@ fn params(place: &Place) -> RunParams {
 
 /// Learns what is there on this disk; a disk whose power is out is not waited for.
 fn learn(place: &Place, disk: &SimDisk) -> bool {
+    learn_by(place, disk, Box::new(Here::new(params(place).source)))
+}
+
+/// The same by a decoder of one's own.
+pub fn learn_by(place: &Place, disk: &SimDisk, decode: Box<dyn Decode>) -> bool {
     let params = params(place);
-    let decode = Box::new(Here::new(params.source.clone()));
     let (to, commands) = bounded(1);
     let watched = disk.clone();
     let is_over = Arc::new(std::sync::atomic::AtomicBool::new(false));
@@ -55,12 +59,17 @@ fn learn(place: &Place, disk: &SimDisk) -> bool {
     ended.is_ok()
 }
 
-/// State hash and rows of the newest checkpoint.
-fn result(place: &Place, disk: &SimDisk) -> (String, u64) {
+/// What the newest checkpoint says.
+pub fn restored(place: &Place, disk: &SimDisk) -> Restored {
     let on: Arc<dyn Disk> = Arc::new(disk.clone());
     let mut store = Store::open(&place.state(), on).expect("a store");
     let loaded = store.load().expect("a checkpoint").expect("one");
-    let (found, _) = inspect(&loaded.checkpoint).expect("a state");
+    inspect(&loaded.checkpoint).expect("a state").0
+}
+
+/// State hash and rows of the newest checkpoint.
+fn result(place: &Place, disk: &SimDisk) -> (String, u64) {
+    let found = restored(place, disk);
     (found.state_sha256, found.rows_read)
 }
 

@@ -1,7 +1,7 @@
 //! The rules of the house that a machine can check.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::layers::sources;
 
@@ -37,7 +37,9 @@ fn no_panic_is_reachable_from_input() {
         "unimplemented!(",
         "todo!(",
     ];
-    for path in sources() {
+    // A module of tests in a file of its own.
+    let is_tests = |path: &PathBuf| path.ends_with("tests.rs");
+    for path in sources().into_iter().filter(|path| !is_tests(path)) {
         let text = fs::read_to_string(&path).expect("text");
         for (number, line) in without_tests(&text).lines().enumerate() {
             let code = line.split("//").next().unwrap_or(line);

@@ -31,6 +31,7 @@ mod lab_commands;
 mod lab_theorems;
 mod layers;
 mod merging;
+mod moving;
 mod mutations;
 mod page;
 mod pictures;

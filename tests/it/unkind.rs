@@ -361,3 +361,28 @@ fn files_that_change_while_they_are_read_take_nobody_down() {
     let output = ojad().args(["state", "verify"]).arg(place.state()).output();
     succeeded(&output.expect("the program starts"));
 }
+
+/// So few descriptors that a worker cannot be started, or that not every file can be opened.
+#[test]
+fn too_few_descriptors_are_blamed_on_no_file() {
+    let mut short = 0;
+    for most in [10, 14, 18, 22] {
+        let place = Place::new("");
+        for seed in 0..20 {
+            let name = format!("{seed:03}.parquet");
+            parquet(&place.feed().join(name), &rows(200, seed));
+        }
+        let daemon = place.daemon();
+        let mut limited = Command::new("sh");
+        limited.args(["-c", &format!("ulimit -n {most}; exec \"$@\""), "sh"]);
+        limited.arg(daemon.get_program()).args(daemon.get_args());
+        // It ends by itself, and says why.
+        let output = limited.arg("--until-idle").output().expect("a shell");
+        let told = stderr(&output);
+        assert!(!told.contains("quarantined"), "{most}: {told}");
+        short += u32::from(told.contains("open files"));
+        let result = place.learned();
+        assert_eq!((result.rows_read, result.quarantined), (4000, 0), "{most}");
+    }
+    assert!(short > 0, "no limit was too low");
+}

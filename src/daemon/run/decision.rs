@@ -20,6 +20,9 @@ pub(super) enum Decision {
         /// Why.
         quarantined: Quarantined,
     },
+    /// Segments that cannot be read now are put off, by the decisions that took them: each ends behind
+    /// so many of its rows, and its file is looked for again.
+    PutOff(Vec<(u64, u64)>),
 }
 
 impl Decision {
@@ -41,6 +44,14 @@ impl Decision {
                 to.u64(*rows);
                 quarantined.encode(&mut to);
             }
+            Self::PutOff(tickets) => {
+                to.u8(3);
+                to.usize(tickets.len());
+                for (ticket, rows) in tickets {
+                    to.u64(*ticket);
+                    to.u64(*rows);
+                }
+            }
         }
         to.into_bytes()
     }
@@ -55,6 +66,13 @@ impl Decision {
                 rows: from.u64()?,
                 quarantined: Quarantined::decode(&mut from)?,
             },
+            3 => {
+                let mut tickets = Vec::new();
+                for _ in 0..from.count(16)? {
+                    tickets.push((from.u64()?, from.u64()?));
+                }
+                Self::PutOff(tickets)
+            }
             other => return Err(from.refuse(format!("decision {other}"))),
         };
         from.finish()?;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crossbeam_channel::{Receiver, Sender};
 use tracing::{debug, info};
 
+use self::put_off::End;
 use crate::checkpoint::Journal;
 use crate::daemon::run::decision::Decision;
 use crate::daemon::run::messages::{Fed, RunError};
@@ -32,9 +33,6 @@ const RETRY_MOST: Duration = Duration::from_secs(30);
 
 /// A listing may take one part in so many of the time.
 const LISTING_SHARE: u32 = 4;
-
-/// Files that are gone and still remembered: one that comes back under its old inode is known.
-const GONE_MAX: usize = 10_000;
 
 /// What the threads share beside their channels.
 #[derive(Debug, Default)]
@@ -94,7 +92,13 @@ struct Loop {
     note: Note,
     /// Segments queued with the decoder, in order, by number of the decision.
     queued: VecDeque<(u64, Reading)>,
-    cuts: HashMap<u64, (u64, Quarantined)>,
+    /// Segments that the run before left on the way, by number of the decision that took them.
+    ends: HashMap<u64, End>,
+    /// The last decision that took others back.
+    passed: u64,
+    /// Files that the system would not have read, one after the other.
+    setbacks: u32,
+    is_set_back: bool,
     batch: Option<Minibatch>,
     /// Ids of the rows in it, where somebody looks at them. Those of rows that waited over a restart
     /// are not known: no checkpoint holds them.
@@ -135,21 +139,7 @@ impl Feeder {
 
 impl Loop {
     fn new(mut feeder: Feeder) -> Self {
-        let cuts = feeder.planned.iter().filter_map(|(_, decision)| {
-            let Decision::Cut {
-                ticket,
-                rows,
-                quarantined,
-            } = decision
-            else {
-                return None;
-            };
-            Some((*ticket, (*rows, quarantined.clone())))
-        });
-        let cuts = cuts.collect();
-        feeder
-            .planned
-            .retain(|(_, decision)| !matches!(decision, Decision::Cut { .. }));
+        let ends = put_off::ends_of(&mut feeder.planned);
         let now = Instant::now();
         let params = &feeder.params;
         let tags = params.http.as_ref();
@@ -159,7 +149,10 @@ impl Loop {
             follower: Follower::new(feeder.params.follow.clone()),
             note: Note::open(&feeder.params.state_dir),
             queued: VecDeque::new(),
-            cuts,
+            ends,
+            passed: 0,
+            setbacks: 0,
+            is_set_back: false,
             batch: None,
             made: 0,
             minibatch_rows: 0,
@@ -234,7 +227,11 @@ impl Loop {
         }
         if let Some(reading) = self.feeder.state.reading.clone() {
             let ticket = self.feeder.state.sequence;
-            self.queue(ticket, reading);
+            if self.was_put_off(ticket, &reading) {
+                self.leave();
+            } else {
+                self.queue(ticket, reading);
+            }
         }
         Ok(())
     }
@@ -276,14 +273,18 @@ impl Loop {
         if self.feeder.decode.queued() > 0 {
             return self.read();
         }
+        let is_ended = self.feeder.spool.as_ref().is_none_or(Spool::is_ended);
         if self.look()? {
             return Ok(());
         }
-        self.rest()
+        self.rest(is_ended)
     }
 
     /// Hands a segment to the decoder; the first one of all fixes the features.
     fn take(&mut self, ticket: u64, reading: Reading) -> Result<(), Stop> {
+        if self.was_put_off(ticket, &reading) {
+            return Ok(());
+        }
         if self.feeder.state.agreement.is_none() {
             match self.feeder.decode.agree(&reading.segment) {
                 Ok(agreement) => {
@@ -291,6 +292,9 @@ impl Loop {
                     info!(features = m, file = %shown(&reading.segment.path), "features fixed");
                     self.emit(Event::Agreed(agreement.clone()));
                     self.adopt(&agreement)?;
+                }
+                Err(refusal) if refusal.fault.is_passing() => {
+                    return self.put_off(ticket, &reading, &refusal);
                 }
                 Err(refusal) => {
                     self.begin(ticket, &reading);
@@ -303,7 +307,7 @@ impl Loop {
     }
 
     fn queue(&mut self, ticket: u64, reading: Reading) {
-        let until = self.cuts.get(&ticket).map(|(rows, _)| *rows);
+        let until = self.ends.get(&ticket).map(End::rows);
         let job = Job {
             ticket,
             segment: reading.segment.clone(),
@@ -370,6 +374,9 @@ impl Loop {
             }
             Next::Failed { ticket, refusal } => {
                 self.queued.pop_front();
+                if refusal.fault.is_passing() {
+                    return self.put_off(ticket, &reading, &refusal);
+                }
                 self.cut(ticket, &reading, refusal)
             }
         }
@@ -390,9 +397,14 @@ impl Loop {
     /// The segment's last row was taken.
     fn end(&mut self, ticket: u64) {
         self.queued.pop_front();
-        if let Some((_, quarantined)) = self.cuts.remove(&ticket) {
-            refuse::told(&quarantined);
-            return self.emit(Event::Cut(quarantined));
+        self.setbacks = 0;
+        match self.ends.remove(&ticket) {
+            Some(End::Cut(_, quarantined)) => {
+                refuse::told(&quarantined);
+                return self.emit(Event::Cut(quarantined));
+            }
+            Some(End::PutOff(_)) => return self.leave(),
+            None => {}
         }
         if let Some(reading) = &self.feeder.state.reading {
             let (file, rows) = (shown(&reading.segment.path), reading.rows);
@@ -484,4 +496,5 @@ pub(super) fn unix_s() -> u64 {
 }
 
 mod look;
+mod put_off;
 mod refuse;

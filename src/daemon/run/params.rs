@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::{
-    Config, ConfigError, IsolationKey, OnChangedKey, OnEventKey, OrderKey, Plan, QuarantineKey,
-    SymlinksKey, state_text,
+    Config, ConfigError, IsolationKey, OnChangedKey, OnCopyKey, OnEventKey, OrderKey, Plan,
+    QuarantineKey, SymlinksKey, state_text,
 };
 use crate::http::{HttpParams, LogTail};
 use crate::learner::LearnerParams;
 use crate::learner::drift::DriftParams;
 use crate::source::SourceParams;
-use crate::source::follow::{FollowParams, Order, SpoolInput, Symlinks};
+use crate::source::follow::{FollowParams, OnCopy, Order, SpoolInput, Symlinks};
 
 /// When a run ends by itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,11 +26,11 @@ pub enum Until {
 /// What the change of a consumed file does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnChanged {
-    /// Ends the run.
-    #[default]
-    Stop,
     /// Refuses the file and goes on.
+    #[default]
     Quarantine,
+    /// Ends the run.
+    Stop,
 }
 
 /// What becomes of a refused file.
@@ -137,6 +137,11 @@ impl TryFrom<&Config> for RunParams {
                     SymlinksKey::Inside => Symlinks::Inside,
                     SymlinksKey::Follow => Symlinks::Follow,
                 },
+                on_copy: match source.on_copy {
+                    OnCopyKey::Leave => OnCopy::Leave,
+                    OnCopyKey::Learn => OnCopy::Learn,
+                },
+                spool: state.dir.as_ref().map(|dir| absolute(dir).join("spool")),
                 incomplete_age: Duration::from_secs(source.incomplete_age_s),
             },
             streams,

@@ -20,6 +20,9 @@ const VERSION: u8 = 1;
 /// Version of the section `tally`: 1 had no reasons of rejected rows.
 const TALLY_VERSION: u8 = 2;
 
+/// Added to the state of a file of which a segment was left on the way: the start of it follows.
+const WITHIN: u8 = 16;
+
 impl FileState {
     fn code(self) -> u8 {
         match self {
@@ -58,7 +61,10 @@ impl FileEntry {
         self.identity.encode(to);
         to.u64(self.rows);
         to.u64(self.ahead);
-        to.u8(self.state.code());
+        to.u8(self.state.code() + if self.within.is_some() { WITHIN } else { 0 });
+        if let Some(start) = self.within {
+            to.u64(start);
+        }
     }
 
     pub(super) fn decode(from: &mut Decoder<'_>) -> Result<Self, CodecError> {
@@ -80,13 +86,19 @@ impl FileEntry {
         };
         let (identity, rows, ahead) = (Identity::decode(from)?, from.u64()?, from.u64()?);
         let code = from.u8()?;
-        let state = FileState::of_code(code);
+        let state = FileState::of_code(code % WITHIN);
+        let within = if code < WITHIN {
+            None
+        } else {
+            Some(from.u64()?)
+        };
         Ok(Self {
             path,
             format,
             identity,
             rows,
             ahead,
+            within,
             state: state.ok_or_else(|| from.refuse(format!("state {code}")))?,
         })
     }

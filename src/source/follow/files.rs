@@ -2,7 +2,7 @@
 //!
 //! A million of them is nothing unusual, so that an entry is kept as the bytes that a checkpoint has of
 //! it, the directory's name once for all files in it: some 200 bytes a file in all, its places in the
-//! four indices among them. Entries come out by value.
+//! five indices among them. Entries come out by value.
 //!
 //! The feeder's table holds all files. The trainer looks nothing up: its table holds the latest ones,
 //! for people, and what changed since the last checkpoint ([`FileTable::latest`]).
@@ -41,6 +41,8 @@ pub struct FileTable {
     by_path: HashTable<Slot>,
     by_inode: HashTable<Slot>,
     growing: BTreeSet<u64>,
+    /// Keys of contents, and files: equal contents may stand in many places.
+    by_content: BTreeSet<(u64, u64)>,
     latest: Option<Latest>,
 }
 
@@ -148,6 +150,12 @@ impl FileTable {
         growing.filter_map(|file| Some((*file, self.get(*file)?)))
     }
 
+    /// Files whose content has this key, the oldest first.
+    pub fn by_content(&self, key: u64) -> impl Iterator<Item = u64> + '_ {
+        let all = self.by_content.range((key, 0)..=(key, u64::MAX));
+        all.map(|(_, file)| *file)
+    }
+
     /// The file with this inode.
     pub fn by_inode(&self, device: u64, inode: u64) -> Option<(u64, FileEntry)> {
         let is_it = |slot: &Slot| {
@@ -202,6 +210,9 @@ impl FileTable {
         });
         if entry.state == FileState::Growing {
             self.growing.insert(file);
+        }
+        if let Some(key) = entry.key() {
+            self.by_content.insert((key, file));
         }
         self.rows[slot as usize] = Some(row);
         self.by_number.insert(file, slot);
@@ -274,6 +285,12 @@ impl FileTable {
         let Some((_, entry)) = self.entry(slot) else {
             return;
         };
+        if let Some(key) = entry.key() {
+            self.by_content.remove(&(key, file));
+        }
+        if let Some(key) = entry.key() {
+            self.by_content.remove(&(key, file));
+        }
         let stamp = &entry.identity.stamp;
         let hash = self.hasher.hash_one((stamp.device, stamp.inode));
         // Where another file took its inode or path since, that one stays.

@@ -45,6 +45,16 @@ pub enum Symlinks {
     Follow,
 }
 
+/// What a file does that holds what was learned from one that is gone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnCopy {
+    /// Nothing: it is that file.
+    #[default]
+    Leave,
+    /// It is learned as a new one.
+    Learn,
+}
+
 /// What to follow and how.
 #[derive(Clone, Debug, Default)]
 pub struct FollowParams {
@@ -56,6 +66,10 @@ pub struct FollowParams {
     pub ignore_suffixes: Vec<String>,
     /// Where symbolic links may lead.
     pub symlinks: Symlinks,
+    /// What a file does that holds what was learned from one that is gone.
+    pub on_copy: OnCopy,
+    /// Where the daemon keeps files of its own, each under a name that no other ever has.
+    pub spool: Option<PathBuf>,
     /// How long a file may stay without its footer.
     pub incomplete_age: Duration,
 }

@@ -38,11 +38,37 @@ pub struct FileEntry {
     pub identity: Identity,
     /// Rows taken.
     pub rows: u64,
-    /// Of these, rows behind the position that the identity stands for: of a file that was refused
-    /// on the way.
+    /// Of these, rows of a segment that was left on the way: because the file was refused, or could
+    /// not be read any more.
     pub ahead: u64,
+    /// Where that segment starts; nothing where none was left on the way.
+    pub within: Option<u64>,
     /// What became of it.
     pub state: FileState,
+}
+
+impl FileEntry {
+    /// The byte from which on the file is still to be taken, but for the rows that are ahead.
+    pub fn start(&self) -> u64 {
+        self.within.unwrap_or(match self.format {
+            Some(Format::IpcStream) => self.identity.bytes,
+            _ => 0,
+        })
+    }
+
+    /// Whether the file grows in its place.
+    pub(super) fn is_stream(&self) -> bool {
+        self.format == Some(Format::IpcStream)
+    }
+
+    /// A number by which the file is found again under another name and inode.
+    pub(super) fn key(&self) -> Option<u64> {
+        if self.is_stream() {
+            self.identity.growing_key()
+        } else {
+            self.identity.key()
+        }
+    }
 }
 
 /// A segment that is being read.
@@ -102,6 +128,14 @@ pub enum Event {
     },
     /// A file was found under another name, or touched.
     Refreshed(u64, FileEntry),
+    /// The current segment is left: its rows so far stay, and the file is looked for again. What is to
+    /// be remembered of it, if anything.
+    PutOff(Option<(u64, FileEntry)>),
+    /// Every decision up to this number was carried out or taken back.
+    Passed {
+        /// Number of the decision.
+        sequence: u64,
+    },
     /// A refused file is to be tried again; what is known of it then comes as an event of its own.
     Retried(u64),
     /// A file that is not there any more need not be remembered.
@@ -179,6 +213,14 @@ impl FeedState {
                 self.sequence = *sequence;
                 self.flushes += 1;
             }
+            Event::PutOff(left) => {
+                self.reading = None;
+                if let Some((file, entry)) = left {
+                    self.next_file = self.next_file.max(file + 1);
+                    self.files.put(*file, entry.clone());
+                }
+            }
+            Event::Passed { sequence } => self.sequence = *sequence,
             Event::Refreshed(file, entry) => self.files.put(*file, entry.clone()),
             Event::Retried(file) => {
                 self.quarantine.retain(|entry| entry.file != *file);
@@ -224,6 +266,7 @@ impl FeedState {
             format: Some(reading.segment.format),
             identity: reading.segment.identity,
             ahead: 0,
+            within: None,
             state: if reading.is_final {
                 FileState::Done
             } else {
@@ -250,20 +293,21 @@ impl FeedState {
         let Some(reading) = self.reading.take() else {
             return;
         };
-        let rows = self.rows_of(&reading);
-        let mut identity = reading.segment.identity;
-        if reading.segment.format == Format::IpcStream {
-            identity.bytes = reading.segment.start;
-        }
-        let entry = FileEntry {
-            path: reading.segment.path,
-            format: Some(reading.segment.format),
-            identity,
-            rows,
-            ahead: reading.rows,
-            state: FileState::Quarantined,
-        };
+        let entry = self.left(&reading, FileState::Quarantined);
         self.files.put(file, entry);
+    }
+
+    /// What is remembered of a file of which a segment is left on the way.
+    pub(crate) fn left(&self, reading: &Reading, state: FileState) -> FileEntry {
+        FileEntry {
+            rows: self.rows_of(reading),
+            path: reading.segment.path.clone(),
+            format: Some(reading.segment.format),
+            identity: reading.segment.identity.clone(),
+            ahead: reading.rows,
+            within: Some(reading.segment.start),
+            state,
+        }
     }
 
     fn quarantine(&mut self, quarantined: &Quarantined) {

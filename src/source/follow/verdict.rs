@@ -1,21 +1,21 @@
 //! Files of this moment against what was taken → whose turn it is, who waits, who is refused.
 
+mod former;
+mod judge;
+mod rest;
 mod wait;
 
-use std::collections::{HashMap, HashSet};
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use self::wait::{Waiting, entry_of};
+use self::rest::Rest;
+use self::wait::Waiting;
 use super::scan::{Scanner, Seen, Trouble};
-use super::state::{FeedState, FileEntry, FileState};
+use super::state::{FeedState, FileEntry};
 use super::{FollowParams, Order};
-use crate::source::discover::{fill, magic};
-use crate::source::identity::{Identity, Stamp, open_quietly};
-use crate::source::worker::{Decode, Fault, Refusal};
+use crate::source::identity::{Stamp, open_quietly};
+use crate::source::worker::{Decode, Refusal};
 use crate::source::{Format, Segment};
 
 /// Files that one scan gives: their decisions are written in one go.
@@ -53,6 +53,8 @@ pub struct Found {
     pub refreshed: Vec<(u64, FileEntry)>,
     /// Files whose consumed part changed, by number, as they are now.
     pub changed: Vec<(u64, FileEntry)>,
+    /// Files that hold what was learned from one that is gone: as they are now, and where that one was.
+    pub copies: Vec<(PathBuf, PathBuf)>,
     /// Files that cannot be taken at all.
     pub refused: Vec<(FileEntry, Refusal)>,
     /// Files that are not there any more.
@@ -74,6 +76,18 @@ pub struct Follower {
     unreadable: HashMap<PathBuf, String>,
     /// Those of them that nobody was told of.
     untold: Vec<Trouble>,
+    /// Files that are not looked at for a while, because the system refused to read them.
+    resting: HashMap<PathBuf, Rest>,
+    /// Streams that begin as another one does which is still there.
+    twins: HashMap<PathBuf, (Stamp, u32)>,
+    /// Files of the state that a file of this look was found to be: each can be one only.
+    claimed: HashSet<u64>,
+    /// Files that the last listing did not find, by the keys of their contents.
+    missing: BTreeSet<(u64, u64)>,
+    /// Whether somebody may be writing a file of this look that was taken before.
+    is_unsettled: bool,
+    /// Looks that a run which ends when nothing is left has waited for files to settle.
+    patience: u32,
     /// When every file was looked at last.
     full: Option<Instant>,
     listed_wall_ns: i64,
@@ -84,6 +98,8 @@ pub struct Follower {
 enum Verdict {
     Known,
     Refreshed(u64, FileEntry),
+    /// What a file that is gone held; where that one was.
+    Copy(u64, FileEntry, PathBuf),
     Changed(u64, FileEntry),
     Wait,
     Take(Take, i64),
@@ -100,6 +116,12 @@ impl Follower {
             told: HashMap::new(),
             unreadable: HashMap::new(),
             untold: Vec::new(),
+            resting: HashMap::new(),
+            twins: HashMap::new(),
+            claimed: HashSet::new(),
+            missing: BTreeSet::new(),
+            is_unsettled: false,
+            patience: 0,
             full: None,
             listed_wall_ns: 0,
             is_waiting: false,
@@ -147,9 +169,11 @@ impl Follower {
             } else {
                 Some(state)
             };
-            let (seen, troubles) = self.scanner.list(&self.params, known);
+            let (mut seen, troubles) = self.scanner.list(&self.params, known);
             self.tell(troubles, &mut found);
             find_gone(state, &seen, &mut found);
+            self.missing = keys_of(state, &found.gone);
+            self.look_at_waiting(&mut seen);
             seen
         } else {
             growing(state)
@@ -162,6 +186,8 @@ impl Follower {
         });
         seen.dedup_by(|a, b| a.path == b.path);
         self.is_waiting = false;
+        self.is_unsettled = false;
+        self.claimed.clear();
         let mut takes = Vec::new();
         let mut inodes = HashSet::new();
         for seen in &seen {
@@ -173,6 +199,10 @@ impl Follower {
             match self.judge(seen, state, decode, now) {
                 Verdict::Known => {}
                 Verdict::Refreshed(file, entry) => found.refreshed.push((file, entry)),
+                Verdict::Copy(file, entry, before) => {
+                    found.copies.push((entry.path.clone(), before));
+                    found.refreshed.push((file, entry));
+                }
                 Verdict::Changed(file, entry) => found.changed.push((file, entry)),
                 Verdict::Wait => self.is_waiting = true,
                 Verdict::Take(take, changed_ns) => takes.push((changed_ns, take)),
@@ -185,8 +215,14 @@ impl Follower {
                 .retain(|path, _| paths.contains(path.as_path()));
             self.unreadable
                 .retain(|path, _| paths.contains(path.as_path()));
+            self.resting
+                .retain(|path, _| paths.contains(path.as_path()));
+            self.twins.retain(|path, _| paths.contains(path.as_path()));
         }
         found.troubles.append(&mut self.untold);
+        // What was emptied in its place goes on under another name: the place holds a new file.
+        let claimed = &self.claimed;
+        found.changed.retain(|(file, _)| !claimed.contains(file));
         rotated(state, &mut takes, &mut found);
         if self.params.order == Order::Changed {
             takes.sort_by_key(|(changed_ns, _)| *changed_ns);
@@ -200,6 +236,17 @@ impl Follower {
         found
     }
 
+    /// Files that somebody may be writing are not believed by their names.
+    fn look_at_waiting(&self, seen: &mut [Seen]) {
+        for seen in seen {
+            if self.waiting.contains_key(&seen.path)
+                && let Ok(meta) = std::fs::metadata(&seen.path)
+            {
+                seen.stamp = Stamp::of(&meta);
+            }
+        }
+    }
+
     /// Troubles that were not told before.
     fn tell(&mut self, troubles: Vec<Trouble>, found: &mut Found) {
         let mut told = HashMap::new();
@@ -211,170 +258,6 @@ impl Follower {
         }
         self.told = told;
     }
-
-    fn judge(
-        &mut self,
-        seen: &Seen,
-        state: &FeedState,
-        decode: &mut dyn Decode,
-        now: Instant,
-    ) -> Verdict {
-        let known = state.files.by_inode(seen.stamp.device, seen.stamp.inode);
-        let known = known.filter(|(_, entry)| entry.identity.stamp.is_same_inode(&seen.stamp));
-        if let Some((file, entry)) = &known {
-            let file = *file;
-            let is_quiet = entry.identity.stamp == seen.stamp;
-            if is_quiet && entry.state != FileState::Growing {
-                self.waiting.remove(&seen.path);
-                return if entry.path == seen.path {
-                    Verdict::Known
-                } else {
-                    Verdict::Refreshed(file, refreshed(entry, seen))
-                };
-            }
-            if state.reading.as_ref().is_some_and(|r| r.file == file) {
-                return Verdict::Known;
-            }
-            return self.judge_known(seen, (file, entry), decode, now);
-        }
-        if state
-            .reading
-            .as_ref()
-            .is_some_and(|r| r.segment.identity.stamp.is_same_inode(&seen.stamp))
-        {
-            return Verdict::Known;
-        }
-        self.judge_new(seen, None, decode, now)
-            .unwrap_or_else(|error| self.unreadable(seen, now, &error))
-    }
-
-    /// A file of which something was taken, and that is not as it was.
-    fn judge_known(
-        &mut self,
-        seen: &Seen,
-        (file, entry): (u64, &FileEntry),
-        decode: &mut dyn Decode,
-        now: Instant,
-    ) -> Verdict {
-        let opened = open_quietly(&seen.path);
-        let same = opened.and_then(|handle| entry.identity.is_prefix_of(&handle));
-        let same = match same {
-            Ok(same) => same,
-            Err(error) => return self.unreadable(seen, now, &error),
-        };
-        let is_stream = entry.format == Some(Format::IpcStream);
-        match (same, entry.state) {
-            (true, FileState::Growing) => self
-                .judge_new(seen, Some((file, entry)), decode, now)
-                .unwrap_or_else(|error| self.unreadable(seen, now, &error)),
-            // Only its time or name changed, or a stream that had ended goes on.
-            (true, _) if is_stream || seen.stamp.bytes == entry.identity.bytes => {
-                Verdict::Refreshed(file, refreshed(entry, seen))
-            }
-            // Nothing of it was taken: it may have been put right.
-            (false, FileState::Quarantined) if entry.rows == 0 => self
-                .judge_new(seen, Some((file, entry)), decode, now)
-                .unwrap_or_else(|error| self.unreadable(seen, now, &error)),
-            _ => Verdict::Changed(file, refreshed(entry, seen)),
-        }
-    }
-
-    /// A file that is new, or of which more may have come.
-    fn judge_new(
-        &mut self,
-        seen: &Seen,
-        known: Option<(u64, &FileEntry)>,
-        decode: &mut dyn Decode,
-        now: Instant,
-    ) -> io::Result<Verdict> {
-        let mut handle = open_quietly(&seen.path)?;
-        let mut head = [0; 8];
-        let filled = fill(&mut handle, &mut head)?;
-        let Some(format) = magic(&head[..filled]) else {
-            let what = if filled == 0 {
-                "the file is empty".to_owned()
-            } else {
-                format!("it begins with \"{}\"", head[..filled].escape_ascii())
-            };
-            let reason = format!("neither Parquet nor Arrow IPC: {what}");
-            let is_told = filled == head.len();
-            return Ok(self.wait(seen, now, &reason, is_told.then_some(LOOKS_AT_REST)));
-        };
-        if format == Format::IpcStream {
-            return self.judge_stream(seen, &handle, known, decode, now);
-        }
-        if !has_footer(&handle, format, seen.stamp.bytes)? {
-            return Ok(self.wait(seen, now, "it has no footer", None));
-        }
-        let identity = Identity::of(&handle, seen.stamp.bytes)?;
-        self.waiting.remove(&seen.path);
-        let skip = known.map_or(0, |(_, entry)| entry.ahead);
-        let segment = Segment {
-            path: seen.path.clone(),
-            format,
-            identity,
-            start: 0,
-        };
-        Ok(Verdict::Take(
-            Take {
-                file: known.map(|(file, _)| file),
-                segment,
-                skip,
-                is_final: true,
-            },
-            seen.stamp.changed_ns,
-        ))
-    }
-
-    fn judge_stream(
-        &mut self,
-        seen: &Seen,
-        handle: &File,
-        known: Option<(u64, &FileEntry)>,
-        decode: &mut dyn Decode,
-        now: Instant,
-    ) -> io::Result<Verdict> {
-        let start = known
-            .filter(|(_, entry)| entry.format == Some(Format::IpcStream))
-            .map_or(0, |(_, entry)| entry.identity.bytes);
-        if let Some(waiting) = self.waiting.get(&seen.path)
-            && waiting.stamp == seen.stamp
-        {
-            // Nothing came since its tail was found incomplete.
-            return Ok(self.wait(seen, now, "its last message is incomplete", Some(u32::MAX)));
-        }
-        if known.is_some() && seen.stamp.bytes == start {
-            return Ok(Verdict::Known);
-        }
-        let frames = match decode.frames(&seen.path) {
-            Ok(frames) => frames,
-            Err(refusal) if refusal.fault == Fault::File => {
-                let entry = entry_of(seen, Some(Format::IpcStream), Some(handle), start);
-                return Ok(Verdict::Refuse(entry, refusal));
-            }
-            Err(refusal) => return Ok(self.wait(seen, now, &refusal.reason, None)),
-        };
-        if frames.end <= start || !frames.has_schema {
-            let why = "its last message is incomplete";
-            return Ok(self.wait(seen, now, why, Some(u32::MAX)));
-        }
-        self.waiting.remove(&seen.path);
-        let segment = Segment {
-            path: seen.path.clone(),
-            format: Format::IpcStream,
-            identity: Identity::of(handle, frames.end)?,
-            start,
-        };
-        Ok(Verdict::Take(
-            Take {
-                file: known.map(|(file, _)| file),
-                segment,
-                skip: known.map_or(0, |(_, entry)| entry.ahead),
-                is_final: frames.is_ended,
-            },
-            seen.stamp.changed_ns,
-        ))
-    }
 }
 
 fn refreshed(entry: &FileEntry, seen: &Seen) -> FileEntry {
@@ -382,21 +265,6 @@ fn refreshed(entry: &FileEntry, seen: &Seen) -> FileEntry {
     entry.path.clone_from(&seen.path);
     entry.identity.stamp = seen.stamp.clone();
     entry
-}
-
-/// Whether the last bytes are those of a whole file.
-fn has_footer(file: &File, format: Format, bytes: u64) -> io::Result<bool> {
-    let (tail, least): (&[u8], u64) = match format {
-        Format::Parquet => (b"PAR1", 12),
-        _ => (b"ARROW1", 18),
-    };
-    if bytes < least {
-        return Ok(false);
-    }
-    let mut last = [0; 6];
-    let last = &mut last[..tail.len()];
-    file.read_exact_at(last, bytes - tail.len() as u64)?;
-    Ok(last == tail)
 }
 
 /// Files that may have grown, as they are now.
@@ -413,23 +281,37 @@ fn growing(state: &FeedState) -> Vec<Seen> {
         .collect()
 }
 
-/// Files that are remembered and were not seen under any name.
+/// Files that are remembered and were not seen: neither their inodes, nor their paths, but where
+/// another file has taken the place.
 fn find_gone(state: &FeedState, seen: &[Seen], found: &mut Found) {
     let inode = |stamp: &Stamp| (stamp.device, stamp.inode);
-    let seen: HashSet<(u64, u64)> = seen.iter().map(|seen| inode(&seen.stamp)).collect();
-    let gone = state.files.iter();
-    let gone = gone.filter(|(_, entry)| !seen.contains(&inode(&entry.identity.stamp)));
+    let inodes: HashSet<(u64, u64)> = seen.iter().map(|seen| inode(&seen.stamp)).collect();
+    let paths: HashSet<&Path> = seen.iter().map(|seen| seen.path.as_path()).collect();
+    let gone = state.files.iter().filter(|(file, entry)| {
+        !inodes.contains(&inode(&entry.identity.stamp))
+            && (!paths.contains(entry.path.as_path())
+                || state.files.by_path(&entry.path).map(|(at, _)| at) != Some(*file))
+    });
     found.gone = gone.map(|(file, _)| file).collect();
 }
 
-/// Rotation by copy: a stream was emptied in its place, and a new file begins with what was taken of
-/// it. The copy takes the stream's place, the emptied file is a new one.
+/// The keys of the contents of files, and the files.
+fn keys_of(state: &FeedState, files: &[u64]) -> BTreeSet<(u64, u64)> {
+    let keys = files.iter().filter_map(|file| {
+        let key = state.files.get(*file)?.key()?;
+        Some((key, *file))
+    });
+    keys.collect()
+}
+
+/// Rotation by copy: a stream was emptied in its place, whatever it holds by now, and a new file begins
+/// with what was taken of it. The copy takes the stream's place, the emptied file is a new one.
 fn rotated(state: &FeedState, takes: &mut [(i64, Take)], found: &mut Found) {
-    found.changed.retain(|(file, now)| {
+    found.changed.retain(|(file, _)| {
         let Some(old) = state.files.get(*file) else {
             return true;
         };
-        if old.format != Some(Format::IpcStream) || now.identity.stamp.bytes >= old.identity.bytes {
+        if !old.is_stream() {
             return true;
         }
         let copy = takes.iter_mut().find(|(_, take)| {
@@ -443,7 +325,11 @@ fn rotated(state: &FeedState, takes: &mut [(i64, Take)], found: &mut Found) {
             return true;
         };
         copy.file = Some(*file);
-        copy.segment.start = old.identity.bytes;
+        copy.segment.start = old.start();
+        copy.skip = old.ahead;
         false
     });
 }
+
+#[cfg(test)]
+mod tests;

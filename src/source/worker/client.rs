@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileExt as _;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
@@ -15,6 +14,7 @@ use std::time::Duration;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
 use super::limits::{MEMORY_VARIABLE, RESERVE_KIB, RESERVE_VARIABLE};
+use super::lost::{Lost, last_words, lost, not_started};
 use super::places::{Places, Teller};
 use super::protocol::{Reply, Request, Sent, receive, send};
 use super::{Decode, Fault, Job, Next, Refusal};
@@ -27,9 +27,6 @@ const SHARED_BYTES: usize = 32 << 20;
 /// learned before, whose memory it keeps; at most so many, where they are small.
 const SLOTS_LEAST: usize = 3;
 const SLOTS_MOST: usize = 64;
-/// Bytes of the last words of a worker that are kept.
-const LAST_WORDS: u64 = 512;
-
 /// How to start a worker and when to give it up.
 #[derive(Clone, Debug)]
 pub struct ProcessParams {
@@ -80,12 +77,6 @@ impl Drop for Running {
     }
 }
 
-/// What went wrong with a worker, as opposed to a file.
-enum Lost {
-    Died(String),
-    Silent,
-}
-
 impl Process {
     /// No worker yet: the first request starts it.
     pub fn new(params: ProcessParams) -> Self {
@@ -116,7 +107,7 @@ impl Process {
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
         let memfd = |name| memfd_create(name, flags).map(File::from);
         let memory = memfd("ojad-rows")?;
-        let last_words = memfd("ojad-last-words")?;
+        let said = memfd("ojad-last-words")?;
         let (socket, theirs) = UnixStream::pair()?;
         socket.set_read_timeout(Some(self.params.deadline))?;
         socket.set_write_timeout(Some(self.params.deadline))?;
@@ -127,7 +118,7 @@ impl Process {
             .env(RESERVE_VARIABLE, RESERVE_KIB)
             .stdin(Stdio::from(memory.try_clone()?))
             .stdout(Stdio::from(OwnedFd::from(theirs)))
-            .stderr(Stdio::from(last_words.try_clone()?))
+            .stderr(Stdio::from(said.try_clone()?))
             .process_group(0)
             .spawn()?;
         let mut running = Running {
@@ -135,7 +126,7 @@ impl Process {
             teller: Arc::new(Mutex::new(socket.try_clone()?)),
             socket,
             memory,
-            last_words,
+            last_words: said,
             places: None,
         };
         let start = Request::Start {
@@ -143,6 +134,16 @@ impl Process {
             is_threaded: self.params.source.decoders == Decoders::Two,
         };
         running.send(&start)?;
+        // A worker that dies before its first word has seen no file.
+        match receive(&mut running.socket)? {
+            Some(bytes) if Reply::is_ready(&bytes) => {}
+            _ => {
+                let _ = running.child.kill();
+                let status = running.child.wait()?;
+                let words = last_words(&running.last_words);
+                return Err(io::Error::other(format!("it ended with {status} {words}")));
+            }
+        }
         if let Some((agreement, rows)) = &self.adopted {
             running.adopt(agreement, *rows)?;
         }
@@ -152,12 +153,12 @@ impl Process {
     fn running(&mut self) -> Result<&mut Running, Lost> {
         if self.running.is_none() {
             let started = self.start();
-            let failed = |error| Lost::Died(format!("a worker could not be started: {error}"));
+            let failed = |error: io::Error| Lost::NotStarted(error.to_string());
             self.running = Some(started.map_err(failed)?);
         }
         self.running
             .as_mut()
-            .ok_or_else(|| Lost::Died("no worker".to_owned()))
+            .ok_or_else(|| Lost::NotStarted("no worker".to_owned()))
     }
 
     fn ask(&mut self, request: &Request) -> Result<Reply, Refusal> {
@@ -188,16 +189,14 @@ impl Process {
     /// Ends what is left of a worker; why it had to go.
     fn bury(&mut self, lost: Lost) -> Refusal {
         let Some(mut running) = self.running.take() else {
-            return Refusal {
-                fault: Fault::Unreadable,
-                reason: match lost {
-                    Lost::Died(reason) => reason,
-                    Lost::Silent => "the worker is silent".to_owned(),
-                },
-            };
+            return not_started(match &lost {
+                Lost::Died(reason) | Lost::NotStarted(reason) => reason,
+                Lost::Silent => "it is silent",
+            });
         };
         let deadline = self.params.deadline.as_secs();
         match lost {
+            Lost::NotStarted(why) => not_started(&why),
             Lost::Silent => Refusal {
                 fault: Fault::Silent,
                 reason: format!(
@@ -375,6 +374,12 @@ impl Decode for Process {
     }
 
     fn adopt(&mut self, agreement: &Agreement, minibatch_rows: usize) -> Result<(), Refusal> {
+        if agreement.bytes(minibatch_rows).is_none() {
+            return Err(Refusal {
+                fault: Fault::File,
+                reason: "a minibatch of these rows is beyond all memory".to_owned(),
+            });
+        }
         self.adopted = Some((agreement.clone(), minibatch_rows));
         // Rows that are still lent may not be written over: another worker has memory of its own.
         let is_lent = |places: &Arc<Places>| Arc::strong_count(places) > 1;
@@ -383,7 +388,8 @@ impl Decode for Process {
         if let Some(running) = &mut self.running
             && let Err(error) = running.adopt(agreement, minibatch_rows)
         {
-            return Err(self.bury(lost(&error)));
+            // Another worker is given the same; if the system has no room for it, the files wait.
+            self.bury(lost(&error));
         }
         Ok(())
     }
@@ -420,8 +426,9 @@ impl Decode for Process {
             match self.try_next(batch, at) {
                 Ok(next) => return next,
                 Err(reason) => {
+                    let is_blameless = matches!(reason, Lost::NotStarted(_));
                     let refusal = self.bury(reason);
-                    self.deaths += 1;
+                    self.deaths += if is_blameless { DEATHS_MOST } else { 1 };
                     if self.deaths >= DEATHS_MOST {
                         let ticket = self.jobs.front().map_or(0, |job| job.ticket);
                         self.finish_job();
@@ -431,25 +438,6 @@ impl Decode for Process {
             }
         }
     }
-}
-
-fn lost(error: &io::Error) -> Lost {
-    match error.kind() {
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Lost::Silent,
-        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Lost::Died(String::new()),
-        _ => Lost::Died(error.to_string()),
-    }
-}
-
-/// The end of what a worker wrote to stderr, escaped: it may quote the file.
-fn last_words(file: &File) -> String {
-    let len = file.metadata().map_or(0, |meta| meta.len());
-    let from = len.saturating_sub(LAST_WORDS);
-    let mut bytes = vec![0; (len - from) as usize];
-    if file.read_exact_at(&mut bytes, from).is_err() {
-        return String::new();
-    }
-    bytes.trim_ascii().escape_ascii().to_string()
 }
 
 /// Copies a piece behind the first `at` rows of `batch`.

@@ -8,16 +8,19 @@
 mod client;
 mod here;
 mod limits;
+mod lost;
 mod places;
 mod protocol;
 mod serve;
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 pub use client::{Process, ProcessParams};
 pub use here::Here;
 pub use serve::serve;
 
+use super::positioned::is_of_the_system;
 use super::{Agreement, Frames, Segment, SourceError};
 use crate::rows::{Minibatch, Tags, Tally};
 
@@ -84,6 +87,12 @@ impl Fault {
         Self::Silent,
     ];
 
+    /// Whether it may be over another time: the system was in the way, or the file is elsewhere or
+    /// another by now. Nobody is refused for it.
+    pub fn is_passing(self) -> bool {
+        matches!(self, Self::Changed | Self::Gone | Self::Unreadable)
+    }
+
     /// The number that stands for it in stored data.
     pub fn code(self) -> u8 {
         Self::ALL
@@ -124,9 +133,10 @@ impl Refusal {
         let fault = match error {
             SourceError::ChangedWhileRead { .. } => Fault::Changed,
             SourceError::Unreadable { source, .. } => match source.kind() {
-                std::io::ErrorKind::NotFound => Fault::Gone,
-                std::io::ErrorKind::UnexpectedEof => Fault::File,
-                _ => Fault::Unreadable,
+                ErrorKind::NotFound | ErrorKind::NotADirectory => Fault::Gone,
+                _ if is_of_the_system(source) => Fault::Unreadable,
+                // A decoder made it up, or the file led it to a place where no file reaches.
+                _ => Fault::File,
             },
             _ => Fault::File,
         };
@@ -170,4 +180,45 @@ pub trait Decode: Send {
     /// Appends rows of the first job behind the first `at` rows of `batch`, at most until it is
     /// full.
     fn next(&mut self, batch: &mut Minibatch, at: usize) -> Next;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use rustix::io::Errno;
+
+    use super::*;
+
+    fn fault(source: io::Error) -> Fault {
+        let path = "a.parquet".into();
+        Refusal::of(&SourceError::Unreadable { path, source }).fault
+    }
+
+    #[test]
+    fn an_error_of_the_system_is_no_fault_of_the_file() {
+        for errno in [
+            Errno::NOENT,
+            Errno::NOTDIR,
+            Errno::ACCESS,
+            Errno::PERM,
+            Errno::IO,
+            Errno::STALE,
+            Errno::MFILE,
+            Errno::NFILE,
+            Errno::NOMEM,
+            Errno::NODEV,
+            Errno::TIMEDOUT,
+        ] {
+            let source = io::Error::from_raw_os_error(errno.raw_os_error());
+            assert!(fault(source).is_passing(), "{errno}");
+        }
+        // Too short, or with an offset that no file has: it will be so another time.
+        for source in [
+            io::Error::from(io::ErrorKind::UnexpectedEof),
+            io::Error::from_raw_os_error(Errno::INVAL.raw_os_error()),
+        ] {
+            assert_eq!(fault(source), Fault::File);
+        }
+    }
 }

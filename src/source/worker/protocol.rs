@@ -54,6 +54,8 @@ pub(super) enum Request {
 
 /// What the worker answers.
 pub(super) enum Reply {
+    /// To `Start`.
+    Ready,
     /// To `Agree`.
     Agreed(Agreement),
     /// To `Frames`.
@@ -241,8 +243,14 @@ impl Reply {
                 to.u64(*ticket);
                 encode_refusal(refusal, &mut to);
             }
+            Self::Ready => to.u8(5),
         }
         to
+    }
+
+    /// Whether these bytes say [`Reply::Ready`].
+    pub(super) fn is_ready(bytes: &[u8]) -> bool {
+        bytes == Self::Ready.encode().into_bytes()
     }
 
     pub(super) fn decode(bytes: &[u8], params: &SourceParams) -> Result<Self, CodecError> {
@@ -274,6 +282,7 @@ impl Reply {
                 },
             }),
             4 => Self::Failed(from.u64()?, decode_refusal(&mut from)?),
+            5 => Self::Ready,
             other => return Err(from.refuse(format!("reply {other}"))),
         };
         from.finish()?;

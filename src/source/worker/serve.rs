@@ -84,6 +84,7 @@ impl Worker {
                 } else {
                     Decoders::One
                 };
+                self.reply(&Reply::Ready)?;
             }
             Request::Agree(segment) => {
                 let reply = match segment.agree(&self.params) {

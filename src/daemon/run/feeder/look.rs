@@ -7,11 +7,15 @@ use tracing::{error, info, warn};
 
 use super::refuse::told;
 use super::{
-    Decision, Event, FileEntry, Found, GONE_MAX, LISTING_SHARE, Loop, OnChanged, Quarantined,
-    Reading, RunError, Spool, Stop, Until, shown, unix_s,
+    Decision, Event, FileEntry, Found, LISTING_SHARE, Loop, OnChanged, Quarantined, Reading,
+    RunError, Spool, Stop, Until, shown, unix_s,
 };
 use crate::source::follow::FileState;
 use crate::source::worker::{Fault, Refusal};
+
+/// Files that are gone and still remembered: one that comes back is known. As many as one listing
+/// may hold, so that a whole directory may go away and come back.
+const GONE_MAX: usize = 1_000_000;
 
 impl Loop {
     /// Looks at the places; whether there is something to take.
@@ -20,6 +24,7 @@ impl Loop {
             self.follower.set_params(params.follow.clone());
             self.feeder.params = params;
         }
+        self.pass()?;
         self.retries();
         let now = Instant::now();
         let wall = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -41,6 +46,12 @@ impl Loop {
     fn heed(&mut self, found: Found) -> Result<bool, Stop> {
         for trouble in &found.troubles {
             warn!(place = %shown(&trouble.path), reason = %trouble.reason.escape_debug(), "in the way");
+        }
+        if let Some((path, before)) = found.copies.first() {
+            info!(
+                file = %shown(path), before = %shown(before), files = found.copies.len(),
+                "what it holds is known already: not learned again (`source.on_copy`)"
+            );
         }
         for (file, entry) in found.refreshed {
             self.emit(Event::Refreshed(file, entry));
@@ -128,10 +139,15 @@ impl Loop {
             if let Some(file) = file {
                 info!(file, "a refused file is tried again");
                 let entry = self.feeder.state.files.get(file);
+                let refused = self.feeder.state.quarantine.iter();
+                let is_changed = refused
+                    .filter(|refused| refused.file == file)
+                    .any(|refused| refused.refusal.fault == Fault::Changed);
                 self.emit(Event::Retried(file));
                 match entry {
-                    // One of which nothing was taken is as good as new.
-                    Some(entry) if entry.rows == 0 => self.emit(Event::Forgot(file)),
+                    // One of which nothing was taken is as good as new, and one that became another is
+                    // learned as it is now: somebody wants it so.
+                    Some(entry) if is_changed || entry.rows == 0 => self.emit(Event::Forgot(file)),
                     Some(mut entry) => {
                         entry.state = FileState::Growing;
                         self.emit(Event::Refreshed(file, entry));
@@ -197,18 +213,19 @@ impl Loop {
         }
     }
 
-    /// Nothing to take: tells the trainer, and waits for news.
-    pub(super) fn rest(&mut self) -> Result<(), Stop> {
+    /// Nothing to take: tells the trainer, and waits for news. `is_ended`: no stream had more to give
+    /// before the look; one that ended since may have left something.
+    pub(super) fn rest(&mut self, is_ended: bool) -> Result<(), Stop> {
         self.note.clear();
         self.pause();
-        let is_ended = self.feeder.spool.as_ref().is_none_or(Spool::is_ended);
         let only_streams = self.feeder.params.follow.places.len()
             == usize::from(self.feeder.spool.is_some())
             && self.feeder.spool.is_some();
         // Clients may push at any time: only a run until all is learned ends without being asked to.
         let takes_pushed = self.feeder.spool.as_ref().is_some_and(Spool::takes_pushed);
         let is_over = only_streams && !takes_pushed;
-        if is_ended && (is_over || self.feeder.params.until == Until::Idle) {
+        let is_idle = is_over || self.feeder.params.until == Until::Idle;
+        if is_ended && is_idle && !self.is_patient() {
             return Err(Stop::Done);
         }
         let durable = self.feeder.shared.durable.load(Ordering::Acquire);

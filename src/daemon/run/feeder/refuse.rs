@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use tracing::{error, info, warn};
 
 use super::{
-    Decision, Event, Loop, OnChanged, Quarantine, Quarantined, RETRY_FIRST, RETRY_MOST, Reading,
-    RunError, Stop, shown, unix_s,
+    Decision, Event, Loop, Quarantine, Quarantined, RETRY_FIRST, RETRY_MOST, Reading, Stop, shown,
+    unix_s,
 };
 use crate::source::worker::{Fault, Refusal};
 
@@ -36,12 +36,6 @@ impl Loop {
         refusal: Refusal,
     ) -> Result<(), Stop> {
         let path = &reading.segment.path;
-        if refusal.fault == Fault::Changed && self.feeder.params.on_changed == OnChanged::Stop {
-            return Err(Stop::Failed(RunError::Changed {
-                path: path.clone(),
-                reason: "it changed after its turn had come".to_owned(),
-            }));
-        }
         let rows = self
             .feeder
             .state
@@ -96,6 +90,19 @@ impl Loop {
         }
     }
 
+    /// Lets time pass, but for being stopped.
+    pub(super) fn wait(&self, pause: Duration) -> Result<(), Stop> {
+        let until = Instant::now() + pause;
+        while Instant::now() < until {
+            if self.is_stopped() {
+                return Err(Stop::Done);
+            }
+            self.feeder.shared.turns.fetch_add(1, Ordering::Relaxed);
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+
     /// Writes decisions to the journal; waits for as long as the disk refuses them.
     pub(super) fn decide(&mut self, decisions: &[Decision]) -> Result<u64, Stop> {
         let payloads: Vec<Vec<u8>> = decisions.iter().map(Decision::encode).collect();
@@ -114,13 +121,7 @@ impl Loop {
                     if !shared.is_journal_down.swap(true, Ordering::Relaxed) {
                         error!(%error, "the journal cannot be written; reading waits");
                     }
-                    let until = Instant::now() + pause;
-                    while Instant::now() < until {
-                        if self.is_stopped() {
-                            return Err(Stop::Done);
-                        }
-                        thread::sleep(Duration::from_millis(10));
-                    }
+                    self.wait(pause)?;
                     pause = (2 * pause).min(RETRY_MOST);
                 }
             }

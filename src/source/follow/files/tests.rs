@@ -15,6 +15,7 @@ fn entry(path: &str, inode: u64) -> FileEntry {
         identity: crate::source::identity::Identity::default(),
         rows: 1,
         ahead: 0,
+        within: None,
         state: FileState::Done,
     };
     entry.identity.stamp.inode = inode;

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::time::Instant;
 
 use super::{Follower, Verdict};
@@ -21,33 +22,37 @@ pub(super) struct Waiting {
 }
 
 impl Follower {
-    /// Waits for a file that the system refuses to read, and tells so once.
+    /// Waits for a file that the system refuses to read, for as long as it takes, and tells so once.
     pub(super) fn unreadable(&mut self, seen: &Seen, now: Instant, error: &io::Error) -> Verdict {
-        let reason =
-            format!("{error}; make it readable for the user of the daemon, or leave it out");
+        if error.raw_os_error().is_none() {
+            // It became shorter while it was read.
+            return self.wait(seen, now, &error.to_string(), None);
+        }
         // One that has just gone is nobody's trouble.
-        let is_news = error.kind() != io::ErrorKind::NotFound
-            && self.unreadable.get(&seen.path) != Some(&reason);
-        if is_news {
-            self.unreadable.insert(seen.path.clone(), reason.clone());
+        if error.kind() != io::ErrorKind::NotFound {
+            self.cannot_read(&seen.path, format!("{error}; {}", remedy(error)));
+        }
+        Verdict::Wait
+    }
+
+    /// Tells once that a file cannot be read now.
+    pub(super) fn cannot_read(&mut self, path: &Path, reason: String) {
+        if self.unreadable.get(path) != Some(&reason) {
+            self.unreadable.insert(path.to_owned(), reason.clone());
             self.untold.push(Trouble {
-                path: seen.path.clone(),
+                path: path.to_owned(),
                 reason,
                 is_wanted: false,
             });
         }
-        self.wait(seen, now, &error.to_string(), None)
     }
 
-    /// Waits for the rest of a file, until it has been at rest for too long: for so many looks, or
-    /// for the age that the configuration says. A growing stream waits for ever, told once.
-    pub(super) fn wait(
-        &mut self,
-        seen: &Seen,
-        now: Instant,
-        reason: &str,
-        looks: Option<u32>,
-    ) -> Verdict {
+    /// Looks at which a file that waits was as it is now, this one among them.
+    pub(super) fn looks_at(&mut self, seen: &Seen, now: Instant) -> u32 {
+        self.look_at(seen, now).looks
+    }
+
+    fn look_at(&mut self, seen: &Seen, now: Instant) -> &mut Waiting {
         let waiting = self
             .waiting
             .entry(seen.path.clone())
@@ -61,8 +66,22 @@ impl Follower {
             (waiting.stamp, waiting.since, waiting.looks) = (seen.stamp.clone(), now, 0);
         }
         waiting.looks += 1;
+        waiting
+    }
+
+    /// Waits for the rest of a file, until it has been at rest for too long: for so many looks, or
+    /// for the age that the configuration says. A growing stream waits for ever, told once.
+    pub(super) fn wait(
+        &mut self,
+        seen: &Seen,
+        now: Instant,
+        reason: &str,
+        looks: Option<u32>,
+    ) -> Verdict {
+        let incomplete_age = self.params.incomplete_age;
+        let waiting = self.look_at(seen, now);
         let age = now.duration_since(waiting.since);
-        let is_old = age >= self.params.incomplete_age;
+        let is_old = age >= incomplete_age;
         let is_over = match looks {
             Some(u32::MAX) => false,
             Some(looks) => waiting.looks > looks || is_old,
@@ -89,6 +108,21 @@ impl Follower {
     }
 }
 
+/// What a person can do about an error of the system.
+fn remedy(error: &io::Error) -> &'static str {
+    use rustix::io::Errno;
+    match Errno::from_io_error(error) {
+        Some(Errno::ACCESS | Errno::PERM) => {
+            "make it readable for the user of the daemon, or leave it out"
+        }
+        Some(Errno::MFILE | Errno::NFILE) => {
+            "raise the limit on open files (`ulimit -n`, `LimitNOFILE=`)"
+        }
+        Some(Errno::NOMEM) => "the system has no memory left for it; it is tried again",
+        _ => "it is tried again; look at the disk or the network that it lies on",
+    }
+}
+
 /// What is remembered of a file that is refused unread.
 pub(super) fn entry_of(
     seen: &Seen,
@@ -105,6 +139,7 @@ pub(super) fn entry_of(
         identity,
         rows: 0,
         ahead: 0,
+        within: None,
         state: FileState::Quarantined,
     }
 }

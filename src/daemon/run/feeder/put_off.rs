@@ -1,0 +1,160 @@
+//! The feeder when a file cannot be read now: the system refuses, or the file is elsewhere or another.
+//!
+//! Nobody is refused for it. The decision is taken back, in writing; the rows that were learned
+//! stay; and the file is looked for again, by what it is, under whatever name it has by then.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use tracing::{info, warn};
+
+use super::{Decision, Event, Loop, Quarantined, Reading, Stop, Until, shown};
+use crate::source::follow::FileState;
+use crate::source::worker::{Fault, Refusal};
+
+/// Pause of all reading after the second file in a row that the system would not have read, and at
+/// most; it doubles from file to file.
+const PAUSE_FIRST: Duration = Duration::from_millis(50);
+const PAUSE_MOST: Duration = Duration::from_secs(5);
+/// Doublings up to the longest pause.
+const DOUBLINGS_MOST: u32 = 10;
+/// Setbacks in a row after which a run that ends when nothing is left waits no more.
+const SETBACKS_PATIENT: u32 = 6;
+
+/// How a segment ended before its end, in the run before.
+pub(super) enum End {
+    /// Behind so many rows, because its file was refused.
+    Cut(u64, Quarantined),
+    /// Behind so many rows, because it could not be read.
+    PutOff(u64),
+}
+
+impl End {
+    /// Rows of the segment that were taken.
+    pub(super) fn rows(&self) -> u64 {
+        match self {
+            Self::Cut(rows, _) | Self::PutOff(rows) => *rows,
+        }
+    }
+}
+
+/// Takes the decisions about segments that ended early out of those that are planned.
+pub(super) fn ends_of(planned: &mut VecDeque<(u64, Decision)>) -> HashMap<u64, End> {
+    let mut ends = HashMap::new();
+    planned.retain(|(_, decision)| {
+        match decision {
+            Decision::Take(_) | Decision::Flush => return true,
+            Decision::Cut {
+                ticket,
+                rows,
+                quarantined,
+            } => {
+                ends.insert(*ticket, End::Cut(*rows, quarantined.clone()));
+            }
+            Decision::PutOff(tickets) => {
+                let ended = tickets.iter();
+                ends.extend(ended.map(|(ticket, rows)| (*ticket, End::PutOff(*rows))));
+            }
+        }
+        false
+    });
+    ends
+}
+
+impl Loop {
+    /// Whether the run before put a segment off behind the rows that were taken of it: then it is
+    /// not opened for them.
+    pub(super) fn was_put_off(&mut self, ticket: u64, reading: &Reading) -> bool {
+        let end = self.ends.get(&ticket);
+        let is_so = matches!(end, Some(End::PutOff(rows)) if *rows == reading.rows);
+        if is_so {
+            self.ends.remove(&ticket);
+        }
+        is_so
+    }
+
+    /// Takes back the decision about a segment that cannot be read now, and all that are planned
+    /// behind it: what moved one file may have moved them all, and a look finds where to.
+    pub(super) fn put_off(
+        &mut self,
+        ticket: u64,
+        reading: &Reading,
+        refusal: &Refusal,
+    ) -> Result<(), Stop> {
+        let state = &self.feeder.state;
+        let begun = state.reading.as_ref().filter(|_| state.sequence == ticket);
+        let is_begun = begun.is_some();
+        let mut tickets = vec![(ticket, begun.map_or(reading.rows, |begun| begun.rows))];
+        let ends = &self.ends;
+        self.feeder.planned.retain(|(ticket, decision)| {
+            if let Decision::Take(reading) = decision
+                && !ends.contains_key(ticket)
+            {
+                tickets.push((*ticket, reading.rows));
+                return false;
+            }
+            true
+        });
+        let many = tickets.len();
+        self.passed = self.decide(&[Decision::PutOff(tickets)])?;
+        self.ends.remove(&ticket);
+        if is_begun {
+            self.leave();
+        }
+        let (path, now) = (&reading.segment.path, Instant::now());
+        if self.follower.put_off(path, refusal, now) {
+            let reason = refusal.reason.escape_debug();
+            if refusal.fault == Fault::Gone {
+                info!(file = %shown(path), files = many, "not where it was: it is looked for");
+            } else {
+                warn!(file = %shown(path), files = many, %reason, "file waits");
+            }
+        }
+        if refusal.fault == Fault::Unreadable {
+            self.setbacks = self.setbacks.saturating_add(1);
+            self.is_set_back = true;
+        }
+        Ok(())
+    }
+
+    /// The segment under way is left behind its rows so far.
+    pub(super) fn leave(&mut self) {
+        let state = &self.feeder.state;
+        let begun = state.reading.as_ref().filter(|begun| begun.rows > 0);
+        let left = begun.map(|begun| (begun.file, state.left(begun, FileState::Growing)));
+        self.emit(Event::PutOff(left));
+    }
+
+    /// Before a look, when nothing is planned: what was taken back need not be read again from the
+    /// journal. After a setback that was not the first it waits.
+    pub(super) fn pass(&mut self) -> Result<(), Stop> {
+        let sequence = self.passed;
+        if sequence > self.feeder.state.sequence && self.feeder.planned.is_empty() {
+            self.emit(Event::Passed { sequence });
+        }
+        if !std::mem::take(&mut self.is_set_back) {
+            return Ok(());
+        }
+        let Some(doublings) = self.setbacks.checked_sub(2) else {
+            return Ok(());
+        };
+        if self.feeder.params.until == Until::Idle && self.setbacks > SETBACKS_PATIENT {
+            warn!("the system lets no file be read; what is left waits for the next run");
+            return Err(Stop::Done);
+        }
+        self.pause();
+        let pause = PAUSE_FIRST * 2_u32.pow(doublings.min(DOUBLINGS_MOST));
+        self.wait(pause.min(PAUSE_MOST))
+    }
+
+    /// Whether a run that ends when nothing is left should wait for what may be over soon.
+    pub(super) fn is_patient(&mut self) -> bool {
+        if (1..=SETBACKS_PATIENT).contains(&self.setbacks) {
+            // A look that found nothing to read is one more: it may be the looks that fail.
+            self.setbacks += 1;
+            self.is_set_back = true;
+            return true;
+        }
+        self.follower.is_patient(Instant::now())
+    }
+}

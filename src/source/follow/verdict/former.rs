@@ -1,0 +1,210 @@
+//! Old files in new clothes: found by their contents where the stamp says nothing.
+//!
+//! A content that was learned and is not where it was any more, and stands somewhere else now, was
+//! renamed, moved to another disk, or restored from a copy: it is the same file, and each file that is
+//! gone can be one that has come. A content that stands in two places at once is two files: two sensors
+//! may say the same.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use super::{Follower, LOOKS_AT_REST};
+use crate::source::follow::OnCopy;
+use crate::source::follow::scan::Seen;
+use crate::source::follow::state::{FeedState, FileEntry, FileState};
+use crate::source::identity::{Identity, PAGE_BYTES, Stamp, open_quietly};
+
+/// Files of one content whose places are looked at, when none of them is known to be gone. A feed
+/// of many equal files must not have all of them looked at for each new one.
+const LOOKED_AT_MOST: usize = 8;
+
+impl Follower {
+    /// The file of the state that a whole file with this content is.
+    pub(super) fn former(
+        &mut self,
+        seen: &Seen,
+        identity: &Identity,
+        state: &FeedState,
+    ) -> io::Result<Option<(u64, FileEntry)>> {
+        let has_content = |entry: &FileEntry| {
+            !entry.is_stream() && entry.key().is_some() && is_content(&entry.identity, identity)
+        };
+        let here = state.files.by_path(&seen.path).filter(|(file, entry)| {
+            !self.claimed.contains(file)
+                && match self.params.on_copy {
+                    OnCopy::Leave => has_content(entry),
+                    // The system may have given the disk another number: that is no copy.
+                    OnCopy::Learn => {
+                        has_content(entry)
+                            && entry.identity.stamp.changed_ns == seen.stamp.changed_ns
+                    }
+                }
+        });
+        if here.is_some() {
+            return Ok(self.claim(here));
+        }
+        let (Some(key), OnCopy::Leave) = (identity.key(), self.params.on_copy) else {
+            return Ok(None);
+        };
+        for (file, entry) in self.candidates(seen, key, state) {
+            if has_content(&entry) && self.is_gone(&entry)? {
+                return Ok(self.claim(Some((file, entry))));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The stream of the state that a file goes on with.
+    pub(super) fn former_stream(
+        &mut self,
+        seen: &Seen,
+        handle: &File,
+        state: &FeedState,
+    ) -> io::Result<Option<(u64, FileEntry)>> {
+        let here = state.files.by_path(&seen.path);
+        if let Some((file, entry)) = here
+            && entry.is_stream()
+            && !self.claimed.contains(&file)
+            && entry.identity.is_prefix_of(handle)?
+        {
+            return Ok(self.claim(Some((file, entry))));
+        }
+        let Some(key) = growing_key(seen, handle)? else {
+            return Ok(None);
+        };
+        for (file, entry) in self.candidates(seen, key, state) {
+            if entry.is_stream() && entry.identity.is_prefix_of(handle)? && self.is_gone(&entry)? {
+                return Ok(self.claim(Some((file, entry))));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a stream is, so far, a copy of one that grows in its place: a rotation that copies and
+    /// then empties is under way. A copy that lies at rest beside its original is a file by itself.
+    pub(super) fn has_twin(
+        &mut self,
+        seen: &Seen,
+        handle: &File,
+        state: &FeedState,
+    ) -> io::Result<bool> {
+        let Some(key) = growing_key(seen, handle)? else {
+            return Ok(false);
+        };
+        let before = self.twins.remove(&seen.path);
+        let before = before.filter(|(stamp, _)| *stamp == seen.stamp);
+        let looks = before.map_or(0, |(_, looks)| looks) + 1;
+        if looks > LOOKS_AT_REST {
+            return Ok(false);
+        }
+        let mut is_twin = false;
+        for (_, entry) in self.candidates(seen, key, state) {
+            is_twin = entry.state == FileState::Growing && is_copy(seen, handle, &entry)?;
+            if is_twin {
+                break;
+            }
+        }
+        if is_twin {
+            let twin = (seen.stamp.clone(), looks);
+            self.twins.insert(seen.path.clone(), twin);
+        }
+        Ok(is_twin)
+    }
+
+    fn claim(&mut self, found: Option<(u64, FileEntry)>) -> Option<(u64, FileEntry)> {
+        if let Some((file, entry)) = &found {
+            self.claimed.insert(*file);
+            self.missing.remove(&(entry.key().unwrap_or(0), *file));
+        }
+        found
+    }
+
+    /// Files with this key that are not found to be another one: those that are missing, and a few
+    /// others, which may have gone since.
+    fn candidates(&self, seen: &Seen, key: u64, state: &FeedState) -> Vec<(u64, FileEntry)> {
+        let spool = self.params.spool.as_ref();
+        let is_ours = |path: &Path| spool.is_some_and(|spool| path.starts_with(spool));
+        // What the daemon keeps itself has a name of its own for each: equal bodies are not one.
+        if is_ours(&seen.path) {
+            return Vec::new();
+        }
+        // Thousands of files may have one content: no more than a few of them are gone through.
+        let missing = self.missing.range((key, 0)..=(key, u64::MAX));
+        let missing = missing.map(|(_, file)| *file).take(LOOKED_AT_MOST);
+        let others = state.files.by_content(key).take(LOOKED_AT_MOST);
+        let files = missing.chain(others);
+        let files = files.filter(|file| !self.claimed.contains(file));
+        let entries = files.filter_map(|file| Some((file, state.files.get(file)?)));
+        entries.filter(|(_, entry)| !is_ours(&entry.path)).collect()
+    }
+
+    /// Whether the content of a file is not where it was.
+    fn is_gone(&self, entry: &FileEntry) -> io::Result<bool> {
+        let is_place = |place: &PathBuf| entry.path.starts_with(fixed(place));
+        // The feed itself may have moved to another directory.
+        if !self.params.places.iter().any(is_place) {
+            return Ok(true);
+        }
+        let looked = fs::metadata(&entry.path).and_then(|meta| {
+            if !meta.is_file() {
+                return Ok(true);
+            }
+            let (now, then) = (Stamp::of(&meta), &entry.identity.stamp);
+            if now == *then {
+                return Ok(false);
+            }
+            let handle = open_quietly(&entry.path)?;
+            let is_there = if entry.is_stream() {
+                entry.identity.is_prefix_of(&handle)
+            } else {
+                entry.identity.is_all_of(&handle)
+            };
+            is_there.map(|is_there| !is_there)
+        });
+        match looked {
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+            {
+                Ok(true)
+            }
+            looked => looked,
+        }
+    }
+}
+
+/// Whether two identities are of one content.
+fn is_content(one: &Identity, other: &Identity) -> bool {
+    one.bytes == other.bytes && one.print == other.print && one.head == other.head
+}
+
+/// The key of a stream by its first page, once that is full.
+fn growing_key(seen: &Seen, handle: &File) -> io::Result<Option<u64>> {
+    if seen.stamp.bytes < PAGE_BYTES {
+        return Ok(None);
+    }
+    Ok(Identity::of(handle, PAGE_BYTES)?.growing_key())
+}
+
+/// Whether one of two streams begins with the other, as far as that was taken.
+fn is_copy(seen: &Seen, handle: &File, entry: &FileEntry) -> io::Result<bool> {
+    if seen.stamp.bytes >= entry.identity.bytes {
+        return entry.identity.is_prefix_of(handle);
+    }
+    let original = match open_quietly(&entry.path) {
+        Ok(original) => original,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    Identity::of(handle, seen.stamp.bytes)?.is_prefix_of(&original)
+}
+
+/// A place up to where it becomes a glob.
+fn fixed(place: &Path) -> PathBuf {
+    let is_glob = |part: &std::path::Component<'_>| {
+        let mut bytes = part.as_os_str().as_encoded_bytes().iter();
+        bytes.any(|byte| b"*?[{".contains(byte))
+    };
+    let parts = place.components();
+    parts.take_while(|part| !is_glob(part)).collect()
+}

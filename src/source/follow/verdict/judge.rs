@@ -1,0 +1,285 @@
+//! One file of this moment against what was taken.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::time::Instant;
+
+use super::wait::entry_of;
+use super::{Follower, LOOKS_AT_REST, Take, Verdict, refreshed};
+use crate::source::discover::{fill, magic};
+use crate::source::follow::scan::Seen;
+use crate::source::follow::state::{FeedState, FileEntry, FileState};
+use crate::source::identity::{Identity, open_quietly};
+use crate::source::worker::{Decode, Fault};
+use crate::source::{Format, Segment};
+
+impl Follower {
+    /// What is to be done about a file.
+    pub(super) fn judge(
+        &mut self,
+        seen: &Seen,
+        state: &FeedState,
+        decode: &mut dyn Decode,
+        now: Instant,
+    ) -> Verdict {
+        if self.is_resting(&seen.path, now) {
+            return Verdict::Wait;
+        }
+        let verdict = self.judge_awake(seen, state, decode, now);
+        if !matches!(verdict, Verdict::Wait) {
+            self.unreadable.remove(&seen.path);
+        }
+        if matches!(verdict, Verdict::Known | Verdict::Refreshed(..)) {
+            self.resting.remove(&seen.path);
+        }
+        verdict
+    }
+
+    fn judge_awake(
+        &mut self,
+        seen: &Seen,
+        state: &FeedState,
+        decode: &mut dyn Decode,
+        now: Instant,
+    ) -> Verdict {
+        // The stamp is a hint that spares reading; where it says something new the content is asked.
+        let known = state.files.by_inode(seen.stamp.device, seen.stamp.inode);
+        let known = known.filter(|(file, entry)| {
+            entry.identity.stamp.is_same_inode(&seen.stamp) && !self.claimed.contains(file)
+        });
+        if let Some((file, entry)) = &known {
+            let file = *file;
+            let is_quiet = entry.identity.stamp == seen.stamp;
+            if is_quiet && entry.state != FileState::Growing {
+                self.claimed.insert(file);
+                self.waiting.remove(&seen.path);
+                return if entry.path == seen.path {
+                    Verdict::Known
+                } else {
+                    Verdict::Refreshed(file, refreshed(entry, seen))
+                };
+            }
+            if state.reading.as_ref().is_some_and(|r| r.file == file) {
+                return Verdict::Known;
+            }
+            return self.judge_known(seen, (file, entry), state, decode, now);
+        }
+        if state
+            .reading
+            .as_ref()
+            .is_some_and(|r| r.segment.identity.stamp.is_same_inode(&seen.stamp))
+        {
+            return Verdict::Known;
+        }
+        // The system may give a disk another number: nothing else of the stamp is then different.
+        let here = state.files.by_path(&seen.path);
+        if let Some((file, entry)) = here
+            && entry.identity.stamp.is_same_but_device(&seen.stamp)
+            && entry.state != FileState::Growing
+            && self.claimed.insert(file)
+        {
+            return Verdict::Refreshed(file, refreshed(&entry, seen));
+        }
+        self.judge_new(seen, None, state, decode, now)
+            .unwrap_or_else(|error| self.unreadable(seen, now, &error))
+    }
+
+    /// A file of which something was taken, and that is not as it was.
+    fn judge_known(
+        &mut self,
+        seen: &Seen,
+        (file, entry): (u64, &FileEntry),
+        state: &FeedState,
+        decode: &mut dyn Decode,
+        now: Instant,
+    ) -> Verdict {
+        let looked = open_quietly(&seen.path).and_then(|handle| {
+            let same = entry.identity.is_prefix_of(&handle)?;
+            let format = entry.format.unwrap_or(Format::Parquet);
+            let is_whole =
+                entry.is_stream() || has_footer(&handle, format, handle.metadata()?.len())?;
+            Ok((same, is_whole))
+        });
+        let (same, is_whole) = match looked {
+            Ok(looked) => looked,
+            Err(error) => return self.unreadable(seen, now, &error),
+        };
+        let same = same && (entry.is_stream() || seen.stamp.bytes == entry.identity.bytes);
+        match (same, entry.state) {
+            (true, FileState::Growing) => {
+                self.claimed.insert(file);
+                self.judge_new(seen, Some((file, entry)), state, decode, now)
+                    .unwrap_or_else(|error| self.unreadable(seen, now, &error))
+            }
+            // Only its time or name changed, a stream that had ended goes on, or it was put back.
+            (true, _) => {
+                self.claimed.insert(file);
+                self.waiting.remove(&seen.path);
+                let mut entry = refreshed(entry, seen);
+                let was_whole = entry.rows > 0 && entry.within.is_none();
+                if entry.state == FileState::Quarantined && was_whole {
+                    entry.state = FileState::Done;
+                }
+                Verdict::Refreshed(file, entry)
+            }
+            // Nothing of it was taken: it may have been put right.
+            (false, FileState::Quarantined) if entry.rows == 0 => self
+                .judge_new(seen, Some((file, entry)), state, decode, now)
+                .unwrap_or_else(|error| self.unreadable(seen, now, &error)),
+            // It is refused already.
+            (false, FileState::Quarantined) => Verdict::Refreshed(file, refreshed(entry, seen)),
+            // Somebody may be writing the same content to its place again.
+            (false, _) if !is_whole && !self.is_settled(seen, now) => Verdict::Wait,
+            _ => {
+                self.waiting.remove(&seen.path);
+                Verdict::Changed(file, refreshed(entry, seen))
+            }
+        }
+    }
+
+    /// A file that is new, or of which more may have come.
+    fn judge_new(
+        &mut self,
+        seen: &Seen,
+        known: Option<(u64, &FileEntry)>,
+        state: &FeedState,
+        decode: &mut dyn Decode,
+        now: Instant,
+    ) -> io::Result<Verdict> {
+        let mut handle = open_quietly(&seen.path)?;
+        let mut head = [0; 8];
+        let filled = fill(&mut handle, &mut head)?;
+        let Some(format) = magic(&head[..filled]) else {
+            let what = if filled == 0 {
+                "the file is empty".to_owned()
+            } else {
+                format!("it begins with \"{}\"", head[..filled].escape_ascii())
+            };
+            let reason = format!("neither Parquet nor Arrow IPC: {what}");
+            let is_told = filled == head.len();
+            return Ok(self.wait(seen, now, &reason, is_told.then_some(LOOKS_AT_REST)));
+        };
+        if format == Format::IpcStream {
+            return self.judge_stream(seen, (&handle, now), known, state, decode);
+        }
+        if !has_footer(&handle, format, seen.stamp.bytes)? {
+            return Ok(self.wait(seen, now, "it has no footer", None));
+        }
+        let identity = Identity::of(&handle, seen.stamp.bytes)?;
+        let former = match known {
+            None => self.former(seen, &identity, state)?,
+            Some(_) => None,
+        };
+        self.waiting.remove(&seen.path);
+        if let Some((file, entry)) = &former
+            && entry.state != FileState::Growing
+        {
+            let mut now_here = refreshed(entry, seen);
+            now_here.identity = identity;
+            return Ok(Verdict::Copy(*file, now_here, entry.path.clone()));
+        }
+        let known = known.or(former.as_ref().map(|(file, entry)| (*file, entry)));
+        let skip = known.map_or(0, |(_, entry)| entry.ahead);
+        let segment = Segment {
+            path: seen.path.clone(),
+            format,
+            identity,
+            start: 0,
+        };
+        Ok(Verdict::Take(
+            Take {
+                file: known.map(|(file, _)| file),
+                segment,
+                skip,
+                is_final: true,
+            },
+            seen.stamp.changed_ns,
+        ))
+    }
+
+    fn judge_stream(
+        &mut self,
+        seen: &Seen,
+        (handle, now): (&File, Instant),
+        known: Option<(u64, &FileEntry)>,
+        state: &FeedState,
+        decode: &mut dyn Decode,
+    ) -> io::Result<Verdict> {
+        let former = match known {
+            None => self.former_stream(seen, handle, state)?,
+            Some(_) => None,
+        };
+        if known.is_none() && former.is_none() && self.has_twin(seen, handle, state)? {
+            return Ok(Verdict::Wait);
+        }
+        let known = known.or(former.as_ref().map(|(file, entry)| (*file, entry)));
+        // One that was found by its content is remembered as it is now, whatever follows.
+        let otherwise = |verdict| match &former {
+            Some((file, entry)) => Verdict::Copy(*file, refreshed(entry, seen), entry.path.clone()),
+            None => verdict,
+        };
+        let start = known
+            .filter(|(_, entry)| entry.is_stream())
+            .map_or(0, |(_, entry)| entry.start());
+        if let Some(waiting) = self.waiting.get(&seen.path)
+            && waiting.stamp == seen.stamp
+        {
+            // Nothing came since its tail was found incomplete.
+            return Ok(otherwise(Verdict::Wait));
+        }
+        if known.is_some() && seen.stamp.bytes == start {
+            return Ok(otherwise(Verdict::Known));
+        }
+        let frames = match decode.frames(&seen.path) {
+            Ok(frames) => frames,
+            Err(refusal) if refusal.fault == Fault::File => {
+                let entry = entry_of(seen, Some(Format::IpcStream), Some(handle), start);
+                return Ok(Verdict::Refuse(entry, refusal));
+            }
+            Err(refusal) if refusal.fault.is_passing() => {
+                if self.put_off(&seen.path, &refusal, now) && refusal.fault == Fault::Unreadable {
+                    self.cannot_read(&seen.path, refusal.reason);
+                }
+                return Ok(otherwise(Verdict::Wait));
+            }
+            Err(refusal) => return Ok(self.wait(seen, now, &refusal.reason, None)),
+        };
+        if frames.end <= start || !frames.has_schema {
+            let why = "its last message is incomplete";
+            let waits = self.wait(seen, now, why, Some(u32::MAX));
+            return Ok(otherwise(waits));
+        }
+        self.waiting.remove(&seen.path);
+        let segment = Segment {
+            path: seen.path.clone(),
+            format: Format::IpcStream,
+            identity: Identity::of(handle, frames.end)?,
+            start,
+        };
+        Ok(Verdict::Take(
+            Take {
+                file: known.map(|(file, _)| file),
+                segment,
+                skip: known.map_or(0, |(_, entry)| entry.ahead),
+                is_final: frames.is_ended,
+            },
+            seen.stamp.changed_ns,
+        ))
+    }
+}
+
+/// Whether the last bytes are those of a whole file.
+fn has_footer(file: &File, format: Format, bytes: u64) -> io::Result<bool> {
+    let (tail, least): (&[u8], u64) = match format {
+        Format::Parquet => (b"PAR1", 12),
+        _ => (b"ARROW1", 18),
+    };
+    if bytes < least {
+        return Ok(false);
+    }
+    let mut last = [0; 6];
+    let last = &mut last[..tail.len()];
+    file.read_exact_at(last, bytes - tail.len() as u64)?;
+    Ok(last == tail)
+}

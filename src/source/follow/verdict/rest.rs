@@ -1,0 +1,68 @@
+//! Files that are left alone for a while, because they could not be read when their turn came.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::Follower;
+use crate::source::follow::scan::Seen;
+use crate::source::worker::{Fault, Refusal};
+
+/// Pause before a file is tried again, at first and at most; it doubles from try to try.
+const PAUSE_FIRST: Duration = Duration::from_millis(100);
+const PAUSE_MOST: Duration = Duration::from_secs(30);
+/// A run that ends when nothing is left to do waits for pauses up to this.
+const PAUSE_PATIENT: Duration = Duration::from_secs(1);
+/// Looks in all that such a run waits for files to settle.
+const LOOKS_PATIENT: u32 = 3 * super::LOOKS_AT_REST;
+
+/// How long a file is left alone.
+#[derive(Debug)]
+pub(super) struct Rest {
+    until: Instant,
+    pause: Duration,
+    reason: String,
+}
+
+impl Follower {
+    /// Leaves a file alone that could not be read, the longer the more often it is so; whether the
+    /// reason is a new one.
+    pub fn put_off(&mut self, path: &Path, refusal: &Refusal, now: Instant) -> bool {
+        let rest = self.resting.entry(path.to_owned()).or_insert_with(|| Rest {
+            until: now,
+            pause: PAUSE_FIRST / 2,
+            reason: String::new(),
+        });
+        rest.pause = (2 * rest.pause).min(PAUSE_MOST);
+        rest.until = now + rest.pause;
+        let is_news = rest.reason != refusal.reason;
+        rest.reason.clone_from(&refusal.reason);
+        if refusal.fault == Fault::Unreadable {
+            let reason = refusal.reason.clone();
+            self.unreadable.insert(path.to_owned(), reason);
+        }
+        is_news
+    }
+
+    pub(super) fn is_resting(&self, path: &Path, now: Instant) -> bool {
+        self.resting.get(path).is_some_and(|rest| now < rest.until)
+    }
+
+    /// Whether a run that ends when nothing is left should look again: something may be over soon.
+    pub fn is_patient(&mut self, now: Instant) -> bool {
+        let mut resting = self.resting.values();
+        if resting.any(|rest| now < rest.until && rest.pause <= PAUSE_PATIENT) {
+            return true;
+        }
+        let is_unsettled = self.is_unsettled || !self.twins.is_empty();
+        self.patience += u32::from(is_unsettled);
+        is_unsettled && self.patience <= LOOKS_PATIENT
+    }
+
+    /// Whether a file that is not what was taken of it has been the same for some looks: nobody is
+    /// writing it.
+    pub(super) fn is_settled(&mut self, seen: &Seen, now: Instant) -> bool {
+        let is_settled = self.looks_at(seen, now) > super::LOOKS_AT_REST;
+        self.is_unsettled |= !is_settled;
+        is_settled
+    }
+}
