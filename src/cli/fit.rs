@@ -11,7 +11,7 @@ use crate::daemon::{Fitted, Room, Shutdown, fit};
 use crate::learner::{self, Learner};
 use crate::rows::Features;
 use crate::snapshot::{Provenance, Snapshot, table, write};
-use crate::source::{self, Selection};
+use crate::source::{self, Selection, SourceError};
 
 /// Columns named in the line that says what was taken.
 const NAMED_AT_MOST: usize = 6;
@@ -52,7 +52,11 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         check_writable(directory)?;
     }
     let shutdown = Shutdown::on_signals().map_err(|error| failed(&error))?;
-    let reader = source::open(&args.inputs, &plan.source).map_err(|error| failed(&error))?;
+    let reader = source::open(&args.inputs, &plan.source).map_err(|error| match error {
+        // The flag, more often than the file.
+        SourceError::TooFewFeatures { .. } => CliError::Usage(error.to_string()),
+        _ => failed(&error),
+    })?;
     say(&selected(reader.selection()));
     let features = reader.features().clone();
     let mut learner = learner::new(&plan.learner, features.len())

@@ -30,10 +30,12 @@ Examples:
   ojad run --config ojad.toml --until-idle        learn what is there, write, and end
   OJAD_STATE_DIR=state OJAD_OUTPUT_DIR=model OJAD_SOURCE_INPUTS='[\"feed\"]' ojad run
 
-Signals: SIGTERM or SIGINT learns what was read, writes a checkpoint and a snapshot and ends (a second
-one ends at once, and nothing is lost either); SIGHUP reads the configuration again; SIGUSR1 writes a
+Signals: SIGTERM or SIGINT writes a checkpoint and a snapshot of every row that was read and ends (a
+second one ends at once, as `kill -9` does); SIGHUP reads the configuration again; SIGUSR1 writes a
 snapshot.
-`kill -9` and a power cut lose nothing: the next run goes on where the last checkpoint stands.")]
+`kill -9` and a power cut lose no row of a file or of a pushed body that was answered: the next run goes
+on where the last checkpoint stands. Of a pipe or socket, what was read is kept through `kill -9`; what
+the kernel still holds dies with the reader.")]
 pub struct Args {
     /// The configuration file.
     #[arg(long, value_name = "FILE")]

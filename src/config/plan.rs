@@ -76,6 +76,7 @@ impl TryFrom<&Config> for Plan {
                     Precision::F32 => Limit::F32,
                     Precision::F64 => Limit::F64,
                 },
+                features_least: learner.components,
                 decoders: if run.threads > 1 {
                     Decoders::Two
                 } else {

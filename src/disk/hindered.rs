@@ -81,6 +81,11 @@ impl Disk for HinderedDisk {
         Ok(self.file(path, self.disk.append(path)?))
     }
 
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        self.hindrance.meet(path)?;
+        self.disk.sync_file(path)
+    }
+
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         self.disk.read(path)
     }

@@ -80,6 +80,10 @@ impl Disk for KillingDisk {
         Ok(Box::new(KillingFile { file, left }))
     }
 
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        self.around(|disk| disk.sync_file(path))
+    }
+
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         self.disk.read(path)
     }

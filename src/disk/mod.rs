@@ -42,6 +42,12 @@ pub trait Disk: Send + Sync {
     /// What the system says.
     fn append(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
 
+    /// Waits until the disk has the content of a file that is there, whoever wrote it.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn sync_file(&self, path: &Path) -> io::Result<()>;
+
     /// The content of a file.
     ///
     /// # Errors
@@ -127,6 +133,10 @@ impl Disk for RealDisk {
     fn append(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let file = OpenOptions::new().append(true).create(true).open(path)?;
         Ok(Box::new(RealFile(file)))
+    }
+
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {

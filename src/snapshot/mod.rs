@@ -65,7 +65,8 @@ pub struct Provenance {
     pub squared_weight: f64,
     /// Whether a signal ended the pass before the inputs did.
     pub interrupted: bool,
-    /// Rows that were read and wait for a full minibatch: they are not in the components yet.
+    /// Rows that were read, wait for a full minibatch and are not in the components: none, but in
+    /// snapshots of the first version.
     #[serde(default)]
     pub rows_waiting: u64,
     /// How far the last rows are from those before, where a run watches that.

@@ -6,6 +6,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arrow::datatypes::Schema;
+
 use super::open::{self, Opened};
 use super::select::{self, Globs, Plan, Shape, Wanted};
 use super::{BinaryDtype, Selection, SourceError, SourceParams, guard};
@@ -44,10 +46,32 @@ impl Agreement {
             .iter()
             .map(open::wanted(&path))
             .collect::<Result<Vec<_>, _>>()?;
-        open::check_width(&path, &wanted)?;
+        open::check_width(&path, &wanted, params)?;
         selection.taken = wanted.iter().map(|w| (w.name.clone(), w.len)).collect();
         let width = open::widest(&leaves);
         Ok(Self::new(path, wanted, selection, width, params))
+    }
+
+    /// Refuses a schema that can fix no features. Lists tell their lengths by their rows alone: a schema
+    /// with one may be refused later.
+    ///
+    /// # Errors
+    /// As [`Agreement::of`].
+    pub(super) fn foresee(
+        path: &Path,
+        schema: &Schema,
+        params: &SourceParams,
+    ) -> Result<(), SourceError> {
+        let globs = Globs::new(params)?;
+        let (leaves, selection) = select::choose(path, schema, params, &globs)?;
+        if leaves.is_empty() {
+            return Err(open::no_feature(path.to_owned(), &selection));
+        }
+        if leaves.iter().any(|leaf| leaf.len.is_none()) {
+            return Ok(());
+        }
+        let wanted = leaves.iter().map(open::wanted(path));
+        open::check_width(path, &wanted.collect::<Result<Vec<_>, _>>()?, params)
     }
 
     fn new(

@@ -88,6 +88,20 @@ pub enum SourceError {
         /// The columns and why each was left out.
         columns: String,
     },
+    /// Fewer features than components.
+    #[error(
+        "{path}: components = {components}, but there are only {features} features; ask for at most \
+         {features} (`learner.components`), or leave the file out",
+        path = .path.display()
+    )]
+    TooFewFeatures {
+        /// The file.
+        path: PathBuf,
+        /// k.
+        components: usize,
+        /// Features of the file.
+        features: usize,
+    },
     /// No row in any input.
     #[error("{inputs}: no rows; name inputs that hold some")]
     NoRows {

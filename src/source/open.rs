@@ -178,7 +178,7 @@ pub fn open(inputs: &[OsString], params: &SourceParams) -> Result<Reader, Source
         .iter()
         .map(wanted(&path))
         .collect::<Result<Vec<_>, _>>()?;
-    check_width(&path, &wanted)?;
+    check_width(&path, &wanted, params)?;
     selection.taken = wanted.iter().map(|w| (w.name.clone(), w.len)).collect();
     let mut width = widest(&leaves);
     let mut plan = Plan {
@@ -266,14 +266,26 @@ pub(super) fn wanted(path: &Path) -> impl Fn(&Leaf) -> Result<Wanted, SourceErro
     }
 }
 
-/// Refuses rows that no model can be made of: the names alone would fill the memory.
-pub(super) fn check_width(path: &Path, wanted: &[Wanted]) -> Result<(), SourceError> {
+/// Refuses rows that no model can be made of: fewer values than components, or so many that the names
+/// alone would fill the memory.
+pub(super) fn check_width(
+    path: &Path,
+    wanted: &[Wanted],
+    params: &SourceParams,
+) -> Result<(), SourceError> {
     let sum = |each: fn(&Wanted) -> usize| {
         let each = wanted.iter().map(|column| each(column) as u64);
         each.fold(0, u64::saturating_add)
     };
     let features = sum(|column| column.len);
     let name_bytes = sum(|column| column.len.saturating_mul(column.name.len()));
+    if features < params.features_least as u64 {
+        return Err(SourceError::TooFewFeatures {
+            path: path.to_owned(),
+            components: params.features_least,
+            features: features as usize,
+        });
+    }
     if features <= preflight::FEATURES_MAX as u64 && name_bytes <= NAME_BYTES_MAX {
         return Ok(());
     }

@@ -59,6 +59,8 @@ pub struct SourceParams {
     pub on_inf: BadValue,
     /// Largest magnitude that the learner's precision can square and sum.
     pub limit: Limit,
+    /// Features that a row must have at least: a file with fewer fixes none and is refused.
+    pub features_least: usize,
     /// Threads that decode the columns of a Parquet file; the values are the same.
     #[serde(skip)]
     pub decoders: Decoders,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt as _, SeedableRng as _};
 
-use crate::feeds::{Place, ipc, parquet, rows, stream};
+use crate::feeds::{Place, foreign, ipc, parquet, rows, stream};
 use crate::program::stderr;
 
 /// Steps of the write paths that are tried; a run has fewer.
@@ -18,9 +18,12 @@ const STEPS_MOST: u64 = 2000;
 /// Kills at random moments.
 const KILLS: u32 = 200;
 
-/// Files of every format, and one that is refused after its first rows.
+/// Files of every format, one that is refused after its first rows, and before all of them two that
+/// fix no features: one is refused at its first row, one has none.
 fn fill(place: &Place) {
     let feed = place.feed();
+    parquet(&feed.join("0.parquet"), &foreign(3));
+    parquet(&feed.join("1.parquet"), &foreign(0));
     parquet(&feed.join("a.parquet"), &rows(2100, 1));
     ipc(&feed.join("b.arrow"), &rows(1500, 2));
     std::fs::write(feed.join("c.arrows"), stream(&rows(1300, 3))).expect("a file");

@@ -15,7 +15,7 @@ use ojad::daemon::run::{Command, Restored, RunParams, Until, inspect, run};
 use ojad::disk::Disk;
 use ojad::source::worker::{Decode, Here};
 
-use crate::feeds::{Place, ipc, parquet, rows, stream};
+use crate::feeds::{Place, foreign, ipc, parquet, rows, stream};
 use crate::simdisk::{Fault, SimDisk};
 
 /// Operations that are tried; a run has fewer.
@@ -31,7 +31,7 @@ pub fn params(place: &Place) -> RunParams {
 }
 
 /// Learns what is there on this disk; a disk whose power is out is not waited for.
-fn learn(place: &Place, disk: &SimDisk) -> bool {
+pub fn learn(place: &Place, disk: &SimDisk) -> bool {
     learn_by(place, disk, Box::new(Here::new(params(place).source)))
 }
 
@@ -73,7 +73,9 @@ fn result(place: &Place, disk: &SimDisk) -> (String, u64) {
     (found.state_sha256, found.rows_read)
 }
 
+/// Before the others, one that is refused at its first row and fixes no features.
 fn fill(feed: &Path) {
+    parquet(&feed.join("0.parquet"), &foreign(3));
     parquet(&feed.join("a.parquet"), &rows(900, 1));
     ipc(&feed.join("b.arrow"), &rows(700, 2));
     std::fs::write(feed.join("c.arrows"), stream(&rows(600, 3))).expect("a file");

@@ -42,6 +42,16 @@ pub fn rows(count: usize, seed: u64) -> RecordBatch {
     RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays.collect()).expect("a batch")
 }
 
+/// Rows of another feed, none of which can be learned: NaN throughout.
+pub fn foreign(count: usize) -> RecordBatch {
+    let column = |name: &str| {
+        let values: ArrayRef = Arc::new(Float32Array::from(vec![f32::NAN; count]));
+        (name.to_owned(), values)
+    };
+    let columns = ["temperature", "pressure", "speed", "load"].map(column);
+    RecordBatch::try_from_iter(columns).expect("a batch")
+}
+
 /// Writes a Parquet file of several row groups under another name, then renames it.
 pub fn parquet(path: &Path, batch: &RecordBatch) {
     let temporary = path.with_extension("tmp");

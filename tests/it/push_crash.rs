@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ojad::disk::Disk as _;
+use ojad::source::SourceParams;
 use ojad::source::follow::{FeedState, Kept, PushName, Spool, SpoolInput, Stage};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -119,7 +120,8 @@ fn what_was_answered_for_outlives_a_power_loss_at_every_operation() {
         let inputs = [SpoolInput::Push];
         let mut spool =
             Spool::start(&directory, &inputs, 1 << 20, Box::new(|| {})).expect("a spool");
-        let push = spool.take_pushed(Arc::new(disk.clone()), &FeedState::default());
+        let (disk, source) = (Arc::new(disk.clone()), SourceParams::default());
+        let push = spool.take_pushed(disk, &FeedState::default(), &source);
         push.map(|push| (spool, push))
     };
     let (mut losses, mut sure, mut there) = (0, 0, 0);

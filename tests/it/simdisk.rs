@@ -48,6 +48,8 @@ struct Inner {
     synced: BTreeMap<PathBuf, Name>,
     /// Changes of names since, in order: by directory, what a path became.
     pending: Vec<(PathBuf, Option<Name>)>,
+    /// Bytes of files on the machine's own disk that somebody waited for.
+    outside: BTreeMap<PathBuf, u64>,
     operations: u64,
     fault: Option<(u64, Fault)>,
     is_dead: bool,
@@ -80,6 +82,11 @@ impl SimDisk {
     /// Operations so far.
     pub fn operations(&self) -> u64 {
         self.inner().operations
+    }
+
+    /// Bytes of a file on the machine's own disk that outlive a power loss.
+    pub fn outside(&self, path: &Path) -> u64 {
+        self.inner().outside.get(path).copied().unwrap_or(0)
     }
 
     pub fn is_dead(&self) -> bool {
@@ -214,6 +221,19 @@ impl Disk for SimDisk {
 
     fn append(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         self.open(path, false)
+    }
+
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        self.act(|inner| {
+            if let Some(Name::File(content)) = inner.names.get(path) {
+                let content = &mut inner.contents[*content];
+                content.synced.clone_from(&content.now);
+            } else {
+                let bytes = std::fs::metadata(path)?.len();
+                inner.outside.insert(path.to_owned(), bytes);
+            }
+            Ok(())
+        })
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {

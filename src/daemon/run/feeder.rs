@@ -17,15 +17,14 @@ use crate::daemon::run::decision::Decision;
 use crate::daemon::run::messages::{Fed, RunError};
 use crate::daemon::run::notes::Note;
 use crate::daemon::run::params::{OnChanged, Quarantine, RunParams, Until};
+use crate::disk::Disk;
 use crate::rows::{Minibatch, Tags};
 use crate::source::follow::{
     Event, FeedState, FileEntry, Follower, Found, Quarantined, Reading, Spool,
 };
 use crate::source::worker::{Decode, Job, Next};
 
-/// Jobs handed to the decoder ahead: the next file is opened while the last rows of this one are on
-/// their way.
-const JOBS_AHEAD: usize = 2;
+use self::spooled::Spooled;
 
 /// Pause before a journal that could not be written is tried again, at first and at most.
 const RETRY_FIRST: Duration = Duration::from_millis(200);
@@ -70,6 +69,7 @@ pub(super) struct Feeder {
     pub(super) wake: Receiver<()>,
     pub(super) reload: Receiver<RunParams>,
     pub(super) spool: Option<Spool>,
+    pub(super) disk: Arc<dyn Disk>,
 }
 
 /// The end of the loop.
@@ -113,8 +113,7 @@ struct Loop {
     is_paused: bool,
     listed: Instant,
     listing: Duration,
-    /// Spool files that are through: number, bytes taken, events so far.
-    through: Vec<(u64, u64, u64)>,
+    spooled: Spooled,
 }
 
 impl Feeder {
@@ -162,7 +161,7 @@ impl Loop {
             is_paused: false,
             listed: now,
             listing: Duration::ZERO,
-            through: Vec::new(),
+            spooled: Spooled::default(),
             feeder,
         }
     }
@@ -209,6 +208,9 @@ impl Loop {
     fn emit(&mut self, event: Event) {
         self.feeder.state.apply(&event);
         self.events.push(event);
+        if self.feeder.state.agreement.is_none() {
+            self.free_features();
+        }
     }
 
     /// Takes up what the run before left.
@@ -216,7 +218,12 @@ impl Loop {
         let Some(agreement) = self.feeder.state.agreement.clone() else {
             return Ok(());
         };
-        self.adopt(&agreement)?;
+        self.adopt(&agreement).map_err(|refusal| {
+            Stop::Failed(RunError::Thread {
+                thread: "decoder",
+                cause: refusal.reason,
+            })
+        })?;
         if let Some(waiting) = self.feeder.waiting.take() {
             self.at = waiting.rows();
             if let Some(tags) = &mut self.tags {
@@ -236,25 +243,9 @@ impl Loop {
         Ok(())
     }
 
-    fn adopt(&mut self, agreement: &crate::source::Agreement) -> Result<(), Stop> {
-        let rows = self
-            .feeder
-            .params
-            .learner
-            .minibatch_rows(agreement.features().len());
-        self.minibatch_rows = rows;
-        let adopted = self.feeder.decode.adopt(agreement, rows);
-        adopted.map_err(|refusal| {
-            Stop::Failed(RunError::Thread {
-                thread: "decoder",
-                cause: refusal.reason,
-            })
-        })
-    }
-
     /// One step: queue what is planned, read, or look for more.
     fn turn(&mut self) -> Result<(), Stop> {
-        while self.feeder.decode.queued() < JOBS_AHEAD {
+        while self.feeder.decode.queued() < self.jobs_ahead() {
             match self.feeder.planned.front() {
                 Some((_, Decision::Take(_))) => {
                     if let Some((ticket, Decision::Take(reading))) = self.feeder.planned.pop_front()
@@ -278,32 +269,6 @@ impl Loop {
             return Ok(());
         }
         self.rest(is_ended)
-    }
-
-    /// Hands a segment to the decoder; the first one of all fixes the features.
-    fn take(&mut self, ticket: u64, reading: Reading) -> Result<(), Stop> {
-        if self.was_put_off(ticket, &reading) {
-            return Ok(());
-        }
-        if self.feeder.state.agreement.is_none() {
-            match self.feeder.decode.agree(&reading.segment) {
-                Ok(agreement) => {
-                    let m = agreement.features().len();
-                    info!(features = m, file = %shown(&reading.segment.path), "features fixed");
-                    self.emit(Event::Agreed(agreement.clone()));
-                    self.adopt(&agreement)?;
-                }
-                Err(refusal) if refusal.fault.is_passing() => {
-                    return self.put_off(ticket, &reading, &refusal);
-                }
-                Err(refusal) => {
-                    self.begin(ticket, &reading);
-                    return self.cut(ticket, &reading, refusal);
-                }
-            }
-        }
-        self.queue(ticket, reading);
-        Ok(())
     }
 
     fn queue(&mut self, ticket: u64, reading: Reading) {
@@ -495,6 +460,8 @@ pub(super) fn unix_s() -> u64 {
         .map_or(0, |since| since.as_secs())
 }
 
+mod features;
 mod look;
 mod put_off;
 mod refuse;
+mod spooled;

@@ -45,7 +45,7 @@ pub enum Command {
 pub struct Outcome {
     /// Rows learned, over all runs of this state.
     pub rows: u64,
-    /// Rows that wait for a full minibatch, in the checkpoint.
+    /// Rows that wait for a full minibatch, in the checkpoint; the snapshot has learned them.
     pub rows_waiting: u64,
     /// Whether the last checkpoint holds everything that was learned.
     pub is_durable: bool,

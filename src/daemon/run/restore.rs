@@ -18,7 +18,7 @@ use crate::disk::Disk;
 use crate::learner::drift::{Drift, DriftReport};
 use crate::learner::{self, Learner};
 use crate::rows::{Minibatch, Values, hex};
-use crate::source::follow::{FeedState, FileTable};
+use crate::source::follow::{FeedState, FileTable, Spool};
 use crate::source::{Agreement, SourceParams};
 
 /// Version of the section `waiting`.
@@ -301,6 +301,7 @@ pub(super) fn find(params: &RunParams, disk: Arc<dyn Disk>) -> Result<Found, Run
     let directory = params.state_dir.as_path();
     let mut store = Store::open(directory, Arc::clone(&disk))?;
     let loaded = store.load()?;
+    let spool = directory.join("spool");
     let wrong = |reason: String| RunError::State {
         path: directory.to_owned(),
         reason,
@@ -333,6 +334,7 @@ pub(super) fn find(params: &RunParams, disk: Arc<dyn Disk>) -> Result<Found, Run
             if !is_old {
                 learned.state.files = files_of(&loaded.checkpoint, directory, disk.as_ref())?;
             }
+            learned.state.rename(|path| Spool::name_now(&spool, path));
             let rows = learned.state.tally.rows_accepted;
             info!(rows, files = learned.state.files.len(), from = %loaded.path.display(), "state resumed");
             learned
@@ -343,7 +345,12 @@ pub(super) fn find(params: &RunParams, disk: Arc<dyn Disk>) -> Result<Found, Run
     let mut planned = VecDeque::new();
     for entry in entries.iter().filter(|entry| entry.sequence > after) {
         let decision = Decision::decode(&entry.bytes);
-        let decision = decision.map_err(|error| wrong(format!("journal: {error}")))?;
+        let mut decision = decision.map_err(|error| wrong(format!("journal: {error}")))?;
+        if let Decision::Take(reading) = &mut decision
+            && let Some(path) = Spool::name_now(&spool, &reading.segment.path)
+        {
+            reading.segment.path = path;
+        }
         planned.push_back((entry.sequence, decision));
     }
     check_gap(&planned, after).map_err(wrong)?;

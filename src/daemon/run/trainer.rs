@@ -1,9 +1,11 @@
 //! The trainer: owns the state, learns, and decides when something is written.
 
+mod apply;
 mod checkpoint;
 mod close;
 mod drift;
 mod live;
+mod read_out;
 mod streams;
 
 use std::sync::Arc;
@@ -25,10 +27,9 @@ use crate::daemon::run::systemd;
 use crate::daemon::run::watch::Watch;
 use crate::disk::Disk;
 use crate::http::{self, Ask, Live, Server};
-use crate::learner::drift::{Drift, DriftReport};
-use crate::learner::{self, LearnError};
+use crate::learner::drift::DriftReport;
 use crate::rows::{Minibatch, Tags};
-use crate::snapshot::{Provenance, Retention, Snapshot};
+use crate::snapshot::Retention;
 use crate::source::follow::{Event, FeedState, Push};
 use crate::source::worker::Decode;
 
@@ -105,6 +106,7 @@ pub fn run(
         wake: woken,
         reload: reloaded,
         spool,
+        disk: Arc::clone(disk),
     };
     // One of each kind: none is put off because another is on its way.
     let (jobs, todo) = bounded(3);
@@ -242,7 +244,7 @@ impl Trainer<'_> {
                 },
                 recv(commands) -> command => match command {
                     Ok(Command::Stop) => {
-                        info!("stopping: what was read is learned first");
+                        info!("stopping: what was read goes into the last checkpoint and snapshot");
                         self.shared.stop.store(true, Ordering::Relaxed);
                         // One that is on its way is enough.
                         let _ = self.wake.try_send(());
@@ -278,28 +280,6 @@ impl Trainer<'_> {
                 self.snapshot();
             }
         }
-    }
-
-    fn apply(&mut self, events: &[Event]) -> Result<(), RunError> {
-        for event in events {
-            if let Event::Agreed(agreement) = event {
-                let m = agreement.features().len();
-                let learner = learner::new(&self.params.learner, m);
-                self.learned.learner = Some(learner?);
-                if let Some(push) = &self.push {
-                    push.agreed(agreement);
-                }
-            }
-            let settled = self.learned.state.settled_by(event);
-            self.learned.state.apply(event);
-            if let (Some(push), Some(settled)) = (&self.push, settled) {
-                push.settled(settled, self.learned.state.steps);
-            }
-            if matches!(event, Event::Agreed(_)) {
-                self.watch_as_configured();
-            }
-        }
-        Ok(())
     }
 
     fn learn(
@@ -365,31 +345,6 @@ impl Trainer<'_> {
             self.snapshots.begin(rows);
             self.snapshot_steps = steps;
         }
-    }
-
-    /// The components and all that is known of them now; nothing before the first row.
-    fn read_out(&self) -> Result<Option<Snapshot>, LearnError> {
-        let state = &self.learned.state;
-        let (Some(learner), Some(agreement)) = (&self.learned.learner, &state.agreement) else {
-            return Ok(None);
-        };
-        if learner.rows() == 0 {
-            return Ok(None);
-        }
-        let summary = learner.summary()?;
-        let params = &self.params.learner;
-        let m = agreement.features().len();
-        let mut provenance = Provenance::new(params, m, summary.squared_weight);
-        let drift = || self.learned.drift.as_ref().and_then(Drift::report);
-        provenance.drift = self.drifted.clone().or_else(drift);
-        provenance.rows_waiting = self.learned.waiting.as_ref().map_or(0, Minibatch::rows) as u64;
-        Ok(Some(Snapshot {
-            estimate: summary.estimate(params.components, params.penalty),
-            features: agreement.features().clone(),
-            tally: state.tally.clone(),
-            watermark: state.watermark(WATERMARK_FILES),
-            provenance,
-        }))
     }
 
     fn note(&mut self, answer: Done) {

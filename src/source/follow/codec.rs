@@ -243,6 +243,8 @@ impl FeedState {
         }
         from.finish()?;
         state.pushed = PushedKeys::decode(pushed)?;
+        // States of the first version kept the features of a file that had ended without a row.
+        state.free_features();
         Ok(state)
     }
 }

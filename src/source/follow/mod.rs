@@ -19,7 +19,7 @@ use std::time::Duration;
 pub use files::{FileChange, FileTable};
 pub use pull::{Arrival, Connect, Source};
 pub use push::{Flaw, KEYS_MAX, Kept, Known, Push, PushName, PushedKeys, Settled, Stage};
-pub use spool::{Spool, SpoolError, SpoolInput};
+pub use spool::{Connections, Spool, SpoolError, SpoolInput};
 pub use state::{Event, FeedState, FileEntry, FileState, Quarantined, Reading};
 pub use verdict::{Follower, Found, Take};
 

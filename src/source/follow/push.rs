@@ -20,7 +20,9 @@ use tokio::sync::watch;
 use super::spool::Shared;
 use super::state::FeedState;
 use crate::disk::Disk;
-use crate::source::Agreement;
+use crate::source::{Agreement, SourceParams};
+
+use self::body::Expected;
 
 pub use body::Flaw;
 pub use keys::{Hash, KEYS_MAX, PushName, PushedKey, PushedKeys, Settled};
@@ -102,7 +104,9 @@ pub struct Push {
     disk: Arc<dyn Disk>,
     index: Mutex<Index>,
     written: Condvar,
+    /// The features, once they are fixed; until then, what may fix them.
     agreement: Mutex<Option<Agreement>>,
+    source: SourceParams,
     /// Counts changes of stages: whoever waits for one looks again.
     changed: watch::Sender<u64>,
 }
@@ -122,6 +126,7 @@ impl Push {
         shared: Arc<Shared>,
         disk: Arc<dyn Disk>,
         state: &FeedState,
+        source: &SourceParams,
     ) -> io::Result<Self> {
         let directory = shared.directory.clone();
         // A file that was renamed just before the end may be answered for from now on.
@@ -163,7 +168,8 @@ impl Push {
             disk,
             index: Mutex::new(index),
             written: Condvar::new(),
-            agreement: Mutex::new(state.agreement.clone()),
+            agreement: Mutex::new(state.agreement.clone().filter(|_| state.is_fixed())),
+            source: source.clone(),
             changed: watch::Sender::default(),
         })
     }
@@ -180,7 +186,11 @@ impl Push {
             return known.again(hash);
         }
         let agreement = self.agreement.lock().ok().and_then(|known| known.clone());
-        let rows = match body::check(body, agreement.as_ref()) {
+        let expected = match &agreement {
+            Some(agreement) => Expected::Agreed(agreement),
+            None => Expected::Any(&self.source),
+        };
+        let rows = match body::check(body, expected) {
             Ok(rows) => rows,
             Err(flaw) => return Kept::Flawed(flaw),
         };

@@ -2,16 +2,18 @@
 //!
 //! What came through a pipe cannot be read again, so it is kept in a file until a checkpoint holds
 //! its rows: every other promise then follows from those for growing files. One connection is one
-//! file, `NAME-NUMBER.open` while it lasts and `.arrows` afterwards. When as many bytes wait as may,
-//! nothing more is read, and the producer waits.
+//! file, `NAME-NUMBER.arrows`, a name that it keeps for its life: decisions name it. Whether its
+//! connection lasts is known to this process alone, because none outlives it. When as many bytes wait
+//! as may, nothing more is read, and the producer waits.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Write as _};
 use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -19,6 +21,7 @@ use super::pull::{self, Connect};
 use super::push::{Push, PushName};
 use super::state::FeedState;
 use crate::disk::Disk;
+use crate::source::SourceParams;
 
 /// Bytes read at once.
 const BUFFER: usize = 1 << 18;
@@ -72,6 +75,8 @@ pub(super) struct Shared {
     live: AtomicUsize,
     stop: AtomicBool,
     failures: Mutex<Vec<String>>,
+    /// Files whose connections last.
+    open: Mutex<HashSet<PathBuf>>,
     wake: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -113,6 +118,7 @@ impl Spool {
             live: AtomicUsize::new(inputs.iter().filter(|i| **i != SpoolInput::Push).count()),
             stop: AtomicBool::new(false),
             failures: Mutex::default(),
+            open: Mutex::default(),
             wake,
         });
         for input in inputs {
@@ -121,7 +127,7 @@ impl Spool {
         Ok(Self { shared, push: None })
     }
 
-    /// Takes what clients push from now on, behind what `state` knows of.
+    /// Takes what clients push from now on, behind what `state` knows of, judged as `source` says.
     ///
     /// # Errors
     /// If the spool cannot be listed, or the disk does not have its names.
@@ -129,9 +135,10 @@ impl Spool {
         &mut self,
         disk: Arc<dyn Disk>,
         state: &FeedState,
+        source: &SourceParams,
     ) -> Result<Arc<Push>, SpoolError> {
         let shared = Arc::clone(&self.shared);
-        let push = Push::open(shared, disk, state).map_err(|source| SpoolError {
+        let push = Push::open(shared, disk, state, source).map_err(|source| SpoolError {
             path: self.shared.directory.clone(),
             action: "cannot keep pushed rows here",
             source,
@@ -180,14 +187,67 @@ impl Spool {
         Ok(bytes)
     }
 
-    /// Whether `path` is a spool file whose connection has ended.
-    pub fn is_closed(path: &Path) -> bool {
-        path.extension()
-            .is_some_and(|extension| extension == "arrows")
+    /// The connections that last now.
+    pub fn connections(&self) -> Connections {
+        let open = self.shared.open();
+        Connections {
+            open: open.clone(),
+            next: self.shared.next.load(Ordering::Acquire),
+        }
+    }
+
+    /// Whether `path` is a file of bytes that nobody has sent twice: of a pipe or a socket, as opposed
+    /// to pushed bodies and sources, which wait for the disk before anybody hears of them.
+    pub fn is_pipe(path: &Path) -> bool {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let mut pipes = PIPES.iter().filter(|pipe| **pipe != "push-");
+        pipes.any(|pipe| name.starts_with(pipe))
+    }
+
+    /// The name in `directory` of a file that a state calls `path`: states of the first version call
+    /// it `.open` while its connection lasted, and the state directory may have been moved. Nothing
+    /// where it has that name, or is no file of a spool.
+    pub fn name_now(directory: &Path, path: &Path) -> Option<PathBuf> {
+        if path.parent()?.file_name() != directory.file_name() {
+            return None;
+        }
+        let there = directory.join(path.file_name()?);
+        let mut now = there.clone();
+        if now.extension().is_some_and(|e| e == "open") {
+            now.set_extension("arrows");
+        }
+        let has_moved = || {
+            let is_there = |path: &Path| fs::symlink_metadata(path).is_ok();
+            !is_there(path) && (is_there(&there) || is_there(&now))
+        };
+        (now != path && (there == path || has_moved())).then_some(now)
     }
 }
 
-/// Closes what a dead daemon left open; bytes held and the number of the next file.
+/// The connections that lasted at one instant.
+#[derive(Clone, Debug, Default)]
+pub struct Connections {
+    /// Their files.
+    open: HashSet<PathBuf>,
+    /// Number of the first file of those that came later.
+    next: u64,
+}
+
+impl Connections {
+    /// Whether whoever looks at a file of the spool now sees all that it will ever hold.
+    pub fn has_ended(&self, path: &Path) -> bool {
+        !Spool::is_pipe(path)
+            || (number(path).is_some_and(|number| number < self.next) && !self.open.contains(path))
+    }
+}
+
+/// The number in the name of a file of a pipe or socket.
+fn number(path: &Path) -> Option<u64> {
+    let stem = path.file_stem()?.to_str()?;
+    stem.rsplit('-').next()?.parse().ok()
+}
+
+/// Takes up what a dead daemon left; bytes held and the number of the next file.
 fn adopt(directory: &Path) -> io::Result<(u64, u64)> {
     fs::create_dir_all(directory)?;
     let (mut held, mut next) = (0, 0);
@@ -198,11 +258,17 @@ fn adopt(directory: &Path) -> io::Result<(u64, u64)> {
             fs::remove_file(&path)?;
             continue;
         }
-        held += fs::metadata(&path)?.len();
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-        let last = || stem.rsplit('-').next()?.parse::<u64>().ok();
-        let number = PushName::of(&path).map(|name| name.number).or_else(last);
+        let bytes = fs::metadata(&path)?.len();
+        held += bytes;
+        let number = PushName::of(&path)
+            .map(|name| name.number)
+            .or_else(|| number(&path));
         next = next.max(number.map_or(0, |number| number + 1));
+        if bytes == 0 && Spool::is_pipe(&path) {
+            fs::remove_file(&path)?;
+            continue;
+        }
+        // As the first version called those whose connections lasted.
         if path.extension().is_some_and(|e| e == "open") {
             fs::rename(&path, path.with_extension("arrows"))?;
         }
@@ -384,22 +450,27 @@ impl Shared {
 
     /// Keeps one stream, to its end.
     fn session(&self, name: &str, from: &mut dyn Read) {
+        let mut open = self.open();
+        // Under the lock: see `Spool::connections`.
         let number = self.take_number();
-        let path = self.directory.join(format!("{name}-{number:012}.open"));
+        let path = self.directory.join(format!("{name}-{number:012}.arrows"));
+        open.insert(path.clone());
+        drop(open);
         if let Err(error) = self.copy(from, &path) {
             self.fail(format!("{}: {error}", path.display()));
         }
-        let closed = if fs::metadata(&path).is_ok_and(|meta| meta.len() == 0) {
-            fs::remove_file(&path)
-        } else {
-            fs::rename(&path, path.with_extension("arrows"))
-        };
-        if let Err(error) = closed
-            && error.kind() != io::ErrorKind::NotFound
+        if fs::metadata(&path).is_ok_and(|meta| meta.len() == 0)
+            && let Err(error) = fs::remove_file(&path)
         {
             self.fail(format!("{}: {error}", path.display()));
         }
+        // Behind its last byte: see `Connections::has_ended`.
+        self.open().remove(&path);
         (self.wake)();
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn copy(&self, from: &mut dyn Read, path: &Path) -> io::Result<()> {

@@ -102,7 +102,8 @@ pub struct Quarantined {
 /// A step of the feed.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// The first file fixed the features.
+    /// The file whose turn comes has these features: they are fixed with the first row taken of it,
+    /// and go when it ends before ([`FeedState::is_fixed`]).
     Agreed(Agreement),
     /// A segment's turn has come, by the decision of this number.
     Began {
@@ -199,10 +200,14 @@ impl FeedState {
                     reading.rows += tally.rows_read;
                 }
             }
-            Event::Ended => self.end(),
+            Event::Ended => {
+                self.end();
+                self.free_features();
+            }
             Event::Cut(quarantined) => {
                 self.cut(quarantined.file);
                 self.quarantine(quarantined);
+                self.free_features();
             }
             Event::Refused(entry, quarantined) => {
                 self.next_file = self.next_file.max(quarantined.file + 1);
@@ -226,6 +231,43 @@ impl FeedState {
                 self.quarantine.retain(|entry| entry.file != *file);
             }
             Event::Forgot(file) => self.files.remove(*file),
+        }
+    }
+
+    /// Whether rows were taken, which fixes the features. Before, they are those of the file under way
+    /// alone, and go with it.
+    pub fn is_fixed(&self) -> bool {
+        self.tally.rows_accepted > 0
+    }
+
+    /// Forgets the features of a file that is over and of which no row was taken: it may have been
+    /// anything.
+    pub(super) fn free_features(&mut self) {
+        if self.is_fixed() || self.reading.is_some() {
+            return;
+        }
+        self.agreement = None;
+        // The rows stay counted; what was counted by feature belongs to none of those to come.
+        let tally = &mut self.tally;
+        for counts in [&mut tally.nulls, &mut tally.nans, &mut tally.infinities] {
+            counts.clear();
+        }
+    }
+
+    /// Gives files other names: `now` says what a file is called now, if not so.
+    pub fn rename(&mut self, now: impl Fn(&std::path::Path) -> Option<PathBuf>) {
+        if let Some(reading) = &mut self.reading
+            && let Some(path) = now(&reading.segment.path)
+        {
+            reading.segment.path = path;
+        }
+        let renamed = self.files.iter().filter_map(|(file, entry)| {
+            let path = now(&entry.path)?;
+            Some((file, FileEntry { path, ..entry }))
+        });
+        let renamed: Vec<(u64, FileEntry)> = renamed.collect();
+        for (file, entry) in renamed {
+            self.files.put(file, entry);
         }
     }
 

@@ -13,7 +13,7 @@ use self::rest::Rest;
 use self::wait::Waiting;
 use super::scan::{Scanner, Seen, Trouble};
 use super::state::{FeedState, FileEntry};
-use super::{FollowParams, Order};
+use super::{Connections, FollowParams, Order};
 use crate::source::identity::{Stamp, open_quietly};
 use crate::source::worker::{Decode, Refusal};
 use crate::source::{Format, Segment};
@@ -92,6 +92,8 @@ pub struct Follower {
     full: Option<Instant>,
     listed_wall_ns: i64,
     is_waiting: bool,
+    /// Where streams are kept, and the connections that last: other files there grow no more.
+    spool: Option<(PathBuf, Connections)>,
 }
 
 /// What is to be done about one file.
@@ -125,7 +127,14 @@ impl Follower {
             full: None,
             listed_wall_ns: 0,
             is_waiting: false,
+            spool: None,
         }
+    }
+
+    /// Nothing below `directory` grows any more but the files of `connections`, as of before the next
+    /// scan.
+    pub fn set_connections(&mut self, directory: PathBuf, connections: Connections) {
+        self.spool = Some((directory, connections));
     }
 
     /// Of what could not be read at the last look: how many, and one of them.

@@ -358,6 +358,8 @@ impl Running {
 
 impl Decode for Process {
     fn agree(&mut self, segment: &Segment) -> Result<Agreement, Refusal> {
+        // Features of a file before that did not hold; a worker that is started now needs none.
+        self.adopted = None;
         match self.ask(&Request::Agree(segment.clone()))? {
             Reply::Agreed(agreement) => Ok(agreement),
             Reply::Refused(refusal) => Err(refusal),

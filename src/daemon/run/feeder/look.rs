@@ -29,6 +29,12 @@ impl Loop {
         let now = Instant::now();
         let wall = SystemTime::now().duration_since(UNIX_EPOCH);
         let wall_ns = wall.map_or(0, |since| since.as_nanos() as i64);
+        if let Some(spool) = &self.feeder.spool {
+            self.spooled.connections = spool.connections();
+            let directory = self.feeder.params.state_dir.join("spool");
+            self.follower
+                .set_connections(directory, self.spooled.connections.clone());
+        }
         let (state, decode) = (&self.feeder.state, self.feeder.decode.as_mut());
         let found = self.follower.scan(state, decode, now, wall_ns);
         if let Ok(mut trouble) = self.feeder.shared.trouble.lock() {
@@ -95,7 +101,8 @@ impl Loop {
     fn changed(&mut self, file: u64, entry: FileEntry) -> Result<(), Stop> {
         let reason = "the part of it that was learned has changed".to_owned();
         error!(file = %shown(&entry.path), rows = entry.rows, "{reason}");
-        if self.feeder.params.on_changed == OnChanged::Stop {
+        // Nobody can put a file of the spool back.
+        if self.feeder.params.on_changed == OnChanged::Stop && !self.is_spooled(&entry.path) {
             return Err(Stop::Failed(RunError::Changed {
                 path: entry.path,
                 reason,
@@ -157,59 +164,6 @@ impl Loop {
                 self.follower.set_params(self.feeder.params.follow.clone());
             }
             let _ = std::fs::remove_file(entry.path());
-        }
-    }
-
-    /// Removes spool files of which a checkpoint has everything, once the older one has it too.
-    fn release(&mut self, gone: &[u64]) {
-        let Some(spool) = &self.feeder.spool else {
-            return;
-        };
-        for failure in spool.failures() {
-            warn!(reason = %failure.escape_debug(), "a stream could not be kept");
-        }
-        let durable = self.feeder.shared.durable_steps.load(Ordering::Acquire);
-        let state = &self.feeder.state;
-        let mut forgotten = Vec::new();
-        self.through.retain(|(file, taken, steps)| {
-            let Some(entry) = state.files.get(*file) else {
-                return false;
-            };
-            // More of it was taken since: it is looked at anew.
-            if entry.identity.bytes != *taken {
-                return false;
-            }
-            if *steps > durable {
-                return true;
-            }
-            match spool.release(&entry.path) {
-                Ok(bytes) if bytes > *taken => {
-                    let bytes = bytes - taken;
-                    warn!(file = %shown(&entry.path), bytes, "a stream ended within a message");
-                }
-                Ok(_) => {}
-                Err(error) => warn!(file = %shown(&entry.path), %error, "cannot be removed"),
-            }
-            forgotten.push(*file);
-            false
-        });
-        let root = self.feeder.params.state_dir.join("spool");
-        let known = &self.through;
-        let closed = state.files.iter().filter(|(file, entry)| {
-            entry.path.starts_with(&root)
-                && Spool::is_closed(&entry.path)
-                && !known.iter().any(|(known, ..)| known == file)
-                && !gone.contains(file)
-                && !forgotten.contains(file)
-                && state.reading.as_ref().is_none_or(|r| r.file != *file)
-        });
-        let steps = state.steps;
-        let closed: Vec<(u64, u64, u64)> = closed
-            .map(|(file, entry)| (file, entry.identity.bytes, steps))
-            .collect();
-        self.through.extend(closed);
-        for file in forgotten {
-            self.emit(Event::Forgot(file));
         }
     }
 

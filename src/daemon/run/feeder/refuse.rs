@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use tracing::{error, info, warn};
 
 use super::{
-    Decision, Event, Loop, Quarantine, Quarantined, RETRY_FIRST, RETRY_MOST, Reading, Stop, shown,
-    unix_s,
+    Decision, End, Event, Loop, Quarantine, Quarantined, RETRY_FIRST, RETRY_MOST, Reading, Stop,
+    shown, unix_s,
 };
 use crate::source::worker::{Fault, Refusal};
 
@@ -49,11 +49,15 @@ impl Loop {
             refusal,
             at_unix_s: unix_s(),
         };
-        self.decide(&[Decision::Cut {
-            ticket,
-            rows,
-            quarantined: quarantined.clone(),
-        }])?;
+        // The run before may have found the same.
+        let found = self.ends.remove(&ticket);
+        if !matches!(found, Some(End::Cut(at, _)) if at == rows) {
+            self.decide(&[Decision::Cut {
+                ticket,
+                rows,
+                quarantined: quarantined.clone(),
+            }])?;
+        }
         told(&quarantined);
         self.set_aside(path, reading.file);
         self.emit(Event::Cut(quarantined));
@@ -108,7 +112,13 @@ impl Loop {
         let payloads: Vec<Vec<u8>> = decisions.iter().map(Decision::encode).collect();
         let mut pause = RETRY_FIRST;
         loop {
-            match self.feeder.journal.append(&payloads) {
+            let synced = self
+                .sync_spooled(decisions)
+                .map_err(|error| error.to_string());
+            let journal = &mut self.feeder.journal;
+            let written =
+                synced.and_then(|()| journal.append(&payloads).map_err(|e| e.to_string()));
+            match written {
                 Ok(last) => {
                     let shared = &self.feeder.shared;
                     if shared.is_journal_down.swap(false, Ordering::Relaxed) {

@@ -28,7 +28,7 @@ pub(super) fn start_spool(
     let mut spool = Spool::start(&directory, &params.streams, params.spool_bytes, woken)?;
     params.follow.places.push(directory);
     let is_pushed = params.streams.contains(&SpoolInput::Push);
-    let push = is_pushed.then(|| spool.take_pushed(Arc::clone(disk), state));
+    let push = is_pushed.then(|| spool.take_pushed(Arc::clone(disk), state, &params.source));
     let push = push.transpose()?;
     Ok((Some(spool), push))
 }

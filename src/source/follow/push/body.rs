@@ -1,7 +1,8 @@
 //! A pushed body, looked at before it is kept: its messages, one behind the other, and its schema.
 //!
 //! Values are not decoded here: that is done where a crash is survivable. Refused: what is no whole
-//! Arrow IPC stream, and, where the features are known, columns that do not agree with them.
+//! Arrow IPC stream, and columns that do not agree with the features, or, while those are not fixed,
+//! that could fix none.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,7 @@ use arrow::ipc::{MessageHeader, root_as_message};
 
 use crate::source::discover::{Format, magic};
 use crate::source::preflight::{brief, check_schema};
-use crate::source::{Agreement, SourceError, guard, select};
+use crate::source::{Agreement, SourceError, SourceParams, guard, select};
 
 /// Marks the length of a message.
 const MARK: [u8; 4] = [0xFF; 4];
@@ -26,11 +27,20 @@ pub enum Flaw {
     Disagrees(String),
 }
 
+/// What the columns must be.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Expected<'a> {
+    /// Those of the rows before.
+    Agreed(&'a Agreement),
+    /// Such as can fix the features: no row was taken yet.
+    Any(&'a SourceParams),
+}
+
 /// Checks a body; the rows that its record batches declare.
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn check(body: &[u8], agreement: Option<&Agreement>) -> Result<u64, Flaw> {
+pub(super) fn check(body: &[u8], expected: Expected<'_>) -> Result<u64, Flaw> {
     let what = match magic(body.get(..8).unwrap_or(body)) {
         Some(Format::IpcStream) => None,
         _ if body.is_empty() => Some("the body is empty".to_owned()),
@@ -62,7 +72,7 @@ pub(super) fn check(body: &[u8], agreement: Option<&Agreement>) -> Result<u64, F
                 Ok(rows)
             };
         };
-        match guard::catch(Path::new(NAME), || judge(header, at == 0, agreement)) {
+        match guard::catch(Path::new(NAME), || judge(header, at == 0, expected)) {
             Ok(more) => rows = rows.saturating_add(more),
             Err(SourceError::Corrupt { reason, .. }) => return Err(Flaw::NoStream(reason)),
             Err(error) => return Err(Flaw::Disagrees(disagreement(&error))),
@@ -81,12 +91,20 @@ fn disagreement(error: &SourceError) -> String {
             "the rows before had no column `{column}`; leave it out, or exclude it with \
              `features.exclude`"
         ),
+        SourceError::TooFewFeatures {
+            components,
+            features,
+            ..
+        } => format!(
+            "components = {components}, but there are only {features} features; push rows with \
+             {components} numeric values at least"
+        ),
         other => other.to_string(),
     }
 }
 
 /// Checks the header of a message; its rows.
-fn judge(header: &[u8], is_first: bool, agreement: Option<&Agreement>) -> Result<u64, SourceError> {
+fn judge(header: &[u8], is_first: bool, expected: Expected<'_>) -> Result<u64, SourceError> {
     let wrong = |reason: String| SourceError::Corrupt {
         path: PathBuf::from(NAME),
         reason,
@@ -98,8 +116,10 @@ fn judge(header: &[u8], is_first: bool, agreement: Option<&Agreement>) -> Result
             let schema = schema.ok_or_else(|| wrong("its schema is empty".to_owned()))?;
             check_schema(schema, header.len()).map_err(wrong)?;
             let schema = try_fb_to_schema(schema).map_err(|error| wrong(error.to_string()))?;
-            if let Some(agreement) = agreement {
-                select::agree(Path::new(NAME), &schema, &agreement.plan)?;
+            let name = Path::new(NAME);
+            match expected {
+                Expected::Agreed(agreement) => drop(select::agree(name, &schema, &agreement.plan)?),
+                Expected::Any(params) => Agreement::foresee(name, &schema, params)?,
             }
             Ok(0)
         }
@@ -147,7 +167,8 @@ mod tests {
     use arrow::array::{ArrayRef, Float32Array, RecordBatch};
     use arrow::ipc::writer::StreamWriter;
 
-    use super::{Flaw, check};
+    use super::{Expected, Flaw, check};
+    use crate::source::SourceParams;
 
     fn stream() -> Vec<u8> {
         let values: ArrayRef = Arc::new(Float32Array::from(vec![1.0, 2.0, 3.0]));
@@ -161,25 +182,49 @@ mod tests {
 
     #[test]
     fn rows_are_counted_and_every_cut_is_refused() {
+        let params = SourceParams::default();
+        let check = |body: &[u8]| check(body, Expected::Any(&params));
         let whole = stream();
-        assert_eq!(check(&whole, None), Ok(6));
+        assert_eq!(check(&whole), Ok(6));
         for len in 0..whole.len() {
-            let cut = check(&whole[..len], None);
+            let cut = check(&whole[..len]);
             assert!(matches!(cut, Err(Flaw::NoStream(_))), "{len}: {cut:?}");
         }
         let mut more = whole.clone();
         more.push(0);
-        assert!(matches!(check(&more, None), Err(Flaw::NoStream(_))));
+        assert!(matches!(check(&more), Err(Flaw::NoStream(_))));
+    }
+
+    #[test]
+    fn a_body_that_can_fix_no_features_is_refused_before_any_is_fixed() {
+        let params = SourceParams {
+            features_least: 2,
+            ..SourceParams::default()
+        };
+        let Err(Flaw::Disagrees(why)) = check(&stream(), Expected::Any(&params)) else {
+            panic!("one feature, two components");
+        };
+        assert!(
+            why.contains("components = 2, but there are only 1 features"),
+            "{why}"
+        );
+        let params = SourceParams {
+            exclude: vec!["x".to_owned()],
+            ..SourceParams::default()
+        };
+        let left = check(&stream(), Expected::Any(&params));
+        assert!(matches!(left, Err(Flaw::Disagrees(_))), "{left:?}");
     }
 
     #[test]
     fn no_changed_byte_makes_it_panic() {
+        let params = SourceParams::default();
         let whole = stream();
         for at in 0..whole.len() {
             for value in [0, 1, 0x7F, 0x80, 0xFF] {
                 let mut changed = whole.clone();
                 changed[at] = value;
-                let _ = check(&changed, None);
+                let _ = check(&changed, Expected::Any(&params));
             }
         }
     }

@@ -105,7 +105,9 @@ impl Follower {
             Ok(looked) => looked,
             Err(error) => return self.unreadable(seen, now, &error),
         };
-        let same = same && (entry.is_stream() || seen.stamp.bytes == entry.identity.bytes);
+        // What a connection goes on to send puts nothing right that it began with.
+        let may_grow = entry.is_stream() || self.is_spooled(seen);
+        let same = same && (may_grow || seen.stamp.bytes == entry.identity.bytes);
         match (same, entry.state) {
             (true, FileState::Growing) => {
                 self.claimed.insert(file);
@@ -158,7 +160,11 @@ impl Follower {
             };
             let reason = format!("neither Parquet nor Arrow IPC: {what}");
             let is_told = filled == head.len();
-            return Ok(self.wait(seen, now, &reason, is_told.then_some(LOOKS_AT_REST)));
+            let looks = match (self.has_ended(seen), is_told) {
+                (true, _) => Some(0),
+                (false, is_told) => is_told.then_some(LOOKS_AT_REST),
+            };
+            return Ok(self.wait(seen, now, &reason, looks));
         };
         if format == Format::IpcStream {
             return self.judge_stream(seen, (&handle, now), known, state, decode);
@@ -226,7 +232,8 @@ impl Follower {
             && waiting.stamp == seen.stamp
         {
             // Nothing came since its tail was found incomplete.
-            return Ok(otherwise(Verdict::Wait));
+            let waits = self.wait_for_rest(seen, known.is_some(), now);
+            return Ok(otherwise(waits));
         }
         if known.is_some() && seen.stamp.bytes == start {
             return Ok(otherwise(Verdict::Known));
@@ -246,8 +253,7 @@ impl Follower {
             Err(refusal) => return Ok(self.wait(seen, now, &refusal.reason, None)),
         };
         if frames.end <= start || !frames.has_schema {
-            let why = "its last message is incomplete";
-            let waits = self.wait(seen, now, why, Some(u32::MAX));
+            let waits = self.wait_for_rest(seen, known.is_some(), now);
             return Ok(otherwise(waits));
         }
         self.waiting.remove(&seen.path);

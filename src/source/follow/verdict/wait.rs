@@ -47,6 +47,31 @@ impl Follower {
         }
     }
 
+    /// Whether nothing can come any more: the connection whose bytes it keeps has ended.
+    pub(super) fn has_ended(&self, seen: &Seen) -> bool {
+        let spool = self.spool.as_ref();
+        spool.is_some_and(|(directory, connections)| {
+            seen.path.starts_with(directory) && connections.has_ended(&seen.path)
+        })
+    }
+
+    /// Whether it keeps the bytes of a connection: what is there stays as it is.
+    pub(super) fn is_spooled(&self, seen: &Seen) -> bool {
+        let spool = self.spool.as_ref();
+        spool.is_some_and(|(directory, _)| seen.path.starts_with(directory))
+    }
+
+    /// Waits for the rest of a message, for as long as one can come; what was taken of the stream
+    /// before stays taken.
+    pub(super) fn wait_for_rest(&mut self, seen: &Seen, is_known: bool, now: Instant) -> Verdict {
+        let looks = if self.has_ended(seen) && !is_known {
+            0
+        } else {
+            u32::MAX
+        };
+        self.wait(seen, now, "its last message is incomplete", Some(looks))
+    }
+
     /// Looks at which a file that waits was as it is now, this one among them.
     pub(super) fn looks_at(&mut self, seen: &Seen, now: Instant) -> u32 {
         self.look_at(seen, now).looks
@@ -79,6 +104,7 @@ impl Follower {
         looks: Option<u32>,
     ) -> Verdict {
         let incomplete_age = self.params.incomplete_age;
+        let has_ended = self.has_ended(seen);
         let waiting = self.look_at(seen, now);
         let age = now.duration_since(waiting.since);
         let is_old = age >= incomplete_age;
@@ -91,12 +117,16 @@ impl Follower {
             return Verdict::Wait;
         }
         waiting.is_told = true;
-        let reason = format!(
-            "{}: {reason}, and it has not changed for {} s; write it again, or leave it out by its \
-             name (`source.ignore_suffixes`)",
-            seen.path.display(),
-            age.as_secs()
-        );
+        let path = seen.path.display();
+        let reason = if has_ended {
+            format!("{path}: {reason}, and its connection has ended; send the stream again")
+        } else {
+            format!(
+                "{path}: {reason}, and it has not changed for {} s; write it again, or leave it out \
+                 by its name (`source.ignore_suffixes`)",
+                age.as_secs()
+            )
+        };
         let handle = open_quietly(&seen.path).ok();
         Verdict::Refuse(
             entry_of(seen, None, handle.as_ref(), seen.stamp.bytes),

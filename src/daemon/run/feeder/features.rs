@@ -1,0 +1,89 @@
+//! The features: found in the file whose turn comes, fixed with the first row that is taken.
+//!
+//! Until then they are that file's alone. When it ends without a row, refused or empty, they go
+//! ([`FeedState`](crate::source::follow::FeedState) says so by itself, from the same events in every
+//! run), and the next file is as free as the first was.
+
+use tracing::info;
+
+use super::{Event, Loop, Reading, Stop, shown};
+use crate::source::Agreement;
+use crate::source::worker::Refusal;
+
+/// Jobs handed to the decoder ahead: the next file is opened while the last rows of this one are on
+/// their way.
+const JOBS_AHEAD: usize = 2;
+
+impl Loop {
+    /// Jobs that the decoder may have: one behind a file that may take its features along would be
+    /// opened for the wrong ones.
+    pub(super) fn jobs_ahead(&self) -> usize {
+        if self.feeder.state.is_fixed() {
+            JOBS_AHEAD
+        } else {
+            1
+        }
+    }
+
+    /// Hands a segment to the decoder; while no features are fixed, its own are those that count.
+    pub(super) fn take(&mut self, ticket: u64, reading: Reading) -> Result<(), Stop> {
+        if self.was_put_off(ticket, &reading) {
+            return Ok(());
+        }
+        if self.feeder.state.agreement.is_none() {
+            let end = self.ends.get(&ticket);
+            if end.is_some_and(|end| end.rows() == reading.rows) {
+                // Refused before any of its rows, as the run before found.
+                return self.refuse_first(ticket, &reading, None);
+            }
+            match self.feeder.decode.agree(&reading.segment) {
+                Ok(agreement) => {
+                    if let Err(refusal) = self.adopt(&agreement) {
+                        return self.refuse_first(ticket, &reading, Some(refusal));
+                    }
+                    let m = agreement.features().len();
+                    let file = shown(&reading.segment.path);
+                    info!(features = m, %file, "features found; its first row fixes them");
+                    self.emit(Event::Agreed(agreement));
+                }
+                Err(refusal) if refusal.fault.is_passing() => {
+                    return self.put_off(ticket, &reading, &refusal);
+                }
+                Err(refusal) => return self.refuse_first(ticket, &reading, Some(refusal)),
+            }
+        }
+        self.queue(ticket, reading);
+        Ok(())
+    }
+
+    /// The segment is refused before any of its rows; it fixes nothing.
+    fn refuse_first(
+        &mut self,
+        ticket: u64,
+        reading: &Reading,
+        refusal: Option<Refusal>,
+    ) -> Result<(), Stop> {
+        self.begin(ticket, reading);
+        if let Some(refusal) = refusal {
+            return self.cut(ticket, reading, refusal);
+        }
+        self.end(ticket);
+        Ok(())
+    }
+
+    /// Lets go of the room for rows of other features; none has any.
+    pub(super) fn free_features(&mut self) {
+        if self.batch.take().is_some() {
+            info!("no row was taken: the next file finds the features");
+        }
+        (self.at, self.made) = (0, 0);
+    }
+
+    /// Makes room for rows of these features.
+    pub(super) fn adopt(&mut self, agreement: &Agreement) -> Result<(), Refusal> {
+        let m = agreement.features().len();
+        let rows = self.feeder.params.learner.minibatch_rows(m);
+        self.minibatch_rows = rows;
+        self.feeder.decode.adopt(agreement, rows)
+    }
+}

@@ -1,0 +1,146 @@
+//! Files of the spool: on the disk before a decision names their bytes, gone when two checkpoints have
+//! their rows.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+
+use tracing::warn;
+
+use super::{Decision, Event, Loop, Spool, shown};
+use crate::source::follow::Connections;
+
+/// Files that are through, until they go.
+#[derive(Debug, Default)]
+pub(super) struct Spooled {
+    through: Vec<Through>,
+    /// As of before the look whose findings are acted on: the files of all others were seen with all
+    /// that they will ever hold.
+    pub(super) connections: Connections,
+}
+
+/// A file of a connection that has ended, of which everything was taken.
+#[derive(Debug)]
+struct Through {
+    file: u64,
+    /// Bytes that were taken.
+    bytes: u64,
+    /// Events that a checkpoint must contain.
+    steps: u64,
+    /// Whether somebody knows that it cannot be removed.
+    is_told: bool,
+}
+
+impl Loop {
+    /// The directory of the spool.
+    fn spool_dir(&self) -> PathBuf {
+        self.feeder.params.state_dir.join("spool")
+    }
+
+    /// Whether the file is one that nobody but the daemon can put right.
+    pub(super) fn is_spooled(&self, path: &Path) -> bool {
+        path.starts_with(self.spool_dir())
+    }
+
+    /// Waits until the disk has the bytes that decisions name: after a power cut they could be had from
+    /// nowhere else, and the decision would stand.
+    pub(super) fn sync_spooled(&self, decisions: &[Decision]) -> io::Result<()> {
+        let mut is_named = false;
+        for decision in decisions {
+            let Decision::Take(reading) = decision else {
+                continue;
+            };
+            let path = &reading.segment.path;
+            if !self.is_spooled(path) {
+                continue;
+            }
+            is_named = true;
+            if Spool::is_pipe(path) {
+                match self.feeder.disk.sync_file(path) {
+                    // Its turn will tell.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    synced => synced?,
+                }
+            }
+        }
+        if is_named {
+            self.feeder.disk.sync_dir(&self.spool_dir())?;
+        }
+        Ok(())
+    }
+
+    /// Removes spool files of which a checkpoint has everything, once the older one has it too.
+    pub(super) fn release(&mut self, gone: &[u64]) {
+        let Some(spool) = &self.feeder.spool else {
+            return;
+        };
+        for failure in spool.failures() {
+            warn!(reason = %failure.escape_debug(), "a stream could not be kept");
+        }
+        let durable = self.feeder.shared.durable_steps.load(Ordering::Acquire);
+        let state = &self.feeder.state;
+        let mut forgotten = Vec::new();
+        self.spooled.through.retain_mut(|through| {
+            let Some(entry) = state.files.get(through.file) else {
+                return false;
+            };
+            // More of it was taken since: it is looked at anew.
+            if entry.identity.bytes != through.bytes {
+                return false;
+            }
+            if through.steps > durable {
+                return true;
+            }
+            let is_gone = remove(spool, &entry.path, through);
+            if is_gone {
+                forgotten.push(through.file);
+            }
+            !is_gone
+        });
+        let there = std::fs::read_dir(self.spool_dir()).into_iter().flatten();
+        let there = there.flatten().map(|entry| entry.path());
+        let Spooled {
+            through,
+            connections,
+        } = &mut self.spooled;
+        let ended = there.filter(|path| connections.has_ended(path));
+        let known = ended.filter_map(|path| state.files.by_path(&path));
+        let closed = known.filter(|(file, _)| {
+            !through.iter().any(|known| known.file == *file)
+                && !gone.contains(file)
+                && !forgotten.contains(file)
+                && state.reading.as_ref().is_none_or(|r| r.file != *file)
+        });
+        let closed: Vec<Through> = closed
+            .map(|(file, entry)| Through {
+                file,
+                bytes: entry.identity.bytes,
+                steps: state.steps,
+                is_told: false,
+            })
+            .collect();
+        through.extend(closed);
+        for file in forgotten {
+            self.emit(Event::Forgot(file));
+        }
+    }
+}
+
+/// Removes a file; whether it is gone. One that stays must stay known, or it would be learned again.
+fn remove(spool: &Spool, path: &Path, through: &mut Through) -> bool {
+    match spool.release(path) {
+        Ok(bytes) if bytes > through.bytes => {
+            let bytes = bytes - through.bytes;
+            warn!(file = %shown(path), bytes, "a stream ended within a message");
+            true
+        }
+        Ok(_) => true,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+        Err(error) => {
+            if !std::mem::replace(&mut through.is_told, true) {
+                warn!(file = %shown(path), %error, "cannot be removed; make it writable");
+            }
+            false
+        }
+    }
+}

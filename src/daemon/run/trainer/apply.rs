@@ -1,0 +1,42 @@
+//! Events of the feed → the state, the learner of its features, and whoever waits for news of them.
+
+use super::Trainer;
+use crate::daemon::run::messages::RunError;
+use crate::learner;
+use crate::source::follow::Event;
+
+impl Trainer<'_> {
+    /// Moves the state on, as the feeder did.
+    pub(super) fn apply(&mut self, events: &[Event]) -> Result<(), RunError> {
+        for event in events {
+            if let Event::Agreed(agreement) = event {
+                let m = agreement.features().len();
+                let learner = learner::new(&self.params.learner, m);
+                self.learned.learner = Some(learner?);
+            }
+            let settled = self.learned.state.settled_by(event);
+            let was_fixed = self.learned.state.is_fixed();
+            self.learned.state.apply(event);
+            let state = &self.learned.state;
+            if let Some(push) = &self.push {
+                // Before the first row, the features may go with the file that has them.
+                if let (false, true, Some(agreement)) =
+                    (was_fixed, state.is_fixed(), &state.agreement)
+                {
+                    push.agreed(agreement);
+                }
+                if let Some(settled) = settled {
+                    push.settled(settled, state.steps);
+                }
+            }
+            if state.agreement.is_none() {
+                // They went, and what was made for them has seen no row.
+                (self.learned.learner, self.learned.drift) = (None, None);
+            }
+            if matches!(event, Event::Agreed(_)) {
+                self.watch_as_configured();
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,61 @@
+//! The state → what is known now, of every row that was read.
+//!
+//! Rows that wait for a full minibatch are learned by a copy that is thrown away: whoever looks sees
+//! them, and the state keeps the borders of its minibatches, and so its bits, whenever somebody looked
+//! and however often the run was stopped.
+
+use super::{Trainer, WATERMARK_FILES};
+use crate::codec::{Decoder, Encoder};
+use crate::learner::drift::Drift;
+use crate::learner::{self, LearnError, Learner, Summary};
+use crate::rows::Minibatch;
+use crate::snapshot::{Provenance, Snapshot};
+
+impl Trainer<'_> {
+    /// The components and all that is known of them now; nothing before the first row.
+    pub(super) fn read_out(&self) -> Result<Option<Snapshot>, LearnError> {
+        let state = &self.learned.state;
+        let (Some(learner), Some(agreement)) = (&self.learned.learner, &state.agreement) else {
+            return Ok(None);
+        };
+        let m = agreement.features().len();
+        let mut rows_waiting = self.learned.waiting.as_ref().map_or(0, Minibatch::rows) as u64;
+        let summary = match self.ahead(learner.as_ref(), m)? {
+            Some(ahead) => {
+                rows_waiting = 0;
+                ahead
+            }
+            None if learner.rows() == 0 => return Ok(None),
+            None => learner.summary()?,
+        };
+        let params = &self.params.learner;
+        let mut provenance = Provenance::new(params, m, summary.squared_weight);
+        let drift = || self.learned.drift.as_ref().and_then(Drift::report);
+        provenance.drift = self.drifted.clone().or_else(drift);
+        provenance.rows_waiting = rows_waiting;
+        Ok(Some(Snapshot {
+            estimate: summary.estimate(params.components, params.penalty),
+            features: agreement.features().clone(),
+            tally: state.tally.clone(),
+            watermark: state.watermark(WATERMARK_FILES),
+            provenance,
+        }))
+    }
+
+    /// What a copy of the learner says that has learned the rows that wait too; nothing if none does.
+    fn ahead(&self, learner: &dyn Learner, m: usize) -> Result<Option<Summary>, LearnError> {
+        let Some(mut waiting) = self.learned.waiting.clone().filter(|b| b.rows() > 0) else {
+            return Ok(None);
+        };
+        let mut bytes = Encoder::new();
+        learner.save(&mut bytes);
+        let bytes = bytes.into_bytes();
+        let mut copy = learner::new(&self.params.learner, m)?;
+        // What was written is read: the codec of the checkpoint.
+        if copy.restore(&mut Decoder::new("learner", &bytes)).is_err() {
+            return Ok(None);
+        }
+        copy.update(&mut waiting)?;
+        copy.summary().map(Some)
+    }
+}
