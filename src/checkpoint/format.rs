@@ -49,11 +49,13 @@ pub enum Section {
     Pushed = 8,
     /// Where what is known of each file is, and how much of that counts.
     Files = 9,
+    /// How the features moved, to tell those that only number the rows.
+    Monitor = 10,
 }
 
 impl Section {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Meta,
         Self::Learner,
         Self::Feed,
@@ -63,6 +65,7 @@ impl Section {
         Self::Drift,
         Self::Pushed,
         Self::Files,
+        Self::Monitor,
     ];
 
     /// The number in the file.
@@ -82,6 +85,7 @@ impl Section {
             Self::Drift => "drift",
             Self::Pushed => "pushed",
             Self::Files => "files",
+            Self::Monitor => "monitor",
         }
     }
 }

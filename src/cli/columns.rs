@@ -7,11 +7,11 @@ use crate::source::{BadValue, BinaryDtype, Limit, SourceParams};
 /// The keys of `[features]`, and what is done with bad values.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Columns {
-    /// Columns to take, as a glob; may be repeated. Default: every numeric one.
-    #[arg(long, value_name = "GLOB")]
+    /// Columns to take, by name or glob; may be repeated. Default: every numeric one.
+    #[arg(long, value_name = "NAME")]
     include: Vec<String>,
-    /// Columns to leave, as a glob; may be repeated.
-    #[arg(long, value_name = "GLOB")]
+    /// Columns to leave, by name or glob; may be repeated.
+    #[arg(long, value_name = "NAME")]
     exclude: Vec<String>,
     /// Column that identifies a row: never a feature; may be repeated.
     #[arg(long = "id", value_name = "COLUMN")]

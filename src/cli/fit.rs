@@ -10,11 +10,8 @@ use crate::config::Plan;
 use crate::daemon::{Fitted, Room, Shutdown, fit};
 use crate::learner::{self, Learner};
 use crate::rows::Features;
-use crate::snapshot::{Provenance, Snapshot, table, write};
-use crate::source::{self, Selection, SourceError};
-
-/// Columns named in the line that says what was taken.
-const NAMED_AT_MOST: usize = 6;
+use crate::snapshot::{Provenance, Snapshot, table, warnings, write};
+use crate::source::{self, SourceError};
 
 /// Fits the principal components of Parquet and Arrow rows in one pass and bounded memory.
 #[derive(Debug, clap::Args)]
@@ -57,7 +54,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         SourceError::TooFewFeatures { .. } => CliError::Usage(error.to_string()),
         _ => failed(&error),
     })?;
-    say(&selected(reader.selection()));
+    say(&reader.selection().to_string());
     let features = reader.features().clone();
     let mut learner = learner::new(&plan.learner, features.len())
         .map_err(|error| CliError::Usage(error.to_string()))?;
@@ -97,40 +94,6 @@ fn check_writable(directory: &Path) -> Result<(), CliError> {
     Ok(())
 }
 
-/// What was taken and what was left, in one line.
-fn selected(selection: &Selection) -> String {
-    let count: usize = selection.taken.iter().map(|(_, width)| width).sum();
-    let list = |names: Vec<String>| {
-        let more = names.len().saturating_sub(NAMED_AT_MOST);
-        let text = names
-            .into_iter()
-            .take(NAMED_AT_MOST)
-            .collect::<Vec<_>>()
-            .join(", ");
-        if more > 0 {
-            format!("{text} and {more} more")
-        } else {
-            text
-        }
-    };
-    let taken = selection.taken.iter().map(|(name, width)| {
-        if *width > 1 {
-            format!("{name}[{width}]")
-        } else {
-            name.clone()
-        }
-    });
-    let left = selection
-        .left
-        .iter()
-        .map(|(name, why)| format!("{name} ({why})"));
-    let mut text = format!("{count} features from {}", list(taken.collect()));
-    if !selection.left.is_empty() {
-        text = format!("{text}; left out: {}", list(left.collect()));
-    }
-    text
-}
-
 fn report(
     args: &Args,
     plan: &Plan,
@@ -156,8 +119,14 @@ fn report(
     }
     let mut provenance = Provenance::new(&plan.learner, features.len(), summary.squared_weight);
     provenance.interrupted = fitted.is_interrupted;
+    let estimate = summary.estimate(plan.learner.components, plan.learner.penalty);
+    let counting = fitted.monitor.counting();
+    provenance.warnings = warnings(&estimate, &features, summary.is_scaled, &counting);
+    for warning in &provenance.warnings {
+        say(&format!("warning: {}", warning.text));
+    }
     let snapshot = Snapshot {
-        estimate: summary.estimate(plan.learner.components, plan.learner.penalty),
+        estimate,
         features,
         tally: fitted.tally,
         watermark: fitted.watermark,

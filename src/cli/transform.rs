@@ -17,6 +17,9 @@ use crate::source;
 /// Rows scored at a time: enough for the products, few enough for the cache.
 const ROWS: usize = 1_024;
 
+/// Columns that are written beside the components.
+const OTHER_SCORES: [&str; 4] = ["residual", "t2", "log_likelihood", "p_value"];
+
 /// Scores rows by the components of a snapshot.
 ///
 /// Adds pc1…pck (centred, scaled row · component), `residual` (squared reconstruction error in
@@ -47,7 +50,8 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let failed = |error: &dyn std::fmt::Display| CliError::Failed(error.to_string());
     let snapshot = read(&args.model).map_err(|error| failed(&error))?;
     let plan = args.overrides.plan(None)?;
-    let mut reader = source::open(&args.inputs, &plan.source).map_err(|error| failed(&error))?;
+    let reader = source::open_for_model(&args.inputs, &plan.source, &snapshot.features);
+    let mut reader = reader.map_err(|error| failed(&error))?;
     let order = columns_of_model(&snapshot, reader.features())?;
     let projection = Projection::new(&snapshot.estimate, &order);
     let mut batch = reader.new_minibatch(ROWS);
@@ -119,6 +123,25 @@ fn columns_of_model(snapshot: &Snapshot, read: &Features) -> Result<Vec<usize>, 
         .collect()
 }
 
+/// Refuses an id column that is called like a score.
+fn check_ids(ids: &RecordBatch, components: usize) -> Result<(), CliError> {
+    let is_score = |name: &str| {
+        let number = name
+            .strip_prefix("pc")
+            .and_then(|n| n.parse::<usize>().ok());
+        let is_component = |i: usize| (1..=components).contains(&i) && name == format!("pc{i}");
+        OTHER_SCORES.contains(&name) || number.is_some_and(is_component)
+    };
+    let schema = ids.schema();
+    let taken = schema.fields().iter().find(|field| is_score(field.name()));
+    taken.map_or(Ok(()), |field| {
+        Err(CliError::Failed(format!(
+            "the id column `{}` has the name of a score; rename it, or leave it out",
+            field.name()
+        )))
+    })
+}
+
 /// Ids, pc1…pck, residual, t2, log_likelihood, p_value.
 fn table(
     projection: &Projection,
@@ -129,6 +152,7 @@ fn table(
     let mut fields: Vec<Arc<Field>> = Vec::new();
     let mut columns: Vec<ArrayRef> = Vec::new();
     if let Some(ids) = ids {
+        check_ids(&ids, scores.components.len())?;
         fields.extend(ids.schema().fields().iter().cloned());
         columns.extend(ids.columns().iter().cloned());
     }
@@ -139,10 +163,15 @@ fn table(
     for (i, score) in scores.components.into_iter().enumerate() {
         add(format!("pc{}", i + 1), score);
     }
-    add("residual".into(), scores.residual);
-    add("t2".into(), scores.t2);
-    add("log_likelihood".into(), scores.log_likelihood);
-    add("p_value".into(), scores.p_value);
+    let others = [
+        scores.residual,
+        scores.t2,
+        scores.log_likelihood,
+        scores.p_value,
+    ];
+    for (name, score) in OTHER_SCORES.into_iter().zip(others) {
+        add(name.into(), score);
+    }
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
         .map_err(|error| CliError::Failed(format!("cannot put the scores together: {error}")))
 }

@@ -8,7 +8,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
 use crate::daemon::reader::{self, Ended, Filled};
 use crate::daemon::shutdown::Shutdown;
-use crate::learner::{LearnError, Learner};
+use crate::learner::{LearnError, Learner, Monitor};
 use crate::rows::{Minibatch, Tally, Values, Watermark};
 use crate::source::{Extent, Reader, SourceError};
 
@@ -75,6 +75,8 @@ pub struct Fitted {
     pub watermark: Watermark,
     /// Whether a shutdown ended it before the inputs did.
     pub is_interrupted: bool,
+    /// How the features moved.
+    pub monitor: Monitor,
 }
 
 /// Learns every row of `reader`, calling `progress` after each minibatch.
@@ -105,10 +107,12 @@ fn in_turn(
     progress: &mut dyn FnMut(Progress, &dyn Learner),
 ) -> Result<Fitted, FitError> {
     let mut batch = reader.new_minibatch(room.minibatch_rows);
+    let mut monitor = Monitor::new(batch.features());
     while !shutdown.is_requested() {
         if reader.fill(&mut batch)? == 0 {
             break;
         }
+        monitor.look(&batch);
         learner.update(&mut batch)?;
         let now = Progress {
             rows_read: reader.tally().rows_read,
@@ -116,14 +120,15 @@ fn in_turn(
         };
         progress(now, learner);
     }
-    Ok(fitted(&reader, shutdown))
+    Ok(fitted(&reader, shutdown, monitor))
 }
 
-fn fitted(reader: &Reader, shutdown: &Shutdown) -> Fitted {
+fn fitted(reader: &Reader, shutdown: &Shutdown, monitor: Monitor) -> Fitted {
     Fitted {
         tally: reader.tally().clone(),
         watermark: reader.watermark(),
         is_interrupted: shutdown.is_requested(),
+        monitor,
     }
 }
 
@@ -135,6 +140,7 @@ fn ahead(
     progress: &mut dyn FnMut(Progress, &dyn Learner),
 ) -> Result<Fitted, FitError> {
     let first = reader.new_minibatch(room.minibatch_rows);
+    let features = first.features();
     let waiting = room
         .channel_minibatches
         .unwrap_or_else(|| channel_minibatches(&first));
@@ -155,7 +161,9 @@ fn ahead(
     )?;
     let mut rows_read = 0;
     let mut deadline = None;
+    let mut monitor = Monitor::new(features);
     while let Some(mut arrived) = next(&filled, shutdown, &mut deadline) {
+        monitor.look(&arrived.batch);
         learner.update(&mut arrived.batch)?;
         rows_read = arrived.rows_read;
         progress(
@@ -176,7 +184,7 @@ fn ahead(
         Some(Ended {
             reader,
             error: None,
-        }) => Ok(fitted(&reader, shutdown)),
+        }) => Ok(fitted(&reader, shutdown, monitor)),
         None => Ok(Fitted {
             tally: Tally {
                 rows_read,
@@ -186,6 +194,7 @@ fn ahead(
             },
             watermark: Watermark::default(),
             is_interrupted: true,
+            monitor,
         }),
     }
 }

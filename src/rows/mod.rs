@@ -4,6 +4,7 @@
 //! row may hold is the source's policy.
 
 mod buffer;
+mod epoch;
 mod tags;
 
 use std::fmt::Write as _;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub use buffer::{Buffer, Lent};
+pub use epoch::{is_since_1970, since_1970};
 pub use tags::{TAG_BYTES, TAG_CUT, Tags};
 
 /// The names of the m features, in the order of a minibatch's columns.

@@ -14,6 +14,7 @@ mod retain;
 mod state;
 mod table;
 mod tail;
+mod warnings;
 mod write;
 
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,7 @@ pub use read::read;
 pub use retain::{Listed, Retention, list, retain};
 pub use state::summary_of;
 pub use table::table;
+pub use warnings::{Warning, warnings};
 pub use write::{components_table, features_table, parquet_of, write, write_on};
 
 use crate::learner::drift::DriftReport;
@@ -72,6 +74,9 @@ pub struct Provenance {
     /// How far the last rows are from those before, where a run watches that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<DriftReport>,
+    /// Features that ought not to be features.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
 }
 
 impl Provenance {
@@ -89,6 +94,7 @@ impl Provenance {
             interrupted: false,
             rows_waiting: 0,
             drift: None,
+            warnings: Vec::new(),
         }
     }
 }

@@ -6,11 +6,10 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::datatypes::Schema;
-
+use super::fix::{self, Fixed, Later};
 use super::open::{self, Opened};
-use super::select::{self, Globs, Plan, Shape, Wanted};
-use super::{BinaryDtype, Selection, SourceError, SourceParams, guard};
+use super::select::{Kind, Plan, Shape, Wanted};
+use super::{BinaryDtype, Selection, SourceError, SourceParams};
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::rows::{Features, Layout, Lent, Minibatch, Width};
 
@@ -34,62 +33,27 @@ impl Agreement {
         mut first: Opened,
         params: &SourceParams,
     ) -> Result<Self, SourceError> {
-        let globs = Globs::new(params)?;
-        let path = path.to_owned();
-        let schema = first.schema();
-        let (mut leaves, mut selection) = select::choose(&path, &schema, params, &globs)?;
-        if leaves.is_empty() {
-            return Err(open::no_feature(path, &selection));
-        }
-        guard::catch(&path, || first.lengths(&path, &mut leaves))?;
-        let wanted = leaves
-            .iter()
-            .map(open::wanted(&path))
-            .collect::<Result<Vec<_>, _>>()?;
-        open::check_width(&path, &wanted, params)?;
-        selection.taken = wanted.iter().map(|w| (w.name.clone(), w.len)).collect();
-        let width = open::widest(&leaves);
-        Ok(Self::new(path, wanted, selection, width, params))
-    }
-
-    /// Refuses a schema that can fix no features. Lists tell their lengths by their rows alone: a schema
-    /// with one may be refused later.
-    ///
-    /// # Errors
-    /// As [`Agreement::of`].
-    pub(super) fn foresee(
-        path: &Path,
-        schema: &Schema,
-        params: &SourceParams,
-    ) -> Result<(), SourceError> {
-        let globs = Globs::new(params)?;
-        let (leaves, selection) = select::choose(path, schema, params, &globs)?;
-        if leaves.is_empty() {
-            return Err(open::no_feature(path.to_owned(), &selection));
-        }
-        if leaves.iter().any(|leaf| leaf.len.is_none()) {
-            return Ok(());
-        }
-        let wanted = leaves.iter().map(open::wanted(path));
-        open::check_width(path, &wanted.collect::<Result<Vec<_>, _>>()?, params)
-    }
-
-    fn new(
-        first: PathBuf,
-        wanted: Vec<Wanted>,
-        selection: Selection,
-        width: Width,
-        params: &SourceParams,
-    ) -> Self {
-        let features = open::names(&wanted);
-        let layout = open::layout(&wanted);
-        let chunk_rows = open::chunk_rows(features.len(), width, layout);
-        let plan = Plan {
-            first,
+        let Fixed {
             wanted,
-            chunk_rows,
+            selection,
+            width,
+            null_lists,
+        } = fix::fix(path, &mut first, Later::Unknown, params, None)?;
+        let plan = Plan {
+            first: path.to_owned(),
+            wanted,
+            null_lists,
+            has_durations: true,
+            chunk_rows: 1,
             params: params.clone(),
         };
+        Ok(Self::new(plan, selection, width))
+    }
+
+    fn new(mut plan: Plan, selection: Selection, width: Width) -> Self {
+        let features = open::names(&plan.wanted);
+        let layout = open::layout(&plan.wanted);
+        plan.chunk_rows = open::chunk_rows(features.len(), width, layout);
         Self {
             plan: Arc::new(plan),
             features,
@@ -151,18 +115,30 @@ impl Agreement {
     /// Writes it, without the parameters.
     pub fn encode(&self, to: &mut Encoder) {
         to.bytes(self.plan.first.as_os_str().as_bytes());
-        to.bool(self.width == Width::F64);
+        let is_wide = u8::from(self.width == Width::F64);
+        let has_more = self.plan.has_durations;
+        to.u8(is_wide | if has_more { HAS_MORE } else { 0 });
         to.usize(self.plan.wanted.len());
         for wanted in &self.plan.wanted {
             to.str(&wanted.name);
-            to.u8(match wanted.shape {
+            let shape = match wanted.shape {
                 Shape::Scalar => 0,
                 Shape::List => 1,
                 Shape::Binary(BinaryDtype::F16) => 2,
                 Shape::Binary(BinaryDtype::F32) => 3,
                 Shape::Binary(BinaryDtype::F64) => 4,
-            });
+            };
+            to.u8(shape
+                | match wanted.kind {
+                    Kind::Number => 0,
+                    Kind::Seconds => SECONDS,
+                    Kind::Unknown => UNKNOWN,
+                });
             to.usize(wanted.len);
+        }
+        if has_more {
+            to.usize(self.plan.null_lists.len());
+            self.plan.null_lists.iter().for_each(|name| to.str(name));
         }
     }
 
@@ -172,12 +148,24 @@ impl Agreement {
     /// If it is not there.
     pub fn decode(from: &mut Decoder<'_>, params: &SourceParams) -> Result<Self, CodecError> {
         let first = PathBuf::from(OsStr::from_bytes(from.bytes()?));
-        let width = if from.bool()? { Width::F64 } else { Width::F32 };
+        let flags = from.u8()?;
+        let (width, has_more) = match flags & !HAS_MORE {
+            0 => (Width::F32, flags & HAS_MORE != 0),
+            1 => (Width::F64, flags & HAS_MORE != 0),
+            _ => return Err(from.refuse(format!("{flags} is no width of values"))),
+        };
         let mut wanted = Vec::new();
         let mut features = 0_usize;
         for _ in 0..from.count(17)? {
             let name = from.str()?.to_owned();
-            let shape = match from.u8()? {
+            let code = from.u8()?;
+            let kind = match code & (SECONDS | UNKNOWN) {
+                0 => Kind::Number,
+                SECONDS => Kind::Seconds,
+                UNKNOWN => Kind::Unknown,
+                _ => return Err(from.refuse(format!("{code} is no kind of a column"))),
+            };
+            let shape = match code & !(SECONDS | UNKNOWN) {
                 0 => Shape::Scalar,
                 1 => Shape::List,
                 2 => Shape::Binary(BinaryDtype::F16),
@@ -190,15 +178,100 @@ impl Agreement {
             if len == 0 || features > FEATURES_MAX {
                 return Err(from.refuse(format!("{features} features")));
             }
-            wanted.push(Wanted { name, shape, len });
+            wanted.push(Wanted {
+                name,
+                shape,
+                len,
+                kind,
+            });
         }
-        let selection = Selection {
-            taken: wanted.iter().map(|w| (w.name.clone(), w.len)).collect(),
-            left: Vec::new(),
+        let mut null_lists = Vec::new();
+        if has_more {
+            for _ in 0..from.count(8)? {
+                null_lists.push(from.str()?.to_owned());
+            }
+        }
+        let selection = fix::taken(&wanted);
+        let plan = Plan {
+            first,
+            wanted,
+            null_lists,
+            has_durations: has_more,
+            chunk_rows: 1,
+            params: params.clone(),
         };
-        Ok(Self::new(first, wanted, selection, width, params))
+        Ok(Self::new(plan, selection, width))
     }
 }
 
+/// Beside the width: durations are numbers, and the names of lists without a value follow. What was
+/// written before this was so has it not, and stays as it was.
+const HAS_MORE: u8 = 0x02;
+/// Beside the shape of a column: its values are durations; no value was seen.
+const SECONDS: u8 = 0x10;
+const UNKNOWN: u8 = 0x20;
+
 /// Features that a stored agreement may have: the state of more would not fit any memory.
 const FEATURES_MAX: usize = 1 << 28;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decoded(bytes: &[u8]) -> Result<Agreement, CodecError> {
+        let mut from = Decoder::new("agreement", bytes);
+        let agreement = Agreement::decode(&mut from, &SourceParams::default())?;
+        from.finish()?;
+        Ok(agreement)
+    }
+
+    #[test]
+    fn what_an_earlier_version_agreed_on_stays_as_it_was() {
+        let mut before = Encoder::new();
+        before.bytes(b"1.parquet");
+        before.bool(true);
+        before.usize(2);
+        for (name, shape, len) in [("a", 0, 1), ("l", 1, 3)] {
+            before.str(name);
+            before.u8(shape);
+            before.usize(len);
+        }
+        let before = before.into_bytes();
+        let agreement = decoded(&before).unwrap();
+        assert_eq!(agreement.features().names(), ["a", "l.0", "l.1", "l.2"]);
+        assert!(!agreement.plan.has_durations, "durations were no numbers");
+        let mut again = Encoder::new();
+        agreement.encode(&mut again);
+        assert_eq!(again.into_bytes(), before);
+    }
+
+    #[test]
+    fn kinds_and_lists_without_a_value_outlive_a_process() {
+        let column = |name: &str, kind: Kind| Wanted {
+            name: name.to_owned(),
+            shape: Shape::Scalar,
+            len: 1,
+            kind,
+        };
+        let plan = Plan {
+            first: PathBuf::from("1.parquet"),
+            wanted: vec![column("d", Kind::Seconds), column("v", Kind::Unknown)],
+            null_lists: vec!["l".to_owned()],
+            has_durations: true,
+            chunk_rows: 1,
+            params: SourceParams::default(),
+        };
+        let agreement = Agreement::new(plan, Selection::default(), Width::F64);
+        let mut bytes = Encoder::new();
+        agreement.encode(&mut bytes);
+        let bytes = bytes.into_bytes();
+        let found = decoded(&bytes).unwrap();
+        let kinds: Vec<Kind> = found.plan.wanted.iter().map(|w| w.kind).collect();
+        assert_eq!(kinds, [Kind::Seconds, Kind::Unknown]);
+        assert_eq!(found.plan.null_lists, ["l"]);
+        assert_eq!(found.selection.in_seconds, ["d"]);
+        for len in 0..bytes.len() {
+            assert!(decoded(&bytes[..len]).is_err(), "{len} bytes");
+        }
+    }
+}

@@ -128,6 +128,7 @@ impl Cutter {
         for ((leaf, &root), column) in leaves.zip(&mut chunk.columns) {
             values::load(&part, root, leaf, column)
                 .map_err(|misfit| self.task.misfit(leaf, self.row + self.at as u64, misfit))?;
+            column.is_integer = leaf.is_integer();
             column.scan(limit);
         }
         chunk.ids = self.task.ids(&part)?;

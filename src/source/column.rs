@@ -24,6 +24,8 @@ pub(super) struct Column {
     pub nulls: Vec<bool>,
     /// Whether a value is null, NaN, infinite or beyond the limit.
     pub dirty: bool,
+    /// Whether the file stores its values as integers.
+    pub is_integer: bool,
 }
 
 /// Storage of a column: its own, reused, or Arrow's, shared.
@@ -54,7 +56,16 @@ impl Column {
             values: Buf::F32(Vec::new()),
             nulls: Vec::new(),
             dirty: false,
+            is_integer: false,
         }
+    }
+
+    /// That many rows without a value.
+    pub fn set_all_null(&mut self, rows: usize) {
+        let all = rows * self.len;
+        self.f32s().resize(all, 0.0);
+        self.nulls.clear();
+        self.nulls.resize(all, true);
     }
 
     /// The values, whoever owns them.

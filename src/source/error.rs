@@ -116,6 +116,34 @@ pub enum SourceError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A pattern of `features.include` or `features.exclude` that means no column.
+    #[error(
+        "{path}: {key}: no column matches `{pattern}`; the nearest names are {nearest}: correct it or leave it out",
+        path = .path.display()
+    )]
+    NoMatch {
+        /// The first file.
+        path: PathBuf,
+        /// The pattern.
+        pattern: String,
+        /// The flag and the key of the configuration.
+        key: &'static str,
+        /// Names of columns that are most like it.
+        nearest: String,
+    },
+    /// A column that is called like a value of a list.
+    #[error(
+        "{path}: two features would be called `{feature}`: the column, and a value of the list `{list}`; rename one of the two columns or exclude it (`--exclude`, `features.exclude`)",
+        path = .path.display()
+    )]
+    SameFeature {
+        /// The file.
+        path: PathBuf,
+        /// Name of both features.
+        feature: String,
+        /// Name of the list column.
+        list: String,
+    },
     /// Two columns of one name.
     #[error("{path}: two columns are named `{column}`; rename one or exclude both", path = .path.display())]
     Duplicate {
@@ -137,9 +165,9 @@ pub enum SourceError {
         /// The file that fixed the features.
         first: PathBuf,
     },
-    /// A feature of this file that was not in the first.
+    /// A numeric column of this file that is no feature.
     #[error(
-        "{path}: column `{column}` is not in {first}; exclude it (`features.exclude`) or set `features.extra = \"ignore\"`",
+        "{path}: column `{column}` has numbers here, but {first} has no such column, or none with a value; exclude it (`features.exclude`) or set `source.extra = \"ignore\"`",
         path = .path.display(), first = .first.display()
     )]
     Extra {
@@ -201,13 +229,39 @@ pub enum SourceError {
         /// The length of the first list.
         expected: usize,
     },
-    /// A list column without any list to tell the length by.
-    #[error("{path}: column `{column}`: every list looked at is null, so that its length is unknown; exclude the column or put a file with values first", path = .path.display())]
-    UnknownLength {
+    /// A time, stored as the number of its units since 1970.
+    #[error(
+        "{path}: row {row} (from 0 in this file), column `{column}`: {value} is a time, {meaning}, and not a measurement; exclude the column (`--exclude`, `features.exclude`) or name it as an id (`--id`, `features.ids`)",
+        path = .path.display()
+    )]
+    Time {
         /// The file.
         path: PathBuf,
+        /// 0-based row in the file.
+        row: u64,
         /// The column.
         column: String,
+        /// The number.
+        value: String,
+        /// Its unit and date.
+        meaning: String,
+    },
+    /// A number larger than the learner's precision can square and sum.
+    #[error(
+        "{path}: row {row} (from 0 in this file), column `{column}`: {value} is beyond {limit:e}, the largest magnitude at this precision; exclude the column if it only numbers the rows (`--exclude` or `--id`), set `learner.precision = \"f64\"` (up to 1e150), or set `source.on_inf` to \"skip\" or \"mean\"",
+        path = .path.display()
+    )]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// 0-based row in the file.
+        row: u64,
+        /// The feature.
+        column: String,
+        /// The number.
+        value: String,
+        /// The largest.
+        limit: f64,
     },
     /// More features than a row may have.
     #[error("{path}: {features} features a row, more than the {limit} that are read; exclude columns (`features.exclude`)", path = .path.display())]
@@ -232,14 +286,14 @@ pub enum SourceError {
         dtype: &'static str,
     },
     /// An id column that the file does not have.
-    #[error("{path}: id column `{column}` is not there; it has {there}", path = .path.display())]
+    #[error("{path}: there is no id column `{column}` (`--id`, `features.ids`); the nearest names are {nearest}: correct it or leave it out", path = .path.display())]
     IdMissing {
         /// The file.
         path: PathBuf,
         /// The id column.
         column: String,
-        /// The columns that are.
-        there: String,
+        /// Names of columns that are most like it.
+        nearest: String,
     },
     /// Id columns that do not fit together or were not read.
     #[error("{path}: the id columns cannot be passed through: {reason}; make their types agree", path = .path.display())]

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::column::{Buf, Chunk, Column, View};
 use super::params::{BadValue, SourceParams};
-use crate::rows::{Minibatch, Tally, Values};
+use crate::rows::{Minibatch, Tally, Values, is_since_1970, since_1970};
 
 /// The row has a value to be imputed.
 pub(super) const MISSING: u8 = 1;
@@ -20,10 +20,29 @@ pub(super) struct Fault {
     pub row: usize,
     /// Index of the feature.
     pub feature: usize,
-    /// The value.
-    pub value: String,
-    /// The key that decides.
-    pub key: &'static str,
+    /// What is wrong.
+    pub wrong: Wrong,
+}
+
+/// What is wrong with a value.
+#[derive(Clone, Debug)]
+pub(super) enum Wrong {
+    /// It is no finite number.
+    Bad {
+        /// The value.
+        value: &'static str,
+        /// The key that decides.
+        key: &'static str,
+    },
+    /// It is larger than the precision takes.
+    Large(f64),
+    /// It is a time, as most in its column are.
+    Time {
+        /// The number.
+        value: f64,
+        /// Its unit and date.
+        meaning: String,
+    },
 }
 
 /// Applies the policies to rows of a chunk: counts what is bad, writes NaN where the mean is to
@@ -44,6 +63,7 @@ pub(super) fn judge(
         if column.dirty {
             let mut judge = Judge {
                 params,
+                is_integer: column.is_integer,
                 flags,
                 tally,
                 feature,
@@ -67,6 +87,7 @@ pub(super) fn judge(
 
 struct Judge<'a> {
     params: &'a SourceParams,
+    is_integer: bool,
     flags: &'a mut [u8],
     tally: &'a mut Tally,
     feature: usize,
@@ -84,8 +105,9 @@ impl Judge<'_> {
         nan: T,
     ) {
         let limit = self.params.limit.magnitude();
-        for (i, value) in values.iter_mut().enumerate() {
-            let x = wide(*value);
+        let mut are_times = None;
+        for i in 0..values.len() {
+            let x = wide(values[i]);
             let null = nulls.is_some_and(|nulls| nulls[i]);
             if !null && x.abs() <= limit {
                 continue;
@@ -98,6 +120,15 @@ impl Judge<'_> {
             } else {
                 (2, &mut self.tally.infinities)
             };
+            // No policy helps: `skip` would leave out every row, `mean` make a constant of it.
+            if self.is_integer
+                && !null
+                && *are_times.get_or_insert_with(|| mostly_times(values, nulls, &wide))
+                && let Some(meaning) = since_1970(x)
+            {
+                let wrong = Wrong::Time { value: x, meaning };
+                return self.fault(row, feature, wrong);
+            }
             let (policy, key) = [
                 (self.params.on_null, "source.on_null"),
                 (self.params.on_nan, "source.on_nan"),
@@ -108,27 +139,50 @@ impl Judge<'_> {
                 BadValue::Skip => self.flags[row] |= REASONS[reason],
                 BadValue::Mean => {
                     self.flags[row] |= MISSING;
-                    *value = nan;
+                    values[i] = nan;
                 }
                 BadValue::Error => {
-                    let row = self.start + row;
-                    if self.first.as_ref().is_none_or(|first| row < first.row) {
-                        let value = match (null, x.is_finite()) {
-                            (true, _) => "null".to_owned(),
-                            (false, true) => format!("{x:e}, beyond {limit:e}"),
-                            (false, false) => x.to_string(),
-                        };
-                        *self.first = Some(Fault {
-                            row,
-                            feature,
-                            value,
-                            key,
-                        });
-                    }
+                    let wrong = match (null, x.is_finite()) {
+                        (true, _) => Wrong::Bad { value: "null", key },
+                        (false, true) => Wrong::Large(x),
+                        (false, false) if x.is_nan() => Wrong::Bad { value: "NaN", key },
+                        (false, false) if x > 0.0 => Wrong::Bad { value: "inf", key },
+                        (false, false) => Wrong::Bad { value: "-inf", key },
+                    };
+                    self.fault(row, feature, wrong);
                 }
             }
         }
     }
+
+    /// Takes note of a value that ends the run, if none of an earlier row does.
+    fn fault(&mut self, row: usize, feature: usize, wrong: Wrong) {
+        let row = self.start + row;
+        if self.first.as_ref().is_none_or(|first| row < first.row) {
+            *self.first = Some(Fault {
+                row,
+                feature,
+                wrong,
+            });
+        }
+    }
+}
+
+/// Whether most of the values that are there read as times of these years: one large integer among
+/// others may be anything, and among times there may be a zero that stands for none.
+fn mostly_times<T: Copy>(values: &[T], nulls: Option<&[bool]>, wide: &impl Fn(T) -> f64) -> bool {
+    let (mut times, mut others) = (0_usize, 0);
+    for (i, value) in values.iter().enumerate() {
+        if nulls.is_some_and(|nulls| nulls[i]) {
+            continue;
+        }
+        if is_since_1970(wide(*value)) {
+            times += 1;
+        } else {
+            others += 1;
+        }
+    }
+    times > others
 }
 
 /// Which rows of a chunk to copy.

@@ -9,23 +9,27 @@ mod batches;
 mod column;
 mod discover;
 mod error;
-
 mod fill;
+mod fix;
 pub mod follow;
 mod frames;
 mod guard;
 pub mod identity;
 mod ipc;
+mod later;
 mod leaf;
 mod open;
+mod pandas;
 mod params;
 mod parquet;
+mod patterns;
 mod positioned;
 mod preflight;
 mod pushed;
 mod reader;
 mod segment;
 mod select;
+mod selection;
 mod sieve;
 mod stream;
 mod tagger;
@@ -37,7 +41,8 @@ pub use discover::Format;
 pub use error::SourceError;
 pub use frames::Frames;
 pub use guard::quiet_decoder_panics;
-pub use open::open;
+pub use open::{open, open_for_model};
+pub use pandas::indexes as pandas_indexes;
 pub use params::{BadValue, BinaryDtype, Decoders, Extra, Limit, SourceParams};
 pub use pushed::{Numbers, Pushed, PushedError, Shape};
 pub use reader::Reader;
@@ -60,6 +65,8 @@ pub struct Extent {
 pub struct Selection {
     /// Column name and the number of features it gives.
     pub taken: Vec<(String, usize)>,
+    /// Of these, columns of durations: their features are seconds.
+    pub in_seconds: Vec<String>,
     /// Column name and why it was left out ("not numeric: utf8", "time", "id", "excluded").
     pub left: Vec<(String, String)>,
 }

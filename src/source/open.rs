@@ -1,9 +1,8 @@
 //! Inputs → a reader: footers are read, features agreed on, before the first row.
 
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -11,16 +10,16 @@ use arrow::datatypes::{DataType, SchemaRef};
 
 use super::batches::{Feed, Task};
 use super::discover::{Format, Input, discover, unreadable};
+use super::fix::{self, Fixed, Later};
 use super::guard;
 use super::ipc::IpcFile;
 use super::parquet::ParquetFile;
 use super::positioned::{Positioned, Witness};
-use super::preflight;
 use super::reader::Reader;
 use super::segment::Segment;
-use super::select::{self, Globs, Leaf, Plan, Shape, Wanted};
+use super::select::{self, Leaf, Plan, Shape, Wanted};
 use super::stream::Stream;
-use super::{Selection, SourceError, SourceParams};
+use super::{SourceError, SourceParams};
 use crate::rows::{Features, Layout, Width};
 
 /// Footers that are read ahead, for the number of rows, the width and the schema: beyond, a file
@@ -37,9 +36,6 @@ const CHUNK_ROWS_MAX: usize = 8192;
 const CHUNK_ROWS_MIN: usize = 1024;
 /// Bytes that the chunk of wide rows may take.
 const CHUNK_BYTES_MAX: usize = 32 << 20;
-
-/// Bytes of the names of all features: a list gives its own to each of its values.
-const NAME_BYTES_MAX: u64 = 1 << 28;
 
 /// An input whose schema is known.
 pub(super) enum Opened {
@@ -107,9 +103,10 @@ impl Opened {
         })
     }
 
-    /// Finds the lengths of lists by their first values.
+    /// Finds the lengths of lists by the first that holds values.
     pub fn lengths(&mut self, path: &Path, leaves: &mut [Leaf]) -> Result<(), SourceError> {
-        let unknown: Vec<Leaf> = leaves.iter().filter(|l| l.len.is_none()).cloned().collect();
+        let is_unknown = |leaf: &&Leaf| leaf.len.is_none() && !leaf.is_void();
+        let unknown: Vec<Leaf> = leaves.iter().filter(is_unknown).cloned().collect();
         if unknown.is_empty() {
             return Ok(());
         }
@@ -137,22 +134,26 @@ impl Opened {
 
 /// Sets the lengths that this batch tells; whether all are known.
 fn measure(batch: &RecordBatch, leaves: &mut [Leaf]) -> bool {
-    for leaf in leaves.iter_mut().filter(|leaf| leaf.len.is_none()) {
+    let unknown = leaves.iter_mut().filter(|leaf| leaf.len.is_none());
+    for leaf in unknown.filter(|leaf| !leaf.is_void()) {
         let mut array = batch.column_by_name(&leaf.path[0]).cloned();
         for name in &leaf.path[1..] {
             array = array.and_then(|a| a.as_struct_opt()?.column_by_name(name).cloned());
         }
         let Some(array) = array else { continue };
-        let first = (0..array.len()).find(|&row| array.is_valid(row));
-        leaf.len = first.and_then(|row| match array.data_type() {
+        let length = |row: usize| match array.data_type() {
             DataType::List(_) => usize::try_from(array.as_list::<i32>().value_length(row)).ok(),
             DataType::LargeList(_) => {
                 usize::try_from(array.as_list::<i64>().value_length(row)).ok()
             }
             _ => None,
-        });
+        };
+        let valid = (0..array.len()).filter(|&row| array.is_valid(row));
+        leaf.len = valid.filter_map(length).find(|len| *len > 0);
     }
-    leaves.iter().all(|leaf| leaf.len.is_some())
+    leaves
+        .iter()
+        .all(|leaf| leaf.len.is_some() || leaf.is_void())
 }
 
 /// Finds the files of `inputs` and agrees on the features.
@@ -163,27 +164,48 @@ fn measure(batch: &RecordBatch, leaves: &mut [Leaf]) -> bool {
 /// # Errors
 /// When an input cannot be found, told or read, or gives no feature; when the files disagree.
 pub fn open(inputs: &[OsString], params: &SourceParams) -> Result<Reader, SourceError> {
+    open_for(inputs, params, None)
+}
+
+/// The same for rows that a model is to score: its features are taken where they have no values, and
+/// where they would be left out as an index.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_for_model(
+    inputs: &[OsString],
+    params: &SourceParams,
+    model: &Features,
+) -> Result<Reader, SourceError> {
+    open_for(inputs, params, Some(model))
+}
+
+fn open_for(
+    inputs: &[OsString],
+    params: &SourceParams,
+    model: Option<&Features>,
+) -> Result<Reader, SourceError> {
     let inputs = discover(inputs)?;
-    let globs = Globs::new(params)?;
     let path = inputs[0].path.clone();
     let mut first = Opened::open(&inputs[0])?;
-    let schema = first.schema();
-    let (mut leaves, mut selection) = select::choose(&path, &schema, params, &globs)?;
-    if leaves.is_empty() {
-        return Err(no_feature(path, &selection));
-    }
-    guard::catch(&path, || first.lengths(&path, &mut leaves))?;
-    later_lengths(&inputs, params, &globs, &mut leaves)?;
-    let wanted = leaves
-        .iter()
-        .map(wanted(&path))
-        .collect::<Result<Vec<_>, _>>()?;
-    check_width(&path, &wanted, params)?;
-    selection.taken = wanted.iter().map(|w| (w.name.clone(), w.len)).collect();
-    let mut width = widest(&leaves);
+    let looked_at = &inputs[1..inputs.len().min(FOOTERS_MAX)];
+    let is_stdin = |input: &Input| input.format == Format::Stdin;
+    let later = if inputs.len() > FOOTERS_MAX || looked_at.iter().any(is_stdin) {
+        Later::Some(looked_at)
+    } else {
+        Later::All(looked_at)
+    };
+    let Fixed {
+        wanted,
+        selection,
+        mut width,
+        null_lists,
+    } = fix::fix(&path, &mut first, later, params, model)?;
     let mut plan = Plan {
         first: path,
         wanted,
+        null_lists,
+        has_durations: model.is_none(),
         chunk_rows: 1,
         params: params.clone(),
     };
@@ -191,14 +213,14 @@ pub fn open(inputs: &[OsString], params: &SourceParams) -> Result<Reader, Source
     if inputs.len() > FOOTERS_MAX {
         rows = None;
     }
-    for input in inputs.iter().take(FOOTERS_MAX).skip(1) {
-        if input.format == Format::Stdin {
+    for input in looked_at {
+        if is_stdin(input) {
             rows = None;
             continue;
         }
         let opened = Opened::open(input)?;
         let leaves = select::agree(&input.path, &opened.schema(), &plan)?;
-        if widest(&leaves) == Width::F64 {
+        if fix::widest(&leaves) == Width::F64 {
             width = Width::F64;
         }
         rows = rows.zip(opened.rows()).map(|(a, b)| a + b);
@@ -217,85 +239,6 @@ pub fn open(inputs: &[OsString], params: &SourceParams) -> Result<Reader, Source
     )
 }
 
-/// The error for a file without a numeric column.
-pub(super) fn no_feature(path: PathBuf, selection: &Selection) -> SourceError {
-    let left = selection.left.iter();
-    SourceError::NoFeature {
-        path,
-        columns: select::shorten(left.map(|(name, why)| format!("`{name}` ({why})"))),
-    }
-}
-
-/// Lists that are null throughout the first file take their lengths from a later one.
-fn later_lengths(
-    inputs: &[Input],
-    params: &SourceParams,
-    globs: &Globs,
-    leaves: &mut [Leaf],
-) -> Result<(), SourceError> {
-    for input in inputs.iter().take(FOOTERS_MAX).skip(1) {
-        if leaves.iter().all(|leaf| leaf.len.is_some()) {
-            break;
-        }
-        if matches!(input.format, Format::Stdin | Format::IpcStream) {
-            continue;
-        }
-        let mut opened = Opened::open(input)?;
-        let (mut theirs, _) = select::choose(&input.path, &opened.schema(), params, globs)?;
-        guard::catch(&input.path, || opened.lengths(&input.path, &mut theirs))?;
-        let lengths: HashMap<&str, Option<usize>> =
-            theirs.iter().map(|l| (l.name.as_str(), l.len)).collect();
-        for leaf in leaves.iter_mut().filter(|leaf| leaf.len.is_none()) {
-            leaf.len = lengths.get(leaf.name.as_str()).copied().flatten();
-        }
-    }
-    Ok(())
-}
-
-pub(super) fn wanted(path: &Path) -> impl Fn(&Leaf) -> Result<Wanted, SourceError> {
-    move |leaf| match leaf.len {
-        Some(len) if len > 0 => Ok(Wanted {
-            name: leaf.name.clone(),
-            shape: leaf.shape,
-            len,
-        }),
-        _ => Err(SourceError::UnknownLength {
-            path: path.to_owned(),
-            column: leaf.name.clone(),
-        }),
-    }
-}
-
-/// Refuses rows that no model can be made of: fewer values than components, or so many that the names
-/// alone would fill the memory.
-pub(super) fn check_width(
-    path: &Path,
-    wanted: &[Wanted],
-    params: &SourceParams,
-) -> Result<(), SourceError> {
-    let sum = |each: fn(&Wanted) -> usize| {
-        let each = wanted.iter().map(|column| each(column) as u64);
-        each.fold(0, u64::saturating_add)
-    };
-    let features = sum(|column| column.len);
-    let name_bytes = sum(|column| column.len.saturating_mul(column.name.len()));
-    if features < params.features_least as u64 {
-        return Err(SourceError::TooFewFeatures {
-            path: path.to_owned(),
-            components: params.features_least,
-            features: features as usize,
-        });
-    }
-    if features <= preflight::FEATURES_MAX as u64 && name_bytes <= NAME_BYTES_MAX {
-        return Ok(());
-    }
-    Err(SourceError::TooWide {
-        path: path.to_owned(),
-        features,
-        limit: preflight::FEATURES_MAX,
-    })
-}
-
 pub(super) fn names(wanted: &[Wanted]) -> Features {
     let mut names = Vec::new();
     for column in wanted {
@@ -306,15 +249,6 @@ pub(super) fn names(wanted: &[Wanted]) -> Features {
         }
     }
     Features::new(names)
-}
-
-pub(super) fn widest(leaves: &[Leaf]) -> Width {
-    let wide = |leaf: &Leaf| select::width(&leaf.value) == Some(Width::F64);
-    if leaves.iter().any(wide) {
-        Width::F64
-    } else {
-        Width::F32
-    }
 }
 
 pub(super) fn layout(wanted: &[Wanted]) -> Layout {

@@ -65,7 +65,8 @@ impl ParquetFile {
     /// Sets the lengths of lists that are unknown, by the first list of each.
     pub fn lengths(&self, path: &Path, leaves: &mut [Leaf]) -> Result<(), SourceError> {
         let schema = self.meta.parquet_schema();
-        for leaf in leaves.iter_mut().filter(|leaf| leaf.len.is_none()) {
+        let unknown = leaves.iter_mut().filter(|leaf| leaf.len.is_none());
+        for leaf in unknown.filter(|leaf| !leaf.is_void()) {
             if leaf.index >= schema.num_columns() {
                 return Err(corrupt(path, "its two schemas disagree"));
             }
@@ -81,7 +82,8 @@ impl ParquetFile {
     pub fn into_feed(self, task: Task) -> Result<ParquetFeed, SourceError> {
         let schema = self.meta.parquet_schema();
         let plain: Vec<_> = task.leaves.iter().map(|leaf| plain(leaf, schema)).collect();
-        let wanted: Vec<_> = task.leaves.iter().map(|l| (l.index, l.len)).collect();
+        let decoded = task.leaves.iter().filter(|leaf| !leaf.is_blank());
+        let wanted: Vec<_> = decoded.map(|l| (l.index, l.len)).collect();
         let mut ids = Vec::new();
         if task.with_ids {
             for (leaf, root) in (0..schema.num_columns()).map(|i| (i, schema.get_column_root(i))) {
@@ -94,7 +96,7 @@ impl ParquetFile {
         let leaves = task.leaves.iter().zip(&plain);
         others.extend(
             leaves
-                .filter(|(_, plain)| plain.is_none())
+                .filter(|(leaf, plain)| plain.is_none() && !leaf.is_blank())
                 .map(|(l, _)| l.index),
         );
         let others = if others.is_empty() {
@@ -319,11 +321,16 @@ impl Part<'_> {
         let leaves = leaves.iter().zip(readers).enumerate();
         for ((i, (leaf, reader)), column) in leaves.zip(columns) {
             let read = match (reader, self.batch) {
+                _ if leaf.is_blank() => {
+                    column.set_all_null(self.rows);
+                    Ok(())
+                }
                 (Some(reader), _) => reader.read(self.rows, column, scratch),
                 (None, Some(batch)) => values::load(batch, roots[i], leaf, column),
                 (None, None) => Ok(()),
             };
             read.map_err(|misfit| self.task.misfit(leaf, self.row, misfit))?;
+            column.is_integer = leaf.is_integer();
             column.scan(limit);
         }
         Ok(())

@@ -353,6 +353,8 @@ fn becomes(header: ipc::RecordBatch<'_>, body: &[u8]) -> u64 {
 pub enum Shape {
     /// A value.
     Values,
+    /// Nothing: a column of type null.
+    Nulls,
     /// A list of so many.
     Lists(usize),
     /// A list of as many as its rows have.
@@ -367,6 +369,7 @@ impl Numbers {
     pub fn shape(data_type: &DataType) -> Option<Shape> {
         let of = |item: &DataType| super::select::width(item).is_some();
         match data_type {
+            DataType::Null => Some(Shape::Nulls),
             DataType::FixedSizeList(item, len) if of(item.data_type()) => {
                 usize::try_from(*len).ok().map(Shape::Lists)
             }
@@ -383,6 +386,10 @@ impl Numbers {
     /// If a list is of another length, or the type is not numeric.
     pub fn of(array: &ArrayRef, len: usize) -> Result<Self, String> {
         let mut column = Column::new(len);
+        if *array.data_type() == DataType::Null {
+            column.f32s().resize(array.len() * len, f32::NAN);
+            return Ok(Self(column));
+        }
         let is_list = matches!(
             array.data_type(),
             DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..)

@@ -9,6 +9,7 @@ use arrow::compute::{concat_batches, filter_record_batch};
 use super::batches::{Feed, Task};
 use super::column::{Chunk, Column};
 use super::discover::Input;
+use super::fix;
 use super::open::Opened;
 use super::select::{self, Plan, shorten};
 use super::sieve::{From, Sieve};
@@ -280,7 +281,10 @@ impl Reader {
         }
     }
 
-    fn feed_of(&self, input: &Input, opened: Opened) -> Result<Box<dyn Feed>, SourceError> {
+    fn feed_of(&self, input: &Input, mut opened: Opened) -> Result<Box<dyn Feed>, SourceError> {
+        if self.at > 0 {
+            fix::check_null_lists(&input.path, &mut opened, &self.plan)?;
+        }
         let task = Task {
             leaves: select::agree(&input.path, &opened.schema(), &self.plan)?,
             path: input.path.clone(),

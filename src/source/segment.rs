@@ -11,6 +11,7 @@ use super::agreement::Agreement;
 use super::batches::{Feed, Task};
 use super::column::{Chunk, Column};
 use super::discover::{Format, unreadable};
+use super::fix;
 use super::identity::{Identity, Stamp, open_quietly};
 use super::open::Opened;
 use super::positioned::Witness;
@@ -188,7 +189,8 @@ impl Extraction {
         with_ids: bool,
         (file, witness): (&Arc<File>, &mut Witness),
     ) -> Result<Self, SourceError> {
-        let opened = Opened::open_part(segment, file, witness)?;
+        let mut opened = Opened::open_part(segment, file, witness)?;
+        fix::check_null_lists(&segment.path, &mut opened, &agreement.plan)?;
         let task = Task {
             leaves: select::agree(&segment.path, &opened.schema(), &agreement.plan)?,
             path: segment.path.clone(),

@@ -1,18 +1,19 @@
-//! Schema → features: which columns are taken, under which names, and whether a later file has
-//! the same.
+//! Schema → features: which columns are taken, under which names, and why the others are not.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use arrow::datatypes::{DataType, Fields, Schema};
-use globset::{Glob, GlobSet, GlobSetBuilder};
 
-use super::params::{BinaryDtype, Extra, SourceParams};
-use super::{Selection, SourceError};
+use super::params::{BinaryDtype, SourceParams};
+use super::patterns::{Patterns, nearest};
+use super::{Selection, SourceError, pandas};
 use crate::rows::Width;
 
+pub(super) use super::later::agree;
+
 /// Levels of structs that names are looked for in.
-const STRUCT_DEPTH_MAX: usize = 32;
+pub(super) const STRUCT_DEPTH_MAX: usize = 32;
 
 /// How a column holds the values of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,10 +37,68 @@ pub(super) struct Leaf {
     pub index: usize,
     /// How it holds values.
     pub shape: Shape,
-    /// Type of one value.
+    /// Type of one value; type null for a column that has none.
     pub value: DataType,
     /// Values of a row; `None` for a list whose length the rows tell.
     pub len: Option<usize>,
+}
+
+impl Leaf {
+    /// Whether no value can be in it: type null stands for a column of any type that is missing in
+    /// every row.
+    pub fn is_void(&self) -> bool {
+        *plain(&self.value) == DataType::Null
+    }
+
+    /// Whether it need not be decoded: a null in every row, however long the rows are.
+    pub fn is_blank(&self) -> bool {
+        self.is_void() && self.shape == Shape::Scalar
+    }
+
+    /// What one of its values is.
+    pub fn kind(&self) -> Kind {
+        match plain(&self.value) {
+            DataType::Null => Kind::Unknown,
+            DataType::Duration(_) => Kind::Seconds,
+            _ => Kind::Number,
+        }
+    }
+
+    /// Whether its values are integers.
+    pub fn is_integer(&self) -> bool {
+        plain(&self.value).is_integer()
+    }
+
+    /// A null in every row, for `wanted`.
+    pub fn blank(wanted: &Wanted, path: Vec<String>) -> Self {
+        Self {
+            name: wanted.name.clone(),
+            path,
+            index: usize::MAX,
+            shape: Shape::Scalar,
+            value: DataType::Null,
+            len: Some(wanted.len),
+        }
+    }
+}
+
+/// The type of a value, whether it is stored in words or not.
+fn plain(value: &DataType) -> &DataType {
+    match value {
+        DataType::Dictionary(_, value) => plain(value),
+        value => value,
+    }
+}
+
+/// What a value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A number.
+    Number,
+    /// A duration, taken in seconds.
+    Seconds,
+    /// Nothing yet: the file that fixed the features had nulls only.
+    Unknown,
 }
 
 /// A column that every file must have.
@@ -51,6 +110,8 @@ pub(super) struct Wanted {
     pub shape: Shape,
     /// Values of a row.
     pub len: usize,
+    /// What a value is.
+    pub kind: Kind,
 }
 
 /// What all files must give and how it is handed on.
@@ -60,63 +121,67 @@ pub(super) struct Plan {
     pub first: PathBuf,
     /// Columns in the order of the features.
     pub wanted: Vec<Wanted>,
+    /// Columns of lists that held nothing but nulls, and are left out.
+    pub null_lists: Vec<String>,
+    /// Whether durations are numbers: they were none for a plan of before.
+    pub has_durations: bool,
     /// Rows decoded at once.
     pub chunk_rows: usize,
     /// The keys of the configuration.
     pub params: SourceParams,
 }
 
-/// The compiled globs of `include` and `exclude`.
-pub(super) struct Globs {
-    include: Option<GlobSet>,
-    exclude: GlobSet,
+/// What is known of the features before a schema is looked at.
+pub(super) struct Rules<'a> {
+    /// The keys of the configuration.
+    pub params: &'a SourceParams,
+    /// Columns that are features of a model or plan: no rule of thumb leaves them out.
+    pub known: Option<HashSet<&'a str>>,
+    /// Whether these are fixed, so that no pattern leaves them out either.
+    pub is_fixed: bool,
+    /// Whether durations are numbers.
+    pub has_durations: bool,
 }
 
-impl Globs {
-    pub fn new(params: &SourceParams) -> Result<Self, SourceError> {
-        Ok(Self {
-            include: match params.include.as_slice() {
-                [] => None,
-                globs => Some(compile(globs)?),
-            },
-            exclude: compile(&params.exclude)?,
-        })
-    }
-
-    fn refuse(&self, name: &str) -> Option<&'static str> {
-        if self.exclude.is_match(name) {
-            Some("excluded")
-        } else if self.include.as_ref().is_some_and(|set| !set.is_match(name)) {
-            Some("not included")
-        } else {
-            None
+impl<'a> Rules<'a> {
+    /// Of the first file.
+    pub fn of(params: &'a SourceParams) -> Self {
+        Self {
+            params,
+            known: None,
+            is_fixed: false,
+            has_durations: true,
         }
     }
-}
 
-fn compile(globs: &[String]) -> Result<GlobSet, SourceError> {
-    let refuse = |glob: &str, error: &globset::Error| SourceError::Glob {
-        glob: glob.to_owned(),
-        reason: error.kind().to_string(),
-    };
-    let mut set = GlobSetBuilder::new();
-    for glob in globs {
-        set.add(Glob::new(glob).map_err(|error| refuse(glob, &error))?);
+    /// Of a file that must have what a plan has.
+    pub fn later(plan: &'a Plan) -> Self {
+        Self {
+            params: &plan.params,
+            known: Some(plan.wanted.iter().map(|w| w.name.as_str()).collect()),
+            is_fixed: true,
+            has_durations: plan.has_durations,
+        }
     }
-    set.build()
-        .map_err(|error| refuse(&globs.join(" "), &error))
+
+    fn knows(&self, column: &str) -> bool {
+        let known = self.known.as_ref();
+        known.is_some_and(|known| {
+            known.contains(column) || known.contains(format!("{column}.0").as_str())
+        })
+    }
 }
 
 /// The columns of `schema` that are features, in its order, and why the others are not.
 pub(super) fn choose(
     path: &Path,
     schema: &Schema,
-    params: &SourceParams,
-    globs: &Globs,
+    rules: &Rules<'_>,
 ) -> Result<(Vec<Leaf>, Selection), SourceError> {
     let mut walk = Walk {
-        params,
-        globs,
+        rules,
+        patterns: Patterns::new(schema, rules.params)?,
+        indexes: pandas::indexes(schema),
         leaves: Vec::new(),
         left: Vec::new(),
         index: 0,
@@ -137,27 +202,51 @@ pub(super) fn choose(
             dtype,
         });
     }
-    let mut names = HashSet::new();
-    if let Some(twice) = leaves.iter().find(|leaf| !names.insert(leaf.name.as_str())) {
-        return Err(SourceError::Duplicate {
-            path: path.to_owned(),
-            column: twice.name.clone(),
-        });
-    }
-    for id in &params.ids {
+    check_twice(path, schema, &leaves, rules.params)?;
+    for id in &rules.params.ids {
         if schema.column_with_name(id).is_none() {
+            let names = schema.fields().iter().map(|field| field.name().as_str());
             return Err(SourceError::IdMissing {
                 path: path.to_owned(),
                 column: id.clone(),
-                there: shorten(schema.fields().iter().map(|field| field.name().as_str())),
+                nearest: nearest(id, names),
             });
         }
     }
     let selection = Selection {
-        taken: Vec::new(),
         left,
+        ..Selection::default()
     };
     Ok((leaves, selection))
+}
+
+/// Refuses a column that is wanted, as a feature or an id, and shares its name with another one: a
+/// decoder finds columns by name.
+fn check_twice(
+    path: &Path,
+    schema: &Schema,
+    leaves: &[Leaf],
+    params: &SourceParams,
+) -> Result<(), SourceError> {
+    let mut roots = HashSet::new();
+    let names = schema.fields().iter().map(|field| field.name().as_str());
+    let twice: HashSet<&str> = names.filter(|name| !roots.insert(*name)).collect();
+    let mut names = HashSet::new();
+    let mut leaf = None;
+    for one in leaves {
+        let is_twice = !names.insert(one.name.as_str());
+        if is_twice || twice.contains(one.path[0].as_str()) {
+            leaf = leaf.or(Some(&one.name));
+        }
+    }
+    let id = params.ids.iter().find(|id| twice.contains(id.as_str()));
+    match leaf.or(id) {
+        None => Ok(()),
+        Some(column) => Err(SourceError::Duplicate {
+            path: path.to_owned(),
+            column: column.clone(),
+        }),
+    }
 }
 
 /// The first few of `names`, for a message.
@@ -181,81 +270,12 @@ pub(super) fn shorten<T: AsRef<str>>(names: impl Iterator<Item = T>) -> String {
     }
 }
 
-/// The columns of a later file in the order of the plan.
-pub(super) fn agree(path: &Path, schema: &Schema, plan: &Plan) -> Result<Vec<Leaf>, SourceError> {
-    let globs = Globs::new(&plan.params)?;
-    let (leaves, selection) = choose(path, schema, &plan.params, &globs)?;
-    let mut found: std::collections::HashMap<String, Leaf> = leaves
-        .into_iter()
-        .map(|leaf| (leaf.name.clone(), leaf))
-        .collect();
-    let mut agreed = Vec::with_capacity(plan.wanted.len());
-    for wanted in &plan.wanted {
-        let Some(leaf) = found.remove(&wanted.name) else {
-            let (path, first) = (path.to_owned(), plan.first.clone());
-            let column = wanted.name.clone();
-            let there = selection.left.iter().find(|(name, _)| *name == column);
-            return Err(match there {
-                Some((_, reason)) => SourceError::Changed {
-                    path,
-                    column,
-                    found: reason.clone(),
-                    expected: "numeric".to_owned(),
-                    first,
-                },
-                None => SourceError::Missing {
-                    path,
-                    column,
-                    first,
-                },
-            });
-        };
-        let same = matches!(
-            (leaf.shape, wanted.shape),
-            (Shape::Scalar, Shape::Scalar)
-                | (
-                    Shape::List | Shape::Binary(_),
-                    Shape::List | Shape::Binary(_)
-                )
-        );
-        if !same || leaf.len.is_some_and(|len| len != wanted.len) {
-            return Err(SourceError::Changed {
-                path: path.to_owned(),
-                column: wanted.name.clone(),
-                found: describe(leaf.shape, leaf.len),
-                expected: describe(wanted.shape, Some(wanted.len)),
-                first: plan.first.clone(),
-            });
-        }
-        agreed.push(Leaf {
-            len: Some(wanted.len),
-            ..leaf
-        });
-    }
-    if plan.params.extra == Extra::Error
-        && let Some(column) = found.into_keys().min()
-    {
-        return Err(SourceError::Extra {
-            path: path.to_owned(),
-            column,
-            first: plan.first.clone(),
-        });
-    }
-    Ok(agreed)
-}
-
-fn describe(shape: Shape, len: Option<usize>) -> String {
-    match (shape, len) {
-        (Shape::Scalar, _) => "one value a row".to_owned(),
-        (_, Some(len)) => format!("a list of {len} values a row"),
-        (_, None) => "a list".to_owned(),
-    }
-}
-
 /// The width that holds values of this type, for numeric types.
 pub(super) fn width(value: &DataType) -> Option<Width> {
     match value {
-        DataType::Boolean
+        // Nulls ask for no room.
+        DataType::Null
+        | DataType::Boolean
         | DataType::Int8
         | DataType::Int16
         | DataType::UInt8
@@ -270,15 +290,19 @@ pub(super) fn width(value: &DataType) -> Option<Width> {
         | DataType::Decimal32(..)
         | DataType::Decimal64(..)
         | DataType::Decimal128(..)
-        | DataType::Decimal256(..) => Some(Width::F64),
+        | DataType::Decimal256(..)
+        // In seconds.
+        | DataType::Duration(_) => Some(Width::F64),
         DataType::Dictionary(_, value) => width(value),
         _ => None,
     }
 }
 
 struct Walk<'a> {
-    params: &'a SourceParams,
-    globs: &'a Globs,
+    rules: &'a Rules<'a>,
+    patterns: Patterns,
+    /// Columns that pandas keeps its index in.
+    indexes: HashSet<String>,
     leaves: Vec<Leaf>,
     left: Vec<(String, String)>,
     index: usize,
@@ -312,7 +336,24 @@ impl Walk<'_> {
     }
 
     fn is_id(&self, path: &[String], name: &str) -> bool {
-        path.len() == 1 && self.params.ids.iter().any(|id| id == name)
+        path.len() == 1 && self.rules.params.ids.iter().any(|id| id == name)
+    }
+
+    /// Why a column that holds numbers is no feature.
+    fn refuse(&self, name: &str, path: &[String], value: &DataType) -> Option<&'static str> {
+        let is_known = self.rules.knows(name);
+        if is_known && self.rules.is_fixed {
+            return None;
+        }
+        if let Some(reason) = self.patterns.refuse(path) {
+            return Some(reason);
+        }
+        let is_index = path.len() == 1 && self.indexes.contains(name);
+        if is_index && !is_known && !self.patterns.names(name) {
+            return Some("numbers the rows: an index of pandas");
+        }
+        let is_duration = matches!(plain(value), DataType::Duration(_));
+        (is_duration && !self.rules.has_durations && !is_known).then_some("time")
     }
 
     fn column(&mut self, name: String, path: &[String], index: usize, data_type: &DataType) {
@@ -329,7 +370,7 @@ impl Walk<'_> {
                     )
                 })
             }
-            DataType::FixedSizeBinary(bytes) => self.params.dtype.map(|dtype| {
+            DataType::FixedSizeBinary(bytes) => self.rules.params.dtype.map(|dtype| {
                 let (size, value, _) = binary(dtype);
                 let bytes = usize::try_from(*bytes).unwrap_or(0);
                 (Shape::Binary(dtype), value, Some(bytes / size))
@@ -340,7 +381,7 @@ impl Walk<'_> {
             self.left.push((name, reason(data_type)));
             return;
         };
-        if let Some(reason) = self.globs.refuse(&name) {
+        if let Some(reason) = self.refuse(&name, path, &value) {
             self.left.push((name, reason.to_owned()));
             return;
         }
@@ -392,7 +433,6 @@ fn reason(data_type: &DataType) -> String {
         | DataType::Date64
         | DataType::Time32(_)
         | DataType::Time64(_)
-        | DataType::Duration(_)
         | DataType::Interval(_) => "time".to_owned(),
         DataType::FixedSizeBinary(_) => {
             "fixed-size binary: `features.dtype` says how to read it".to_owned()

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::SourceError;
 use super::column::Chunk;
-use super::fill::{self, MISSING, REASONS, REJECTED, Rows};
+use super::fill::{self, Fault, MISSING, REASONS, REJECTED, Rows, Wrong};
 use super::params::SourceParams;
 use crate::rows::{Features, Minibatch, Tally};
 
@@ -25,6 +25,38 @@ pub(super) struct From<'a> {
     pub row: u64,
     /// Names of the features.
     pub features: &'a Features,
+}
+
+impl From<'_> {
+    /// The error for a value; `start` is where the rows begin in their chunk.
+    fn refuse(&self, fault: Fault, start: usize, params: &SourceParams) -> SourceError {
+        let path = self.path.to_owned();
+        let row = self.row + (fault.row - start) as u64;
+        let column = self.features.names()[fault.feature].clone();
+        match fault.wrong {
+            Wrong::Bad { value, key } => SourceError::BadValue {
+                path,
+                row,
+                column,
+                value: value.to_owned(),
+                key,
+            },
+            Wrong::Large(value) => SourceError::TooLarge {
+                path,
+                row,
+                column,
+                value: format!("{value:e}"),
+                limit: params.limit.magnitude(),
+            },
+            Wrong::Time { value, meaning } => SourceError::Time {
+                path,
+                row,
+                column,
+                value: format!("{value:.0}"),
+                meaning,
+            },
+        }
+    }
 }
 
 impl Sieve {
@@ -50,13 +82,7 @@ impl Sieve {
         }
         self.flags.resize(all, 0);
         let judged = fill::judge(chunk, &rows, params, &mut self.flags, tally);
-        judged.map_err(|fault| SourceError::BadValue {
-            path: from.path.to_owned(),
-            row: from.row + (fault.row - rows.start) as u64,
-            column: from.features.names()[fault.feature].clone(),
-            value: fault.value,
-            key: fault.key,
-        })?;
+        judged.map_err(|fault| from.refuse(fault, rows.start, params))?;
         self.picked.clear();
         let kept = self.flags.iter().zip(rows.clone());
         let kept = kept.filter(|(flag, _)| *flag & REJECTED == 0);

@@ -7,8 +7,9 @@ use arrow::array::{Array, ArrayRef, AsArray, OffsetSizeTrait, RecordBatch};
 use arrow::buffer::{Buffer, NullBuffer, ScalarBuffer};
 use arrow::datatypes::{
     ArrowNativeType, ArrowPrimitiveType, DataType, Decimal32Type, Decimal64Type, Decimal128Type,
-    Decimal256Type, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
-    Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    Decimal256Type, DurationMicrosecondType, DurationMillisecondType, DurationNanosecondType,
+    DurationSecondType, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, TimeUnit, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use half::f16;
 
@@ -37,6 +38,10 @@ pub(super) fn load(
     leaf: &Leaf,
     out: &mut Column,
 ) -> Result<(), Misfit> {
+    if leaf.is_blank() {
+        out.set_all_null(batch.num_rows());
+        return Ok(());
+    }
     let (array, parents) = pick(batch, root, &leaf.path)?;
     out.nulls.clear();
     match leaf.shape {
@@ -70,7 +75,7 @@ pub(super) fn roots(batch: &RecordBatch, leaves: &[Leaf]) -> Vec<usize> {
     let at: HashMap<&str, usize> = fields
         .map(|(i, field)| (field.name().as_str(), i))
         .collect();
-    let root = |leaf: &Leaf| at.get(leaf.path[0].as_str()).copied();
+    let root = |leaf: &Leaf| at.get(leaf.path.first()?.as_str()).copied();
     leaves
         .iter()
         .map(|leaf| root(leaf).unwrap_or(usize::MAX))
@@ -154,6 +159,11 @@ fn scalars(array: &dyn Array, out: &mut Column) -> Result<(), Misfit> {
             let bits = array.as_boolean().values().iter();
             out.f32s().extend(bits.map(|bit| f32::from(u8::from(bit))));
         }
+        DataType::Duration(unit) => seconds(array, *unit, out),
+        DataType::Null => {
+            out.set_all_null(array.len() / out.len.max(1));
+            return Ok(());
+        }
         DataType::Dictionary(..) => return dictionary(array, out),
         other => {
             return Err(Misfit::Other(format!(
@@ -184,6 +194,22 @@ fn doubles<T: ArrowPrimitiveType>(
 ) {
     let values = array.as_primitive::<T>().values();
     out.f64s().extend(values.iter().map(|&v| to(v)));
+}
+
+/// Durations as seconds: dividing by an exact power of ten rounds once.
+fn seconds(array: &dyn Array, unit: TimeUnit, out: &mut Column) {
+    match unit {
+        TimeUnit::Second => doubles::<DurationSecondType>(array, out, |v| v as f64),
+        TimeUnit::Millisecond => {
+            doubles::<DurationMillisecondType>(array, out, |v| v as f64 / 1e3);
+        }
+        TimeUnit::Microsecond => {
+            doubles::<DurationMicrosecondType>(array, out, |v| v as f64 / 1e6);
+        }
+        TimeUnit::Nanosecond => {
+            doubles::<DurationNanosecondType>(array, out, |v| v as f64 / 1e9);
+        }
+    }
 }
 
 /// 10^scale of a decimal: dividing by an exact power rounds once.

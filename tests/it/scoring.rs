@@ -508,6 +508,49 @@ fn lists_other_types_and_columns_beside_are_taken() {
 }
 
 #[test]
+fn nulls_durations_and_indexes_are_scored_as_they_are_learned() {
+    let scorer = Scorer::new(Some(snapshot(|j| format!("x{j}"))), 1 << 20, 1000);
+    let batch = rows(100, 3);
+    let scored = |batch: &RecordBatch| {
+        let (status, body) = scorer.post("transform", ARROW, &stream(batch));
+        assert_eq!(status, 200, "{}", String::from_utf8_lossy(&body));
+        columns(&body)
+    };
+    let with = |place: usize, array: ArrayRef| {
+        let mut columns: Vec<(String, ArrayRef)> = Vec::new();
+        for (j, column) in batch.columns().iter().enumerate() {
+            let column = if j == place { &array } else { column };
+            columns.push((format!("x{j}"), Arc::clone(column)));
+        }
+        if place == M {
+            columns.push(("__index_level_0__".to_owned(), array));
+        }
+        RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, a)| (n, a, true)))
+            .expect("a batch")
+    };
+    // A column of type null is one of nulls, which are scored as the mean.
+    let missing: Float32Array = (0..100).map(|_| None).collect();
+    let void = with(4, Arc::new(arrow::array::NullArray::new(100)));
+    same(&scored(&void), &scored(&with(4, Arc::new(missing))));
+    // A duration is its seconds.
+    let halves = (0..100).map(|i| 500 * i);
+    let durations = arrow::array::DurationMillisecondArray::from_iter_values(halves);
+    let seconds = Float64Array::from_iter_values((0..100).map(|i| 0.5 * f64::from(i)));
+    let durations = with(2, Arc::new(durations));
+    same(&scored(&durations), &scored(&with(2, Arc::new(seconds))));
+    // An index of pandas is no column that the model lacks.
+    let index = Int64Array::from_iter_values(0..100);
+    same(&scored(&with(M, Arc::new(index))), &scored(&batch));
+    // Names that would be written twice.
+    let id = || ("id", Arc::new(Int64Array::from(vec![1])) as ArrayRef);
+    let one = (0..M).map(|j| (format!("x{j}"), batch.column(j).slice(0, 1)));
+    let ids = [id(), id()].map(|(name, array)| (name.to_owned(), array));
+    let twice = RecordBatch::try_from_iter(one.chain(ids)).expect("a batch");
+    let words = ["two columns", "`id`"];
+    scorer.refused("transform?extra=keep", ARROW, &stream(&twice), 422, &words);
+}
+
+#[test]
 fn what_cannot_be_scored_is_refused() {
     let batch = rows(100, 1);
     let empty = Scorer::new(None, 1 << 20, 1000);

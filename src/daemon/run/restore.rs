@@ -16,7 +16,7 @@ use crate::daemon::run::messages::RunError;
 use crate::daemon::run::params::RunParams;
 use crate::disk::Disk;
 use crate::learner::drift::{Drift, DriftReport};
-use crate::learner::{self, Learner};
+use crate::learner::{self, Learner, Monitor};
 use crate::rows::{Minibatch, Values, hex};
 use crate::source::follow::{FeedState, FileTable, Spool};
 use crate::source::{Agreement, SourceParams};
@@ -46,6 +46,8 @@ pub(super) struct Learned {
     /// Rows that wait for a full minibatch.
     pub(super) waiting: Option<Minibatch>,
     pub(super) drift: Option<Drift>,
+    /// How the features moved; nothing before they are fixed.
+    pub(super) monitor: Option<Monitor>,
 }
 
 /// All that a run goes on with.
@@ -143,6 +145,18 @@ pub fn files_of(
         })?;
     }
     Ok(files)
+}
+
+/// A checkpoint of before features were watched has none: it begins with the rows that come.
+fn monitor_of(checkpoint: &Checkpoint, features: usize) -> Result<Monitor, CodecError> {
+    let bytes = checkpoint.section(Section::Monitor);
+    if bytes.is_empty() {
+        return Ok(Monitor::new(features));
+    }
+    let mut from = Decoder::new("monitor", bytes);
+    let monitor = Monitor::restore(&mut from, features)?;
+    from.finish()?;
+    Ok(monitor)
 }
 
 /// What a checkpoint holds, for people; what it only names is told by [`files_of`].
@@ -249,6 +263,9 @@ impl Learned {
         if let Some(drift) = &self.drift {
             checkpoint.put(Section::Drift, section(&|to| drift.save(to)));
         }
+        if let Some(monitor) = &self.monitor {
+            checkpoint.put(Section::Monitor, section(&|to| monitor.save(to)));
+        }
         if let Some(waiting) = &self.waiting {
             checkpoint.put(Section::Waiting, encode_waiting(waiting));
         }
@@ -264,6 +281,7 @@ impl Learned {
                 learner: None,
                 waiting: None,
                 drift: None,
+                monitor: None,
             });
         };
         let m = agreement.features().len();
@@ -279,6 +297,7 @@ impl Learned {
             }
         };
         let drift = drift_of(checkpoint, m).map_err(wrong)?;
+        let monitor = monitor_of(checkpoint, m).map_err(wrong)?;
         let rows_waiting = waiting.as_ref().map_or(0, Minibatch::rows) as u64;
         if learner.rows() + rows_waiting != state.tally.rows_accepted {
             return Err(format!(
@@ -292,6 +311,7 @@ impl Learned {
             learner: Some(learner),
             waiting,
             drift,
+            monitor: Some(monitor),
         })
     }
 }
@@ -314,6 +334,7 @@ pub(super) fn find(params: &RunParams, disk: Arc<dyn Disk>) -> Result<Found, Run
             learner: None,
             waiting: None,
             drift: None,
+            monitor: None,
         },
         Some(loaded) => {
             if let Some(reason) = &loaded.fell_back {

@@ -40,8 +40,6 @@ use self::streams::start_spool;
 const TICK: Duration = Duration::from_millis(100);
 /// What clients ask that may wait; more is refused.
 const ASKS_MAX: usize = 64;
-/// Files named in a snapshot's watermark: the latest.
-const WATERMARK_FILES: usize = 1000;
 
 struct Trainer<'a> {
     params: RunParams,
@@ -330,6 +328,7 @@ impl Trainer<'_> {
                 return;
             }
         };
+        self.warn(&snapshot);
         let job = Job::Snapshot {
             snapshot: Box::new(snapshot),
             directory: self.params.output_dir.clone(),

@@ -6,7 +6,7 @@ use arrow::datatypes::Schema;
 use super::model::Model;
 use super::{Extra, Refusal};
 use crate::snapshot::{Cells, Lane, Rows};
-use crate::source::{Numbers, Shape};
+use crate::source::{Numbers, Shape, pandas_indexes};
 
 /// Where each feature is found in a record batch.
 pub(super) struct Columns {
@@ -29,11 +29,17 @@ impl Columns {
     pub fn new(schema: &Schema, model: &Model, extra: Extra) -> Result<Self, Refusal> {
         let mut places = vec![(0, 0); model.features()];
         let mut seen = vec![false; model.features()];
+        let indexes = pandas_indexes(schema);
         let (mut taken, mut kept, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
         for (i, field) in schema.fields().iter().enumerate() {
             let name = field.name();
             let found = match Numbers::shape(field.data_type()) {
                 Some(Shape::Values) => model.feature(name).map(|j| vec![j]),
+                // Nulls of any type: of a feature, or of a list of them.
+                Some(Shape::Nulls) => {
+                    let one = model.feature(name).map(|j| vec![j]);
+                    one.or_else(|| list(model, name, None))
+                }
                 Some(Shape::Lists(len)) if len <= model.features() => list(model, name, Some(len)),
                 Some(Shape::AnyLists) => list(model, name, None),
                 Some(Shape::Lists(_)) | None if model.feature(name).is_some() => {
@@ -46,8 +52,17 @@ impl Columns {
             };
             let Some(found) = found else {
                 match extra {
+                    // Whether a frame has one depends on how its rows were picked.
+                    Extra::Refuse if indexes.contains(name) => {}
                     Extra::Refuse => unknown.push(name.clone()),
-                    Extra::Keep => kept.push(i),
+                    Extra::Keep => {
+                        let is_same = |j: &usize| schema.field(*j).name() == name;
+                        if kept.iter().any(is_same) {
+                            let why = format!("two columns are named `{name}`; rename one");
+                            return Err(Refusal::features(why));
+                        }
+                        kept.push(i);
+                    }
                     Extra::Ignore => {}
                 }
                 continue;

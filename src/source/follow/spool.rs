@@ -17,11 +17,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use self::connections::number;
 use super::pull::{self, Connect};
 use super::push::{Push, PushName};
 use super::state::FeedState;
 use crate::disk::Disk;
 use crate::source::SourceParams;
+
+mod connections;
+
+pub use connections::Connections;
 
 /// Bytes read at once.
 const BUFFER: usize = 1 << 18;
@@ -222,29 +227,6 @@ impl Spool {
         };
         (now != path && (there == path || has_moved())).then_some(now)
     }
-}
-
-/// The connections that lasted at one instant.
-#[derive(Clone, Debug, Default)]
-pub struct Connections {
-    /// Their files.
-    open: HashSet<PathBuf>,
-    /// Number of the first file of those that came later.
-    next: u64,
-}
-
-impl Connections {
-    /// Whether whoever looks at a file of the spool now sees all that it will ever hold.
-    pub fn has_ended(&self, path: &Path) -> bool {
-        !Spool::is_pipe(path)
-            || (number(path).is_some_and(|number| number < self.next) && !self.open.contains(path))
-    }
-}
-
-/// The number in the name of a file of a pipe or socket.
-fn number(path: &Path) -> Option<u64> {
-    let stem = path.file_stem()?.to_str()?;
-    stem.rsplit('-').next()?.parse().ok()
 }
 
 /// Takes up what a dead daemon left; bytes held and the number of the next file.

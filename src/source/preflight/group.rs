@@ -130,7 +130,7 @@ pub(in crate::source) fn first_length(
                     Some(_) if rep == 0 => return Ok(found),
                     Some(len) => *len += 1,
                     None if def >= list_def => found = Some(1),
-                    None if def + 1 == list_def => return Ok(Some(0)),
+                    // A null or empty list tells nothing.
                     None => {}
                 }
             }

@@ -41,9 +41,9 @@ impl Loop {
                     if let Err(refusal) = self.adopt(&agreement) {
                         return self.refuse_first(ticket, &reading, Some(refusal));
                     }
-                    let m = agreement.features().len();
+                    let (m, columns) = (agreement.features().len(), agreement.selection());
                     let file = shown(&reading.segment.path);
-                    info!(features = m, %file, "features found; its first row fixes them");
+                    info!(features = m, %file, %columns, "features found; its first row fixes them");
                     self.emit(Event::Agreed(agreement));
                 }
                 Err(refusal) if refusal.fault.is_passing() => {

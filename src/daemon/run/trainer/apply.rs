@@ -2,7 +2,7 @@
 
 use super::Trainer;
 use crate::daemon::run::messages::RunError;
-use crate::learner;
+use crate::learner::{self, Monitor};
 use crate::source::follow::Event;
 
 impl Trainer<'_> {
@@ -13,6 +13,7 @@ impl Trainer<'_> {
                 let m = agreement.features().len();
                 let learner = learner::new(&self.params.learner, m);
                 self.learned.learner = Some(learner?);
+                self.learned.monitor = Some(Monitor::new(m));
             }
             let settled = self.learned.state.settled_by(event);
             let was_fixed = self.learned.state.is_fixed();
@@ -32,6 +33,7 @@ impl Trainer<'_> {
             if state.agreement.is_none() {
                 // They went, and what was made for them has seen no row.
                 (self.learned.learner, self.learned.drift) = (None, None);
+                self.learned.monitor = None;
             }
             if matches!(event, Event::Agreed(_)) {
                 self.watch_as_configured();

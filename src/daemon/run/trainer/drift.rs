@@ -10,6 +10,9 @@ use crate::rows::Minibatch;
 impl Trainer<'_> {
     /// Looks at a minibatch that is not learned yet; whether a drift shows that wants a snapshot.
     pub(super) fn watch(&mut self, batch: &Minibatch) -> Result<bool, LearnError> {
+        if let Some(monitor) = &mut self.learned.monitor {
+            monitor.look(batch);
+        }
         let (Some(learner), Some(drift)) = (&self.learned.learner, &mut self.learned.drift) else {
             return Ok(false);
         };

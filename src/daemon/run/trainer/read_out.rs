@@ -4,12 +4,17 @@
 //! them, and the state keeps the borders of its minibatches, and so its bits, whenever somebody looked
 //! and however often the run was stopped.
 
-use super::{Trainer, WATERMARK_FILES};
+use tracing::warn;
+
+use super::Trainer;
 use crate::codec::{Decoder, Encoder};
 use crate::learner::drift::Drift;
-use crate::learner::{self, LearnError, Learner, Summary};
-use crate::rows::Minibatch;
-use crate::snapshot::{Provenance, Snapshot};
+use crate::learner::{self, Estimate, LearnError, Learner, Monitor, Summary};
+use crate::rows::{Features, Minibatch};
+use crate::snapshot::{Provenance, Snapshot, Warning, warnings};
+
+/// Files named in a snapshot's watermark: the latest.
+const WATERMARK_FILES: usize = 1000;
 
 impl Trainer<'_> {
     /// The components and all that is known of them now; nothing before the first row.
@@ -33,9 +38,12 @@ impl Trainer<'_> {
         let drift = || self.learned.drift.as_ref().and_then(Drift::report);
         provenance.drift = self.drifted.clone().or_else(drift);
         provenance.rows_waiting = rows_waiting;
+        let estimate = summary.estimate(params.components, params.penalty);
+        let features = agreement.features();
+        provenance.warnings = self.warnings(&estimate, features, summary.is_scaled);
         Ok(Some(Snapshot {
-            estimate: summary.estimate(params.components, params.penalty),
-            features: agreement.features().clone(),
+            estimate,
+            features: features.clone(),
             tally: state.tally.clone(),
             watermark: state.watermark(WATERMARK_FILES),
             provenance,
@@ -57,5 +65,23 @@ impl Trainer<'_> {
         }
         copy.update(&mut waiting)?;
         copy.summary().map(Some)
+    }
+
+    fn warnings(&self, estimate: &Estimate, features: &Features, is_scaled: bool) -> Vec<Warning> {
+        let monitor = self.learned.monitor.as_ref();
+        let counting = monitor.map(Monitor::counting).unwrap_or_default();
+        warnings(estimate, features, is_scaled, &counting)
+    }
+
+    /// Says what a snapshot warns of, once a feature.
+    pub(super) fn warn(&mut self, snapshot: &Snapshot) {
+        let Some(monitor) = &mut self.learned.monitor else {
+            return;
+        };
+        for warning in &snapshot.provenance.warnings {
+            if monitor.tell(&warning.feature) {
+                warn!(feature = warning.feature, "{}", warning.text);
+            }
+        }
     }
 }

@@ -11,7 +11,7 @@ use arrow::ipc::{MessageHeader, root_as_message};
 
 use crate::source::discover::{Format, magic};
 use crate::source::preflight::{brief, check_schema};
-use crate::source::{Agreement, SourceError, SourceParams, guard, select};
+use crate::source::{Agreement, SourceError, SourceParams, fix, guard, select};
 
 /// Marks the length of a message.
 const MARK: [u8; 4] = [0xFF; 4];
@@ -119,7 +119,7 @@ fn judge(header: &[u8], is_first: bool, expected: Expected<'_>) -> Result<u64, S
             let name = Path::new(NAME);
             match expected {
                 Expected::Agreed(agreement) => drop(select::agree(name, &schema, &agreement.plan)?),
-                Expected::Any(params) => Agreement::foresee(name, &schema, params)?,
+                Expected::Any(params) => fix::foresee(name, &schema, params)?,
             }
             Ok(0)
         }

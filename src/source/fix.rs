@@ -1,0 +1,356 @@
+//! The features of a feed: what its first file says, and what that leaves open and others tell.
+//!
+//! A column of type null, or a list that is null in every row, says nothing of its values. The other
+//! files that are there are asked; what nobody knows is left out and named. Refused: a pattern that means
+//! no column, two features of one name, no feature at all.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use arrow::datatypes::Schema;
+
+use super::discover::{Format, Input};
+use super::open::Opened;
+use super::params::{BadValue, SourceParams};
+use super::patterns::Unmet;
+use super::select::{self, Kind, Leaf, Plan, Rules, Shape, Wanted};
+use super::{Selection, SourceError, guard, preflight};
+use crate::rows::{Features, Width};
+
+/// Bytes of the names of all features: a list gives its own to each of its values.
+const NAME_BYTES_MAX: u64 = 1 << 28;
+
+/// Why a column without a value is no feature.
+const NO_VALUE: &str = "no value: null in every row";
+const NO_LIST: &str = "no value: every list looked at is null or empty";
+
+/// The other inputs of a feed.
+#[derive(Clone, Copy)]
+pub(super) enum Later<'a> {
+    /// All of them.
+    All(&'a [Input]),
+    /// Some; more come that nobody can look at now.
+    Some(&'a [Input]),
+    /// Unknown: files come for ever.
+    Unknown,
+}
+
+/// What a feed's files must have in common.
+pub(super) struct Fixed {
+    pub wanted: Vec<Wanted>,
+    pub selection: Selection,
+    pub width: Width,
+    /// Columns of lists without a value.
+    pub null_lists: Vec<String>,
+}
+
+/// Fixes the features by the first file, with the help of later ones; `model` has those of a model that
+/// the rows are for.
+pub(super) fn fix(
+    path: &Path,
+    first: &mut Opened,
+    later: Later<'_>,
+    params: &SourceParams,
+    model: Option<&Features>,
+) -> Result<Fixed, SourceError> {
+    let rules = rules(params, model);
+    let mut unmet = Unmet::new(params);
+    let schema = first.schema();
+    unmet.see(&schema)?;
+    let (mut leaves, mut selection) = select::choose(path, &schema, &rules)?;
+    guard::catch(path, || first.lengths(path, &mut leaves))?;
+    let others = match later {
+        Later::All(others) | Later::Some(others) => others,
+        Later::Unknown => &[],
+    };
+    for input in others {
+        if unmet.is_empty() && leaves.iter().all(is_known) {
+            break;
+        }
+        if input.format != Format::Stdin {
+            let mut other = Opened::open(input)?;
+            unmet.see(&other.schema())?;
+            fill_in(input, &mut other, &rules, &mut leaves)?;
+        }
+    }
+    if matches!(later, Later::Some(_)) {
+        selection.left.extend(unmet.left());
+    } else {
+        unmet.check(path)?;
+    }
+    let may_come = !matches!(later, Later::All(_));
+    let settled = Settled::of(leaves, &mut selection, may_come, params, model);
+    let Settled {
+        wanted,
+        width,
+        null_lists,
+    } = settled;
+    if wanted.is_empty() {
+        return Err(no_feature(path.to_owned(), &selection));
+    }
+    check_width(path, &wanted, params)?;
+    check_names(path, &wanted)?;
+    selection = Selection {
+        left: selection.left,
+        ..taken(&wanted)
+    };
+    Ok(Fixed {
+        wanted,
+        selection,
+        width,
+        null_lists,
+    })
+}
+
+/// Refuses a schema that can fix no features. Lists tell their lengths by their rows alone: a schema
+/// with one may be refused later.
+pub(super) fn foresee(
+    path: &Path,
+    schema: &Schema,
+    params: &SourceParams,
+) -> Result<(), SourceError> {
+    let mut unmet = Unmet::new(params);
+    unmet.see(schema)?;
+    unmet.check(path)?;
+    let (leaves, mut selection) = select::choose(path, schema, &rules(params, None))?;
+    if !leaves.is_empty() && !leaves.iter().all(is_known) {
+        return Ok(());
+    }
+    let wanted = Settled::of(leaves, &mut selection, true, params, None).wanted;
+    if wanted.is_empty() {
+        return Err(no_feature(path.to_owned(), &selection));
+    }
+    check_width(path, &wanted, params)?;
+    check_names(path, &wanted)
+}
+
+/// What is taken of a file, for people.
+pub(super) fn taken(wanted: &[Wanted]) -> Selection {
+    let seconds = wanted.iter().filter(|w| w.kind == Kind::Seconds);
+    Selection {
+        taken: wanted.iter().map(|w| (w.name.clone(), w.len)).collect(),
+        in_seconds: seconds.map(|w| w.name.clone()).collect(),
+        left: Vec::new(),
+    }
+}
+
+fn rules<'a>(params: &'a SourceParams, model: Option<&'a Features>) -> Rules<'a> {
+    let rules = Rules::of(params);
+    let Some(model) = model else {
+        return rules;
+    };
+    let names: HashSet<&str> = model.names().iter().map(String::as_str).collect();
+    Rules {
+        // A model of before durations were numbers has none.
+        has_durations: false,
+        known: Some(names),
+        ..rules
+    }
+}
+
+/// Whether the type and length of its values are known.
+fn is_known(leaf: &Leaf) -> bool {
+    !leaf.is_void() && leaf.len.is_some_and(|len| len > 0)
+}
+
+/// Takes from another file what the leaves leave open.
+fn fill_in(
+    input: &Input,
+    other: &mut Opened,
+    rules: &Rules<'_>,
+    leaves: &mut Vec<Leaf>,
+) -> Result<(), SourceError> {
+    let (mut theirs, _) = select::choose(&input.path, &other.schema(), rules)?;
+    theirs.retain(|their| !their.is_void());
+    let open: HashSet<String> = leaves
+        .iter()
+        .filter(|leaf| !is_known(leaf))
+        .map(|leaf| leaf.name.clone())
+        .collect();
+    let concerns = |their: &Leaf| {
+        let ends = their.name.match_indices('.').map(|(i, _)| i);
+        let mut names = ends.chain([their.name.len()]).map(|i| &their.name[..i]);
+        names.any(|name| open.contains(name))
+    };
+    theirs.retain(concerns);
+    guard::catch(&input.path, || other.lengths(&input.path, &mut theirs))?;
+    theirs.retain(is_known);
+    let mut filled = Vec::with_capacity(leaves.len());
+    for leaf in leaves.drain(..) {
+        let is_below = |their: &Leaf| {
+            let rest = their.name.strip_prefix(leaf.name.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || (leaf.is_blank() && rest.starts_with('.')))
+        };
+        let mut found = Vec::new();
+        if !is_known(&leaf) {
+            found.extend(theirs.iter().filter(|their| is_below(their)).cloned());
+        }
+        if found.is_empty() {
+            found.push(leaf);
+        }
+        filled.extend(found);
+    }
+    *leaves = filled;
+    Ok(())
+}
+
+/// Leaves of which it is decided whether they are features.
+struct Settled {
+    wanted: Vec<Wanted>,
+    width: Width,
+    null_lists: Vec<String>,
+}
+
+impl Settled {
+    fn of(
+        leaves: Vec<Leaf>,
+        selection: &mut Selection,
+        may_come: bool,
+        params: &SourceParams,
+        model: Option<&Features>,
+    ) -> Self {
+        let mut settled = Self {
+            wanted: Vec::new(),
+            width: widest(&leaves),
+            null_lists: Vec::new(),
+        };
+        for leaf in leaves {
+            if is_known(&leaf) {
+                settled.take(&leaf, leaf.shape, leaf.len.unwrap_or(1));
+            } else if let Some((shape, len)) = model.and_then(|model| of_model(model, &leaf.name)) {
+                settled.take(&leaf, shape, len);
+            } else if leaf.is_blank() && may_come && params.on_null == BadValue::Mean {
+                // Its first values may come later: until then it says nothing and costs nothing. Where
+                // nulls are not welcome it would cost every row.
+                settled.take(&leaf, Shape::Scalar, 1);
+                settled.width = Width::F64;
+            } else if leaf.is_blank() {
+                selection.left.push((leaf.name, NO_VALUE.to_owned()));
+            } else {
+                if !leaf.is_void() {
+                    settled.null_lists.push(leaf.name.clone());
+                }
+                selection.left.push((leaf.name, NO_LIST.to_owned()));
+            }
+        }
+        settled
+    }
+
+    fn take(&mut self, leaf: &Leaf, shape: Shape, len: usize) {
+        self.wanted.push(Wanted {
+            name: leaf.name.clone(),
+            shape,
+            len,
+            kind: leaf.kind(),
+        });
+    }
+}
+
+/// How a model has a column: one feature, or a list of so many.
+fn of_model(model: &Features, column: &str) -> Option<(Shape, usize)> {
+    let names = model.names();
+    if names.iter().any(|name| name == column) {
+        return Some((Shape::Scalar, 1));
+    }
+    let first = format!("{column}.0");
+    let at = names.iter().position(|name| *name == first)?;
+    let here = names[at..].iter().enumerate();
+    let len = here.take_while(|(i, name)| **name == format!("{column}.{i}"));
+    Some((Shape::List, len.count()))
+}
+
+/// The error for a file without a numeric column.
+fn no_feature(path: PathBuf, selection: &Selection) -> SourceError {
+    let left = selection.left.iter();
+    SourceError::NoFeature {
+        path,
+        columns: select::shorten(left.map(|(name, why)| format!("`{name}` ({why})"))),
+    }
+}
+
+/// Refuses rows that no model can be made of: fewer values than components, or so many that the names
+/// alone would fill the memory.
+fn check_width(path: &Path, wanted: &[Wanted], params: &SourceParams) -> Result<(), SourceError> {
+    let sum = |each: fn(&Wanted) -> usize| {
+        let each = wanted.iter().map(|column| each(column) as u64);
+        each.fold(0, u64::saturating_add)
+    };
+    let features = sum(|column| column.len);
+    let name_bytes = sum(|column| column.len.saturating_mul(column.name.len()));
+    if features < params.features_least as u64 {
+        return Err(SourceError::TooFewFeatures {
+            path: path.to_owned(),
+            components: params.features_least,
+            features: features as usize,
+        });
+    }
+    if features <= preflight::FEATURES_MAX as u64 && name_bytes <= NAME_BYTES_MAX {
+        return Ok(());
+    }
+    Err(SourceError::TooWide {
+        path: path.to_owned(),
+        features,
+        limit: preflight::FEATURES_MAX,
+    })
+}
+
+/// Refuses a column that is called as a list calls one of its values. No other two features can share a
+/// name: columns of one name are refused before.
+fn check_names(path: &Path, wanted: &[Wanted]) -> Result<(), SourceError> {
+    let lists: std::collections::HashMap<&str, usize> = wanted
+        .iter()
+        .filter(|column| column.shape != Shape::Scalar)
+        .map(|column| (column.name.as_str(), column.len))
+        .collect();
+    let scalars = wanted.iter().filter(|column| column.shape == Shape::Scalar);
+    for column in scalars {
+        let Some((list, place)) = column.name.rsplit_once('.') else {
+            continue;
+        };
+        let place = place
+            .parse::<usize>()
+            .ok()
+            .filter(|i| i.to_string() == place);
+        if place.is_some_and(|i| lists.get(list).is_some_and(|len| i < *len)) {
+            return Err(SourceError::SameFeature {
+                path: path.to_owned(),
+                feature: column.name.clone(),
+                list: list.to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The width of the values of these columns.
+pub(super) fn widest(leaves: &[Leaf]) -> Width {
+    let wide = |leaf: &Leaf| select::width(&leaf.value) == Some(Width::F64);
+    if leaves.iter().any(wide) {
+        Width::F64
+    } else {
+        Width::F32
+    }
+}
+
+/// Refuses values in a list column that had none when the features were fixed: nobody would miss them.
+pub(super) fn check_null_lists(
+    path: &Path,
+    opened: &mut Opened,
+    plan: &Plan,
+) -> Result<(), SourceError> {
+    if plan.null_lists.is_empty() || plan.params.extra == super::Extra::Ignore {
+        return Ok(());
+    }
+    let schema = opened.schema();
+    let (mut leaves, _) = select::choose(path, &schema, &Rules::later(plan))?;
+    leaves.retain(|leaf| plan.null_lists.contains(&leaf.name));
+    guard::catch(path, || opened.lengths(path, &mut leaves))?;
+    match leaves.into_iter().find(is_known) {
+        None => Ok(()),
+        Some(leaf) => Err(SourceError::Extra {
+            path: path.to_owned(),
+            column: leaf.name,
+            first: plan.first.clone(),
+        }),
+    }
+}

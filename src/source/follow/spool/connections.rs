@@ -1,0 +1,29 @@
+//! Which files of the spool still grow: those of connections that last.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use super::Spool;
+
+/// The connections that lasted at one instant.
+#[derive(Clone, Debug, Default)]
+pub struct Connections {
+    /// Their files.
+    pub(super) open: HashSet<PathBuf>,
+    /// Number of the first file of those that came later.
+    pub(super) next: u64,
+}
+
+impl Connections {
+    /// Whether whoever looks at a file of the spool now sees all that it will ever hold.
+    pub fn has_ended(&self, path: &Path) -> bool {
+        !Spool::is_pipe(path)
+            || (number(path).is_some_and(|number| number < self.next) && !self.open.contains(path))
+    }
+}
+
+/// The number in the name of a file of a pipe or socket.
+pub(super) fn number(path: &Path) -> Option<u64> {
+    let stem = path.file_stem()?.to_str()?;
+    stem.rsplit('-').next()?.parse().ok()
+}

@@ -1,0 +1,123 @@
+//! A later file's columns, in the order of the features that the first one fixed.
+//!
+//! Refused: a feature that is missing, or is something else; a column more, unless it is to be ignored.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use arrow::datatypes::Schema;
+
+use super::params::Extra;
+use super::select::{Kind, Leaf, Plan, Rules, Shape, Wanted, choose};
+use super::{Selection, SourceError};
+
+/// The columns of a later file in the order of the plan.
+pub(super) fn agree(path: &Path, schema: &Schema, plan: &Plan) -> Result<Vec<Leaf>, SourceError> {
+    let (leaves, selection) = choose(path, schema, &Rules::later(plan))?;
+    let mut found: HashMap<String, Leaf> = leaves
+        .into_iter()
+        .map(|leaf| (leaf.name.clone(), leaf))
+        .collect();
+    let mut agreed = Vec::with_capacity(plan.wanted.len());
+    for wanted in &plan.wanted {
+        agreed.push(match found.remove(&wanted.name) {
+            Some(leaf) => fit(path, leaf, wanted, plan)?,
+            None => stand_in(path, wanted, &found, &selection, plan)?,
+        });
+    }
+    let is_extra = |leaf: &&Leaf| !leaf.is_void() && !plan.null_lists.contains(&leaf.name);
+    if plan.params.extra == Extra::Error
+        && let Some(extra) = found.values().filter(is_extra).map(|leaf| &leaf.name).min()
+    {
+        return Err(SourceError::Extra {
+            path: path.to_owned(),
+            column: extra.clone(),
+            first: plan.first.clone(),
+        });
+    }
+    Ok(agreed)
+}
+
+/// The column as it is wanted.
+fn fit(path: &Path, leaf: Leaf, wanted: &Wanted, plan: &Plan) -> Result<Leaf, SourceError> {
+    if leaf.is_blank() {
+        return Ok(Leaf::blank(wanted, leaf.path));
+    }
+    let changed = |found: String, expected: String| SourceError::Changed {
+        path: path.to_owned(),
+        column: wanted.name.clone(),
+        found,
+        expected,
+        first: plan.first.clone(),
+    };
+    let same = matches!(
+        (leaf.shape, wanted.shape),
+        (Shape::Scalar, Shape::Scalar)
+            | (
+                Shape::List | Shape::Binary(_),
+                Shape::List | Shape::Binary(_)
+            )
+    );
+    if !same || leaf.len.is_some_and(|len| len != wanted.len) {
+        let expected = describe(wanted.shape, Some(wanted.len));
+        return Err(changed(describe(leaf.shape, leaf.len), expected));
+    }
+    let named = |kind: Kind| match kind {
+        Kind::Seconds => "a duration, taken in seconds,",
+        Kind::Number | Kind::Unknown => "a number without a unit",
+    };
+    let (here, there) = (leaf.kind(), wanted.kind);
+    if here != there && here != Kind::Unknown && there != Kind::Unknown {
+        return Err(changed(named(here).to_owned(), named(there).to_owned()));
+    }
+    Ok(Leaf {
+        len: Some(wanted.len),
+        ..leaf
+    })
+}
+
+/// What stands for a column that the file does not have as such: nulls, where it has a column of type
+/// null in the place of the struct around it, or where no value was ever seen.
+fn stand_in(
+    path: &Path,
+    wanted: &Wanted,
+    found: &HashMap<String, Leaf>,
+    selection: &Selection,
+    plan: &Plan,
+) -> Result<Leaf, SourceError> {
+    let mut structs = wanted
+        .name
+        .match_indices('.')
+        .map(|(i, _)| &wanted.name[..i]);
+    let around = structs.find_map(|name| found.get(name).filter(|leaf| leaf.is_blank()));
+    if let Some(leaf) = around {
+        return Ok(Leaf::blank(wanted, leaf.path.clone()));
+    }
+    let left = selection.left.iter();
+    let mut left = left.filter(|(name, _)| *name == wanted.name);
+    let (path, first) = (path.to_owned(), plan.first.clone());
+    let column = wanted.name.clone();
+    match left.next() {
+        Some(_) if wanted.kind == Kind::Unknown => Ok(Leaf::blank(wanted, Vec::new())),
+        Some((_, reason)) => Err(SourceError::Changed {
+            path,
+            column,
+            found: reason.clone(),
+            expected: "numeric".to_owned(),
+            first,
+        }),
+        None => Err(SourceError::Missing {
+            path,
+            column,
+            first,
+        }),
+    }
+}
+
+fn describe(shape: Shape, len: Option<usize>) -> String {
+    match (shape, len) {
+        (Shape::Scalar, _) => "one value a row".to_owned(),
+        (_, Some(len)) => format!("a list of {len} values a row"),
+        (_, None) => "a list".to_owned(),
+    }
+}
