@@ -19,7 +19,8 @@ pub struct Columns {
     /// How fixed-size binary columns are read: f16, f32 or f64.
     #[arg(long, value_name = "TYPE", value_parser = dtype)]
     dtype: Option<BinaryDtype>,
-    /// What a null does: error, skip or mean.
+    /// What a null does: error, skip or mean. With mean, a feature contributes nothing until its
+    /// first value.
     #[arg(long, value_name = "POLICY", value_parser = policy)]
     on_null: Option<BadValue>,
     /// What a NaN does: error, skip or mean.

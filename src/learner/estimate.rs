@@ -12,13 +12,18 @@ pub struct Estimate {
     pub rows: u64,
     /// Sum of the rows' weights: equals `rows` without forgetting.
     pub effective_rows: f64,
-    /// Mean of each feature, length m, in feature units. Zero when `center = false`.
+    /// Mean of each feature's observed values, length m, in feature units. Zero when
+    /// `center = false`, and before the first value.
     pub mean: Vec<f64>,
     /// Divisor of each feature before learning, length m: 1 when `scale = "none"`, else the
     /// running standard deviation (1 for a constant feature).
     pub scale: Vec<f64>,
-    /// Variance of each feature about its mean, length m, squared feature units, divisor n.
+    /// Variance of each feature about its mean, length m, squared feature units, divisor n: a missing
+    /// value counts as one at the mean.
     pub variance: Vec<f64>,
+    /// Weight of each feature's observed values, length m: `effective_rows` where none is missing, 0
+    /// where there was no value yet.
+    pub observed: Vec<f64>,
     /// Whether a feature has not moved so far, length m.
     pub constant: Vec<bool>,
     /// Components: k rows of m entries, row-major, unit length, descending eigenvalue, entry of

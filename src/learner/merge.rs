@@ -1,6 +1,7 @@
 //! Two states of disjoint rows become the state of all of them.
 //!
-//! Mean, variance and trace add exactly (Chan, Golub, LeVeque 1983). The directions are the best
+//! Mean, variance and trace add exactly (Chan, Golub, LeVeque 1983), each feature's by the weight of
+//! its observed values. The directions are the best
 //! rank-r part of both shrunk histories, weighted by their rows, and the row that accounts for the
 //! distance of the means; each side's σ² is subtracted before and its weighted sum added back, as
 //! in an update. What truncation loses is at most the eigenvalue cut, so the order of merging
@@ -73,17 +74,20 @@ pub fn merge_all(states: &[&Summary]) -> Result<Summary, MergeError> {
             .map(|(state, share)| share * of(state))
             .sum()
     };
-    // About the first mean, so that means far from zero keep their digits.
-    let mean: Vec<f64> = (0..m)
-        .map(|j| first.mean[j] + sum(&|state| state.mean[j] - first.mean[j]))
+    let observed: Vec<f64> = (0..m)
+        .map(|j| states.iter().map(|state| state.observed[j]).sum())
         .collect();
+    let mean: Vec<f64> = (0..m).map(|j| mean_of(states, j, observed[j])).collect();
     let variance: Vec<f64> = (0..m)
-        .map(|j| sum(&|state| state.variance[j] + (state.mean[j] - mean[j]).powi(2)))
+        .map(|j| {
+            let moved = |state: &Summary| state.mean[j] - mean[j];
+            sum(&|state| state.variance[j] + state.share_observed(j) * moved(state).powi(2))
+        })
         .collect();
     let constant: Vec<bool> = (0..m)
         .map(|j| {
             states.iter().all(|state| state.constant[j])
-                && variance[j] <= CONSTANT_SHARE * mean[j] * mean[j]
+                && variance[j] <= CONSTANT_SHARE * mean[j] * mean[j] * observed[j] / weight
         })
         .collect();
     let scale: Vec<f64> = (0..m)
@@ -118,6 +122,7 @@ pub fn merge_all(states: &[&Summary]) -> Result<Summary, MergeError> {
         active,
         mean,
         variance,
+        observed,
         scale,
         constant,
         is_centered: first.is_centered,
@@ -128,6 +133,17 @@ pub fn merge_all(states: &[&Summary]) -> Result<Summary, MergeError> {
         limit,
         quartics: average(states, &shares),
     })
+}
+
+/// Mean of all observed values of feature `j`, whose weight is `observed`; 0 if there is none.
+fn mean_of(states: &[&Summary], j: usize, observed: f64) -> f64 {
+    let seen = || states.iter().filter(|state| state.observed[j] > 0.0);
+    let Some(first) = seen().next() else {
+        return 0.0;
+    };
+    // About the first mean, so that means far from zero keep their digits.
+    let moved = |state: &&&Summary| state.observed[j] / observed * (state.mean[j] - first.mean[j]);
+    first.mean[j] + seen().map(|state| moved(&state)).sum::<f64>()
 }
 
 fn check(a: &Summary, b: &Summary) -> Result<(), MergeError> {
@@ -146,8 +162,10 @@ fn check(a: &Summary, b: &Summary) -> Result<(), MergeError> {
     Ok(())
 }
 
-/// √(share·(d − σ²))·U of every state and, where means are taken off, √share·(μᵢ − μ), in the
-/// units of `scale`.
+/// √(share·(d − σ²))·U of every state and, where means are taken off, √share·(μᵢ − μ), by the share
+/// of each feature's observed values, in the units of `scale`.
+///
+/// Without centring, what a state has not seen of a feature becomes that feature's mean there.
 fn factor_rows(states: &[&Summary], shares: &[f64], mean: &[f64], scale: &[f64]) -> Mat<f64> {
     let m = scale.len();
     let held: usize = states.iter().map(|state| state.eigenvalues.len()).sum();
@@ -161,10 +179,15 @@ fn factor_rows(states: &[&Summary], shares: &[f64], mean: &[f64], scale: &[f64])
             }
             at += 1;
         }
-        if state.is_centered {
-            for j in 0..m {
-                rows[(at, j)] = share.sqrt() * (state.mean[j] - mean[j]) / scale[j];
-            }
+        for j in 0..m {
+            let moved = if state.is_centered {
+                state.share_observed(j).sqrt() * (state.mean[j] - mean[j])
+            } else if state.observed[j] > 0.0 {
+                0.0
+            } else {
+                mean[j]
+            };
+            rows[(at, j)] = share.sqrt() * moved / scale[j];
         }
         at += 1;
     }

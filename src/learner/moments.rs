@@ -17,6 +17,9 @@ const EARLY_MINIBATCHES: f64 = 8.0;
 /// the square of the relative rounding of an f64 mean, with room for the sums.
 pub(super) const CONSTANT_SHARE: f64 = 1e-26;
 
+/// Largest factor that single precision holds.
+const LARGEST_FACTOR: f64 = f32::MAX as f64;
+
 /// Sums of energy that run side by side.
 const ENERGY_LANES: usize = 8;
 
@@ -32,18 +35,31 @@ pub struct Moments {
     pub weight: f64,
     /// Sum of the squared weights: `weight²/squared_weight` is Kish's effective sample size.
     pub squared_weight: f64,
-    /// μ, length m, feature units.
+    /// μ, length m, feature units: of the observed values; 0 before the first.
     pub mean: Vec<f64>,
-    /// Variance about μ, length m, squared feature units, divisor N.
+    /// Variance about μ, length m, squared feature units, divisor N: a missing value counts as one
+    /// at μ, wherever it stood, so that n observed ones of variance v among N give v·n/N.
     pub variance: Vec<f64>,
     /// Divisor of each feature in the blocks made last, length m.
     pub scale: Vec<f64>,
     /// Weight of the observed values of each feature; empty until a value was missing.
     pub observed: Vec<f64>,
-    pub(super) batch_mean: Vec<f64>,
+    pub(super) block_center: Vec<f64>,
     pub(super) zeros: Vec<f64>,
-    /// Weights of the rows and the mean before them, while a block is made in two passes.
-    two_pass: (Vec<f64>, Vec<f64>),
+    /// What stood before a block, while it is made in two passes.
+    two_pass: Before,
+}
+
+/// Weights of a block's rows, and what is left of the moments before them.
+#[derive(Clone, Debug, Default)]
+struct Before {
+    weights: Vec<f64>,
+    /// n₀.
+    earlier: f64,
+    mean: Vec<f64>,
+    observed: Vec<f64>,
+    /// Features of which the state holds nothing that a change of scale could change.
+    empty: Vec<bool>,
 }
 
 impl Moments {
@@ -60,9 +76,9 @@ impl Moments {
             variance: vec![0.0; features],
             scale: vec![1.0; features],
             observed: Vec::new(),
-            batch_mean: vec![0.0; features],
+            block_center: vec![0.0; features],
             zeros: vec![0.0; features],
-            two_pass: (Vec::new(), Vec::new()),
+            two_pass: Before::default(),
         }
     }
 
@@ -76,9 +92,16 @@ impl Moments {
         self.center
     }
 
+    /// Weight of the observed values of feature `j`: 0 before the first, N where none is missing.
+    pub fn observed_weight(&self, j: usize) -> f64 {
+        self.observed.get(j).copied().unwrap_or(self.weight)
+    }
+
     /// Whether feature `j` has not moved so far.
     pub fn is_constant(&self, j: usize) -> bool {
-        self.variance[j] <= CONSTANT_SHARE * self.mean[j] * self.mean[j]
+        // What is missing does not vary; rounding comes from what was there.
+        let share = self.observed_weight(j) / self.weight.max(f64::MIN_POSITIVE);
+        self.variance[j] <= CONSTANT_SHARE * self.mean[j] * self.mean[j] * share
     }
 
     /// Features that carry variance: without centring, a constant other than zero does too.
@@ -180,16 +203,19 @@ impl Moments {
         rescaled
     }
 
-    /// Sets the scale to what is known now; the ratios are old ÷ new.
-    fn rescale<T: Real>(&mut self, centring: &mut Centring<T>) -> bool {
+    /// Sets the scale to what is known now; the ratios are old ÷ new, and 1 for a feature that was
+    /// `empty`: the scale that it had was no scale, and must not stretch what a rule keeps in bulk.
+    fn rescale<T: Real>(&mut self, centring: &mut Centring<T>, empty: &[bool]) -> bool {
         if !self.scaled {
             return false;
         }
         for j in 0..self.features() {
             let scale = self.current_scale(j);
-            centring.ratios[j] = self.scale[j] / scale;
+            let is_empty = empty.get(j).copied().unwrap_or(false);
+            centring.ratios[j] = if is_empty { 1.0 } else { self.scale[j] / scale };
             self.scale[j] = scale;
-            centring.pivot.factor[j] = T::of(1.0 / scale);
+            // The scale of a feature that is missing for ever fades with the weight of its values.
+            centring.pivot.factor[j] = T::of((1.0 / scale).min(LARGEST_FACTOR));
         }
         true
     }
@@ -202,7 +228,7 @@ impl Moments {
         centring: &mut Centring<T>,
         block: &mut Block<T>,
     ) -> bool {
-        let rescaled = self.rescale(centring);
+        let rescaled = self.rescale(centring, &[]);
         let Centring { pivot, totals, .. } = centring;
         if self.center {
             pivot.set_all(&self.mean);
@@ -266,7 +292,8 @@ impl Moments {
         energy.iter().sum()
     }
 
-    /// Centres on the block's own mean, with weights and imputed values; exact from the first row.
+    /// Centres on the block's own mean, or on the running one where values were missing; with weights,
+    /// and exact from the first row.
     fn take_two_pass<X: Centred<T>, T: Real>(
         &mut self,
         x: &[X],
@@ -276,7 +303,8 @@ impl Moments {
         block: &mut Block<T>,
     ) -> bool {
         let Shape { rows, features, .. } = shape;
-        let (s, n, gamma) = (block.weight, block.total(), self.factor_per_row);
+        let (s, n, fade) = (block.weight, block.total(), block.fade);
+        let gamma = self.factor_per_row;
         if has_missing && self.observed.is_empty() {
             self.observed = vec![self.weight; features];
         }
@@ -284,29 +312,34 @@ impl Moments {
             Layout::RowMajor => (shape.stride, 1),
             Layout::ColumnMajor => (1, shape.stride),
         };
-        let (mut weights, mut previous) = std::mem::take(&mut self.two_pass);
+        let mut before = std::mem::take(&mut self.two_pass);
+        let weights = &mut before.weights;
         weights.clear();
         weights.extend((0..rows).map(|i| gamma.powf((rows - 1 - i) as f64)));
         let kept = block.earlier / n;
-        previous.clone_from(&self.mean);
+        before.earlier = block.earlier;
+        before.mean.clone_from(&self.mean);
+        let is_empty = |j| self.is_constant(j) && (self.center || self.mean[j] == 0.0);
+        before.empty.clear();
+        before.empty.extend((0..features).map(is_empty));
+        before.observed.clear();
+        before
+            .observed
+            .extend(self.observed.iter().map(|n| n * fade));
+        self.weight = n;
         let rows_of = Rows {
             x,
             row,
             col,
-            weights: &weights,
+            weights: &before.weights,
         };
         pulp::Arch::new().dispatch(Follow {
             moments: self,
             rows: &rows_of,
-            previous: &previous,
-            shares: Shares {
-                earlier: block.earlier,
-                s,
-                n,
-                kept,
-            },
+            previous: &before.mean,
+            shares: Shares { fade, s, n, kept },
         });
-        let rescaled = self.rescale(centring);
+        let rescaled = self.rescale(centring, &before.empty);
         block.begin(rows, shape.layout);
         pulp::Arch::new().dispatch(Write {
             moments: self,
@@ -315,15 +348,30 @@ impl Moments {
             pivot: &centring.pivot,
             block,
         });
-        if self.center && block.earlier > 0.0 {
-            let weight = (kept * s).sqrt();
-            let moved = |j: usize| (self.batch_mean[j] - previous[j]) / self.scale[j];
-            block.push((0..features).map(|j| weight * moved(j)));
+        if block.earlier > 0.0 && (self.center || !self.observed.is_empty()) {
+            block.push((0..features).map(|j| self.between(j, kept * s, &before)));
         }
-        self.two_pass = (weights, previous);
+        self.two_pass = before;
         block.mean.fill(0.0);
         block.energy = block.squared_norm();
         rescaled
+    }
+}
+
+impl Moments {
+    /// Entry of feature `j` in the row that makes up for the distance of the earlier rows from what
+    /// the block is centred on: √(n₀s/N) of the way to its own mean, √nⱼ of that to the running one.
+    ///
+    /// Without centring, what was missing before the first value becomes that value's mean; how such
+    /// rows go together with other features is not known any more.
+    fn between(&self, j: usize, whole: f64, before: &Before) -> f64 {
+        let moved = (self.block_center[j] - before.mean[j]) / self.scale[j];
+        match before.observed.get(j) {
+            None => whole.sqrt() * moved,
+            Some(observed) if self.center => observed.sqrt() * moved,
+            Some(observed) if *observed > 0.0 => 0.0,
+            Some(_) => before.earlier.sqrt() * self.mean[j] / self.scale[j],
+        }
     }
 }
 

@@ -119,6 +119,7 @@ where
             variance: self.moments.variance.clone(),
             scale,
             constant: (0..m).map(|j| self.moments.is_constant(j)).collect(),
+            observed: (0..m).map(|j| self.moments.observed_weight(j)).collect(),
             is_centered: self.params.center,
             is_scaled: self.params.scale == Scale::Standard,
             vectors: directions.vectors,

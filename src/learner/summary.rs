@@ -21,6 +21,8 @@ pub struct Summary {
     pub mean: Vec<f64>,
     /// Variance about the mean, length m, divisor N.
     pub variance: Vec<f64>,
+    /// Weight of the observed values, length m: N where none is missing, 0 before the first.
+    pub observed: Vec<f64>,
     /// Divisor of each feature, length m.
     pub scale: Vec<f64>,
     /// Whether a feature has not moved, length m.
@@ -49,6 +51,11 @@ impl Summary {
     /// m.
     pub fn features(&self) -> usize {
         self.mean.len()
+    }
+
+    /// Observed values of feature `j` as a share of all, by weight.
+    pub fn share_observed(&self, j: usize) -> f64 {
+        self.observed[j] / self.weight.max(f64::MIN_POSITIVE)
     }
 
     /// Kish's effective sample size, (Σw)²/Σw².
@@ -103,6 +110,7 @@ impl Summary {
             },
             scale: self.scale.clone(),
             variance: self.variance.clone(),
+            observed: self.observed.clone(),
             constant: self.constant.clone(),
             eigenvalue_stderr: (0..k).map(|i| self.eigenvalue_stderr(i)).collect(),
             angle_stderr_rad: (0..k).map(|i| self.angle_stderr_rad(i)).collect(),

@@ -1,6 +1,10 @@
-//! Blocks of weighted rows, and of rows with missing values: centred on their own mean, in two
-//! passes. In: minibatches as they were read. Out: the running moments moved on, and rows
-//! √w·(x − batch mean)·factor.
+//! Blocks of weighted rows, and of rows with missing values, in two passes. In: minibatches as they
+//! were read. Out: the running moments moved on, and rows √w·(x − center)·factor.
+//!
+//! Whole blocks are centred on their own mean. Where values were missing, every feature is centred on
+//! its running mean, the block's values included: there a missing value is a zero, and a product of
+//! two features counts the rows that have both. A mean of the few that one block has would cost
+//! each product a part of it, and blocks of one row all of it.
 //!
 //! Sixteen features at a time: their values of a block stay in the first-level cache for the three
 //! sums, and the loops over them have a constant length, so that they become vector code.
@@ -76,37 +80,36 @@ impl<X: Real> Rows<'_, X> {
         (mean, weight)
     }
 
-    /// Σw(x − mean)², a missing x being what is imputed.
+    /// Σw(x − center)²; a missing x deviates by nothing.
     #[inline(always)]
-    fn squares(
-        &self,
-        j: usize,
-        width: usize,
-        imputed: &[f64; LANES],
-        mean: &[f64; LANES],
-    ) -> [f64; LANES] {
+    fn squares(&self, j: usize, width: usize, center: &[f64; LANES]) -> [f64; LANES] {
         let mut about = [0.0; LANES];
         for (i, w) in self.weights.iter().enumerate() {
             let x = self.lanes(i, j, width);
             for l in 0..LANES {
-                let v = if x[l].is_nan() { imputed[l] } else { x[l] } - mean[l];
-                about[l] += w * v * v;
+                let v = x[l] - center[l];
+                about[l] += if x[l].is_nan() { 0.0 } else { w * v * v };
             }
         }
         about
     }
 }
 
-/// Weights of a block: n₀, s, N and n₀/N.
+/// Weights of a block: what multiplies the earlier ones, s, N and n₀/N.
 #[derive(Clone, Copy)]
 pub(super) struct Shares {
-    pub(super) earlier: f64,
+    pub(super) fade: f64,
     pub(super) s: f64,
     pub(super) n: f64,
     pub(super) kept: f64,
 }
 
 /// The first pass, compiled for the vector width found at run time: moves the running moments on.
+///
+/// Where values were missing, feature j has the weight nⱼ of its observed values instead of N: its
+/// mean moves by sⱼ/(nⱼ + sⱼ), and both sides of the block's border move towards it by what they
+/// observed. Σw(x − μ)² over the observed values is exact then, whatever the order; a feature without
+/// a value so far has nⱼ = 0, so that its first values pull nothing and are pulled by nothing.
 pub(super) struct Follow<'a, X> {
     pub(super) moments: &'a mut Moments,
     pub(super) rows: &'a Rows<'a, X>,
@@ -124,48 +127,41 @@ impl<X: Real> pulp::NullaryFnOnce for Follow<'_, X> {
             moments,
             rows,
             previous,
-            shares:
-                Shares {
-                    earlier,
-                    s,
-                    n,
-                    kept,
-                },
+            shares: Shares { fade, s, n, kept },
         } = self;
         let m = previous.len();
         for j in (0..m).step_by(LANES) {
             let width = LANES.min(m - j);
             let (mean, weight) = rows.means(j, width);
-            let mut batch_mean = mean;
-            let mut imputed = [0.0; LANES];
+            let (mut center, mut between) = (mean, [0.0; LANES]);
             for l in 0..width {
                 let running = &mut moments.mean[j + l];
                 if moments.observed.is_empty() {
                     *running += s / n * (mean[l] - *running);
+                    between[l] = kept * s;
                 } else {
-                    let before = moments.weight.max(f64::MIN_POSITIVE);
-                    let seen = moments.observed[j + l] * earlier / before + weight[l];
-                    moments.observed[j + l] = seen;
+                    let before = moments.observed[j + l] * fade;
+                    moments.observed[j + l] = before + weight[l];
                     if weight[l] > 0.0 {
-                        *running += weight[l] / seen * (mean[l] - *running);
+                        *running += weight[l] / (before + weight[l]) * (mean[l] - *running);
                     }
-                    // The mean of the block once its missing values are imputed.
-                    batch_mean[l] = (weight[l] * mean[l] + (s - weight[l]) * *running) / s;
+                    (center[l], between[l]) = (*running, before);
                 }
-                imputed[l] = *running;
             }
-            let about = rows.squares(j, width, &imputed, &batch_mean);
+            let about = rows.squares(j, width, &center);
             for l in 0..width {
-                let moved = batch_mean[l] - previous[j + l];
+                let moved = center[l] - previous[j + l];
+                let between = between[l] * moved * moved;
                 let variance = &mut moments.variance[j + l];
-                *variance = kept * *variance + (about[l] + kept * s * moved * moved) / n;
-                moments.batch_mean[j + l] = batch_mean[l];
+                *variance = kept * *variance + (about[l] + between) / n;
+                moments.block_center[j + l] = center[l];
             }
         }
     }
 }
 
-/// The second pass: √w·(x − batch mean)·factor, in the order of the block's memory.
+/// The second pass: √w·(x − center)·factor, in the order of the block's memory. A missing x is the
+/// running mean.
 pub(super) struct Write<'a, X, T> {
     pub(super) moments: &'a Moments,
     pub(super) rows: &'a Rows<'a, X>,
@@ -192,7 +188,7 @@ impl<X: Centred<T>, T: Real> pulp::NullaryFnOnce for Write<'_, X, T> {
         let (imputed, factor) = (&moments.mean[..m], &pivot.factor[..m]);
         // Zeros where the mean is not taken off.
         let shift = if moments.is_centered() {
-            &moments.batch_mean[..m]
+            &moments.block_center[..m]
         } else {
             &moments.zeros[..m]
         };

@@ -4,6 +4,7 @@
 //! NaN, in the layout that they had, and ‖z‖² of each row. One pass, compiled for the vector width of
 //! the machine; what is contiguous is read as slices.
 
+use crate::learner::Estimate;
 use crate::rows::{Layout, Minibatch, Values};
 
 /// Sums side by side in a row.
@@ -53,10 +54,14 @@ pub(super) struct Shifts {
 }
 
 impl Shifts {
-    pub fn new(mean: &[f64], scale: &[f64]) -> Self {
+    /// What makes z of the rows of `estimate`. A feature of which it saw no value has no mean to
+    /// deviate from: z is zero there, whatever the value.
+    pub fn of(estimate: &Estimate) -> Self {
+        let both = estimate.scale.iter().zip(&estimate.observed);
+        let factor = both.map(|(scale, seen)| if *seen > 0.0 { 1.0 / scale } else { 0.0 });
         Self {
-            mean: mean.to_vec(),
-            factor: scale.iter().map(|scale| 1.0 / scale).collect(),
+            mean: estimate.mean.clone(),
+            factor: factor.collect(),
         }
     }
 }

@@ -92,7 +92,7 @@ impl Projection {
         }
         Self {
             order: (!order.iter().copied().eq(0..m)).then(|| order.to_vec()),
-            shifts: Shifts::new(&estimate.mean, &estimate.scale),
+            shifts: Shifts::of(estimate),
             skew: (skew.norm_max() > ORTHONORMAL).then_some(skew),
             vectors,
             eigenvalues: estimate.eigenvalues.clone(),

@@ -257,6 +257,23 @@ impl Columns<'_> {
     }
 }
 
+/// Weights of the observed values: from before they were written down, what the counts of missing
+/// values say of rows that all weigh the same.
+fn observed_of(metadata: &Metadata, features: &Columns<'_>) -> Result<Vec<f64>, SnapshotError> {
+    if features.0.column_by_name("observed").is_some() {
+        return features.numbers("observed");
+    }
+    let share = |j: usize| {
+        // Missing values of rejected rows were counted too, at most one a row.
+        let missing = metadata.tally.missing(j);
+        let missing = missing.saturating_sub(metadata.tally.rows_rejected);
+        1.0 - missing.min(metadata.rows) as f64 / metadata.rows.max(1) as f64
+    };
+    Ok((0..metadata.features)
+        .map(|j| metadata.effective_rows * share(j))
+        .collect())
+}
+
 fn estimate_of(
     metadata: &Metadata,
     components: &Columns<'_>,
@@ -292,6 +309,7 @@ fn estimate_of(
         mean: features.numbers("mean")?,
         scale: features.numbers("scale")?,
         variance: features.numbers("variance")?,
+        observed: observed_of(metadata, features)?,
         constant,
         vectors: if k > 0 {
             components.vectors("vector", m)?

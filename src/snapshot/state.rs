@@ -45,6 +45,7 @@ pub fn summary_of(snapshot: &Snapshot) -> Summary {
         squared_weight: snapshot.provenance.squared_weight,
         mean: estimate.mean.clone(),
         variance: estimate.variance.clone(),
+        observed: estimate.observed.clone(),
         scale: estimate.scale.clone(),
         constant: estimate.constant.clone(),
         is_centered: snapshot.provenance.center,

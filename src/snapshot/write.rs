@@ -228,6 +228,7 @@ pub fn features_table(snapshot: &Snapshot) -> Result<RecordBatch, arrow::error::
         ("scale".into(), plain(estimate.scale.clone())),
         ("variance".into(), plain(estimate.variance.clone())),
         ("missing".into(), Arc::new(missing)),
+        ("observed".into(), plain(estimate.observed.clone())),
     ];
     for i in 0..estimate.components() {
         columns.push((format!("pc{}", i + 1), plain(estimate.vector(i).to_vec())));

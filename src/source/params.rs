@@ -11,7 +11,8 @@ pub enum BadValue {
     Error,
     /// Leaves the row out and counts it.
     Skip,
-    /// Takes the running mean of the feature instead.
+    /// Takes the mean of the feature's observed values instead: the value adds no variance, and a
+    /// feature contributes nothing until its first one.
     Mean,
 }
 

@@ -31,6 +31,7 @@ mod http;
 mod lab_align;
 mod lab_commands;
 mod lab_theorems;
+mod late;
 mod layers;
 mod merging;
 mod moving;

@@ -23,6 +23,7 @@ fn estimate(m: usize, eigenvalues: &[f64], stderr: impl Fn(f64) -> f64) -> Estim
         mean: vec![0.0; m],
         scale: vec![1.0; m],
         variance: vec![1.0; m],
+        observed: vec![100.0; m],
         constant: vec![false; m],
         vectors,
         eigenvalues: eigenvalues.to_vec(),

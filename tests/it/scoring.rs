@@ -187,6 +187,7 @@ fn small() -> Estimate {
         mean: vec![1.0, -2.0, 10.0],
         scale: vec![1.0, 2.0, 0.5],
         variance: vec![1.0; 3],
+        observed: vec![100.0; 3],
         constant: vec![false; 3],
         vectors: [2.0, 2.0, 1.0, -2.0, 1.0, 2.0].map(|v| v * third).to_vec(),
         eigenvalues: vec![5.0, 2.0],

@@ -95,3 +95,47 @@ fn a_directory_without_a_snapshot_says_so() {
             .contains("no snapshot here")
     );
 }
+
+#[test]
+fn a_snapshot_from_before_observed_weights_were_kept_is_read() {
+    use parquet::arrow::ArrowWriter;
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+    use sha2::{Digest as _, Sha256};
+    use std::fmt::Write as _;
+    let place = tempfile::tempdir().expect("a directory");
+    let mut written = snapshot();
+    written.tally.nulls = (0..30).map(|j| if j == 2 { 125 } else { 0 }).collect();
+    let path = write(&written, place.path()).expect("written");
+    // The file as it was: the same columns, but `observed`.
+    let file = path.join("features.parquet");
+    let bytes = bytes::Bytes::from(fs::read(&file).expect("a file"));
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)
+        .expect("Parquet")
+        .build();
+    let mut table = reader
+        .expect("Parquet")
+        .next()
+        .expect("a batch")
+        .expect("a batch");
+    let at = table.schema().index_of("observed").expect("a column");
+    table.remove_column(at);
+    let mut writer = ArrowWriter::try_new(Vec::new(), table.schema(), None).expect("a writer");
+    writer.write(&table).expect("rows");
+    let bytes = writer.into_inner().expect("bytes");
+    let mut sum = String::new();
+    for byte in Sha256::digest(&bytes) {
+        write!(sum, "{byte:02x}").expect("a string");
+    }
+    fs::write(&file, &bytes).expect("a file");
+    let about = path.join("snapshot.json");
+    let mut json: serde_json::Value =
+        serde_json::from_slice(&fs::read(&about).expect("a file")).expect("JSON");
+    json["features_sha256"] = sum.into();
+    fs::write(&about, json.to_string()).expect("a file");
+    // 125 of 500 values of feature 2 were missing, and none of the others.
+    let observed = read(&path).expect("read").estimate.observed;
+    for (j, observed) in observed.iter().enumerate() {
+        let right = if j == 2 { 375.0 } else { 500.0 };
+        assert!((observed - right).abs() < 1e-9, "{j}: {observed}");
+    }
+}

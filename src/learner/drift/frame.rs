@@ -103,11 +103,11 @@ impl Frame {
                 source: LinalgError::NoConvergence,
             });
         }
+        // A feature without a value so far has no mean to deviate from.
+        let both = estimate.scale.iter().zip(&estimate.observed);
+        let per_scale = both.map(|(scale, seen)| if *seen > 0.0 { 1.0 / scale } else { 0.0 });
         Ok(Self::new(
-            (
-                estimate.mean.clone(),
-                estimate.scale.iter().map(|scale| 1.0 / scale).collect(),
-            ),
+            (estimate.mean.clone(), per_scale.collect()),
             eigenvalues,
             if varies { outside } else { 0.0 },
             directions,
