@@ -127,7 +127,7 @@ pub(super) fn json(snapshot: &Snapshot, with_vectors: bool) -> Result<String, Cl
         "features": estimate.features,
         "effective_rows": estimate.effective_rows,
         "total_variance": estimate.total_variance,
-        "noise_variance": estimate.noise_variance,
+        "noise_variance": estimate.known_noise_variance(),
         "penalty": estimate.penalty,
         "components_above_noise": estimate.components_above_noise,
         "components_above_noise_is_lower_bound": estimate.above_noise_is_lower_bound,

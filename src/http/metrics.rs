@@ -181,24 +181,27 @@ fn components(snapshot: &Snapshot, registry: &mut Registry) {
         (
             "noise_variance",
             "Mean variance of what is not above noise",
-            estimate.noise_variance,
+            estimate.known_noise_variance(),
         ),
         (
             "total_variance",
             "Variance of all features",
-            estimate.total_variance,
+            Some(estimate.total_variance),
         ),
         (
             "penalty",
             "Eigenvalue below which a component is inactive",
-            estimate.penalty,
+            Some(estimate.penalty),
         ),
         (
             "components_above_noise",
             "Components that noise alone would not show",
-            estimate.components_above_noise as f64,
+            estimate.components_above_noise.map(|count| count as f64),
         ),
     ] {
-        registry.register(name, help, ConstGauge::new(value));
+        // What cannot be told has no sample.
+        if let Some(value) = value {
+            registry.register(name, help, ConstGauge::new(value));
+        }
     }
 }

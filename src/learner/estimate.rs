@@ -41,17 +41,24 @@ pub struct Estimate {
     pub active: Vec<bool>,
     /// λ, squared scaled units.
     pub penalty: f64,
-    /// Mean variance of the directions other than those that stand above noise.
+    /// Mean variance of the directions other than those that stand above noise; 0 where it cannot be
+    /// told which do.
     pub noise_variance: f64,
     /// Trace of the covariance in scaled units.
     pub total_variance: f64,
-    /// Number of components that stand above noise.
-    pub components_above_noise: usize,
+    /// Number of components that stand above noise. `None` where every direction is held and nothing
+    /// among them looks like noise: then it cannot be told.
+    pub components_above_noise: Option<usize>,
     /// Whether that number is limited by the directions held, so that it is a lower bound.
     pub above_noise_is_lower_bound: bool,
 }
 
 impl Estimate {
+    /// Mean variance of what is not above noise, where it can be told what is.
+    pub fn known_noise_variance(&self) -> Option<f64> {
+        self.components_above_noise.map(|_| self.noise_variance)
+    }
+
     /// k, the number of components.
     pub fn components(&self) -> usize {
         self.eigenvalues.len()

@@ -4,26 +4,60 @@
 /// Source: Bejan 2005, table of the quantiles of F₁.
 const TRACY_WIDOM_995: f64 = 2.4224;
 
+/// Upper 0.5% point of the standard normal law.
+const NORMAL_995: f64 = 2.575_829;
+
+/// Rows per squared dimension from which the likelihood ratio's χ² law holds: the terms that it
+/// leaves out are of the order p²/n.
+const ROWS_PER_SQUARE: f64 = 4.0;
+
 /// What the sequence of tests says.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AboveNoise {
-    /// Components whose eigenvalue noise alone would not show.
-    pub count: usize,
-    /// The largest eigenvalue that noise alone would show beside them.
+    /// Components whose eigenvalue noise alone would not show. `None`: every direction is held, and
+    /// no two of the smallest could be the same noise, so that nothing tells how large noise is.
+    pub count: Option<usize>,
+    /// The largest eigenvalue that noise alone would show beside them; 0 if that cannot be told.
     pub threshold: f64,
     /// Whether every direction held was above, so that there may be more.
     pub is_lower_bound: bool,
 }
 
+impl AboveNoise {
+    const UNKNOWN: Self = Self {
+        count: None,
+        threshold: 0.0,
+        is_lower_bound: false,
+    };
+}
+
 /// Tests the eigenvalues in descending order until one could be noise.
 ///
+/// Where directions are left out, they are the noise ([`against_the_rest`]); where all are held, few
+/// of them and many rows, noise is eigenvalues that could be equal ([`until_equal`]). A single one is
+/// equal to nothing: noise then has no size that could be told.
+///
+/// Shapes: `eigenvalues` of length h ≤ `active` = p, divisor n; `total` is the trace.
+pub fn above_noise(eigenvalues: &[f64], total: f64, active: usize, sample: f64) -> AboveNoise {
+    let (h, p) = (eigenvalues.len(), active as f64);
+    let is_whole = h > 0 && h == active;
+    if is_whole && sample >= ROWS_PER_SQUARE * p * p {
+        return until_equal(eigenvalues, sample);
+    }
+    match against_the_rest(eigenvalues, total, active, sample) {
+        AboveNoise {
+            count: Some(count), ..
+        } if is_whole && count + 1 >= active => AboveNoise::UNKNOWN,
+        told => told,
+    }
+}
+
 /// The j-th is compared with σ²(μ + s·τ): σ² is the mean variance of what lies below it, and μ, τ
 /// centre and scale the largest eigenvalue of pure noise of n rows in p − j dimensions. Rows with
 /// heavier tails than a Gaussian show larger noise eigenvalues, and then it over-counts.
 ///
-/// Shapes: `eigenvalues` of length h ≤ `active` = p, divisor n; `total` is the trace.
 /// Source: Kritchman and Nadler 2008, equations (6) to (8); Johnstone 2001 for μ and τ.
-pub fn above_noise(eigenvalues: &[f64], total: f64, active: usize, sample: f64) -> AboveNoise {
+fn against_the_rest(eigenvalues: &[f64], total: f64, active: usize, sample: f64) -> AboveNoise {
     let mut left = total;
     let mut threshold = 0.0;
     for (j, value) in eigenvalues.iter().enumerate() {
@@ -38,7 +72,7 @@ pub fn above_noise(eigenvalues: &[f64], total: f64, active: usize, sample: f64) 
         let is_above = *value > threshold && *value > 0.0;
         if !is_above {
             return AboveNoise {
-                count: j,
+                count: Some(j),
                 threshold,
                 is_lower_bound: false,
             };
@@ -46,10 +80,49 @@ pub fn above_noise(eigenvalues: &[f64], total: f64, active: usize, sample: f64) 
     }
     let count = eigenvalues.len();
     AboveNoise {
-        count,
+        count: Some(count),
         threshold,
         is_lower_bound: count < active,
     }
+}
+
+/// All p eigenvalues of n ≫ p² rows: the first j are above noise if the other q = p − j are equal but
+/// for chance, by the likelihood ratio (n − 1 − j − (2q² + q + 2)/6q)·(q ln λ̄ − Σ ln λ), whose law is χ²
+/// with (q − 1)(q + 2)/2 degrees of freedom. Rows with heavier tails than a Gaussian, or that follow each
+/// other, look less equal than they are.
+///
+/// Source: Bartlett 1954; Jolliffe 2002, section 6.1.4.
+fn until_equal(eigenvalues: &[f64], sample: f64) -> AboveNoise {
+    let p = eigenvalues.len();
+    for j in 0..p.saturating_sub(1) {
+        let rest = &eigenvalues[j..];
+        let q = rest.len() as f64;
+        let mean = rest.iter().sum::<f64>() / q;
+        let apart = q * mean.ln() - rest.iter().map(|value| value.ln()).sum::<f64>();
+        let rows = sample - 1.0 - j as f64 - (2.0 * q * q + q + 2.0) / (6.0 * q);
+        if rows * apart > chi_square_995((q - 1.0) * (q + 2.0) / 2.0) {
+            continue;
+        }
+        let shown = mean * largest_of_noise(sample, q);
+        // Between the last that is above and the first that is not, whatever Tracy and Widom say.
+        let is_between = j == 0 || shown < eigenvalues[j - 1];
+        return AboveNoise {
+            count: Some(j),
+            threshold: if is_between {
+                shown.max(rest[0])
+            } else {
+                rest[0]
+            },
+            is_lower_bound: false,
+        };
+    }
+    AboveNoise::UNKNOWN
+}
+
+/// Quantile of χ² at 99.5%, to 1%. Source: Wilson and Hilferty 1931.
+fn chi_square_995(freedom: f64) -> f64 {
+    let spread = 2.0 / (9.0 * freedom);
+    freedom * (1.0 - spread + NORMAL_995 * spread.sqrt()).powi(3)
 }
 
 /// μ + s·τ for unit noise of `n` rows in `p` dimensions.
@@ -59,4 +132,37 @@ fn largest_of_noise(n: f64, p: f64) -> f64 {
     let mean = sum * sum / n.max(1.0);
     let scale = sum / n.max(1.0) * (1.0 / n_root + 1.0 / p_root).cbrt();
     mean + TRACY_WIDOM_995 * scale
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_quantiles_are_those_of_scipy() {
+        // scipy.stats.chi2.ppf(0.995, df)
+        for (freedom, right) in [(2.0, 10.596_635), (5.0, 16.749_602), (35.0, 60.274_771)] {
+            let found = chi_square_995(freedom);
+            assert!((found / right - 1.0).abs() < 0.01, "{found} {right}");
+        }
+    }
+
+    #[test]
+    fn one_direction_left_tells_nothing_of_noise() {
+        for (eigenvalues, active) in [
+            (vec![3.0], 1),
+            (vec![5.0, 3.0], 2),
+            (vec![9.0, 4.0, 1.0], 3),
+        ] {
+            let total = eigenvalues.iter().sum();
+            for sample in [10.0, 1e3, 1e6] {
+                let found = above_noise(&eigenvalues, total, active, sample);
+                let is_small = sample < 100.0;
+                assert!(
+                    is_small || found == AboveNoise::UNKNOWN,
+                    "{eigenvalues:?} {found:?}"
+                );
+            }
+        }
+    }
 }

@@ -97,8 +97,9 @@ impl Summary {
                 0.0
             }
         };
-        let above = self.eigenvalues.iter().take(real.count).sum::<f64>();
-        let dimensions = self.active.saturating_sub(real.count);
+        let count = real.count.unwrap_or(self.active);
+        let above = self.eigenvalues.iter().take(count).sum::<f64>();
+        let dimensions = self.active.saturating_sub(count);
         Estimate {
             features: m,
             rows: self.rows,

@@ -34,7 +34,7 @@ pub(super) struct Metadata {
     penalty: f64,
     noise_variance: f64,
     total_variance: f64,
-    components_above_noise: usize,
+    components_above_noise: Option<usize>,
     components_above_noise_is_lower_bound: bool,
     constant_features: Vec<usize>,
     feature_schema_hash: String,

@@ -70,20 +70,27 @@ pub fn table(estimate: &Estimate, features: &Features, is_unicode: bool) -> Stri
 }
 
 fn footer(estimate: &Estimate, features: &Features) -> String {
-    let at_least = if estimate.above_noise_is_lower_bound {
-        "at least "
-    } else {
-        ""
+    let noise = match estimate.components_above_noise {
+        Some(_) => short(estimate.noise_variance),
+        None => "unknown".into(),
+    };
+    let above = match estimate.components_above_noise {
+        Some(count) if estimate.above_noise_is_lower_bound => {
+            format!("at least {count} components stand above noise")
+        }
+        Some(count) => format!("{count} components stand above noise"),
+        None => {
+            "how many components stand above noise cannot be told: every direction is held, and no \
+                 two of the smallest look like the same noise"
+                .into()
+        }
     };
     let mut text = format!(
-        "\n{} rows × {} features; total variance {}, noise variance {}, penalty {}\n\
-         {at_least}{} components stand above noise\n",
+        "\n{} rows × {} features; total variance {}, noise variance {noise}, penalty {}\n{above}\n",
         estimate.rows,
         estimate.features,
         short(estimate.total_variance),
-        short(estimate.noise_variance),
         short(estimate.penalty),
-        estimate.components_above_noise,
     );
     let names: Vec<&str> = features
         .names()

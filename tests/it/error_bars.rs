@@ -85,9 +85,48 @@ fn the_planted_number_of_components_is_found() {
     for (n, m, k) in [(400, 100, 4), (2_000, 200, 5), (8_000, 200, 5)] {
         let (rows, _) = planted(n, &spikes(m, k, 20.0, 6.0), 0.0, n as u64, &StandardNormal);
         let estimate = fitted(&rows, &LearnerParams::default());
-        assert_eq!(estimate.components_above_noise, k, "n = {n}, m = {m}");
+        assert_eq!(estimate.components_above_noise, Some(k), "n = {n}, m = {m}");
         assert!(!estimate.above_noise_is_lower_bound);
         assert_eq!(estimate.active.iter().filter(|a| **a).count(), k);
+    }
+}
+
+#[test]
+fn a_covariance_held_whole_tells_the_number_where_noise_is_alike() {
+    // Eight sensors, two of eight directions above equal noise: one false count in 200 is allowed by
+    // the tests' level, and 3 of 40 are seen once in a thousand.
+    let mut right = 0;
+    for seed in 0..40 {
+        let (rows, _) = planted(3_000, &spikes(8, 2, 9.0, 4.0), 5.0, seed, &StandardNormal);
+        let params = LearnerParams {
+            components: 2,
+            ..LearnerParams::default()
+        };
+        let estimate = fitted(&rows, &params);
+        right += usize::from(estimate.components_above_noise == Some(2));
+        if estimate.components_above_noise == Some(2) {
+            // The mean of six eigenvalues of unit noise: standard error √(2/(6n)).
+            assert!((estimate.noise_variance - 1.0).abs() < 5.0 * (2.0 / 18_000.0_f64).sqrt());
+            assert_eq!(estimate.active, [true, true]);
+        }
+    }
+    assert!(right >= 38, "{right} of 40");
+}
+
+#[test]
+fn a_covariance_held_whole_whose_sensors_differ_says_that_it_cannot_be_told() {
+    // Each sensor has noise of its own size: nothing says which of the eight are components.
+    let own: Vec<f64> = (0..8).map(|j| 2.0_f64.powi(7 - j)).collect();
+    for (n, k) in [(200, 8), (3_000, 2), (3_000, 8)] {
+        let (rows, _) = planted(n, &own, 0.0, 3, &StandardNormal);
+        let params = LearnerParams {
+            components: k,
+            ..LearnerParams::default()
+        };
+        let estimate = fitted(&rows, &params);
+        assert_eq!(estimate.components_above_noise, None, "n = {n}");
+        assert_eq!(estimate.known_noise_variance(), None);
+        assert!(!estimate.above_noise_is_lower_bound);
     }
 }
 

@@ -34,7 +34,7 @@ fn estimate(m: usize, eigenvalues: &[f64], stderr: impl Fn(f64) -> f64) -> Estim
         penalty: 0.5,
         noise_variance: 0.1,
         total_variance: eigenvalues.iter().sum::<f64>(),
-        components_above_noise: k,
+        components_above_noise: Some(k),
         above_noise_is_lower_bound: false,
     }
 }

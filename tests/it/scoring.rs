@@ -198,7 +198,7 @@ fn small() -> Estimate {
         penalty: 3.0,
         noise_variance: 1.25,
         total_variance: 7.5,
-        components_above_noise: 1,
+        components_above_noise: Some(1),
         above_noise_is_lower_bound: false,
     }
 }

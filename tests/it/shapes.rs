@@ -71,7 +71,7 @@ fn equal_rows_have_zero_eigenvalues_and_constant_features() {
             estimate.eigenvalues
         );
         assert_eq!(estimate.constant, [true; 4]);
-        assert_eq!(estimate.components_above_noise, 0);
+        assert_eq!(estimate.components_above_noise, Some(0));
     }
 }
 
