@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use faer::Mat;
+
 use crate::lab::LabError;
 use crate::lab::algorithm::{Algorithm, Coupling};
 use crate::lab::problem::Problem;
@@ -16,7 +18,8 @@ const LOST: f64 = 1e8;
 pub enum Stop {
     /// ‖W₁ − W₂ᵀ‖ ≤ ε, looked at before each iteration: the paper's program for untied weights.
     Symmetry(f64),
-    /// √(‖ΔW₁‖² + ‖ΔW₂‖²) ≤ ε, or ‖ΔW‖ ≤ ε for tied weights: the paper's program for those.
+    /// √(‖ΔW₁‖² + ‖ΔW₂‖²) ≤ ε; as the paper's program has it, ‖ΔW‖ ≤ ε for tied weights and for
+    /// synchronized exact ones, ‖ΔW₁‖ + ‖ΔW₂‖ ≤ ε for synchronized gradients.
     Update(f64),
     /// When the algorithm itself has nothing left to do, or at the limit.
     Limit,
@@ -126,8 +129,7 @@ pub fn train(
         return Err(LabError::NotFinite);
     }
     let mut weights = start;
-    let coupling = algorithm.coupling();
-    let is_symmetric = coupling != Coupling::Untied;
+    let is_symmetric = algorithm.coupling() != Coupling::Untied;
     if is_symmetric {
         weights.encoder = weights.decoder.transpose().to_owned();
     }
@@ -160,11 +162,11 @@ pub fn train(
         if is_lost {
             break End::Diverged;
         }
-        let distance = if coupling == Coupling::Tied {
-            (&weights.decoder - &before.decoder).norm_l2()
-        } else {
-            weights.distance(&before)
-        };
+        let moved = |after: &Mat<f64>, before: &Mat<f64>| (after - before).norm_l2();
+        let distance = algorithm.size_of_update(
+            moved(&weights.encoder, &before.encoder),
+            moved(&weights.decoder, &before.decoder),
+        );
         if record.keeps(iteration) {
             iterates.push(Iterate {
                 iteration,

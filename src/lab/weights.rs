@@ -60,6 +60,12 @@ impl Weights {
         }
     }
 
+    /// Both at the average of W₁ and W₂ᵀ.
+    #[must_use]
+    pub fn averaged(&self) -> Self {
+        Self::tied((self.encoder.transpose() + &self.decoder) * faer::Scale(0.5))
+    }
+
     /// m.
     pub fn features(&self) -> usize {
         self.decoder.nrows()

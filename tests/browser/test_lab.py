@@ -59,9 +59,12 @@ def iterate(algorithm, loss, scatter, penalty, step, w1, w2):
         w1 = w2
     for iteration in range(1, ITERATIONS + 1):
         old = w1, w2
-        if algorithm in ("untied", "synchronized"):
+        if algorithm == "untied":
             w1 -= step * half_gradient(loss, scatter, penalty, w1, w2)[0]
             w2 -= step * half_gradient(loss, scatter, penalty, w1, w2)[1]
+        elif algorithm == "synchronized":
+            own = half_gradient(loss, scatter, penalty, w1, w2)
+            w1 = w2 = (w1 - step * own[0] + w2 - step * own[1]) / 2
         elif algorithm == "tied":
             w1 = w2 = w1 - step * half_gradient(loss, scatter, penalty, w1, w1)[0]
         elif loss == "sum":

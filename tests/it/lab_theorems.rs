@@ -366,6 +366,7 @@ fn tied_and_synchronized_runs_end_where_untied_ones_do() {
         let loss = &instance.losses(problem)[2];
         for kind in [
             Kind::SynchronizedGradient,
+            Kind::SynchronizedExact,
             Kind::TiedGradient,
             Kind::TiedExact,
             Kind::Svd,
@@ -383,6 +384,55 @@ fn tied_and_synchronized_runs_end_where_untied_ones_do() {
             );
         }
     });
+}
+
+#[test]
+fn synchronized_weights_meet_at_their_average_at_every_step() {
+    // Three steps by numpy from the equations: w = ((wᵀ − α∂₁)ᵀ + w − α∂₂)/2, and the average of the
+    // ridge solutions a = W₁ᵀ for wᵀ and W₂ for a; columns of X are the rows here.
+    let rows = faer::mat![
+        [2.0, 0.0, 1.0],
+        [0.0, 1.0, 1.0],
+        [1.0, -1.0, 0.0],
+        [-1.0, 1.0, -2.0]
+    ];
+    let problem = Problem::new(rows.as_ref());
+    let start = Weights::tied(faer::mat![[0.6, -0.2], [0.1, 0.5], [-0.3, 0.4]]);
+    let gradient = faer::mat![
+        [0.770_344_186_224, -0.162_438_624_578],
+        [0.035_894_708_792, 0.570_862_828_785],
+        [-0.106_735_118_878, 0.466_130_570_931]
+    ];
+    let exact = faer::mat![
+        [0.713_154_767_449, -0.100_116_016_287],
+        [-0.392_249_409_67, 0.637_936_800_792],
+        [0.534_658_753_335, 0.645_425_417_472]
+    ];
+    for (kind, right) in [
+        (Kind::SynchronizedGradient, gradient),
+        (Kind::SynchronizedExact, exact),
+    ] {
+        let recipe = Recipe {
+            kind,
+            loss: Loss::Sum(0.5),
+            step: StepSize::Constant(0.05),
+            seed: 0,
+        };
+        let course = Course {
+            minibatch: None,
+            stop: Stop::Limit,
+            iterations_max: 3,
+        };
+        let mut own = recipe.make(2).unwrap();
+        let end = train(own.as_mut(), &problem, start.clone(), course, Record::All).unwrap();
+        assert!(
+            close(last(&end).decoder.as_ref(), right.as_ref()) < 1e-11,
+            "{kind:?}"
+        );
+        for iterate in &end.iterates {
+            assert!(iterate.weights.asymmetry() == 0.0, "{kind:?}");
+        }
+    }
 }
 
 #[test]

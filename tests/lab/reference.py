@@ -65,9 +65,9 @@ def untied_gradient(w1, w2, c, loss, alpha):
 
 
 def synchronized_gradient(w1, w2, c, loss, alpha):
-    """The untied steps; train() starts them from W1 = W2ᵀ."""
-    w1 = w1 - alpha * loss.encoder_step(w1, w2, c)
-    return w1, w2 - alpha * loss.decoder_step(w1, w2, c)
+    """Both steps at once from W1 = W2ᵀ, then both weights at their average, as in the authors' program."""
+    w = ((w1 - alpha * loss.encoder_step(w1, w2, c)).T + w2 - alpha * loss.decoder_step(w1, w2, c)) / 2
+    return w.T, w
 
 
 def tied_gradient(w1, w2, c, loss, alpha):
@@ -96,8 +96,11 @@ def untied_exact(w1, w2, c, loss, alpha):
 
 
 def synchronized_exact(w1, w2, c, loss, alpha):
-    del alpha
-    return loss.best_encoder(w2, c), loss.best_decoder(w1, c)
+    """The best decoder for W2ᵀ, transposed, the best decoder for that, then both at their average."""
+    del w1, alpha
+    w1 = loss.best_decoder(w2.T, c).T
+    w = (w1.T + loss.best_decoder(w1, c)) / 2
+    return w.T, w
 
 
 def tied_exact(w1, w2, c, loss, alpha):
@@ -125,7 +128,8 @@ def train(x, w1, w2, algorithm, loss, alpha, *, is_normalized=False, minibatch=N
     """Every iterate (W1, W2), the start first.
 
     stop: "symmetry" while ‖W1 − W2ᵀ‖ > ε, looked at before each iteration (untied weights); "update" until the
-    size of the update is at most ε, of the one matrix where weights are tied.
+    size of the update is at most ε, of the one matrix where weights are tied or synchronized and exact; the sum of
+    both, as in the authors' program, where gradients are synchronized.
     """
     step, n = STEPS[algorithm], x.shape[1]
     is_tied, is_untied = algorithm.startswith("tied"), algorithm.startswith(("untied", "rotation"))
@@ -143,7 +147,11 @@ def train(x, w1, w2, algorithm, loss, alpha, *, is_normalized=False, minibatch=N
             c = n / minibatch * part @ part.T
         size = alpha / np.linalg.norm(w1 @ c @ w1.T, 2) if is_normalized else alpha
         new1, new2 = step(w1, w2, c, loss, size)
-        update = np.hypot(0 if is_tied else np.linalg.norm(new1 - w1), np.linalg.norm(new2 - w2))
+        moved = np.linalg.norm(new1 - w1), np.linalg.norm(new2 - w2)
+        if is_tied or algorithm == "synchronized-exact":
+            update = moved[1]
+        else:
+            update = sum(moved) if algorithm == "synchronized-gradient" else np.hypot(*moved)
         w1, w2 = new1, new2
         iterates.append((w1, w2))
         if (stop == "update" or (stop == "symmetry" and not is_untied)) and update <= tolerance:

@@ -24,15 +24,8 @@ def ojad(*arguments):
     return done.stdout
 
 
-@pytest.fixture(scope="module")
-def setting(tmp_path_factory):
-    """X, the weights of the start, and files of both."""
-    random = np.random.default_rng(0)
-    x = random.normal(size=(M, N))
-    x -= x.mean(axis=1, keepdims=True)
-    w1, w2 = random.normal(size=(K, M)), random.normal(size=(M, K))
-    directory = tmp_path_factory.mktemp("setting")
-    pq.write_table(pa.table({f"x{j}": x[j] for j in range(M)}), directory / "data.parquet")
+def start_table(w1, w2):
+    """Weights as `--start` takes them."""
     entries = [
         (0, name, i, j, w[i, j])
         for name, w in (("w1", w1), ("w2", w2))
@@ -42,7 +35,19 @@ def setting(tmp_path_factory):
     kinds = {"iteration": pa.int64(), "matrix": pa.utf8(), "row": pa.int32(), "column": pa.int32(),
              "value": pa.float64()}
     columns = [pa.array(column, kind) for column, kind in zip(zip(*entries), kinds.values())]
-    pq.write_table(pa.table(dict(zip(kinds, columns))), directory / "start.parquet")
+    return pa.table(dict(zip(kinds, columns)))
+
+
+@pytest.fixture(scope="module")
+def setting(tmp_path_factory):
+    """X, the weights of the start, and files of both."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=(M, N))
+    x -= x.mean(axis=1, keepdims=True)
+    w1, w2 = random.normal(size=(K, M)), random.normal(size=(M, K))
+    directory = tmp_path_factory.mktemp("setting")
+    pq.write_table(pa.table({f"x{j}": x[j] for j in range(M)}), directory / "data.parquet")
+    pq.write_table(start_table(w1, w2), directory / "start.parquet")
     return x, w1, w2, directory
 
 
@@ -54,7 +59,7 @@ def iterates(path):
     return (value[matrix == "w1"].reshape(count, K, M), value[matrix == "w2"].reshape(count, M, K))
 
 
-FULL = ["untied-gradient", "tied-gradient", "untied-exact", "tied-exact", "rotation-augmented"]
+FULL = ["untied-gradient", "tied-gradient", "untied-exact", "synchronized-exact", "tied-exact", "rotation-augmented"]
 CASES = [(name, "sum", LAMBDA, "symmetry", 100_000, []) for name in FULL]
 CASES += [
     (name, loss, penalty, "update", 1_500, [])
@@ -95,6 +100,25 @@ def test_every_iterate_agrees(setting, tmp_path, algorithm, loss, penalty, stop,
     apart2 = np.abs(np.array([pair[1] for pair in expected[:common]]) - found2[:common]).max()
     print(f"{algorithm} {loss} {extra}: {common - 1} iterations, {max(apart1, apart2):.1e}")
     assert max(apart1, apart2) < AGREEMENT
+
+
+@pytest.mark.parametrize(("algorithm", "iterations"), [("synchronized-gradient", 18_476), ("synchronized-exact", 778)])
+def test_synchronized_weights_take_the_iterations_of_the_authors_program(tmp_path, algorithm, iterations):
+    """The program beside Kunin 2019 (algorithms.py), with its rows and its start: its counts."""
+    random = np.random.RandomState(0)
+    x = random.normal(size=(M, N))
+    x -= x.mean(axis=1, keepdims=True)
+    w1, w2 = random.normal(size=(K, M)), random.normal(size=(M, K))
+    pq.write_table(pa.table({f"x{j}": x[j] for j in range(M)}), tmp_path / "data.parquet")
+    pq.write_table(start_table(w1, w2), tmp_path / "start.parquet")
+    output = tmp_path / "iterates.parquet"
+    ojad("lab", "train", algorithm, tmp_path / "data.parquet", "--start", tmp_path / "start.parquet",
+         "--loss", "sum", "--lambda", LAMBDA, "--step", ALPHA, "--stop", "update", "--tolerance", EPSILON,
+         "--iterations", 100_000, "--output", output)
+    found1, found2 = iterates(output)
+    # Whether the last update is below ε may depend on the last digit.
+    assert abs(len(found2) - 1 - iterations) <= 1
+    assert np.array_equal(found1[-1], found2[-1].T)
 
 
 def test_figures_say_what_numpy_says(tmp_path):

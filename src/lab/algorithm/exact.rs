@@ -31,11 +31,12 @@ impl Algorithm for Untied {
     }
 }
 
-/// From W₁ = W₂ᵀ, the best of each for the old other.
+/// From W₁ = W₂ᵀ: the transpose of the best decoder for W₂ᵀ as encoder, the best decoder for that, and
+/// then both at their average.
 ///
-/// It is two runs of the untied alternation that never meet: each new decoder comes from the encoder
-/// before, that from the decoder two steps back. Each finds the principal directions, but up to a
-/// rotation of its own, which the sum loss leaves free, so that the pair need not be a minimum.
+/// Two of [`Tied`]'s steps and the middle between them. What goes to and fro there from step to step is
+/// damped here: under a loss that leaves GLₖ alone, UG and UG⁻ᵀ average to an orthonormal U, which is
+/// Newton's iteration for the polar factor. Source: the program beside Kunin 2019.
 pub struct Synchronized {
     /// What is minimised.
     pub loss: Loss,
@@ -51,10 +52,15 @@ impl Algorithm for Synchronized {
     }
 
     fn step(&mut self, batch: &Batch<'_, '_>, weights: &mut Weights) -> Result<bool, LabError> {
-        let encoder = self.loss.best_encoder(weights.decoder.as_ref(), batch)?;
+        let first = self.loss.best_decoder(weights.decoder.transpose(), batch)?;
+        weights.encoder = first.transpose().to_owned();
         weights.decoder = self.loss.best_decoder(weights.encoder.as_ref(), batch)?;
-        weights.encoder = encoder;
+        *weights = weights.averaged();
         Ok(true)
+    }
+
+    fn size_of_update(&self, _encoder: f64, decoder: f64) -> f64 {
+        decoder
     }
 }
 
@@ -81,5 +87,9 @@ impl Algorithm for Tied {
         let decoder = self.loss.best_decoder(weights.encoder.as_ref(), batch)?;
         *weights = Weights::tied(decoder);
         Ok(true)
+    }
+
+    fn size_of_update(&self, _encoder: f64, decoder: f64) -> f64 {
+        decoder
     }
 }

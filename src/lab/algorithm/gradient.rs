@@ -58,9 +58,19 @@ impl Algorithm for Untied {
     }
 }
 
-/// The same from W₁ = W₂ᵀ. Since the second step sees the first, the weights leave each other and come
-/// back. Source: Kunin 2019, appendix A, which synchronizes them at the start.
-pub struct Synchronized(pub Untied);
+/// A step of both weights from W₁ = W₂ᵀ = Wᵀ, then both at their average:
+///
+/// W ← W − α·½[(WWᵀ − I)CW + C(WWᵀ − I)W] − αλW for the sum loss.
+///
+/// It is gradient descent on L(Wᵀ, W), the loss of transposes, where [`Tied`] goes along the decoder's
+/// half alone. Source: the program beside Kunin 2019, whose README speaks of transposes at the start:
+/// there weights that take their own steps would leave each other.
+pub struct Synchronized {
+    /// What is minimised.
+    pub loss: Loss,
+    /// α.
+    pub step: StepSize,
+}
 
 impl Algorithm for Synchronized {
     fn name(&self) -> &'static str {
@@ -72,7 +82,16 @@ impl Algorithm for Synchronized {
     }
 
     fn step(&mut self, batch: &Batch<'_, '_>, weights: &mut Weights) -> Result<bool, LabError> {
-        self.0.step(batch, weights)
+        let alpha = Scale(self.step.at(weights, batch)?);
+        let gradient = self.loss.gradient(weights, batch);
+        weights.encoder -= gradient.encoder * alpha;
+        weights.decoder -= gradient.decoder * alpha;
+        *weights = weights.averaged();
+        Ok(true)
+    }
+
+    fn size_of_update(&self, encoder: f64, decoder: f64) -> f64 {
+        encoder + decoder
     }
 }
 
@@ -101,6 +120,10 @@ impl Algorithm for Tied {
         let decoder = step_tied(&self.loss, weights.decoder.as_ref(), batch, alpha);
         *weights = Weights::tied(decoder);
         Ok(true)
+    }
+
+    fn size_of_update(&self, _encoder: f64, decoder: f64) -> f64 {
+        decoder
     }
 }
 

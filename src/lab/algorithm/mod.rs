@@ -2,8 +2,8 @@
 //!
 //! The learning ones come in three kinds of coupling. *Untied*: encoder and decoder have their own
 //! start and their own steps, one after the other, as in the paper's own program. *Synchronized*:
-//! they start as transposes; since that alone would change nothing in exact minimisation, which
-//! begins with the best encoder, there both are minimised at once. *Tied*: there is one matrix W = W₂ = W₁ᵀ.
+//! they start as transposes, and each step ends with both at the average of W₁ and W₂ᵀ, as in that
+//! program. *Tied*: there is one matrix W = W₂ = W₁ᵀ.
 //! Each comes as gradient descent ([`gradient`]) and as exact minimisation ([`exact`]). The
 //! baselines ([`baseline`]) put the answer that they find into the same weights.
 
@@ -21,7 +21,7 @@ use crate::lab::weights::Weights;
 pub enum Coupling {
     /// Each has its own start.
     Untied,
-    /// W₁ = W₂ᵀ at the start.
+    /// W₁ = W₂ᵀ at the start, and again after each step, at their average.
     Synchronized,
     /// W₁ = W₂ᵀ at every step: there is one matrix.
     Tied,
@@ -40,6 +40,12 @@ pub trait Algorithm {
     /// # Errors
     /// If a value stops being finite.
     fn step(&mut self, batch: &Batch<'_, '_>, weights: &mut Weights) -> Result<bool, LabError>;
+
+    /// How far an update of these lengths ‖ΔW₁‖ and ‖ΔW₂‖ went, for the rule that ends a run: as the
+    /// paper's program measures it, where weights are transposes.
+    fn size_of_update(&self, encoder: f64, decoder: f64) -> f64 {
+        encoder.hypot(decoder)
+    }
 }
 
 /// The algorithms by name.
@@ -47,7 +53,7 @@ pub trait Algorithm {
 pub enum Kind {
     /// Gradient descent, encoder and decoder apart.
     UntiedGradient,
-    /// Gradient descent from W1 = W2ᵀ.
+    /// Gradient descent from W1 = W2ᵀ, both set to their average at each step.
     SynchronizedGradient,
     /// Gradient descent with one matrix: regularized Oja's rule.
     TiedGradient,
@@ -55,7 +61,7 @@ pub enum Kind {
     RotationAugmented,
     /// Exact minimisation, encoder and decoder in turn.
     UntiedExact,
-    /// Exact minimisation from W1 = W2ᵀ, both at once.
+    /// Exact minimisation from W1 = W2ᵀ, both set to their average at each step.
     SynchronizedExact,
     /// Exact minimisation of the decoder, the encoder its transpose.
     TiedExact,
@@ -99,9 +105,7 @@ impl Recipe {
         let (loss, step) = (self.loss.clone(), self.step);
         Ok(match self.kind {
             Kind::UntiedGradient => Box::new(gradient::Untied { loss, step }),
-            Kind::SynchronizedGradient => {
-                Box::new(gradient::Synchronized(gradient::Untied { loss, step }))
-            }
+            Kind::SynchronizedGradient => Box::new(gradient::Synchronized { loss, step }),
             Kind::TiedGradient => Box::new(gradient::Tied { loss, step }),
             Kind::RotationAugmented => Box::new(gradient::RotationAugmented { loss, step }),
             Kind::UntiedExact => Box::new(exact::Untied { loss }),

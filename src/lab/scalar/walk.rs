@@ -25,7 +25,7 @@ const FAR: f64 = 1e30;
 pub enum Algorithm {
     /// Gradient descent on w₁, then on w₂ with the new w₁.
     Untied,
-    /// The same from w₁ = w₂.
+    /// Gradient descent on both at once from w₁ = w₂, then both at their average.
     Synchronized,
     /// w₁ = w₂ = w throughout: Oja's rule with a penalty.
     Tied,
@@ -87,7 +87,8 @@ pub fn run(
     scatters: &[f64],
 ) -> Trajectory {
     let steps: fn(&Landscape, f64, [f64; 2]) -> [f64; 2] = match algorithm {
-        Algorithm::Untied | Algorithm::Synchronized => descend,
+        Algorithm::Untied => descend,
+        Algorithm::Synchronized => synchronize,
         Algorithm::Tied => tie,
         Algorithm::Alternating => alternate,
     };
@@ -128,6 +129,14 @@ fn descend(landscape: &Landscape, step: f64, [w1, w2]: [f64; 2]) -> [f64; 2] {
     let w1 = w1 - step * landscape.half_gradient([w1, w2])[0];
     let w2 = w2 - step * landscape.half_gradient([w1, w2])[1];
     [w1, w2]
+}
+
+/// Both by their own half of the gradient, then both at the average. Of two numbers that are equal the
+/// halves are too: what tells it from [`tie`] needs a matrix.
+fn synchronize(landscape: &Landscape, step: f64, [w1, w2]: [f64; 2]) -> [f64; 2] {
+    let [g1, g2] = landscape.half_gradient([w1, w2]);
+    let w = 0.5 * ((w1 - step * g1) + (w2 - step * g2));
+    [w, w]
 }
 
 /// w ← w − α((w² − 1)x²w + λw): Oja's rule with the penalty of Kunin 2019, appendix A.
