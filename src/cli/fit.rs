@@ -117,6 +117,11 @@ fn report(
             fitted.tally.rows_read
         )));
     }
+    if let Some(unresolved) = summary.unresolved()
+        && unresolved.held < plan.learner.components
+    {
+        say(&unresolved.warning(features.names()));
+    }
     let mut provenance = Provenance::new(&plan.learner, features.len(), summary.squared_weight);
     provenance.interrupted = fitted.is_interrupted;
     let estimate = summary.estimate(plan.learner.components, plan.learner.penalty);

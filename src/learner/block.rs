@@ -2,7 +2,7 @@
 
 use faer::{MatMut, MatRef};
 
-use crate::learner::center::Real;
+use crate::learner::center::{Pivot, Real};
 use crate::rows::{Buffer, Layout};
 
 /// The rows B of a minibatch as factors of the covariance's change.
@@ -23,6 +23,8 @@ pub struct Block<T> {
     stride: usize,
     features: usize,
     rows: usize,
+    /// Whether the storage is the minibatch's own, so that this has none of its values left.
+    is_exchanged: bool,
     /// c of ỹᵢ = yᵢ − c·ȳ; 0 for a block centred on its own mean.
     pub shrink: f64,
     /// ȳ, length m.
@@ -52,6 +54,7 @@ impl<T: Real> Block<T> {
             stride: features,
             features,
             rows: 0,
+            is_exchanged: false,
             shrink: 0.0,
             mean: vec![0.0; features],
             weight: 0.0,
@@ -65,6 +68,7 @@ impl<T: Real> Block<T> {
     pub fn begin(&mut self, rows: usize, layout: Layout) {
         self.layout = layout;
         self.rows = rows;
+        self.is_exchanged = false;
         self.stride = match layout {
             Layout::RowMajor => self.features,
             Layout::ColumnMajor => room(rows),
@@ -79,9 +83,23 @@ impl<T: Real> Block<T> {
     pub fn exchange(&mut self, values: &mut Buffer<T>, rows: usize, layout: Layout, stride: usize) {
         self.layout = layout;
         self.rows = rows;
+        self.is_exchanged = true;
         self.values.make_room(values.len());
         std::mem::swap(&mut self.values, values);
         self.stride = stride;
+    }
+
+    /// The rows as they were read, if this took their storage: y ÷ factor + pivot, in f64.
+    pub fn as_read(&self, pivot: &Pivot<T>) -> Option<Vec<f64>> {
+        let y = self.is_exchanged.then(|| self.as_mat())?;
+        let (b, m) = (y.nrows(), y.ncols());
+        let mut rows = vec![0.0; b * m];
+        for (i, row) in rows.chunks_exact_mut(m).enumerate() {
+            for (j, v) in row.iter_mut().enumerate() {
+                *v = y[(i, j)].wide() / pivot.factor[j].wide() + pivot.pivot[j];
+            }
+        }
+        Some(rows)
     }
 
     /// Distance from a row (row-major) or a feature (column-major) to the next.

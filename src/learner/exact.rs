@@ -10,19 +10,17 @@ use faer::{Accum, Mat, MatMut, MatRef, Par};
 
 use crate::learner::block::Block;
 use crate::learner::engine::Outlook;
-use crate::learner::subspace::{Subspace, rows_of, to_f32};
+use crate::learner::subspace::{Subspace, round, rows_of};
+use crate::learner::width::Width;
 use crate::linalg::LinalgError;
-
-/// Directions with less than this share of the leading eigenvalue are rounding of f32 products.
-const PRECISION: f64 = 1e-8;
 
 /// A row that should have unit length and is off by more than this factor is rounding noise that
 /// an overestimated eigenvalue let through.
 const UNIT_TOLERANCE: f64 = 0.5;
 
-impl Subspace {
+impl<T: Width> Subspace<T> {
     /// The best rank-r part of UᵀHU + ỸᵀỸ/N, H in `work.history`, P in `work.scores`.
-    pub(super) fn exact(&mut self, block: &Block<f32>) -> Result<(), LinalgError> {
+    pub(super) fn exact(&mut self, block: &Block<T>) -> Result<(), LinalgError> {
         let (h, b, n) = (self.held, block.rows(), block.total());
         let mut rotation = Mat::<f64>::zeros(h, h);
         let mut roots = vec![0.0; h];
@@ -45,7 +43,7 @@ impl Subspace {
         let found = values
             .iter()
             .take(self.limit)
-            .take_while(|value| **value > PRECISION * top && **value > 0.0)
+            .take_while(|value| **value > T::PRECISION * top && **value > 0.0)
             .count();
         // T (found × (h+b)): the combination of U's rows and of Y's.
         let vectors = &self.work.spectrum.vectors;
@@ -53,20 +51,20 @@ impl Subspace {
             vectors[(j, i)] * roots[j] / values[i].sqrt()
         });
         let of_history = &rotation * scaled; // h×found
-        let of_rows = Mat::<f32>::from_fn(b, found, |j, i| {
-            (vectors[(h + j, i)] / (n * values[i]).sqrt()) as f32
+        let of_rows = Mat::<T>::from_fn(b, found, |j, i| {
+            T::of(vectors[(h + j, i)] / (n * values[i]).sqrt())
         });
-        let mut history32 = vec![0.0_f32; h * found];
-        to_f32(of_history.as_ref(), &mut history32);
-        self.combine_rows(block, &history32, &of_rows, found);
+        let mut narrow = vec![T::of(0.0); h * found];
+        round(of_history.as_ref(), &mut narrow);
+        self.combine_rows(block, &narrow, &of_rows, found);
         self.adopt(found)
     }
 
     /// The Gram matrix of √e·VᵀU and Ỹ/√N, (h+b)×(h+b), in `work.stacked`.
-    fn stack_gram(&mut self, block: &Block<f32>, rotation: &Mat<f64>, roots: &[f64]) {
+    fn stack_gram(&mut self, block: &Block<T>, rotation: &Mat<f64>, roots: &[f64]) {
         let (h, b, n) = (self.held, block.rows(), block.total());
         let work = &mut self.work;
-        work.gram.resize(b * b, 0.0);
+        work.gram.resize(b * b, T::of(0.0));
         let mut gram = MatMut::from_column_major_slice_mut(&mut work.gram[..b * b], b, b);
         let y = block.as_mat();
         // b×b
@@ -78,7 +76,7 @@ impl Subspace {
             triangular::BlockStructure::Rectangular,
             y.transpose(),
             triangular::BlockStructure::Rectangular,
-            1.0,
+            T::of(1.0),
             Par::Seq,
         );
         // yᵢ·ȳ is the mean of row i; ȳ·ȳ the mean of those.
@@ -86,7 +84,7 @@ impl Subspace {
         if block.shrink > 0.0 {
             for j in 0..b {
                 for i in j..b {
-                    let v = f64::from(gram[(i, j)]) / b as f64;
+                    let v = gram[(i, j)].wide() / b as f64;
                     with_mean[i] += v;
                     if i != j {
                         with_mean[j] += v;
@@ -100,7 +98,7 @@ impl Subspace {
         // ỸUᵀ = P + (e − c)p̄.
         let back = block.taken() - block.shrink;
         let p = Mat::<f64>::from_fn(b, h, |i, j| {
-            (f64::from(p[(i, j)]) + back * work.column[j]) / n.sqrt()
+            (p[(i, j)].wide() + back * work.column[j]) / n.sqrt()
         });
         let cross = p * rotation; // b×h
         let mut stacked = work.stacked.sized(h + b, h + b);
@@ -115,8 +113,8 @@ impl Subspace {
         }
         for j in 0..b {
             for i in j..b {
-                let v = f64::from(gram[(i, j)]) - c * (with_mean[i] + with_mean[j])
-                    + c * c * mean_square;
+                let v =
+                    gram[(i, j)].wide() - c * (with_mean[i] + with_mean[j]) + c * c * mean_square;
                 stacked[(h + i, h + j)] = v / n;
                 stacked[(h + j, h + i)] = v / n;
             }
@@ -124,13 +122,7 @@ impl Subspace {
     }
 
     /// next ← TₕᵀU + Tᵦᵀ(Y − c·1ȳᵀ), found×m.
-    fn combine_rows(
-        &mut self,
-        block: &Block<f32>,
-        of_history: &[f32],
-        of_rows: &Mat<f32>,
-        found: usize,
-    ) {
+    fn combine_rows(&mut self, block: &Block<T>, of_history: &[T], of_rows: &Mat<T>, found: usize) {
         let (h, m) = (self.held, self.features);
         let mut next = MatMut::from_row_major_slice_mut(&mut self.next[..found * m], found, m);
         let y = block.as_mat();
@@ -139,7 +131,7 @@ impl Subspace {
             Accum::Replace,
             of_rows.transpose(),
             y,
-            1.0,
+            T::of(1.0),
             Par::Seq,
         );
         if h > 0 {
@@ -150,16 +142,16 @@ impl Subspace {
                 Accum::Add,
                 of_history.transpose(),
                 u,
-                1.0,
+                T::of(1.0),
                 Par::Seq,
             );
         }
         if block.shrink > 0.0 {
             for (i, row) in self.next[..found * m].chunks_exact_mut(m).enumerate() {
-                let sum: f64 = of_rows.col(i).iter().map(|v| f64::from(*v)).sum();
-                let share = (block.shrink * sum) as f32;
+                let sum: f64 = of_rows.col(i).iter().map(|v| v.wide()).sum();
+                let share = T::of(block.shrink * sum);
                 for (v, y) in row.iter_mut().zip(&block.mean) {
-                    *v -= share * (*y as f32);
+                    *v = *v - share * T::of(*y);
                 }
             }
         }
@@ -171,14 +163,14 @@ impl Subspace {
         let next = rows_of(&self.next, found, m);
         let gram = next * next.transpose();
         let sound = (0..found)
-            .take_while(|&i| (gram[(i, i)] - 1.0).abs() < UNIT_TOLERANCE as f32)
+            .take_while(|&i| (gram[(i, i)].wide() - 1.0).abs() < UNIT_TOLERANCE)
             .count();
         self.held = sound;
         self.steps_since_rotation = 0;
         let mut factor = self.work.moment.sized(sound, sound);
         for j in 0..sound {
             for i in 0..sound {
-                factor[(i, j)] = f64::from(gram[(i, j)]);
+                factor[(i, j)] = gram[(i, j)].wide();
             }
         }
         self.work.scratch.cholesky(self.work.moment.0.as_mut())?;
@@ -193,12 +185,19 @@ impl Subspace {
             .copy_from(&core);
         let mut inverse = Mat::<f64>::identity(sound, sound);
         solve_lower_triangular_in_place(factor, inverse.as_mut(), Par::Seq);
-        let mut inverse32 = vec![0.0_f32; sound * sound];
-        to_f32(inverse.as_ref(), &mut inverse32);
-        let inverse = MatRef::from_column_major_slice(&inverse32, sound, sound);
+        let mut narrow = vec![T::of(0.0); sound * sound];
+        round(inverse.as_ref(), &mut narrow);
+        let inverse = MatRef::from_column_major_slice(&narrow, sound, sound);
         let next = rows_of(&self.next, sound, m);
         let mut u = MatMut::from_row_major_slice_mut(&mut self.weights[..sound * m], sound, m);
-        matmul(u.as_mut(), Accum::Replace, inverse, next, 1.0, Par::Seq);
+        matmul(
+            u.as_mut(),
+            Accum::Replace,
+            inverse,
+            next,
+            T::of(1.0),
+            Par::Seq,
+        );
         Ok(())
     }
 
@@ -256,7 +255,7 @@ impl Subspace {
         let (h, m) = (self.held, self.features);
         for row in self.weights[..h * m].chunks_exact_mut(m) {
             for (v, ratio) in row.iter_mut().zip(ratios) {
-                *v = (f64::from(*v) * ratio) as f32;
+                *v = T::of(v.wide() * ratio);
             }
         }
         if self.probes.are_live() {
@@ -269,7 +268,7 @@ impl Subspace {
         }
         let u = rows_of(&self.weights, h, m);
         let gram = u * u.transpose();
-        let gram = Mat::<f64>::from_fn(h, h, |i, j| f64::from(gram[(i, j)]));
+        let gram = Mat::<f64>::from_fn(h, h, |i, j| gram[(i, j)].wide());
         self.work
             .scratch
             .eigen(gram.as_ref(), &mut self.work.spectrum)?;
@@ -284,16 +283,16 @@ impl Subspace {
             .as_mut()
             .submatrix_mut(0, 0, h, h)
             .copy_from(&core);
-        let mut back32 = vec![0.0_f32; h * h];
-        to_f32(back.as_ref(), &mut back32);
-        let back = MatRef::from_column_major_slice(&back32, h, h);
+        let mut narrow = vec![T::of(0.0); h * h];
+        round(back.as_ref(), &mut narrow);
+        let back = MatRef::from_column_major_slice(&narrow, h, h);
         let mut next = MatMut::from_row_major_slice_mut(&mut self.next[..h * m], h, m);
         matmul(
             next.as_mut(),
             Accum::Replace,
             back.transpose(),
             u,
-            1.0,
+            T::of(1.0),
             Par::Seq,
         );
         self.weights[..h * m].copy_from_slice(&self.next[..h * m]);

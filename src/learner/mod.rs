@@ -27,6 +27,8 @@ mod streaming;
 pub mod subspace;
 mod summary;
 mod weighted;
+mod widening;
+pub mod width;
 
 use dense::Dense;
 pub use estimate::Estimate;
@@ -37,8 +39,8 @@ use oja::{MatrixStep, Oja};
 pub use params::{Forgetting, LearnerParams, Penalty, Precision, Rule, Scale, Step};
 pub use quartics::Quartics;
 use streaming::Streaming;
-use subspace::Subspace;
-pub use summary::Summary;
+pub use summary::{Summary, Unresolved};
+use widening::Widening;
 
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::linalg::LinalgError;
@@ -66,6 +68,17 @@ pub enum LearnError {
         expected: usize,
         /// m of the minibatch.
         found: usize,
+    },
+    /// Squares of the values are below what f64 holds.
+    #[error(
+        "after row {first_row}: {source}; the values vary by so little (below 1e-145) that their \
+         squares are lost: multiply the columns by a power of ten and read them again"
+    )]
+    TooSmall {
+        /// Accepted rows before the minibatch.
+        first_row: u64,
+        /// What the algebra refused.
+        source: LinalgError,
     },
     /// The state stopped being finite.
     #[error(
@@ -148,10 +161,7 @@ pub fn new(params: &LearnerParams, features: usize) -> Result<Box<dyn Learner>, 
             let engine = Dense::new(features, held);
             Box::new(Streaming::new(params, features, rows, engine))
         }
-        (Rule::ClosedForm, Precision::F32) => {
-            let engine = Subspace::new(features, k, held, params.seed);
-            Box::new(Streaming::new(params, features, rows, engine))
-        }
+        (Rule::ClosedForm, Precision::F32) => Box::new(Widening::new(params, features, rows)),
         (Rule::Oja(step), _) => {
             let engine = Oja::new(features, &params, step);
             Box::new(Streaming::new(params, features, rows, engine))

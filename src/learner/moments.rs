@@ -82,6 +82,33 @@ impl Moments {
         }
     }
 
+    /// Becomes a copy of `other`; allocates nothing where both have seen as much.
+    pub(super) fn set(&mut self, other: &Self) {
+        let Self {
+            center,
+            scaled,
+            factor_per_row,
+            rows,
+            weight,
+            squared_weight,
+            mean,
+            variance,
+            scale,
+            observed,
+            block_center,
+            zeros: _,
+            two_pass: _,
+        } = other;
+        (self.center, self.scaled) = (*center, *scaled);
+        (self.factor_per_row, self.rows) = (*factor_per_row, *rows);
+        (self.weight, self.squared_weight) = (*weight, *squared_weight);
+        self.mean.clone_from(mean);
+        self.variance.clone_from(variance);
+        self.scale.clone_from(scale);
+        self.observed.clone_from(observed);
+        self.block_center.clone_from(block_center);
+    }
+
     /// m.
     pub fn features(&self) -> usize {
         self.mean.len()

@@ -17,8 +17,9 @@ use rand_distr::{Distribution as _, StandardNormal};
 
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::block::Block;
-use crate::learner::state::{finite, finites_f32};
+use crate::learner::state::finite;
 use crate::learner::subspace::rows_of;
+use crate::learner::width::{Width, converted};
 use crate::linalg::{LinalgError, Scratch, Spectrum};
 
 /// c: as many columns as the microkernels of f32 products take at a time.
@@ -37,14 +38,14 @@ const EPOCH_SHARE: f64 = 0.5;
 
 /// c probes outside the held directions, and what an epoch has gathered of them.
 #[derive(Clone)]
-pub struct Probes {
+pub struct Probes<T> {
     features: usize,
     count: usize,
     live: bool,
     /// Seed of the next random start; counts up, so that a state is plain data.
     seed: u64,
     /// Z, c×m: mean of P̃ᵀỸ over the epoch's rows.
-    gathered: Vec<f32>,
+    gathered: Vec<T>,
     /// Weight of the rows looked at in this epoch.
     weight: f64,
     /// Weight of all rows of this epoch.
@@ -57,16 +58,16 @@ pub struct Probes {
 }
 
 /// Directions that an epoch found: j rows of m entries, and their variance over the epoch.
-pub struct Found {
+pub struct Found<T> {
     /// Row-major, unit length, orthogonal to the held directions.
-    pub vectors: Vec<f32>,
+    pub vectors: Vec<T>,
     /// Descending.
     pub variances: Vec<f64>,
     /// Weight of the epoch.
     pub weight: f64,
 }
 
-impl Probes {
+impl<T: Width> Probes<T> {
     /// Probes for `features` of which `limit` directions are held.
     pub fn new(features: usize, limit: usize, seed: u64) -> Self {
         let count = PROBES.min(features.saturating_sub(limit));
@@ -75,12 +76,30 @@ impl Probes {
             count,
             live: false,
             seed,
-            gathered: vec![0.0; count * features],
+            gathered: vec![T::of(0.0); count * features],
             weight: 0.0,
             elapsed: 0.0,
             weight_at_start: 0.0,
             looking: false,
             blocks: 0,
+            scratch: Scratch::default(),
+            spectrum: Spectrum::default(),
+        }
+    }
+
+    /// The same probes in the other width; their directions are the engine's to convert.
+    pub(super) fn converted<W: Width>(&self) -> Probes<W> {
+        Probes {
+            features: self.features,
+            count: self.count,
+            live: self.live,
+            seed: self.seed,
+            gathered: converted(&self.gathered),
+            weight: self.weight,
+            elapsed: self.elapsed,
+            weight_at_start: self.weight_at_start,
+            looking: self.looking,
+            blocks: self.blocks,
             scratch: Scratch::default(),
             spectrum: Spectrum::default(),
         }
@@ -95,7 +114,7 @@ impl Probes {
         to.f64(self.weight);
         to.f64(self.elapsed);
         to.f64(self.weight_at_start);
-        to.f32s(if self.live { &self.gathered } else { &[] });
+        T::save(if self.live { &self.gathered } else { &[] }, to);
     }
 
     /// Reads what was written; `has_weights` says whether their rows are there.
@@ -112,8 +131,8 @@ impl Probes {
         self.elapsed = finite(from)?;
         self.weight_at_start = finite(from)?;
         let len = if self.live { self.gathered.len() } else { 0 };
-        let gathered = finites_f32(from, len)?;
-        self.gathered.fill(0.0);
+        let gathered = T::restore(from, len)?;
+        self.gathered.fill(T::of(0.0));
         self.gathered[..len].copy_from_slice(&gathered);
         if self.live != has_weights {
             return Err(from.refuse("probes without weights"));
@@ -142,7 +161,7 @@ impl Probes {
     }
 
     /// A block comes: time passes, and the turn is decided.
-    pub fn advance(&mut self, block: &Block<f32>) {
+    pub fn advance(&mut self, block: &Block<T>) {
         self.blocks += 1;
         self.weight *= block.fade;
         self.elapsed = self.elapsed * block.fade + block.weight;
@@ -151,12 +170,12 @@ impl Probes {
     }
 
     /// Adds `products` = P̃ᵀỸ/N of a block, c×m.
-    pub fn add(&mut self, products: &[f32], block: &Block<f32>) {
+    pub fn add(&mut self, products: &[T], block: &Block<T>) {
         let before = self.weight;
         self.weight += block.weight;
         let (old, new) = (before / self.weight, block.total() / self.weight);
         for (sum, v) in self.gathered.iter_mut().zip(products) {
-            *sum = *sum * old as f32 + *v * new as f32;
+            *sum = *sum * T::of(old) + *v * T::of(new);
         }
     }
 
@@ -167,7 +186,7 @@ impl Probes {
 
     /// Starts an epoch: writes V (c×m) orthonormal and outside `held`, from what was gathered or,
     /// at first and where that is too little, from the random source.
-    pub fn start(&mut self, held: MatRef<'_, f32>, probes: &mut [f32], weight: f64) {
+    pub fn start(&mut self, held: MatRef<'_, T>, probes: &mut [T], weight: f64) {
         let was_live = self.live;
         self.live = self.count > 0;
         self.weight = 0.0;
@@ -176,14 +195,14 @@ impl Probes {
         if was_live {
             probes.copy_from_slice(&self.gathered);
         }
-        self.gathered.fill(0.0);
+        self.gathered.fill(T::of(0.0));
         if was_live && self.orthonormalize(held, probes) {
             return;
         }
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
         self.seed = self.seed.wrapping_add(1);
         for v in probes.iter_mut() {
-            *v = StandardNormal.sample(&mut random);
+            *v = T::of(StandardNormal.sample(&mut random));
         }
         if !self.orthonormalize(held, probes) {
             self.live = false;
@@ -191,14 +210,14 @@ impl Probes {
     }
 
     /// Twice is enough (Kahan, in Parlett 1980): false if the rows are not independent.
-    fn orthonormalize(&mut self, held: MatRef<'_, f32>, rows: &mut [f32]) -> bool {
+    fn orthonormalize(&mut self, held: MatRef<'_, T>, rows: &mut [T]) -> bool {
         (0..2).all(|_| {
             deflate(held, rows, self.count, self.features);
             self.normalize(rows)
         })
     }
 
-    fn normalize(&mut self, rows: &mut [f32]) -> bool {
+    fn normalize(&mut self, rows: &mut [T]) -> bool {
         let (c, m) = (self.count, self.features);
         let mut gram = Mat::<f64>::zeros(c, c);
         for i in 0..c {
@@ -216,11 +235,13 @@ impl Probes {
             let (done, rest) = rows.split_at_mut(i * m);
             let row = &mut rest[..m];
             for (j, other) in done.chunks_exact(m).enumerate() {
-                let share = gram[(i, j)] as f32;
-                row.iter_mut().zip(other).for_each(|(v, o)| *v -= share * o);
+                let share = T::of(gram[(i, j)]);
+                row.iter_mut()
+                    .zip(other)
+                    .for_each(|(v, o)| *v = *v - share * *o);
             }
-            let factor = (1.0 / gram[(i, i)]) as f32;
-            row.iter_mut().for_each(|v| *v *= factor);
+            let factor = T::of(1.0 / gram[(i, i)]);
+            row.iter_mut().for_each(|v| *v = *v * factor);
         }
         true
     }
@@ -229,7 +250,7 @@ impl Probes {
     ///
     /// # Errors
     /// If a gathered value is no finite number.
-    pub fn harvest(&mut self, held: MatRef<'_, f32>, probes: &[f32]) -> Result<Found, LinalgError> {
+    pub fn harvest(&mut self, held: MatRef<'_, T>, probes: &[T]) -> Result<Found<T>, LinalgError> {
         let (c, m) = (self.count, self.features);
         deflate(held, &mut self.gathered, c, m);
         // K = ZVᵀ, c×c; F = K^(−1/2)Z, so that FᵀF is the Nyström form.
@@ -269,36 +290,38 @@ impl Probes {
     }
 
     /// Row i = factor(i) · Σⱼ Q[j, i]·row j, for i < `count`.
-    fn combine(&self, rows: &[f32], count: usize, factor: impl Fn(usize) -> f64) -> Vec<f32> {
+    fn combine(&self, rows: &[T], count: usize, factor: impl Fn(usize) -> f64) -> Vec<T> {
         let m = self.features;
         let q = &self.spectrum.vectors;
-        let mut out = vec![0.0_f32; count * m];
+        let mut out = vec![T::of(0.0); count * m];
         for (i, into) in out.chunks_exact_mut(m).enumerate() {
             for (j, row) in rows.chunks_exact(m).enumerate().take(q.nrows()) {
-                let share = (q[(j, i)] * factor(i)) as f32;
-                into.iter_mut().zip(row).for_each(|(v, r)| *v += share * r);
+                let share = T::of(q[(j, i)] * factor(i));
+                into.iter_mut()
+                    .zip(row)
+                    .for_each(|(v, r)| *v = *v + share * *r);
             }
         }
         out
     }
 
     /// Follows a change of units: with D = diag(`ratios`), C becomes DCD, V becomes D⁻¹V.
-    pub fn rescale(&mut self, probes: &mut [f32], ratios: &[f64]) {
+    pub fn rescale(&mut self, probes: &mut [T], ratios: &[f64]) {
         let m = self.features;
         for (v, z) in probes
             .chunks_exact_mut(m)
             .zip(self.gathered.chunks_exact_mut(m))
         {
             for ((v, z), ratio) in v.iter_mut().zip(z).zip(ratios) {
-                *v = (f64::from(*v) / ratio) as f32;
-                *z = (f64::from(*z) * ratio) as f32;
+                *v = T::of(v.wide() / ratio);
+                *z = T::of(z.wide() * ratio);
             }
         }
     }
 }
 
 /// rows ← rows − (rows·Uᵀ)U.
-fn deflate(held: MatRef<'_, f32>, rows: &mut [f32], count: usize, features: usize) {
+fn deflate<T: Width>(held: MatRef<'_, T>, rows: &mut [T], count: usize, features: usize) {
     let inside = rows_of(rows, count, features) * held.transpose();
     let mut rows = MatMut::from_row_major_slice_mut(rows, count, features);
     matmul(
@@ -306,14 +329,11 @@ fn deflate(held: MatRef<'_, f32>, rows: &mut [f32], count: usize, features: usiz
         Accum::Add,
         inside.as_ref(),
         held,
-        -1.0,
+        T::of(-1.0),
         Par::Seq,
     );
 }
 
-fn dot(a: &[f32], b: &[f32]) -> f64 {
-    a.iter()
-        .zip(b)
-        .map(|(a, b)| f64::from(*a) * f64::from(*b))
-        .sum()
+fn dot<T: Width>(a: &[T], b: &[T]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a.wide() * b.wide()).sum()
 }

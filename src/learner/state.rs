@@ -26,6 +26,8 @@ pub enum EngineTag {
     Oja = 4,
     /// The matrix step.
     MatrixStep = 5,
+    /// The closed form on held directions, in f64 products.
+    WideSubspace = 6,
 }
 
 /// Reads the number of an engine, which must be `tag`.

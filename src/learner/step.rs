@@ -10,7 +10,8 @@ use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
 use faer::{Accum, MatMut, MatRef, Par};
 
 use crate::learner::block::Block;
-use crate::learner::subspace::{Subspace, Work, project, rows_of, to_f32};
+use crate::learner::subspace::{Subspace, Work, project, round, rows_of};
+use crate::learner::width::Width;
 use crate::linalg::LinalgError;
 
 /// A matrix step whose gain in the k leading directions is above this share of the block's energy
@@ -18,16 +19,23 @@ use crate::linalg::LinalgError;
 /// of always-exact; at 1e-3 one component of a thousand features is 17% worse, a drift 30%.
 const STEP_GAIN: f64 = 2e-4;
 
-/// A gain up to this share leaves to a second step what the first one missed; beyond it the exact
-/// answer is looked for at once.
-const SECOND_STEP_GAIN: f64 = 16.0 * STEP_GAIN;
+/// A gain up to so many times that leaves to a second step what the first one missed; beyond it the
+/// exact answer is looked for at once.
+const SECOND_STEP: f64 = 16.0;
 
 /// Share of what the k leading directions hold that a gain must exceed to be one: the sums that it
 /// is the difference of come from f32 products, and a late block's energy is as small as their
 /// rounding.
 const ROUNDING: f64 = 1e-7;
 
-/// What a solved step tells: what the k leading directions held before it, and gained by it.
+/// f64 products are there because one direction dwarfs the others, whose gain is then a small share
+/// of any energy: it counts as a share of what the direction itself holds. So much of it, a wanted
+/// direction and a block's share of all rows, has not come far enough; [`STEP_GAIN`] is about that
+/// where noise holds most of the energy.
+const RELATIVE_STEP_GAIN: f64 = 1e-3;
+
+/// What a solved step tells: what the k leading directions held before it, and gained by it. In f64
+/// the logarithms of the volumes (determinants) stand for the sums.
 struct Solved {
     before: f64,
     gain: f64,
@@ -36,12 +44,9 @@ struct Solved {
 /// Earlier rows must weigh this many blocks before a matrix step is tried at all.
 const STEP_MINIBATCHES: f64 = 8.0;
 
-/// A block whose energy outside U is below this share of its own lies in U, as far as f32 can say.
-const IN_SPAN: f64 = 1e-6;
-
-impl Subspace {
+impl<T: Width> Subspace<T> {
     /// ỸWᵀ's second moment is PᵀP and this times p̄p̄ᵀ: (e − e²)·b.
-    fn lacking(block: &Block<f32>) -> f64 {
+    fn lacking(block: &Block<T>) -> f64 {
         let e = block.taken();
         (e - e * e) * block.rows() as f64
     }
@@ -65,7 +70,7 @@ impl Subspace {
     }
 
     /// Whether enough went before, and whether U could hold what the block brings.
-    pub(super) fn may_step(&self, block: &Block<f32>) -> bool {
+    pub(super) fn may_step(&self, block: &Block<T>) -> bool {
         if self.held == 0 || block.earlier < STEP_MINIBATCHES * block.weight {
             return false;
         }
@@ -75,31 +80,37 @@ impl Subspace {
         let b = block.rows();
         let inside: f64 = self.work.scores[..b * self.held]
             .iter()
-            .map(|v| f64::from(*v) * f64::from(*v))
+            .map(|v| v.wide() * v.wide())
             .sum();
         let means = self.work.column[..self.held].iter();
         let lacking = Self::lacking(block) * means.map(|v| v * v).sum::<f64>();
-        block.energy - inside - lacking <= IN_SPAN * block.energy
+        block.energy - inside - lacking <= T::IN_SPAN * block.energy
     }
 
     /// One matrix step, or two. False, and U and D have not changed, if the exact answer is called
     /// for; `scores` are then U's again.
-    pub(super) fn matrix_step(&mut self, block: &Block<f32>) -> Result<bool, LinalgError> {
+    pub(super) fn matrix_step(&mut self, block: &Block<T>) -> Result<bool, LinalgError> {
         let h = self.held;
-        let far = |solved: &Solved, share: f64| {
-            let missed = solved.gain - ROUNDING * solved.before;
-            missed * block.total() > share * block.energy
+        let wanted = self.components.min(h) as f64;
+        let far = |solved: &Solved, steps: f64| {
+            if T::GAIN_IS_RELATIVE {
+                let most = steps * RELATIVE_STEP_GAIN * wanted * block.weight;
+                (solved.gain - T::PRECISION) * block.total() > most
+            } else {
+                let missed = solved.gain - ROUNDING * solved.before;
+                missed * block.total() > steps * STEP_GAIN * block.energy
+            }
         };
         let Some(solved) = self.solve_step(block)? else {
             return Ok(false);
         };
-        if far(&solved, STEP_GAIN) {
-            if far(&solved, SECOND_STEP_GAIN) {
+        if far(&solved, 1.0) {
+            if far(&solved, SECOND_STEP) {
                 return Ok(false);
             }
             self.step_again(block);
             match self.solve_step(block)? {
-                Some(solved) if !far(&solved, STEP_GAIN) => {}
+                Some(solved) if !far(&solved, 1.0) => {}
                 _ => {
                     self.project(block);
                     return Ok(false);
@@ -125,27 +136,27 @@ impl Subspace {
     /// With Z in `next`, its basis's history in `work.k` and its scores in `work.scores`: factors
     /// K = LLᵀ and ZZᵀ = SSᵀ, L⁻¹S in `work.quotient`. Returns what the k leading directions gain
     /// by the step; nothing where K is not positive definite.
-    fn solve_step(&mut self, block: &Block<f32>) -> Result<Option<Solved>, LinalgError> {
+    fn solve_step(&mut self, block: &Block<T>) -> Result<Option<Solved>, LinalgError> {
         let (h, b, n) = (self.held, block.rows(), block.total());
         // K = H + PᵀP/N + what the shift took, h×h.
         let lacking = Self::lacking(block) / n;
         let work = &mut self.work;
         let p = MatRef::from_column_major_slice(&work.scores[..b * h], b, h);
-        work.small.resize(h * h, 0.0);
+        work.small.resize(h * h, T::of(0.0));
         let mut small = MatMut::from_column_major_slice_mut(&mut work.small, h, h);
         matmul(
             small.as_mut(),
             Accum::Replace,
             p.transpose(),
             p,
-            (1.0 / n) as f32,
+            T::of(1.0 / n),
             Par::Seq,
         );
         let k = &mut work.k.0;
         for j in 0..h {
             for i in 0..h {
                 let shifted = lacking * work.column[i] * work.column[j];
-                k[(i, j)] += f64::from(small[(i, j)]) + shifted;
+                k[(i, j)] += small[(i, j)].wide() + shifted;
             }
         }
         let top = self.components.min(h);
@@ -157,13 +168,13 @@ impl Subspace {
             Accum::Replace,
             z,
             z.transpose(),
-            1.0,
+            T::of(1.0),
             Par::Seq,
         );
         let mut moment = work.moment.sized(h, h);
         for j in 0..h {
             for i in 0..h {
-                moment[(i, j)] = f64::from(small[(i, j)]);
+                moment[(i, j)] = small[(i, j)].wide();
             }
         }
         let (k, moment) = (work.k.0.as_mut(), work.moment.0.as_mut());
@@ -174,10 +185,27 @@ impl Subspace {
         let mut quotient = work.quotient.sized(h, h);
         quotient.copy_from(work.moment.0.as_ref());
         solve_lower_triangular_in_place(work.k.0.as_ref(), quotient.as_mut(), Par::Seq);
-        let quotient = quotient.as_ref();
-        let after: f64 = (0..top)
-            .map(|i| quotient.col(i).iter().map(|v| v * v).sum::<f64>())
-            .sum();
+        let (before, after) = if T::GAIN_IS_RELATIVE {
+            let before = log_volume(work.k.0.as_ref(), top);
+            let leading = work.quotient.0.as_ref().subcols(0, top);
+            let mut volume = work.stacked.sized(top, top);
+            matmul(
+                volume.as_mut(),
+                Accum::Replace,
+                leading.transpose(),
+                leading,
+                1.0,
+                Par::Seq,
+            );
+            if work.scratch.cholesky(volume).is_err() {
+                return Ok(None);
+            }
+            (before, log_volume(work.stacked.0.as_ref(), top))
+        } else {
+            let columns = (0..top).map(|i| quotient.as_ref().col(i));
+            let after = columns.map(|col| col.iter().map(|v| v * v).sum::<f64>());
+            (before, after.sum())
+        };
         let gain = after - before;
         if gain.is_finite() {
             Ok(Some(Solved { before, gain }))
@@ -190,7 +218,7 @@ impl Subspace {
     ///
     /// U⁺ = S⁻¹Z and U⁺Uᵀ = S⁻¹K, so that the history costs nothing of order m but one product:
     /// Z⁺ = (S⁻¹K·H)U + P⁺ᵀY/N, K⁺ = S⁻¹K·H·(S⁻¹K)ᵀ + P⁺ᵀP⁺/N.
-    fn step_again(&mut self, block: &Block<f32>) {
+    fn step_again(&mut self, block: &Block<T>) {
         let (h, m) = (self.held, self.features);
         let replace = |to: MatMut<'_, f64>, a: MatRef<'_, f64>, b: MatRef<'_, f64>| {
             matmul(to, Accum::Replace, a, b, 1.0, Par::Seq);
@@ -214,7 +242,7 @@ impl Subspace {
 
     /// Z = PᵀY/N for `rows` rows of P, and for the held ones `work.coefficients`·U beside it, in
     /// `next`.
-    pub(super) fn accumulate(&mut self, block: &Block<f32>, rows: usize) {
+    pub(super) fn accumulate(&mut self, block: &Block<T>, rows: usize) {
         let (h, q, m) = (self.held, rows, self.features);
         let (b, n) = (block.rows(), block.total());
         let work = &mut self.work;
@@ -226,27 +254,39 @@ impl Subspace {
             Accum::Replace,
             p.transpose(),
             block.as_mat(),
-            (1.0 / n) as f32,
+            T::of(1.0 / n),
             Par::Seq,
         );
-        work.rotation.resize(h * h, 0.0);
-        to_f32(work.coefficients.0.as_ref(), &mut work.rotation);
+        work.rotation.resize(h * h, T::of(0.0));
+        round(work.coefficients.0.as_ref(), &mut work.rotation);
         let coefficients = MatRef::from_column_major_slice(&work.rotation[..h * h], h, h);
         let mut z = MatMut::from_row_major_slice_mut(&mut self.next[..h * m], h, m);
         let u = rows_of(&self.weights, h, m);
-        matmul(z.as_mut(), Accum::Add, coefficients, u, 1.0, Par::Seq);
+        matmul(
+            z.as_mut(),
+            Accum::Add,
+            coefficients,
+            u,
+            T::of(1.0),
+            Par::Seq,
+        );
     }
 }
 
+/// ln det of the leading `n`×`n` part of LLᵀ.
+fn log_volume(factor: MatRef<'_, f64>, n: usize) -> f64 {
+    (0..n).map(|i| 2.0 * factor[(i, i)].ln()).sum()
+}
+
 /// `into` ← S⁻¹Z with S in `work.moment`.
-fn orthonormalize(z: &[f32], into: &mut [f32], m: usize, work: &mut Work) {
+fn orthonormalize<T: Width>(z: &[T], into: &mut [T], m: usize, work: &mut Work<T>) {
     let h = work.moment.0.nrows();
     let mut inverse = work.stacked.sized(h, h);
     inverse.fill(0.0);
     inverse.as_mut().diagonal_mut().fill(1.0);
     solve_lower_triangular_in_place(work.moment.0.as_ref(), inverse.as_mut(), Par::Seq);
-    work.rotation.resize(h * h, 0.0);
-    to_f32(work.stacked.0.as_ref(), &mut work.rotation);
+    work.rotation.resize(h * h, T::of(0.0));
+    round(work.stacked.0.as_ref(), &mut work.rotation);
     let inverse = MatRef::from_column_major_slice(&work.rotation[..h * h], h, h);
     let mut u = MatMut::from_row_major_slice_mut(&mut into[..h * m], h, m);
     matmul(
@@ -254,7 +294,7 @@ fn orthonormalize(z: &[f32], into: &mut [f32], m: usize, work: &mut Work) {
         Accum::Replace,
         inverse,
         rows_of(z, h, m),
-        1.0,
+        T::of(1.0),
         Par::Seq,
     );
 }

@@ -12,17 +12,18 @@ use crate::learner::quartics::Quartics;
 use crate::learner::state;
 use crate::learner::summary::Summary;
 use crate::learner::{LearnError, Learner};
+use crate::linalg::LinalgError;
 use crate::rows::Minibatch;
 
 /// Learns from minibatches by the rule `E`.
 pub struct Streaming<E: Engine> {
     params: LearnerParams,
-    moments: Moments,
-    centring: Centring<E::Float>,
-    block: Block<E::Float>,
-    quartics: Quartics,
+    pub(super) moments: Moments,
+    pub(super) centring: Centring<E::Float>,
+    pub(super) block: Block<E::Float>,
+    pub(super) quartics: Quartics,
     scores: Mat<E::Float>,
-    engine: E,
+    pub(super) engine: E,
 }
 
 impl<E: Engine> Streaming<E> {
@@ -39,12 +40,75 @@ impl<E: Engine> Streaming<E> {
         }
     }
 
-    fn outlook(&self, scale: &[f64]) -> Outlook {
+    /// Reads what [`Learner::save`] wrote up to the engine.
+    pub(super) fn restore_moments(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError> {
+        let version = from.u8()?;
+        if version != state::VERSION {
+            return Err(from.refuse(format!("version {version}")));
+        }
+        self.moments.restore(from)?;
+        self.quartics.restore(from, self.moments.features())
+    }
+
+    /// What is known of all rows, in units of `scale`.
+    pub(super) fn outlook(&self, scale: &[f64]) -> Outlook {
         Outlook {
             total: self.moments.total_variance(scale),
             active: self.moments.active_features(),
             weight: self.moments.weight,
         }
+    }
+}
+
+impl<E: Engine> Streaming<E>
+where
+    f32: Centred<E::Float>,
+    f64: Centred<E::Float>,
+    E::Float: Centred<E::Float>,
+{
+    /// Moves the moments on and makes a block of the minibatch; true if the units have changed.
+    ///
+    /// # Errors
+    /// If the minibatch has another number of features.
+    pub(super) fn take(&mut self, batch: &mut Minibatch) -> Result<bool, LearnError> {
+        if batch.features() != self.moments.features() {
+            return Err(LearnError::Features {
+                expected: self.moments.features(),
+                found: batch.features(),
+            });
+        }
+        Ok(self
+            .moments
+            .take(batch, &mut self.centring, &mut self.block))
+    }
+
+    /// Lets the engine learn from the block.
+    ///
+    /// # Errors
+    /// If the block holds a value that is no finite number.
+    pub(super) fn learn(&mut self) -> Result<(), LinalgError> {
+        let outlook = self.outlook(&self.moments.scale);
+        self.engine.update(&mut self.block, outlook)
+    }
+
+    /// Lets the error bars look at the block, of `rows` rows as they were read.
+    pub(super) fn look(&mut self, rows: usize) {
+        let gamma = self.params.forgetting.factor_per_row();
+        self.quartics
+            .look(&self.engine, &self.block, rows, gamma, &mut self.scores);
+    }
+}
+
+/// Total variances below this are sums of squares that f64 holds with few digits or none.
+const UNDERFLOW: f64 = 1e-290;
+
+/// Why a minibatch could not be learned, of rows whose variances add up to `total`.
+pub(super) fn failed(batch: &Minibatch, total: f64, source: LinalgError) -> LearnError {
+    let first_row = batch.first_row();
+    if total < UNDERFLOW {
+        LearnError::TooSmall { first_row, source }
+    } else {
+        LearnError::NotFinite { first_row, source }
     }
 }
 
@@ -58,34 +122,17 @@ where
         if batch.rows() == 0 {
             return Ok(());
         }
-        if batch.features() != self.moments.features() {
-            return Err(LearnError::Features {
-                expected: self.moments.features(),
-                found: batch.features(),
-            });
-        }
-        let rescaled = self
-            .moments
-            .take(batch, &mut self.centring, &mut self.block);
-        let failed = |source| LearnError::NotFinite {
-            first_row: batch.first_row(),
-            source,
-        };
+        let rescaled = self.take(batch)?;
+        let total = self.moments.total_variance(&self.moments.scale);
         if rescaled {
-            self.engine.rescale(&self.centring.ratios).map_err(failed)?;
+            let ratios = &self.centring.ratios;
+            self.engine
+                .rescale(ratios)
+                .map_err(|source| failed(batch, total, source))?;
         }
-        let outlook = self.outlook(&self.moments.scale);
-        self.engine
-            .update(&mut self.block, outlook)
-            .map_err(failed)?;
-        let gamma = self.params.forgetting.factor_per_row();
-        self.quartics.look(
-            &self.engine,
-            &self.block,
-            batch.rows(),
-            gamma,
-            &mut self.scores,
-        );
+        self.learn()
+            .map_err(|source| failed(batch, total, source))?;
+        self.look(batch.rows());
         Ok(())
     }
 
@@ -140,12 +187,7 @@ where
     }
 
     fn restore(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError> {
-        let version = from.u8()?;
-        if version != state::VERSION {
-            return Err(from.refuse(format!("version {version}")));
-        }
-        self.moments.restore(from)?;
-        self.quartics.restore(from, self.moments.features())?;
+        self.restore_moments(from)?;
         self.engine.restore(from)
     }
 

@@ -1,4 +1,4 @@
-//! The closed form on r held directions, in f32 products and O(m·r) memory.
+//! The closed form on r held directions, in products of one width and O(m·r) memory.
 //!
 //! State: U (h×m, orthonormal rows), the h×h core D with C ≈ Uᵀ(D − σ²I)U + σ²I, h ≤ r. The
 //! isotropic tail σ² stands for everything outside U. With H = (n₀/N)·D − σ²I and the block's rows
@@ -25,7 +25,8 @@ use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::block::Block;
 use crate::learner::engine::{Directions, Engine, Outlook};
 use crate::learner::probes::Probes;
-use crate::learner::state::{EngineTag, expect, finites, finites_f32};
+use crate::learner::state::{expect, finite, finites};
+use crate::learner::width::{Width, converted};
 use crate::linalg::{LinalgError, Scratch, Spectrum};
 
 /// Steps between two rotations of U to the core's eigenvectors; only round-off asks for them.
@@ -33,31 +34,31 @@ const STEPS_BETWEEN_ROTATIONS: u32 = 16;
 
 /// The closed form's state and its buffers.
 #[derive(Clone)]
-pub struct Subspace {
+pub struct Subspace<T> {
     pub(super) features: usize,
     pub(super) limit: usize,
     pub(super) components: usize,
     pub(super) held: usize,
     /// U, then the probes: (r + c)×m, row-major.
-    pub(super) weights: Vec<f32>,
-    pub(super) next: Vec<f32>,
+    pub(super) weights: Vec<T>,
+    pub(super) next: Vec<T>,
     /// U after the first of two matrix steps, r×m.
-    pub(super) between: Vec<f32>,
+    pub(super) between: Vec<T>,
     /// Squared lengths of U's rows: f32 keeps them 1 to 1e-7 only, and what is off in every step
     /// would add up over thousands of them.
     pub(super) lengths: Vec<f64>,
     pub(super) core: Mat<f64>,
-    pub(super) probes: Probes,
+    pub(super) probes: Probes<T>,
     pub(super) steps_since_rotation: u32,
-    pub(super) work: Work,
+    pub(super) work: Work<T>,
 }
 
 /// Buffers whose content does not outlive an update.
 #[derive(Clone, Default)]
-pub(super) struct Work {
-    pub(super) scores: Vec<f32>,
-    pub(super) gram: Vec<f32>,
-    pub(super) small: Vec<f32>,
+pub(super) struct Work<T> {
+    pub(super) scores: Vec<T>,
+    pub(super) gram: Vec<T>,
+    pub(super) small: Vec<T>,
     pub(super) history: Mat64,
     pub(super) k: Mat64,
     pub(super) moment: Mat64,
@@ -68,7 +69,7 @@ pub(super) struct Work {
     pub(super) turned: Mat64,
     /// What multiplies U in Z.
     pub(super) coefficients: Mat64,
-    pub(super) rotation: Vec<f32>,
+    pub(super) rotation: Vec<T>,
     pub(super) column: Vec<f64>,
     pub(super) spectrum: Spectrum,
     pub(super) scratch: Scratch,
@@ -91,10 +92,10 @@ impl Mat64 {
     }
 }
 
-impl Engine for Subspace {
-    type Float = f32;
+impl<T: Width> Engine for Subspace<T> {
+    type Float = T;
 
-    fn update(&mut self, block: &mut Block<f32>, outlook: Outlook) -> Result<(), LinalgError> {
+    fn update(&mut self, block: &mut Block<T>, outlook: Outlook) -> Result<(), LinalgError> {
         self.learn(block, outlook)
     }
 
@@ -102,13 +103,13 @@ impl Engine for Subspace {
         self.follow_units(ratios)
     }
 
-    fn basis(&self) -> MatRef<'_, f32> {
+    fn basis(&self) -> MatRef<'_, T> {
         rows_of(&self.weights, self.held, self.features)
     }
 
     fn save(&self, to: &mut Encoder) {
         let (h, m, r) = (self.held, self.features, self.limit);
-        to.u8(EngineTag::Subspace as u8);
+        to.u8(T::ENGINE as u8);
         to.usize(h);
         to.u32(self.steps_since_rotation);
         to.f64s(&self.lengths);
@@ -123,12 +124,12 @@ impl Engine for Subspace {
         } else {
             0
         };
-        to.f32s(&self.weights[..(h + live) * m]);
+        T::save(&self.weights[..(h + live) * m], to);
         self.probes.save(to);
     }
 
     fn restore(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError> {
-        expect(from, EngineTag::Subspace)?;
+        expect(from, T::ENGINE)?;
         let (m, r) = (self.features, self.limit);
         self.held = from.usize()?;
         if self.held > r {
@@ -138,7 +139,7 @@ impl Engine for Subspace {
         self.lengths = finites(from, r)?;
         for j in 0..r {
             for i in 0..r {
-                self.core[(i, j)] = crate::learner::state::finite(from)?;
+                self.core[(i, j)] = finite(from)?;
             }
         }
         let len = from.clone().usize()?;
@@ -149,8 +150,8 @@ impl Engine for Subspace {
         if !is_fine {
             return Err(from.refuse(format!("{len} entries of weights")));
         }
-        let weights = finites_f32(from, len)?;
-        self.weights.fill(0.0);
+        let weights = T::restore(from, len)?;
+        self.weights.fill(T::of(0.0));
         self.weights[..len].copy_from_slice(&weights);
         self.probes.restore(from, live.is_some_and(|live| live > 0))
     }
@@ -176,7 +177,7 @@ impl Engine for Subspace {
     }
 }
 
-impl Subspace {
+impl<T: Width> Subspace<T> {
     /// An empty state that reports `components` and holds up to `limit` directions.
     pub fn new(features: usize, components: usize, limit: usize, seed: u64) -> Self {
         let probes = Probes::new(features, limit, seed);
@@ -186,9 +187,9 @@ impl Subspace {
             limit,
             components,
             held: 0,
-            weights: vec![0.0; rows * features],
-            next: vec![0.0; rows * features],
-            between: vec![0.0; limit * features],
+            weights: vec![T::of(0.0); rows * features],
+            next: vec![T::of(0.0); rows * features],
+            between: vec![T::of(0.0); limit * features],
             lengths: vec![1.0; limit],
             core: Mat::zeros(limit, limit),
             probes,
@@ -202,7 +203,7 @@ impl Subspace {
         self.core.as_ref().submatrix(0, 0, self.held, self.held)
     }
 
-    fn learn(&mut self, block: &Block<f32>, outlook: Outlook) -> Result<(), LinalgError> {
+    fn learn(&mut self, block: &Block<T>, outlook: Outlook) -> Result<(), LinalgError> {
         let Outlook { total, active, .. } = outlook;
         let n = block.total();
         let kept = block.earlier / n;
@@ -252,7 +253,7 @@ impl Subspace {
             return Ok((Mat::zeros(0, m), Vec::new()));
         }
         let u = rows_of(&self.weights, h, m);
-        let mut rows = Mat::<f64>::from_fn(h, m, |i, j| f64::from(u[(i, j)]));
+        let mut rows = Mat::<f64>::from_fn(h, m, |i, j| u[(i, j)].wide());
         let mut factor = &rows * rows.transpose();
         let work = &mut self.work;
         work.scratch.cholesky(factor.as_mut())?;
@@ -262,6 +263,46 @@ impl Subspace {
         work.scratch.eigen(core.as_ref(), &mut work.spectrum)?;
         let vectors = work.spectrum.vectors.transpose() * rows;
         Ok((vectors, work.spectrum.values.clone()))
+    }
+
+    /// Whether as many directions are held as are wanted.
+    pub(super) fn holds_all_wanted(&self) -> bool {
+        self.held >= self.components
+    }
+
+    /// Whether the last wanted eigenvalue, of which `kept` is left, has this share of all.
+    pub(super) fn resolves(&self, outlook: Outlook, kept: f64, share: f64) -> bool {
+        let wanted = self.components.min(self.held);
+        let last = (0..wanted)
+            .map(|i| self.core[(i, i)])
+            .fold(f64::MAX, f64::min);
+        outlook.total <= 0.0 || kept * last >= share * outlook.total
+    }
+
+    /// The same for as many components as there are wanted, or as `rank` can hold.
+    pub(super) fn resolves_all(&self, outlook: Outlook, rank: usize, share: f64) -> bool {
+        let wanted = self.components.min(rank).min(outlook.active);
+        self.held >= wanted && self.resolves(outlook, 1.0, share)
+    }
+
+    /// The same state in the other width.
+    pub(super) fn converted<W: Width>(&self) -> Subspace<W> {
+        let mut other = Subspace {
+            features: self.features,
+            limit: self.limit,
+            components: self.components,
+            held: self.held,
+            weights: converted(&self.weights),
+            next: converted(&self.next),
+            between: converted(&self.between),
+            lengths: self.lengths.clone(),
+            core: self.core.clone(),
+            probes: self.probes.converted(),
+            steps_since_rotation: self.steps_since_rotation,
+            work: Work::default(),
+        };
+        other.measure();
+        other
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -279,7 +320,7 @@ impl Subspace {
     }
 
     /// Scores of the rows in use.
-    pub(super) fn project(&mut self, block: &Block<f32>) {
+    pub(super) fn project(&mut self, block: &Block<T>) {
         let q = self.rows_in_use();
         let w = rows_of(&self.weights, q, self.features);
         project(w, block, &mut self.work);
@@ -310,8 +351,8 @@ impl Subspace {
         for (i, value) in work.spectrum.values.iter().enumerate() {
             self.core[(i, i)] = *value;
         }
-        work.rotation.resize(h * h, 0.0);
-        to_f32(work.spectrum.vectors.as_ref(), &mut work.rotation);
+        work.rotation.resize(h * h, T::of(0.0));
+        round(work.spectrum.vectors.as_ref(), &mut work.rotation);
         let q = MatRef::from_column_major_slice(&work.rotation[..h * h], h, h);
         let u = rows_of(&self.weights, h, m);
         let mut rotated = MatMut::from_row_major_slice_mut(&mut self.next[..h * m], h, m);
@@ -320,7 +361,7 @@ impl Subspace {
             Accum::Replace,
             q.transpose(),
             u,
-            1.0,
+            T::of(1.0),
             Par::Seq,
         );
         self.weights[..h * m].copy_from_slice(&self.next[..h * m]);
@@ -332,9 +373,10 @@ impl Subspace {
 /// P = YWᵀ − e·p̄ in `scores` (b×q, column-major) and p̄, the means of YWᵀ, in `column`.
 ///
 /// With this shift PᵀY = (ỸWᵀ)ᵀỸ: no q×m correction is left to do.
-pub(super) fn project(w: MatRef<'_, f32>, block: &Block<f32>, work: &mut Work) {
+pub(super) fn project<T: Width>(w: MatRef<'_, T>, block: &Block<T>, work: &mut Work<T>) {
     let (b, q) = (block.rows(), w.nrows());
-    work.scores.resize((b * q).max(work.scores.len()), 0.0);
+    work.scores
+        .resize((b * q).max(work.scores.len()), T::of(0.0));
     let mut p = MatMut::from_column_major_slice_mut(&mut work.scores[..b * q], b, q);
     // b×q
     matmul(
@@ -342,41 +384,41 @@ pub(super) fn project(w: MatRef<'_, f32>, block: &Block<f32>, work: &mut Work) {
         Accum::Replace,
         block.as_mat(),
         w.transpose(),
-        1.0,
+        T::of(1.0),
         Par::Seq,
     );
     work.column.clear();
     for col in work.scores[..b * q].chunks_exact_mut(b) {
-        let mean = col.iter().map(|v| f64::from(*v)).sum::<f64>() / b as f64;
+        let mean = col.iter().map(|v| v.wide()).sum::<f64>() / b as f64;
         work.column.push(mean);
         if block.shrink > 0.0 {
-            let shift = (block.taken() * mean) as f32;
-            col.iter_mut().for_each(|v| *v -= shift);
+            let shift = T::of(block.taken() * mean);
+            col.iter_mut().for_each(|v| *v = *v - shift);
         }
     }
 }
 
 /// Σv², in eight sums side by side.
 #[inline(always)]
-fn squared_length(row: &[f32]) -> f64 {
+fn squared_length<T: Width>(row: &[T]) -> f64 {
     let mut sums = [0.0; 8];
     let (chunks, rest) = row.as_chunks::<8>();
     for chunk in chunks {
         for (sum, v) in sums.iter_mut().zip(chunk) {
-            *sum += f64::from(*v) * f64::from(*v);
+            *sum += v.wide() * v.wide();
         }
     }
-    let rest: f64 = rest.iter().map(|v| f64::from(*v) * f64::from(*v)).sum();
+    let rest: f64 = rest.iter().map(|v| v.wide() * v.wide()).sum();
     sums.iter().sum::<f64>() + rest
 }
 
 /// `rows`×m view of row-major storage.
-pub(super) fn rows_of(values: &[f32], rows: usize, features: usize) -> MatRef<'_, f32> {
+pub(super) fn rows_of<T: Width>(values: &[T], rows: usize, features: usize) -> MatRef<'_, T> {
     MatRef::from_row_major_slice(&values[..rows * features], rows, features)
 }
 
 /// Column-major copy.
-pub(super) fn to_f32(from: MatRef<'_, f64>, into: &mut [f32]) {
+pub(super) fn round<T: Width>(from: MatRef<'_, f64>, into: &mut [T]) {
     let n = from.nrows();
     for (j, col) in into
         .chunks_exact_mut(n.max(1))
@@ -384,7 +426,7 @@ pub(super) fn to_f32(from: MatRef<'_, f64>, into: &mut [f32]) {
         .enumerate()
     {
         for (i, v) in col.iter_mut().enumerate() {
-            *v = from[(i, j)] as f32;
+            *v = T::of(from[(i, j)]);
         }
     }
 }

@@ -8,6 +8,32 @@ use crate::learner::params::Penalty;
 use crate::learner::quartics::Quartics;
 use crate::linalg::orient;
 
+/// A share of a feature's own variance that no direction accounts for, above rounding.
+const UNRESOLVED: f64 = 1e-3;
+
+/// Components that drown in the rounding of larger ones.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Unresolved {
+    /// Components that are known.
+    pub held: usize,
+    /// Mean variance of a direction beyond them: what the others are reported with.
+    pub variance: f64,
+    /// The feature with the largest entry in the first component.
+    pub feature: usize,
+}
+
+impl Unresolved {
+    /// What to tell people, by the names of the features.
+    pub fn warning(&self, names: &[String]) -> String {
+        let name = names.get(self.feature).map_or("?", String::as_str);
+        format!(
+            "beside the variance of `{name}` only {} components can be told in double precision: \
+             leave it out (`--exclude`), or set `learner.scale = \"standard\"`",
+            self.held
+        )
+    }
+}
+
 /// Moments and directions of some rows, in f64: m features, h directions.
 #[derive(Clone, Debug)]
 pub struct Summary {
@@ -79,7 +105,8 @@ impl Summary {
             orient(row);
         }
         let mut eigenvalues: Vec<f64> = self.eigenvalues.iter().copied().take(k).collect();
-        eigenvalues.resize(k, 0.0);
+        let unresolved = self.unresolved();
+        eigenvalues.resize(k, unresolved.map_or(0.0, |found| found.variance));
         let real = above_noise(
             &self.eigenvalues,
             self.total,
@@ -90,8 +117,10 @@ impl Summary {
             Penalty::Auto => real.threshold,
             Penalty::Fixed(value) => value,
         };
-        let shrunk = |d: &f64| {
-            if *d > penalty {
+        // What is reported without a direction stands above nothing.
+        let is_active = |(i, d): (usize, &f64)| i < h && *d > penalty;
+        let shrunk = |(i, d): (usize, &f64)| {
+            if is_active((i, d)) {
                 (1.0 - penalty / d).sqrt()
             } else {
                 0.0
@@ -115,8 +144,8 @@ impl Summary {
             constant: self.constant.clone(),
             eigenvalue_stderr: (0..k).map(|i| self.eigenvalue_stderr(i)).collect(),
             angle_stderr_rad: (0..k).map(|i| self.angle_stderr_rad(i)).collect(),
-            weight_singular_values: eigenvalues.iter().map(shrunk).collect(),
-            active: eigenvalues.iter().map(|d| *d > penalty).collect(),
+            weight_singular_values: eigenvalues.iter().enumerate().map(shrunk).collect(),
+            active: eigenvalues.iter().enumerate().map(is_active).collect(),
             vectors,
             eigenvalues,
             penalty,
@@ -129,6 +158,32 @@ impl Summary {
             components_above_noise: real.count,
             above_noise_is_lower_bound: real.is_lower_bound,
         }
+    }
+
+    /// What the directions held leave out for want of digits, where there are fewer than there could
+    /// be: a feature's own variance keeps its digits whatever it stands beside, so that it tells.
+    pub fn unresolved(&self) -> Option<Unresolved> {
+        let (m, h) = (self.features(), self.eigenvalues.len());
+        if h >= self.limit.min(self.active) || h == 0 {
+            return None;
+        }
+        let mut left = 0.0;
+        for j in (0..m).filter(|j| !self.constant[*j]) {
+            let mean = if self.is_centered { 0.0 } else { self.mean[j] };
+            let own = (self.variance[j] + mean * mean) / (self.scale[j] * self.scale[j]);
+            let told = (0..h).map(|i| self.eigenvalues[i] * self.vectors[(i, j)].powi(2));
+            let rest = own - told.sum::<f64>();
+            if rest > UNRESOLVED * own {
+                left += rest;
+            }
+        }
+        let load = |j: &usize| self.vectors[(0, *j)].abs();
+        let feature = (0..m).max_by(|a, b| load(a).total_cmp(&load(b)))?;
+        (left > 0.0).then(|| Unresolved {
+            held: h,
+            variance: left / (self.active - h) as f64,
+            feature,
+        })
     }
 
     /// Asymptotic standard error of eigenvalue i: √((E zᵢ⁴ − λᵢ²)/n), with the data's own fourth

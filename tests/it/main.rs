@@ -39,6 +39,7 @@ mod mutations;
 mod page;
 mod pictures;
 mod plot;
+mod precision;
 mod preflight;
 mod program;
 mod push;

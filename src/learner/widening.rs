@@ -1,0 +1,199 @@
+//! The closed form in f32 for as long as that resolves the wanted components, and in f64 when
+//! it does not.
+//!
+//! One direction that outweighs all others (a counter, a sentinel of 999999, one row of 10⁶) leaves
+//! in f32 products a rounding error of 10⁻⁷ of its own variance in every other direction: a wanted
+//! eigenvalue of 10⁻⁸ of the top one drowns, and so does its direction. So before a block is
+//! learned, the state is asked whether f32 will do: by the share that its k-th eigenvalue has of
+//! the variance of all rows, the block's included. If it will not, the state goes on in f64 from
+//! this block, which is centred anew, and comes back when it would do again. What was
+//! learned in f32 until then had errors of 10⁻⁷ of a variance that was small.
+//!
+//! The answer is a function of the rows, so that a resumed run repeats the bits.
+
+use crate::codec::{CodecError, Decoder, Encoder};
+use crate::learner::engine::{Engine as _, Outlook};
+use crate::learner::moments::Moments;
+use crate::learner::params::LearnerParams;
+use crate::learner::state::EngineTag;
+use crate::learner::streaming::{Streaming, failed};
+use crate::learner::subspace::Subspace;
+use crate::learner::summary::Summary;
+use crate::learner::{LearnError, Learner};
+use crate::rows::Minibatch;
+
+/// The k-th eigenvalue must hold this share of the total variance for f32 to resolve it.
+const SHARE: f64 = 1e-5;
+
+/// And so many times it before f64 gives way to f32 again.
+const SHARE_TO_RETURN: f64 = 16.0 * SHARE;
+
+/// Total variances whose products neither overflow nor lose digits to underflow in f32, with room
+/// for a share of [`SHARE`] and for the sums over rows.
+const F32_RANGE: std::ops::Range<f64> = 1e-24..1e30;
+
+/// The closed form on r held directions, in the width that the rows need.
+pub struct Widening {
+    features: usize,
+    minibatch_rows: usize,
+    /// The moments before the minibatch that is being learned.
+    before: Moments,
+    state: State,
+}
+
+enum State {
+    Narrow(Streaming<Subspace<f32>>),
+    Wide(Streaming<Subspace<f64>>),
+}
+
+impl Widening {
+    /// A learner of `features` features that expects minibatches of `rows` rows.
+    pub fn new(params: LearnerParams, features: usize, rows: usize) -> Self {
+        Self {
+            features,
+            minibatch_rows: rows,
+            before: Moments::new(&params, features),
+            state: State::Narrow(streaming(params, features, rows)),
+        }
+    }
+
+    fn learner(&self) -> &dyn Learner {
+        match &self.state {
+            State::Narrow(narrow) => narrow,
+            State::Wide(wide) => wide,
+        }
+    }
+}
+
+fn streaming<T: crate::learner::width::Width>(
+    params: LearnerParams,
+    features: usize,
+    rows: usize,
+) -> Streaming<Subspace<T>> {
+    let held = params.held(features);
+    let engine = Subspace::new(features, params.components, held, params.seed);
+    Streaming::new(params, features, rows, engine)
+}
+
+impl Streaming<Subspace<f32>> {
+    /// Takes a minibatch in if f32 resolves it. If not, what the engine was before it: of the rest, only
+    /// the error bars are of use then.
+    fn try_update(&mut self, batch: &mut Minibatch) -> Result<Option<Subspace<f32>>, LearnError> {
+        let rescaled = self.take(batch)?;
+        let outlook = self.outlook(&self.moments.scale);
+        // Fewer directions than are wanted tell nothing before the block is learned.
+        let is_young = !self.engine.holds_all_wanted();
+        let before = (rescaled || is_young).then(|| self.engine.clone());
+        let rescaling = if rescaled {
+            self.engine.rescale(&self.centring.ratios)
+        } else {
+            Ok(())
+        };
+        let kept = self.block.earlier / self.block.total();
+        let mut resolves = rescaling.is_ok()
+            && is_in_range(outlook, self.block.energy / self.block.total())
+            && (is_young || self.engine.resolves(outlook, kept, SHARE));
+        if resolves {
+            match self.learn() {
+                Ok(()) if is_young => {
+                    let wanted = (self.moments.rows as usize).saturating_sub(1);
+                    resolves = self.engine.resolves_all(outlook, wanted, SHARE);
+                }
+                Ok(()) => {}
+                Err(_) if is_young => resolves = false,
+                Err(source) => return Err(failed(batch, outlook.total, source)),
+            }
+        }
+        if resolves {
+            self.look(batch.rows());
+            Ok(None)
+        } else {
+            Ok(Some(before.unwrap_or_else(|| self.engine.clone())))
+        }
+    }
+}
+
+/// Whether f32 has the range for all rows and for a block of this variance.
+fn is_in_range(outlook: Outlook, of_block: f64) -> bool {
+    // Nothing has varied yet: there is nothing to resolve.
+    (outlook.total == 0.0 && of_block == 0.0)
+        || F32_RANGE.contains(&outlook.total) && of_block < F32_RANGE.end
+}
+
+impl Learner for Widening {
+    fn update(&mut self, batch: &mut Minibatch) -> Result<(), LearnError> {
+        if batch.rows() == 0 {
+            return Ok(());
+        }
+        let (m, rows) = (self.features, self.minibatch_rows);
+        match &mut self.state {
+            State::Narrow(narrow) => {
+                self.before.set(&narrow.moments);
+                let Some(engine) = narrow.try_update(batch)? else {
+                    return Ok(());
+                };
+                let mut wide = streaming(narrow.params().clone(), m, rows);
+                wide.moments.set(&self.before);
+                std::mem::swap(&mut wide.quartics, &mut narrow.quartics);
+                wide.engine = engine.converted();
+                let again = narrow.block.as_read(&narrow.centring.pivot).map(|values| {
+                    let mut again = Minibatch::from_rows(&values, m);
+                    again.set_first_row(batch.first_row());
+                    again
+                });
+                match again {
+                    Some(mut again) => wide.update(&mut again)?,
+                    None => wide.update(batch)?,
+                }
+                self.state = State::Wide(wide);
+            }
+            State::Wide(wide) => {
+                wide.update(batch)?;
+                let outlook = wide.outlook(&wide.moments.scale);
+                if F32_RANGE.contains(&outlook.total)
+                    && wide.engine.holds_all_wanted()
+                    && wide.engine.resolves(outlook, 1.0, SHARE_TO_RETURN)
+                {
+                    let mut narrow = streaming(wide.params().clone(), m, rows);
+                    std::mem::swap(&mut narrow.moments, &mut wide.moments);
+                    std::mem::swap(&mut narrow.quartics, &mut wide.quartics);
+                    narrow.engine = wide.engine.converted();
+                    self.state = State::Narrow(narrow);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn summary(&self) -> Result<Summary, LearnError> {
+        self.learner().summary()
+    }
+
+    fn save(&self, to: &mut Encoder) {
+        self.learner().save(to);
+    }
+
+    fn restore(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError> {
+        let (params, m, rows) = (self.params().clone(), self.features, self.minibatch_rows);
+        let mut narrow: Streaming<Subspace<f32>> = streaming(params.clone(), m, rows);
+        let mut ahead = from.clone();
+        narrow.restore_moments(&mut ahead)?;
+        self.state = if ahead.u8()? == EngineTag::WideSubspace as u8 {
+            let mut wide = streaming(params, m, rows);
+            wide.restore(from)?;
+            State::Wide(wide)
+        } else {
+            narrow.restore(from)?;
+            State::Narrow(narrow)
+        };
+        Ok(())
+    }
+
+    fn params(&self) -> &LearnerParams {
+        self.learner().params()
+    }
+
+    fn rows(&self) -> u64 {
+        self.learner().rows()
+    }
+}

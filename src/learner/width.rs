@@ -1,0 +1,67 @@
+//! The width of the closed form's products and directions, and what follows from it.
+//!
+//! f32 is twice as fast and resolves what ordinary rows hold. f64 is for rows of which one
+//! direction outweighs the wanted ones so far that they drown in the rounding of f32
+//! ([`super::widening`]).
+
+use crate::codec::{CodecError, Decoder, Encoder};
+use crate::learner::center::{Centred, Real};
+use crate::learner::state::{EngineTag, finites, finites_f32};
+
+/// f32 or f64.
+pub trait Width: Centred<Self> + Default {
+    /// The number of such an engine in a checkpoint.
+    const ENGINE: EngineTag;
+    /// Directions with less than this share of the leading eigenvalue are rounding of the
+    /// products.
+    const PRECISION: f64;
+    /// A block whose energy outside U is below this share of its own lies in U, as far as the
+    /// products can say.
+    const IN_SPAN: f64;
+    /// Whether what a direction gains by a step counts against what it holds itself.
+    const GAIN_IS_RELATIVE: bool;
+
+    /// Writes a list of values.
+    fn save(values: &[Self], to: &mut Encoder);
+
+    /// Reads a list of `len` finite values.
+    ///
+    /// # Errors
+    /// If the bytes are not what was written.
+    fn restore(from: &mut Decoder<'_>, len: usize) -> Result<Vec<Self>, CodecError>;
+}
+
+impl Width for f32 {
+    const ENGINE: EngineTag = EngineTag::Subspace;
+    const PRECISION: f64 = 1e-8;
+    const IN_SPAN: f64 = 1e-6;
+    const GAIN_IS_RELATIVE: bool = false;
+
+    fn save(values: &[Self], to: &mut Encoder) {
+        to.f32s(values);
+    }
+
+    fn restore(from: &mut Decoder<'_>, len: usize) -> Result<Vec<Self>, CodecError> {
+        finites_f32(from, len)
+    }
+}
+
+impl Width for f64 {
+    const ENGINE: EngineTag = EngineTag::WideSubspace;
+    const PRECISION: f64 = 1e-14;
+    const IN_SPAN: f64 = 1e-13;
+    const GAIN_IS_RELATIVE: bool = true;
+
+    fn save(values: &[Self], to: &mut Encoder) {
+        to.f64s(values);
+    }
+
+    fn restore(from: &mut Decoder<'_>, len: usize) -> Result<Vec<Self>, CodecError> {
+        finites(from, len)
+    }
+}
+
+/// The values in the other width.
+pub(super) fn converted<A: Real, B: Real>(values: &[A]) -> Vec<B> {
+    values.iter().map(|v| B::of(v.wide())).collect()
+}
