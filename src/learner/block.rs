@@ -189,6 +189,15 @@ impl<T: Real> Block<T> {
         sums.iter().sum()
     }
 
+    /// Multiplies the values of feature `j`.
+    pub fn scale_feature(&mut self, j: usize, factor: f64) {
+        let factor = T::of(factor);
+        let mut values = self.as_mat_mut();
+        for i in 0..values.nrows() {
+            values[(i, j)] = values[(i, j)] * factor;
+        }
+    }
+
     /// Turns the rows into ỹ, for rules that want them as they stand.
     pub fn apply_shrink(&mut self) {
         if self.shrink == 0.0 {

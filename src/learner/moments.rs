@@ -20,6 +20,9 @@ pub(super) const CONSTANT_SHARE: f64 = 1e-26;
 /// Largest factor that single precision holds.
 const LARGEST_FACTOR: f64 = f32::MAX as f64;
 
+/// A feature whose standard deviation grows by this factor in one block has outgrown its scale.
+const OUTGROWN: f64 = 1.25;
+
 /// Sums of energy that run side by side.
 const ENERGY_LANES: usize = 8;
 
@@ -278,7 +281,38 @@ impl Moments {
         };
         block.energy = pulp::Arch::new()
             .dispatch(|| self.take_sums(totals, &pivot.pivot, &mut block.mean, s, n));
+        if rescaled && (0..self.features()).any(|j| self.has_outgrown(j)) {
+            self.rescale_block(centring, block);
+        }
         rescaled
+    }
+
+    /// Whether the block made last has left the scale of feature `j` far behind.
+    fn has_outgrown(&self, j: usize) -> bool {
+        self.current_scale(j) > OUTGROWN * self.scale[j]
+    }
+
+    /// Sets the scale to what is known with the block, which is turned to it: in units that it has
+    /// outgrown, a feature would push out directions that all earlier rows have shown.
+    fn rescale_block<T: Real>(&mut self, centring: &mut Centring<T>, block: &mut Block<T>) {
+        let share = block.taken() * block.weight;
+        let Centring {
+            pivot,
+            totals,
+            ratios,
+        } = centring;
+        block.energy = 0.0;
+        for j in 0..self.features() {
+            let scale = self.current_scale(j);
+            let ratio = self.scale[j] / scale;
+            self.scale[j] = scale;
+            ratios[j] *= ratio;
+            pivot.factor[j] = T::of(1.0 / scale);
+            let of_feature = totals.squares[j] - share * block.mean[j] * block.mean[j];
+            block.energy += of_feature.max(0.0) * ratio * ratio;
+            block.mean[j] *= ratio;
+            block.scale_feature(j, ratio);
+        }
     }
 
     /// Moments from Σy and Σy²; returns Σ‖ỹ‖². Slices of one length and no branch: the loop becomes
