@@ -23,7 +23,8 @@ Examples:
   producer | ojad fit - --components 10 --json
 
 INPUT is a file, a directory (recursive, in the order of names), a glob, or - for an Arrow IPC
-stream on standard input. Ctrl-C ends cleanly with what was read so far.")]
+stream on standard input. Files of a directory that are neither Parquet nor Arrow IPC
+are left out and counted. Ctrl-C ends cleanly with what was read so far.")]
 pub struct Args {
     /// Parquet or Arrow IPC files, directories, globs, or `-`.
     #[arg(required = true, value_name = "INPUT")]
@@ -54,6 +55,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         SourceError::TooFewFeatures { .. } => CliError::Usage(error.to_string()),
         _ => failed(&error),
     })?;
+    super::say_left_out(reader.left_out());
     say(&reader.selection().to_string());
     let features = reader.features().clone();
     let mut learner = learner::new(&plan.learner, features.len())

@@ -117,6 +117,13 @@ fn say(message: &str) {
     let _ = writeln!(std::io::stderr(), "ojad: {message}");
 }
 
+/// Says in one line what was left out of directories.
+fn say_left_out(left: &crate::source::LeftOut) {
+    if left.files > 0 {
+        say(&left.to_string());
+    }
+}
+
 /// Writes a result to stdout; whoever closes the pipe has read enough.
 fn print(text: &str) -> Result<(), CliError> {
     use std::io::Write as _;

@@ -52,6 +52,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let plan = args.overrides.plan(None)?;
     let reader = source::open_for_model(&args.inputs, &plan.source, &snapshot.features);
     let mut reader = reader.map_err(|error| failed(&error))?;
+    super::say_left_out(reader.left_out());
     let order = columns_of_model(&snapshot, reader.features())?;
     let projection = Projection::new(&snapshot.estimate, &order);
     let mut batch = reader.new_minibatch(ROWS);

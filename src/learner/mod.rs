@@ -82,8 +82,8 @@ pub enum LearnError {
     },
     /// The state stopped being finite.
     #[error(
-        "after row {first_row}: {source}; a value is too large for this precision: \
-         set `learner.precision = \"f64\"` or clean the row"
+        "after row {first_row}: {source}; its values are too large or too small for this precision: \
+         set `learner.precision = \"f64\"`, take other units, or clean the row"
     )]
     NotFinite {
         /// Accepted rows before the minibatch.

@@ -1,7 +1,8 @@
 //! INPUT arguments → files, in the order of reading, each with its format.
 //!
-//! A format is told by the first bytes of a file, never by its name. Refused: empty files, files
-//! of other formats, directories without data.
+//! A format is told by the first bytes of a file, never by its name. Files of other formats in a
+//! directory are left out and counted. Refused: named files of other formats, files named as data that
+//! are none, directories without data, directories that a table format manages.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -11,6 +12,8 @@ use std::path::{Component, Path, PathBuf};
 use globset::GlobBuilder;
 
 use super::SourceError;
+use super::magic::{Told, is_named_as_data};
+use super::table::Table;
 
 /// Files that one run takes: a list of a million paths is some 100 MB.
 const FILES_MAX: usize = 1_000_000;
@@ -69,12 +72,47 @@ pub(super) struct Input {
     pub bytes: u64,
 }
 
-/// The files that `inputs` name: files as they are, directories and globs in lexicographic order.
-pub(super) fn discover(inputs: &[OsString]) -> Result<Vec<Input>, SourceError> {
+/// Files of a directory that are no data.
+#[derive(Clone, Debug, Default)]
+pub struct LeftOut {
+    /// How many there are.
+    pub files: usize,
+    /// One of them.
+    pub example: Option<PathBuf>,
+}
+
+impl LeftOut {
+    fn add(&mut self, path: PathBuf) {
+        self.files += 1;
+        self.example.get_or_insert(path);
+    }
+}
+
+impl std::fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let example = self.example.as_deref().unwrap_or(Path::new(""));
+        let example = example.display();
+        match self.files {
+            1 => write!(
+                f,
+                "left out 1 file that is neither Parquet nor Arrow IPC: {example}"
+            ),
+            n => write!(
+                f,
+                "left out {n} files that are neither Parquet nor Arrow IPC, {example} among them"
+            ),
+        }
+    }
+}
+
+/// The files that `inputs` name, and what was left out of directories and globs. Files come as they
+/// are, directories and globs in lexicographic order.
+pub(super) fn discover(inputs: &[OsString]) -> Result<(Vec<Input>, LeftOut), SourceError> {
     if inputs.is_empty() {
         return Err(SourceError::NoInput);
     }
     let mut found = Vec::new();
+    let mut left = LeftOut::default();
     for input in inputs {
         if input == "-" {
             found.push(Input {
@@ -84,35 +122,73 @@ pub(super) fn discover(inputs: &[OsString]) -> Result<Vec<Input>, SourceError> {
             });
             continue;
         }
-        for path in files(Path::new(input))? {
-            found.push(inspect(path)?);
+        let path = Path::new(input);
+        match fs::metadata(path) {
+            Ok(meta) if meta.is_dir() => directory(path, &mut found, &mut left)?,
+            Ok(_) => {
+                found.push(inspect(path.to_owned())?.map_err(|(path, told)| told.fault(&path))?);
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => match path.to_str() {
+                Some(text) if text.contains(['*', '?', '[', '{']) => {
+                    let paths = glob(text)?;
+                    let before = found.len();
+                    take(&paths, &mut found, &mut left)?;
+                    // Nothing but other files: the first says what they are.
+                    if let (true, Some(first)) = (found.len() == before, paths.first()) {
+                        let other = inspect(first.clone())?;
+                        found.push(other.map_err(|(path, told)| told.fault(&path))?);
+                    }
+                }
+                _ => {
+                    return Err(SourceError::NotFound {
+                        path: path.to_owned(),
+                    });
+                }
+            },
+            Err(source) => return Err(unreadable(path, source)),
         }
     }
-    Ok(found)
+    Ok((found, left))
 }
 
-fn files(input: &Path) -> Result<Vec<PathBuf>, SourceError> {
-    match fs::metadata(input) {
-        Ok(meta) if meta.is_dir() => {
-            let mut paths = Vec::new();
-            walk(input, input, 0, &mut paths)?;
-            if paths.is_empty() {
-                return Err(SourceError::EmptyDirectory {
-                    path: input.to_owned(),
-                });
-            }
-            sort(&mut paths);
-            Ok(paths)
-        }
-        Ok(_) => Ok(vec![input.to_owned()]),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => match input.to_str() {
-            Some(text) if text.contains(['*', '?', '[', '{']) => glob(text),
-            _ => Err(SourceError::NotFound {
-                path: input.to_owned(),
-            }),
-        },
-        Err(source) => Err(unreadable(input, source)),
+fn directory(path: &Path, found: &mut Vec<Input>, left: &mut LeftOut) -> Result<(), SourceError> {
+    if let Some(table) = Table::around(path) {
+        return Err(table.refusal(path));
     }
+    let mut walk = Walk::new(path);
+    walk.folder(path, 0)?;
+    if let Some(table) = walk.tables.first() {
+        return Err(table.refusal(&table.root));
+    }
+    sort(&mut walk.paths);
+    let before = (found.len(), left.files);
+    take(&walk.paths, found, left)?;
+    if found.len() > before.0 {
+        return Ok(());
+    }
+    let others = match left.files - before.1 {
+        0 => String::new(),
+        1 => " (one file in it is neither Parquet nor Arrow IPC)".to_owned(),
+        n => format!(" ({n} files in it are neither Parquet nor Arrow IPC)"),
+    };
+    Err(SourceError::EmptyDirectory {
+        path: path.to_owned(),
+        others,
+    })
+}
+
+/// Takes files that were found, not named: those that are no data are left out.
+fn take(paths: &[PathBuf], found: &mut Vec<Input>, left: &mut LeftOut) -> Result<(), SourceError> {
+    for path in paths {
+        match inspect(path.clone())? {
+            Ok(input) => found.push(input),
+            Err((path, told)) if is_named_as_data(&path) || told.is_other_data() => {
+                return Err(told.fault(&path));
+            }
+            Err((path, _)) => left.add(path),
+        }
+    }
+    Ok(())
 }
 
 /// Full paths in the order of their bytes, on every machine the same.
@@ -120,37 +196,51 @@ fn sort(paths: &mut [PathBuf]) {
     paths.sort_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
 }
 
-/// Files below `folder`, but those whose name, or whose folder's, begins with `.` or `_`
-/// (`_SUCCESS`, `_metadata`, `.crc`: notes of other programs).
-fn walk(
-    top: &Path,
-    folder: &Path,
-    depth: usize,
-    paths: &mut Vec<PathBuf>,
-) -> Result<(), SourceError> {
-    let entries = fs::read_dir(folder).map_err(|source| unreadable(folder, source))?;
-    for entry in entries {
-        let entry = entry.map_err(|source| unreadable(folder, source))?;
-        let name = entry.file_name();
-        if matches!(name.as_encoded_bytes().first(), Some(b'.' | b'_')) {
-            continue;
-        }
-        let path = entry.path();
-        let meta = fs::metadata(&path).map_err(|source| unreadable(&path, source))?;
-        if paths.len() >= FILES_MAX || depth >= DEPTH_MAX {
-            return Err(SourceError::TooMany {
-                path: top.to_owned(),
-                limit: FILES_MAX,
-                depth: DEPTH_MAX,
-            });
-        }
-        if meta.is_dir() {
-            walk(top, &path, depth + 1, paths)?;
-        } else if meta.is_file() {
-            paths.push(path);
+/// Files below a directory.
+struct Walk<'a> {
+    top: &'a Path,
+    paths: Vec<PathBuf>,
+    /// Tables below it.
+    tables: Vec<Table>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(top: &'a Path) -> Self {
+        Self {
+            top,
+            paths: Vec::new(),
+            tables: Vec::new(),
         }
     }
-    Ok(())
+
+    /// Adds the files below `folder`, but those whose name, or whose folder's, begins with `.` or `_`
+    /// (`_SUCCESS`, `_metadata`, `.crc`: notes of other programs).
+    fn folder(&mut self, folder: &Path, depth: usize) -> Result<(), SourceError> {
+        self.tables.extend(Table::at(folder));
+        let entries = fs::read_dir(folder).map_err(|source| unreadable(folder, source))?;
+        for entry in entries {
+            let entry = entry.map_err(|source| unreadable(folder, source))?;
+            let name = entry.file_name();
+            if matches!(name.as_encoded_bytes().first(), Some(b'.' | b'_')) {
+                continue;
+            }
+            let path = entry.path();
+            let meta = fs::metadata(&path).map_err(|source| unreadable(&path, source))?;
+            if self.paths.len() >= FILES_MAX || depth >= DEPTH_MAX {
+                return Err(SourceError::TooMany {
+                    path: self.top.to_owned(),
+                    limit: FILES_MAX,
+                    depth: DEPTH_MAX,
+                });
+            }
+            if meta.is_dir() {
+                self.folder(&path, depth + 1)?;
+            } else if meta.is_file() {
+                self.paths.push(path);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Files that match; `*` stays within a folder, `**` goes below.
@@ -177,10 +267,17 @@ fn glob(text: &str) -> Result<Vec<PathBuf>, SourceError> {
     }
     let bare = base.as_os_str().is_empty();
     let start = if bare { Path::new(".") } else { base.as_path() };
-    let mut paths = Vec::new();
+    let mut walk = Walk::new(start);
     if start.is_dir() {
-        walk(start, start, 0, &mut paths)?;
+        walk.tables.extend(Table::around(start));
+        walk.folder(start, 0)?;
     }
+    let Walk { paths, tables, .. } = walk;
+    // What lies above the start holds all of it.
+    let is_inside = |path: &Path, table: &Table| {
+        path.starts_with(&table.root) || !table.root.starts_with(start)
+    };
+    let table_of = |path: &Path| tables.iter().find(|table| is_inside(path, table));
     // The walk of `.` writes `./a`; the glob says `a`.
     let shown = |path: PathBuf| -> PathBuf {
         if bare {
@@ -191,11 +288,19 @@ fn glob(text: &str) -> Result<Vec<PathBuf>, SourceError> {
             path
         }
     };
-    let mut paths: Vec<_> = paths
-        .into_iter()
-        .map(shown)
-        .filter(|path| matcher.is_match(path))
-        .collect();
+    let mut matching = Vec::new();
+    for path in paths {
+        let table = table_of(&path);
+        let path = shown(path);
+        if !matcher.is_match(&path) {
+            continue;
+        }
+        if let Some(table) = table {
+            return Err(table.refusal(&path));
+        }
+        matching.push(path);
+    }
+    let mut paths = matching;
     if paths.is_empty() {
         return Err(SourceError::NotFound {
             path: PathBuf::from(text),
@@ -205,51 +310,18 @@ fn glob(text: &str) -> Result<Vec<PathBuf>, SourceError> {
     Ok(paths)
 }
 
-/// Tells the format by the first bytes.
-fn inspect(path: PathBuf) -> Result<Input, SourceError> {
-    let mut head = [0_u8; 8];
-    let (filled, bytes) = match read_head(&path, &mut head) {
-        Ok(read) => read,
-        Err(source) => return Err(unreadable(&path, source)),
-    };
-    let head = &head[..filled];
-    if head.is_empty() {
-        return Err(SourceError::EmptyFile { path });
-    }
-    let format = match magic(head) {
-        Some(format) => format,
-        None if head.starts_with(b"FEA1") => return Err(SourceError::FeatherV1 { path }),
-        None => {
-            return Err(SourceError::UnknownFormat {
-                path,
-                found: format!("\"{}\"", head.escape_ascii()),
-            });
-        }
-    };
-    Ok(Input {
-        path,
-        format,
-        bytes,
+/// A file with its format, or with what its first bytes tell where they are of none.
+fn inspect(path: PathBuf) -> Result<Result<Input, (PathBuf, Told)>, SourceError> {
+    let opened = File::open(&path).and_then(|file| Ok((Told::of(&file)?, file.metadata()?.len())));
+    let (told, bytes) = opened.map_err(|source| unreadable(&path, source))?;
+    Ok(match told.format {
+        Some(format) => Ok(Input {
+            path,
+            format,
+            bytes,
+        }),
+        None => Err((path, told)),
     })
-}
-
-/// The format whose files begin with `head`.
-pub(super) fn magic(head: &[u8]) -> Option<Format> {
-    if head.starts_with(b"PAR1") {
-        Some(Format::Parquet)
-    } else if head.starts_with(b"ARROW1") {
-        Some(Format::IpcFile)
-    } else if head.starts_with(&[0xFF; 4]) {
-        Some(Format::IpcStream)
-    } else {
-        None
-    }
-}
-
-fn read_head(path: &Path, head: &mut [u8]) -> io::Result<(usize, u64)> {
-    let mut file = File::open(path)?;
-    let filled = fill(&mut file, head)?;
-    Ok((filled, file.metadata()?.len()))
 }
 
 /// Reads until `head` is full or the end.

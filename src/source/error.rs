@@ -17,10 +17,12 @@ pub enum SourceError {
         path: PathBuf,
     },
     /// A directory without a data file.
-    #[error("{path}: the directory holds no data file; name one that holds Parquet or Arrow IPC files", path = .path.display())]
+    #[error("{path}: the directory holds no data file{others}; name one that holds Parquet or Arrow IPC files", path = .path.display())]
     EmptyDirectory {
         /// The directory.
         path: PathBuf,
+        /// What else it holds, in brackets.
+        others: String,
     },
     /// More files than one run takes.
     #[error("{path}: more than {limit} files or {depth} levels below it; name a smaller part", path = .path.display())]
@@ -49,7 +51,7 @@ pub enum SourceError {
     /// Magic bytes of no format read here.
     #[error(
         "{path}: neither Parquet nor Arrow IPC: it begins with {found}; convert it, or leave it out \
-         (in a directory, names that begin with . or _ are left out)",
+         (in a directory, files that are neither are left out, unless their names end as data does)",
         path = .path.display()
     )]
     UnknownFormat {
@@ -79,6 +81,48 @@ pub enum SourceError {
         path: PathBuf,
         /// What the decoder said.
         reason: String,
+    },
+    /// Numbers written the other way round.
+    #[error("{path}: its values are big-endian, which is not read; pyarrow reads it, and writes it little-endian", path = .path.display())]
+    BigEndian {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Bytes behind the end of an Arrow IPC stream that are no stream of the same columns.
+    #[error(
+        "{path}: {what}; after the end only streams of the same columns are read: remove the rest, or \
+         write it to a file of its own",
+        path = .path.display()
+    )]
+    Behind {
+        /// The file.
+        path: PathBuf,
+        /// What is there.
+        what: String,
+    },
+    /// Data that only a key opens.
+    #[error("{path}: {what} encrypted, and no key can be given here; write it again unencrypted or {remedy}", path = .path.display())]
+    Encrypted {
+        /// The file.
+        path: PathBuf,
+        /// "the footer is", "column `x` is".
+        what: String,
+        /// What else can be done.
+        remedy: &'static str,
+    },
+    /// A directory that a table format manages: not all of its files are part of the table.
+    #[error(
+        "{path}: {kind} table{place}: not all files below it are part of the table; write its current \
+         rows to Parquet with a reader of such tables, or name the files that are part of it one by one",
+        path = .path.display()
+    )]
+    Table {
+        /// The directory.
+        path: PathBuf,
+        /// "a Delta Lake".
+        kind: &'static str,
+        /// How that is known.
+        place: String,
     },
     /// No column that can be a feature.
     #[error("{path}: no numeric column to take as a feature; it has {columns}", path = .path.display())]
@@ -312,4 +356,24 @@ pub enum SourceError {
     /// Reading on after an error.
     #[error("reading ended with an error before; open the inputs again")]
     Ended,
+}
+
+impl SourceError {
+    /// The error for a Parquet file of which not even the footer can be read.
+    pub(super) fn encrypted_footer(path: PathBuf) -> Self {
+        Self::Encrypted {
+            path,
+            what: "the footer of this Parquet file is".to_owned(),
+            remedy: "leave it out",
+        }
+    }
+
+    /// The error for a column that is wanted and encrypted.
+    pub(super) fn encrypted_column(path: PathBuf, column: &str) -> Self {
+        Self::Encrypted {
+            path,
+            what: format!("column `{column}` is"),
+            remedy: "exclude the column (`features.exclude`)",
+        }
+    }
 }

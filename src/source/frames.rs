@@ -10,17 +10,13 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::ipc::{MessageHeader, root_as_message};
+use arrow::ipc::MessageHeader;
 
 use super::SourceError;
 use super::discover::unreadable;
+use super::framing::{PREFIX, Place, Prefix, StreamError, message};
 use super::identity::{Identity, Stamp, open_quietly};
 
-/// Bytes that the header of one message may take: a schema of a hundred thousand columns takes
-/// some 20 MB.
-const HEADER_MAX: u64 = 256 << 20;
-/// Marks the length of a message.
-const MARK: [u8; 4] = [0xFF; 4];
 /// Growing files whose messages are remembered.
 const WALKS_MAX: usize = 64;
 
@@ -29,19 +25,29 @@ const WALKS_MAX: usize = 64;
 pub struct Frames {
     /// Byte behind the last complete message.
     pub end: u64,
-    /// Whether it says that nothing follows.
+    /// Whether it says that nothing follows; another stream may follow all the same.
     pub is_ended: bool,
     /// Whether the schema is complete.
     pub has_schema: bool,
-    /// Offsets and lengths of the schema and of the dictionaries, in order.
-    needed: Vec<(u64, u64)>,
+    place: Place,
+    /// Schemas and dictionaries, in order.
+    needed: Vec<Needed>,
+}
+
+/// A message that later ones need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Needed {
+    offset: u64,
+    bytes: u64,
+    /// Whether a stream begins with it.
+    is_schema: bool,
 }
 
 /// What follows at an offset.
 enum Next {
-    /// A message of so many bytes, and whether later ones need it.
-    Message { bytes: u64, is_needed: bool },
-    /// The end of the stream, of so many bytes.
+    /// A message of so many bytes.
+    Message { bytes: u64, kind: MessageHeader },
+    /// The end of a stream, of so many bytes.
     End { bytes: u64 },
     /// Not all of a message yet.
     Incomplete,
@@ -89,28 +95,47 @@ impl Frames {
             end,
             is_ended,
             has_schema,
-            needed: Vec::new(),
+            ..Self::default()
         }
     }
 
     fn walk(&mut self, file: &File, path: &Path, until: u64) -> Result<(), SourceError> {
-        while !self.is_ended {
-            match next(file, path, self.end, until)? {
-                Next::Incomplete => break,
+        loop {
+            let place = self.place;
+            let wrong = |error: StreamError| at(place.fault(error), path, self.end);
+            let bytes = match next(file, place, self.end, until).map_err(wrong)? {
+                Next::Incomplete => return Ok(()),
                 Next::End { bytes } => {
-                    self.end += bytes;
-                    self.is_ended = true;
+                    self.place.mark().map_err(wrong)?;
+                    bytes
                 }
-                Next::Message { bytes, is_needed } => {
-                    if is_needed {
-                        self.needed.push((self.end, bytes));
+                Next::Message { bytes, kind } => {
+                    self.place.message(kind).map_err(wrong)?;
+                    let is_schema = kind == MessageHeader::Schema;
+                    if is_schema || kind == MessageHeader::DictionaryBatch {
+                        self.needed.push(Needed {
+                            offset: self.end,
+                            bytes,
+                            is_schema,
+                        });
                     }
-                    self.has_schema |= self.end == 0;
-                    self.end += bytes;
+                    self.has_schema = true;
+                    bytes
                 }
-            }
+            };
+            self.end += bytes;
+            self.is_ended = self.place == Place::Behind;
         }
-        Ok(())
+    }
+
+    /// The messages before `start` that those behind it need: the schema of the stream that stands
+    /// there, or has just ended, and its dictionaries.
+    fn needed_before(&self, start: u64) -> impl Iterator<Item = (u64, u64)> {
+        let before = self.needed.partition_point(|needed| needed.offset < start);
+        let before = &self.needed[..before];
+        let stream = before.iter().rposition(|needed| needed.is_schema);
+        let needed = before[stream.unwrap_or(0)..].iter();
+        needed.map(|needed| (needed.offset, needed.bytes))
     }
 
     /// The bytes of the messages from `start` to `end`, after those that they need.
@@ -130,8 +155,7 @@ impl Frames {
             });
         }
         let file = Arc::clone(file);
-        let needed = frames.needed.iter().filter(|(offset, _)| *offset < start);
-        let mut parts: Vec<(u64, u64)> = needed.copied().collect();
+        let mut parts: Vec<(u64, u64)> = frames.needed_before(start).collect();
         parts.push((start, end - start));
         Ok(Ranges { file, parts, at: 0 })
     }
@@ -142,54 +166,46 @@ thread_local! {
     static WALKS: RefCell<Vec<(Identity, Frames)>> = const { RefCell::new(Vec::new()) };
 }
 
-fn next(file: &File, path: &Path, at: u64, until: u64) -> Result<Next, SourceError> {
-    let corrupt = |reason: String| SourceError::Corrupt {
-        path: path.to_owned(),
-        reason: format!("the message at byte {at}: {reason}"),
-    };
+/// The error for what stands at byte `at` of a file.
+fn at(error: StreamError, path: &Path, at: u64) -> SourceError {
+    match error {
+        StreamError::Corrupt(reason) => {
+            StreamError::Corrupt(format!("the message at byte {at}: {reason}")).at(path)
+        }
+        other => other.at(path),
+    }
+}
+
+fn next(file: &File, place: Place, at: u64, until: u64) -> Result<Next, StreamError> {
     let left = until.saturating_sub(at);
-    let mut prefix = [0; 8];
-    if left < 8 {
+    let mut prefix = [0; PREFIX];
+    let held = prefix.len().min(usize::try_from(left).unwrap_or(PREFIX));
+    file.read_exact_at(&mut prefix[..held], at)?;
+    place.check(&prefix[..held])?;
+    let (before, len) = match Prefix::of(&prefix[..held])? {
+        Prefix::More(_) => return Ok(Next::Incomplete),
+        Prefix::End(bytes) => {
+            return Ok(Next::End {
+                bytes: bytes as u64,
+            });
+        }
+        Prefix::Header { before, len } => (before as u64, len as u64),
+    };
+    if left < before + len {
         return Ok(Next::Incomplete);
     }
-    let read = |to: &mut [u8], at: u64| {
-        file.read_exact_at(to, at)
-            .map_err(|source| unreadable(path, source))
-    };
-    read(&mut prefix, at)?;
-    let [mark, len] = [&prefix[..4], &prefix[4..]];
-    // Before 2019 the length stood alone.
-    let (len, before) = if mark == MARK {
-        ([len[0], len[1], len[2], len[3]], 8)
-    } else {
-        ([mark[0], mark[1], mark[2], mark[3]], 4)
-    };
-    let header = u64::from(u32::from_le_bytes(len));
-    if header == 0 {
-        return Ok(Next::End { bytes: before });
-    }
-    if header > HEADER_MAX {
-        return Err(corrupt(format!("a header of {header} bytes")));
-    }
-    if left < before + header {
-        return Ok(Next::Incomplete);
-    }
-    let mut bytes = vec![0; header as usize];
-    read(&mut bytes, at + before)?;
-    let message = root_as_message(&bytes).map_err(|error| corrupt(error.to_string()))?;
-    let body = u64::try_from(message.bodyLength())
-        .map_err(|_| corrupt("a body of negative length".to_owned()))?;
-    let bytes = before
-        .checked_add(header)
-        .and_then(|bytes| bytes.checked_add(body))
-        .ok_or_else(|| corrupt(format!("a body of {body} bytes")))?;
+    let mut header = vec![0; len as usize];
+    file.read_exact_at(&mut header, at + before)?;
+    let (message, body) = message(&header)?;
+    let bytes = (before + len)
+        .checked_add(body as u64)
+        .ok_or_else(|| format!("a message body of {body} bytes"))?;
     if left < bytes {
         return Ok(Next::Incomplete);
     }
-    let kind = message.header_type();
     Ok(Next::Message {
         bytes,
-        is_needed: kind == MessageHeader::Schema || kind == MessageHeader::DictionaryBatch,
+        kind: message.header_type(),
     })
 }
 

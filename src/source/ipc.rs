@@ -2,12 +2,10 @@
 //! that is used again, its columns not copied before the minibatch.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
 use arrow::datatypes::SchemaRef;
-use arrow::ipc::convert::try_fb_to_schema;
 use arrow::ipc::reader::{FileDecoder, read_footer_length};
 use arrow::ipc::{Block, MetadataVersion, root_as_footer, root_as_message};
 
@@ -15,6 +13,7 @@ use super::SourceError;
 use super::batches::{Cutter, Feed, Task};
 use super::column::Chunk;
 use super::discover::unreadable;
+use super::framing;
 use super::positioned::Positioned;
 use super::preflight;
 
@@ -74,14 +73,13 @@ impl IpcFile {
         let schema = footer
             .schema()
             .ok_or_else(|| corrupt("its footer has no schema".to_owned()))?;
-        preflight::check_schema(schema, len).map_err(corrupt)?;
-        let schema = try_fb_to_schema(schema).map_err(|error| corrupt(error.to_string()))?;
+        let schema = framing::read_schema(schema, len).map_err(|error| error.at(path))?;
         let mut ipc = Self {
             path: path.to_owned(),
             version: footer.version(),
             dictionaries: footer.dictionaries().iter().flatten().copied().collect(),
             batches: footer.recordBatches().iter().flatten().copied().collect(),
-            schema: Arc::new(schema),
+            schema,
             file,
             rows: None,
         };
@@ -122,10 +120,9 @@ impl IpcFile {
             let (at, meta, _) = self.bounds(block)?;
             head.resize(meta, 0);
             self.read(&mut head, at)?;
-            // Newer files mark the length by four bytes of 0xFF before it.
-            let skip = if head.starts_with(&[0xFF; 4]) { 8 } else { 4 };
-            let message = root_as_message(head.get(skip..).unwrap_or_default())
-                .map_err(|error| self.corrupt(preflight::brief(error)))?;
+            let header = framing::block_header(&head).unwrap_or_default();
+            let message =
+                root_as_message(header).map_err(|error| self.corrupt(preflight::brief(error)))?;
             let length = message.header_as_record_batch().map_or(0, |b| b.length());
             rows += u64::try_from(length).unwrap_or(0);
         }
@@ -164,7 +161,7 @@ impl IpcFile {
         let mut bytes = spare
             .and_then(|buffer| buffer.into_mutable().ok())
             .unwrap_or_default();
-        preflight::resize(&mut bytes, len).map_err(|reason| self.corrupt(reason))?;
+        framing::resize(&mut bytes, len).map_err(|reason| self.corrupt(reason))?;
         self.read(bytes.as_slice_mut(), at)?;
         let checked = preflight::check_block(&bytes, meta, &self.schema);
         checked.map_err(|reason| self.corrupt(reason))?;

@@ -103,8 +103,17 @@ impl Opened {
         })
     }
 
+    /// Refuses columns that only a key opens.
+    pub fn check(&self, path: &Path, leaves: &[Leaf]) -> Result<(), SourceError> {
+        match self {
+            Self::Parquet(file) => file.check(path, leaves),
+            Self::Ipc(_) | Self::Stream(_) => Ok(()),
+        }
+    }
+
     /// Finds the lengths of lists by the first that holds values.
     pub fn lengths(&mut self, path: &Path, leaves: &mut [Leaf]) -> Result<(), SourceError> {
+        self.check(path, leaves)?;
         let is_unknown = |leaf: &&Leaf| leaf.len.is_none() && !leaf.is_void();
         let unknown: Vec<Leaf> = leaves.iter().filter(is_unknown).cloned().collect();
         if unknown.is_empty() {
@@ -185,7 +194,7 @@ fn open_for(
     params: &SourceParams,
     model: Option<&Features>,
 ) -> Result<Reader, SourceError> {
-    let inputs = discover(inputs)?;
+    let (inputs, left_out) = discover(inputs)?;
     let path = inputs[0].path.clone();
     let mut first = Opened::open(&inputs[0])?;
     let looked_at = &inputs[1..inputs.len().min(FOOTERS_MAX)];
@@ -220,6 +229,7 @@ fn open_for(
         }
         let opened = Opened::open(input)?;
         let leaves = select::agree(&input.path, &opened.schema(), &plan)?;
+        opened.check(&input.path, &leaves)?;
         if fix::widest(&leaves) == Width::F64 {
             width = Width::F64;
         }
@@ -237,6 +247,7 @@ fn open_for(
         (width, layout),
         rows,
     )
+    .map(|reader| reader.with_left_out(left_out))
 }
 
 pub(super) fn names(wanted: &[Wanted]) -> Features {

@@ -37,6 +37,8 @@ const MANY_COLUMNS: usize = 32;
 pub(super) struct ParquetFile {
     file: Positioned,
     meta: ArrowReaderMetadata,
+    /// Leaf columns that are encrypted, in order.
+    encrypted: Vec<usize>,
 }
 
 impl ParquetFile {
@@ -47,10 +49,13 @@ impl ParquetFile {
 
     /// The same of a file that is open already.
     pub fn of(path: &Path, file: Positioned) -> Result<Self, SourceError> {
-        let meta = preflight::read_footer(path, &file)?;
-        let meta = ArrowReaderMetadata::try_new(meta, ArrowReaderOptions::new());
-        let meta = meta.map_err(|error| corrupt(path, error))?;
-        Ok(Self { file, meta })
+        let read = preflight::read_footer(path, &file)?;
+        let meta = ArrowReaderMetadata::try_new(read.meta, ArrowReaderOptions::new());
+        Ok(Self {
+            file,
+            meta: meta.map_err(|error| corrupt(path, error))?,
+            encrypted: read.encrypted,
+        })
     }
 
     pub fn schema(&self) -> &SchemaRef {
@@ -58,8 +63,19 @@ impl ParquetFile {
     }
 
     pub fn rows(&self) -> u64 {
-        let rows = self.meta.metadata().file_metadata().num_rows();
-        u64::try_from(rows).unwrap_or(0)
+        let groups = self.meta.metadata().row_groups().iter();
+        groups
+            .map(|group| u64::try_from(group.num_rows()).unwrap_or(0))
+            .sum()
+    }
+
+    /// Refuses columns that are encrypted.
+    pub fn check(&self, path: &Path, leaves: &[Leaf]) -> Result<(), SourceError> {
+        let is_encrypted = |leaf: &&Leaf| self.encrypted.binary_search(&leaf.index).is_ok();
+        match leaves.iter().find(is_encrypted) {
+            Some(leaf) => Err(SourceError::encrypted_column(path.to_owned(), &leaf.name)),
+            None => Ok(()),
+        }
     }
 
     /// Sets the lengths of lists that are unknown, by the first list of each.
@@ -80,6 +96,7 @@ impl ParquetFile {
 
     /// Reads the file to its end as `task` says.
     pub fn into_feed(self, task: Task) -> Result<ParquetFeed, SourceError> {
+        self.check(&task.path, &task.leaves)?;
         let schema = self.meta.parquet_schema();
         let plain: Vec<_> = task.leaves.iter().map(|leaf| plain(leaf, schema)).collect();
         let decoded = task.leaves.iter().filter(|leaf| !leaf.is_blank());
@@ -88,6 +105,10 @@ impl ParquetFile {
         if task.with_ids {
             for (leaf, root) in (0..schema.num_columns()).map(|i| (i, schema.get_column_root(i))) {
                 if task.plan.params.ids.iter().any(|id| id == root.name()) {
+                    if self.encrypted.binary_search(&leaf).is_ok() {
+                        let path = task.path.clone();
+                        return Err(SourceError::encrypted_column(path, root.name()));
+                    }
                     ids.push(leaf);
                 }
             }

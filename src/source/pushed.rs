@@ -6,25 +6,19 @@
 //! caller before anything is allocated for them. A decoder that panics is an error. Nobody but the
 //! caller bounds how many bytes are pushed and not yet taken.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::buffer::{Buffer as Bytes, MutableBuffer};
 use arrow::datatypes::{DataType, SchemaRef};
-use arrow::ipc::convert::try_fb_to_schema;
-use arrow::ipc::reader::{read_dictionary, read_record_batch};
-use arrow::ipc::{self, root_as_message};
+use arrow::ipc;
 
 use super::SourceError;
 use super::column::{Buf, Column, View};
+use super::framing::{BatchDecoder, PREFIX, Place, Prefix, StreamError, message};
 use super::guard;
-use super::preflight::{Batch, METADATA_BYTES_MAX, brief, check_dictionary, check_schema};
 use super::values::{self, Misfit};
-
-/// Newer streams mark the length of a header by these bytes before it.
-const MARK: [u8; 4] = [0xFF; 4];
 
 /// Why a stream cannot be read on.
 #[derive(Debug, thiserror::Error)]
@@ -46,19 +40,13 @@ pub enum PushedError {
     },
 }
 
-impl From<String> for PushedError {
-    fn from(reason: String) -> Self {
-        Self::Corrupt(reason)
+impl From<StreamError> for PushedError {
+    fn from(error: StreamError) -> Self {
+        Self::Corrupt(error.to_string())
     }
 }
 
-impl From<&str> for PushedError {
-    fn from(reason: &str) -> Self {
-        Self::Corrupt(reason.to_owned())
-    }
-}
-
-/// Takes a stream apart as it comes.
+/// Takes a stream apart as it comes, and streams of the same columns behind it.
 #[derive(Debug)]
 pub struct Pushed<P> {
     pieces: VecDeque<P>,
@@ -67,9 +55,8 @@ pub struct Pushed<P> {
     /// Bytes that have not.
     held: usize,
     header: Option<Vec<u8>>,
-    schema: Option<SchemaRef>,
-    dictionaries: HashMap<i64, ArrayRef>,
-    is_over: bool,
+    place: Place,
+    decoder: BatchDecoder,
     /// Bytes, uncompressed, and rows that may still come.
     bytes_left: u64,
     rows_left: u64,
@@ -84,9 +71,8 @@ impl<P: AsRef<[u8]>> Pushed<P> {
             taken: 0,
             held: 0,
             header: None,
-            schema: None,
-            dictionaries: HashMap::new(),
-            is_over: false,
+            place: Place::default(),
+            decoder: BatchDecoder::default(),
             bytes_left: bytes_max,
             rows_left: rows_max,
             limits: (bytes_max, rows_max),
@@ -96,8 +82,7 @@ impl<P: AsRef<[u8]>> Pushed<P> {
     /// The next bytes.
     pub fn push(&mut self, piece: P) {
         let len = piece.as_ref().len();
-        // What follows the end of the stream is nobody's.
-        if len > 0 && !self.is_over {
+        if len > 0 {
             self.held += len;
             self.pieces.push_back(piece);
         }
@@ -105,7 +90,7 @@ impl<P: AsRef<[u8]>> Pushed<P> {
 
     /// The schema, once it has come.
     pub fn schema(&self) -> Option<&SchemaRef> {
-        self.schema.as_ref()
+        self.decoder.schema()
     }
 
     /// The next record batch, if it has come.
@@ -128,8 +113,8 @@ impl<P: AsRef<[u8]>> Pushed<P> {
         match (limit, decoded) {
             (Some(limit), _) => Err(limit),
             (None, Ok(batch)) => Ok(batch),
-            (None, Err(SourceError::Corrupt { reason, .. })) => Err(reason.into()),
-            (None, Err(other)) => Err(other.to_string().into()),
+            (None, Err(SourceError::Corrupt { reason, .. })) => Err(PushedError::Corrupt(reason)),
+            (None, Err(other)) => Err(PushedError::Corrupt(other.to_string())),
         }
     }
 
@@ -137,9 +122,8 @@ impl<P: AsRef<[u8]>> Pushed<P> {
     /// length.
     pub fn wanted(&self) -> usize {
         let header = self.header.as_ref();
-        let message = header.and_then(|header| root_as_message(header).ok());
-        let body = message.and_then(|message| usize::try_from(message.bodyLength()).ok());
-        body.map_or(1, |body| body.saturating_sub(self.held).max(1))
+        let message = header.and_then(|header| message(header).ok());
+        message.map_or(1, |(_, body)| body.saturating_sub(self.held).max(1))
     }
 
     /// Whether the stream has ended where it may end.
@@ -147,26 +131,25 @@ impl<P: AsRef<[u8]>> Pushed<P> {
     /// # Errors
     /// If no schema came, or a message is cut short.
     pub fn end(&self) -> Result<(), PushedError> {
-        if self.schema.is_none() {
-            return Err("it ends before its schema".into());
+        if self.schema().is_none() {
+            return Err(PushedError::Corrupt("it ends before its schema".to_owned()));
         }
-        let is_whole = self.is_over || (self.held == 0 && self.header.is_none());
-        is_whole
-            .then_some(())
-            .ok_or("it ends inside a message".into())
+        if self.held == 0 && self.header.is_none() {
+            return Ok(());
+        }
+        let cut = StreamError::from("it ends inside a message");
+        Err(self.place.fault(cut).into())
     }
 
     fn decode(&mut self) -> Result<Option<RecordBatch>, PushedError> {
-        while !self.is_over {
+        loop {
             if self.header.is_none() {
                 self.header = self.take_header()?;
             }
             let Some(header) = self.header.take() else {
                 return Ok(None);
             };
-            let message = root_as_message(&header).map_err(brief)?;
-            let len = message.bodyLength();
-            let len = usize::try_from(len).map_err(|_| format!("a message body of {len} bytes"))?;
+            let (message, len) = message(&header)?;
             self.afford(len as u64, 0)?;
             if let Some(batch) = message.header_as_record_batch() {
                 // Before the body has come, so that nobody waits for what would be refused.
@@ -181,7 +164,6 @@ impl<P: AsRef<[u8]>> Pushed<P> {
                 return Ok(Some(batch));
             }
         }
-        Ok(None)
     }
 
     /// Takes note of a schema or dictionary; a record batch is decoded.
@@ -191,38 +173,12 @@ impl<P: AsRef<[u8]>> Pushed<P> {
         stored: usize,
         body: &Bytes,
     ) -> Result<Option<RecordBatch>, PushedError> {
-        let version = message.version();
-        let Some(schema) = self.schema.clone() else {
-            const NONE: &str = "it does not begin with a schema";
-            let schema = message.header_as_schema().ok_or(NONE)?;
-            check_schema(schema, stored)?;
-            let schema = try_fb_to_schema(schema).map_err(|error| error.to_string())?;
-            self.schema = Some(Arc::new(schema));
-            return Ok(None);
-        };
-        if let Some(header) = message.header_as_record_batch() {
-            let batch = Batch {
-                header,
-                body,
-                version,
-            };
-            batch.check(&schema)?;
-            let rows = u64::try_from(header.length()).unwrap_or(0);
-            self.pay(becomes(header, body), rows)?;
-            let words = &self.dictionaries;
-            let batch = read_record_batch(body, header, schema, words, None, &version);
-            return batch.map(Some).map_err(|error| error.to_string().into());
-        }
-        let Some(words) = message.header_as_dictionary_batch() else {
-            let found = message.header_type();
-            return Err(format!("a message of type {found:?} in the stream").into());
-        };
-        check_dictionary(words, body)?;
-        let bytes = words.data().map_or(0, |data| becomes(data, body));
-        self.pay(bytes, 0)?;
-        let all = &mut self.dictionaries;
-        read_dictionary(body, words, &schema, all, &version).map_err(|error| error.to_string())?;
-        Ok(None)
+        let mut decoder = std::mem::take(&mut self.decoder);
+        let taken = decoder.take(message, stored, body, &mut |header, rows| {
+            self.pay(becomes(header, body), rows)
+        });
+        self.decoder = decoder;
+        taken
     }
 
     fn afford(&self, bytes: u64, rows: u64) -> Result<(), PushedError> {
@@ -245,24 +201,26 @@ impl<P: AsRef<[u8]>> Pushed<P> {
 
     /// The next header, if it has come whole.
     fn take_header(&mut self) -> Result<Option<Vec<u8>>, PushedError> {
-        let mut prefix = [0; 8];
-        let seen = self.peek(&mut prefix);
-        let [a, b, c, d, e, f, g, h] = prefix;
-        let (len, before) = match [a, b, c, d] {
-            _ if seen < 4 => return Ok(None),
-            MARK if seen < 8 => return Ok(None),
-            MARK => (u32::from_le_bytes([e, f, g, h]) as usize, 8),
-            // Before 2019 the length stood alone.
-            len => (u32::from_le_bytes(len) as usize, 4),
-        };
-        if len == 0 {
-            self.is_over = true;
-            self.pieces.clear();
-            self.held = 0;
-            return Ok(None);
+        loop {
+            let mut bytes = [0; PREFIX];
+            let seen = self.peek(&mut bytes);
+            self.place.check(&bytes[..seen])?;
+            match Prefix::of(&bytes[..seen]).map_err(|error| self.place.fault(error))? {
+                Prefix::More(_) => return Ok(None),
+                Prefix::End(len) => {
+                    self.place.mark()?;
+                    self.take(&mut bytes[..len]);
+                }
+                Prefix::Header { before, len } => return self.take_message(before, len),
+            }
         }
-        if len > METADATA_BYTES_MAX || len as u64 > self.limits.0 {
-            return Err(format!("a message header of {len} bytes").into());
+    }
+
+    /// The header of `len` bytes behind `before` others, if it has come whole.
+    fn take_message(&mut self, before: usize, len: usize) -> Result<Option<Vec<u8>>, PushedError> {
+        if len as u64 > self.limits.0 {
+            let long = format!("a message header of {len} bytes");
+            return Err(PushedError::Corrupt(long));
         }
         if self.held < before + len {
             return Ok(None);
@@ -270,6 +228,10 @@ impl<P: AsRef<[u8]>> Pushed<P> {
         let mut header = vec![0; before + len];
         self.take(&mut header);
         header.drain(..before);
+        let place = self.place;
+        let kind = message(&header).map(|(message, _)| message.header_type());
+        let kind = kind.map_err(|error| place.fault(error))?;
+        self.place.message(kind)?;
         Ok(Some(header))
     }
 

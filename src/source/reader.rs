@@ -8,7 +8,7 @@ use arrow::compute::{concat_batches, filter_record_batch};
 
 use super::batches::{Feed, Task};
 use super::column::{Chunk, Column};
-use super::discover::Input;
+use super::discover::{Input, LeftOut};
 use super::fix;
 use super::open::Opened;
 use super::select::{self, Plan, shorten};
@@ -22,6 +22,7 @@ pub struct Reader {
     plan: Arc<Plan>,
     features: Features,
     selection: Selection,
+    left_out: LeftOut,
     width: Width,
     layout: Layout,
     rows_total: Option<u64>,
@@ -64,6 +65,7 @@ impl Reader {
             plan,
             features,
             selection,
+            left_out: LeftOut::default(),
             width,
             layout,
             rows_total,
@@ -91,6 +93,17 @@ impl Reader {
     /// What was taken and what was left.
     pub fn selection(&self) -> &Selection {
         &self.selection
+    }
+
+    /// Remembers the files that discovery left out.
+    pub(super) fn with_left_out(mut self, left_out: LeftOut) -> Self {
+        self.left_out = left_out;
+        self
+    }
+
+    /// Files of directories and globs that are no data.
+    pub fn left_out(&self) -> &LeftOut {
+        &self.left_out
     }
 
     /// An empty minibatch of the width and layout that this reader fills without conversion.

@@ -432,8 +432,9 @@ fn reason(data_type: &DataType) -> String {
         | DataType::Date32
         | DataType::Date64
         | DataType::Time32(_)
-        | DataType::Time64(_)
-        | DataType::Interval(_) => "time".to_owned(),
+        | DataType::Time64(_) => "time".to_owned(),
+        // A month is no fixed number of days.
+        DataType::Interval(_) => "interval".to_owned(),
         DataType::FixedSizeBinary(_) => {
             "fixed-size binary: `features.dtype` says how to read it".to_owned()
         }

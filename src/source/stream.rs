@@ -2,38 +2,37 @@
 //!
 //! Refused on standard input: anything else, by its first bytes.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
-use arrow::datatypes::{Schema, SchemaRef};
-use arrow::ipc::convert::try_fb_to_schema;
-use arrow::ipc::reader::{read_dictionary, read_record_batch};
+use arrow::datatypes::SchemaRef;
 
 use super::SourceError;
 use super::batches::{Cutter, Feed, Task};
 use super::column::Chunk;
 use super::discover::{self, Format, unreadable};
-use super::frames;
+use super::frames::Frames;
+use super::framing::{BatchDecoder, Messages, StreamError};
+use super::magic::magic;
 use super::positioned::Witness;
-use super::preflight::{Batch, Frames, check_dictionary, check_schema};
 
 /// Bytes asked of the system at once.
 const BUFFER: usize = 1 << 18;
 /// Record batches looked at for the length of a list.
 const AHEAD_MAX: usize = 64;
 
-/// An Arrow IPC stream of which the schema has been read.
+/// An Arrow IPC stream of which the schema has been read, and what streams may follow it.
 pub(super) struct Stream {
     path: PathBuf,
-    frames: Frames<Box<dyn Read + Send>>,
+    messages: Messages<Box<dyn Read + Send>>,
+    decoder: BatchDecoder,
     schema: SchemaRef,
-    dictionaries: HashMap<i64, ArrayRef>,
     /// The body of the batch before.
     spare: Option<Buffer>,
     ahead: VecDeque<RecordBatch>,
@@ -53,7 +52,7 @@ impl Stream {
         (start, end): (u64, u64),
         witness: &Witness,
     ) -> Result<Self, SourceError> {
-        let ranges = frames::Frames::part(path, file, start, end)?;
+        let ranges = Frames::part(path, file, start, end)?;
         let watched = Watched {
             from: ranges,
             witness: witness.clone(),
@@ -69,12 +68,8 @@ impl Stream {
         let filled =
             discover::fill(&mut stdin, &mut head).map_err(|source| unreadable(path, source))?;
         let head = head[..filled].to_vec();
-        // Before 2019 a stream began with the length of its schema alone: no format has a magic
-        // number that reads as a small length.
-        let old = head.len() == 8 && head[2..4] == [0, 0];
-        match discover::magic(&head) {
+        match magic(&head) {
             Some(Format::IpcStream) => {}
-            None if old => {}
             _ if head.is_empty() => {
                 return Err(SourceError::NotAStream {
                     found: "nothing".to_owned(),
@@ -106,16 +101,14 @@ impl Stream {
             bytes: bytes.clone(),
         };
         let from: Box<dyn Read + Send> = Box::new(BufReader::with_capacity(BUFFER, counted));
-        let mut frames = Frames::new(from);
-        let schema = schema(&mut frames).map_err(|reason| SourceError::Corrupt {
-            path: path.to_owned(),
-            reason,
-        })?;
+        let mut messages = Messages::new(from);
+        let mut decoder = BatchDecoder::default();
+        let schema = schema(&mut messages, &mut decoder).map_err(|error| error.at(path))?;
         Ok(Self {
             path: path.to_owned(),
-            frames,
-            schema: Arc::new(schema),
-            dictionaries: HashMap::new(),
+            messages,
+            decoder,
+            schema,
             spare: None,
             ahead: VecDeque::new(),
             bytes,
@@ -141,40 +134,21 @@ impl Stream {
 
     /// The next record batch; dictionaries before it are taken note of.
     fn next(&mut self) -> Result<Option<RecordBatch>, SourceError> {
-        self.decode().map_err(|reason| SourceError::Corrupt {
-            path: self.path.clone(),
-            reason,
-        })
+        self.decode().map_err(|error| error.at(&self.path))
     }
 
-    fn decode(&mut self) -> Result<Option<RecordBatch>, String> {
-        loop {
-            let Some(frame) = self.frames.next(self.spare.take())? else {
-                return Ok(None);
-            };
-            let (message, body) = (frame.message, frame.body);
-            let version = message.version();
-            if let Some(header) = message.header_as_record_batch() {
-                let batch = Batch {
-                    header,
-                    body: &body,
-                    version,
-                };
-                batch.check(&self.schema)?;
-                let (schema, words) = (self.schema.clone(), &self.dictionaries);
-                let batch = read_record_batch(&body, header, schema, words, None, &version);
+    fn decode(&mut self) -> Result<Option<RecordBatch>, StreamError> {
+        while let Some(framed) = self.messages.next(self.spare.take())? {
+            let (message, stored, body) = (framed.message, framed.stored, framed.body);
+            // What a file declares is bounded by its checks alone.
+            let mut free = |_: arrow::ipc::RecordBatch<'_>, _| Ok::<(), StreamError>(());
+            let batch = self.decoder.take(message, stored, &body, &mut free)?;
+            if batch.is_some() {
                 self.spare = Some(body);
-                return batch.map(Some).map_err(|error| error.to_string());
+                return Ok(batch);
             }
-            let Some(words) = message.header_as_dictionary_batch() else {
-                let found = message.header_type();
-                return Err(format!("a message of type {found:?} in the stream"));
-            };
-            check_dictionary(words, &body)?;
-            let all = &mut self.dictionaries;
-            read_dictionary(&body, words, &self.schema, all, &version)
-                .map_err(|error| error.to_string())?;
         }
+        Ok(None)
     }
 
     /// Reads the stream to its end as `task` says.
@@ -187,12 +161,15 @@ impl Stream {
 }
 
 /// The schema that a stream begins with.
-fn schema(frames: &mut Frames<Box<dyn Read + Send>>) -> Result<Schema, String> {
+fn schema(
+    messages: &mut Messages<Box<dyn Read + Send>>,
+    decoder: &mut BatchDecoder,
+) -> Result<SchemaRef, StreamError> {
     const NONE: &str = "a stream that does not begin with a schema";
-    let frame = frames.next(None)?.ok_or(NONE)?;
-    let schema = frame.message.header_as_schema().ok_or(NONE)?;
-    check_schema(schema, frame.stored)?;
-    try_fb_to_schema(schema).map_err(|error| error.to_string())
+    let first = messages.next(None)?.ok_or(NONE)?;
+    let mut free = |_: arrow::ipc::RecordBatch<'_>, _| Ok::<(), StreamError>(());
+    decoder.take(first.message, first.stored, &first.body, &mut free)?;
+    Ok(decoder.schema().cloned().ok_or(NONE)?)
 }
 
 /// Reads one stream, record batch after record batch.

@@ -55,6 +55,23 @@ impl Compact {
         self.bytes.extend([0x15, value << 1]);
     }
 
+    /// Keys with a text, nothing, a number and a truth value, as fastparquet 0.8.2 wrote them.
+    fn odd_metadata(&mut self) {
+        self.list(5, 4);
+        for (i, key) in ["k_text", "k_none", "k_int", "k_bool"].iter().enumerate() {
+            self.open();
+            self.binary(1, key.as_bytes());
+            match i {
+                0 => self.binary(2, b"text"),
+                2 => self.i64(2, 1),
+                // True: it has no bytes of its own.
+                3 => self.field(2, 1),
+                _ => {}
+            }
+            self.close();
+        }
+    }
+
     pub fn open(&mut self) {
         self.last.push(0);
     }
@@ -194,8 +211,26 @@ impl Chunk {
     }
 }
 
+/// What some writers put into a footer, or leave out.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Quirks {
+    /// Rows that the footer declares for the file, whatever its row groups have.
+    pub file_rows: Option<i64>,
+    /// Whether a column without a dictionary says that it lies at 0.
+    pub has_dictionary_at_zero: bool,
+    /// Whether metadata holds a number and a truth value in the place of text.
+    pub has_odd_metadata: bool,
+    /// Whether the first column says that it is encrypted.
+    pub is_first_encrypted: bool,
+}
+
 /// A file of one row group.
 pub fn file(schema: &[Node], rows: i64, chunks: &[Chunk]) -> Vec<u8> {
+    file_with(schema, rows, chunks, Quirks::default())
+}
+
+/// A file of one row group, as an odd writer would write it.
+pub fn file_with(schema: &[Node], rows: i64, chunks: &[Chunk], odd: Quirks) -> Vec<u8> {
     let mut bytes = b"PAR1".to_vec();
     let mut footer = Compact::default();
     footer.open();
@@ -218,11 +253,11 @@ pub fn file(schema: &[Node], rows: i64, chunks: &[Chunk]) -> Vec<u8> {
         }
         footer.close();
     }
-    footer.i64(3, rows);
+    footer.i64(3, odd.file_rows.unwrap_or(rows));
     footer.list(4, 1);
     footer.open();
     footer.list(1, chunks.len());
-    for chunk in chunks {
+    for (i, chunk) in chunks.iter().enumerate() {
         let at = i64::try_from(bytes.len()).expect("an offset");
         let len = i64::try_from(chunk.pages.len()).expect("a size");
         bytes.extend(&chunk.pages);
@@ -238,13 +273,25 @@ pub fn file(schema: &[Node], rows: i64, chunks: &[Chunk]) -> Vec<u8> {
         footer.i64(9, at);
         if chunk.has_dictionary {
             footer.i64(11, at);
+        } else if odd.has_dictionary_at_zero {
+            footer.i64(11, 0);
         }
         footer.close();
+        if odd.is_first_encrypted && i == 0 {
+            // With the key of the footer.
+            footer.open_field(8);
+            footer.open_field(1);
+            footer.close();
+            footer.close();
+        }
         footer.close();
     }
     footer.i64(2, 0);
     footer.i64(3, rows);
     footer.close();
+    if odd.has_odd_metadata {
+        footer.odd_metadata();
+    }
     footer.close();
     with_footer(bytes, &footer.bytes)
 }

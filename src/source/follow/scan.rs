@@ -11,6 +11,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use super::state::FeedState;
 use super::{FollowParams, Symlinks};
 use crate::source::identity::Stamp;
+use crate::source::table::Table;
 
 /// Files that one scan looks at: a list of a million paths is some 100 MB.
 const FILES_MAX: usize = 1_000_000;
@@ -24,6 +25,8 @@ pub struct Seen {
     pub path: PathBuf,
     /// Which.
     pub stamp: Stamp,
+    /// Whether it is a place by itself: then it is taken at its word.
+    pub is_named: bool,
 }
 
 /// What a scan could not take.
@@ -52,6 +55,8 @@ struct Walk<'a> {
     /// Files that are believed to be as they were, by name and inode.
     known: Option<&'a FeedState>,
     found: Vec<Seen>,
+    /// The table that manages the directory.
+    table: Option<Table>,
 }
 
 impl Walk<'_> {
@@ -62,6 +67,7 @@ impl Walk<'_> {
         Some(Seen {
             path: path.to_owned(),
             stamp,
+            is_named: false,
         })
     }
 }
@@ -111,12 +117,14 @@ impl Scanner {
                 matcher: matcher.as_ref(),
                 known,
                 found: Vec::new(),
+                table: Table::around(&root),
             };
             match fs::metadata(&root) {
                 Ok(meta) if meta.is_dir() => self.walk(&mut walk, &root, &meta, 0),
                 Ok(meta) if meta.is_file() => walk.found.push(Seen {
                     path: root,
                     stamp: Stamp::of(&meta),
+                    is_named: true,
                 }),
                 Ok(_) => self.trouble(&root, "neither a file nor a directory"),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -167,11 +175,18 @@ impl Scanner {
                     if depth >= DEPTH_MAX {
                         self.trouble(&path, "too many levels of directories");
                     } else {
+                        let above = walk.table.clone();
+                        walk.table = above.clone().or_else(|| Table::at(&path));
                         self.walk(walk, &path, &meta, depth + 1);
+                        walk.table = above;
                     }
                 }
                 Ok(Some(meta)) => {
                     if walk.matcher.is_some_and(|m| !m.is_match(&path)) {
+                        continue;
+                    }
+                    if let Some(table) = &walk.table {
+                        self.in_table(table);
                         continue;
                     }
                     if walk.found.len() >= FILES_MAX {
@@ -180,9 +195,22 @@ impl Scanner {
                     walk.found.push(Seen {
                         path,
                         stamp: Stamp::of(&meta),
+                        is_named: false,
                     });
                 }
             }
+        }
+    }
+
+    /// Tells once that the files of a table are not taken.
+    fn in_table(&mut self, table: &Table) {
+        if self
+            .troubles
+            .last()
+            .is_none_or(|last| last.path != table.root)
+        {
+            let reason = table.refusal(&table.root).to_string();
+            self.trouble(&table.root, &reason);
         }
     }
 

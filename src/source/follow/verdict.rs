@@ -59,6 +59,8 @@ pub struct Found {
     pub refused: Vec<(FileEntry, Refusal)>,
     /// Files that are not there any more.
     pub gone: Vec<u64>,
+    /// Files that are no data and left out: how many by now and one of them, when there are more.
+    pub left_out: Option<(usize, PathBuf)>,
     /// What was in the way, each told once.
     pub troubles: Vec<Trouble>,
     /// Whether somebody waits for something but rows: then a scan must come.
@@ -88,6 +90,10 @@ pub struct Follower {
     is_unsettled: bool,
     /// Looks that a run which ends when nothing is left has waited for files to settle.
     patience: u32,
+    /// Files that are no data, as they were when their first bytes said so.
+    left_out: HashMap<PathBuf, Stamp>,
+    /// How many of them somebody was told of.
+    left_out_told: usize,
     /// When every file was looked at last.
     full: Option<Instant>,
     listed_wall_ns: i64,
@@ -124,6 +130,8 @@ impl Follower {
             missing: BTreeSet::new(),
             is_unsettled: false,
             patience: 0,
+            left_out: HashMap::new(),
+            left_out_told: 0,
             full: None,
             listed_wall_ns: 0,
             is_waiting: false,
@@ -219,15 +227,9 @@ impl Follower {
             }
         }
         if is_due {
-            let paths: HashSet<&Path> = seen.iter().map(|seen| seen.path.as_path()).collect();
-            self.waiting
-                .retain(|path, _| paths.contains(path.as_path()));
-            self.unreadable
-                .retain(|path, _| paths.contains(path.as_path()));
-            self.resting
-                .retain(|path, _| paths.contains(path.as_path()));
-            self.twins.retain(|path, _| paths.contains(path.as_path()));
+            self.forget(&seen);
         }
+        found.left_out = self.tell_left_out();
         found.troubles.append(&mut self.untold);
         // What was emptied in its place goes on under another name: the place holds a new file.
         let claimed = &self.claimed;
@@ -254,6 +256,31 @@ impl Follower {
                 seen.stamp = Stamp::of(&meta);
             }
         }
+    }
+
+    /// Forgets what was remembered of files that a listing of all of them did not find.
+    fn forget(&mut self, seen: &[Seen]) {
+        let paths: HashSet<&Path> = seen.iter().map(|seen| seen.path.as_path()).collect();
+        self.waiting
+            .retain(|path, _| paths.contains(path.as_path()));
+        self.unreadable
+            .retain(|path, _| paths.contains(path.as_path()));
+        self.resting
+            .retain(|path, _| paths.contains(path.as_path()));
+        self.twins.retain(|path, _| paths.contains(path.as_path()));
+        self.left_out
+            .retain(|path, _| paths.contains(path.as_path()));
+    }
+
+    /// How many files are left out, when there are more than were told of.
+    fn tell_left_out(&mut self) -> Option<(usize, PathBuf)> {
+        let before = std::mem::replace(&mut self.left_out_told, self.left_out.len());
+        let example = self
+            .left_out
+            .keys()
+            .min()
+            .filter(|_| self.left_out.len() > before)?;
+        Some((self.left_out.len(), example.clone()))
     }
 
     /// Troubles that were not told before.
@@ -285,6 +312,7 @@ fn growing(state: &FeedState) -> Vec<Seen> {
             meta.is_file().then(|| Seen {
                 path: entry.path,
                 stamp: Stamp::of(&meta),
+                is_named: false,
             })
         })
         .collect()

@@ -11,6 +11,7 @@ use arrow::ipc::{
 };
 
 use super::{brief, uncompressed_max};
+use crate::source::framing::block_header;
 
 /// Times its values that a compressed buffer may hold: a writer that cuts an array short may
 /// write the whole of its buffers.
@@ -57,12 +58,7 @@ pub(in crate::source) fn check_block(
 /// Takes a block apart as the decoder does.
 fn parts(bytes: &[u8], meta: usize) -> Result<(Message<'_>, &[u8]), String> {
     let body = bytes.get(meta..).unwrap_or_default();
-    // Newer files mark the length by four bytes of 0xFF before it.
-    let head = match bytes.get(..4) {
-        Some([0xFF, 0xFF, 0xFF, 0xFF]) => bytes.get(8..),
-        _ => bytes.get(4..),
-    };
-    let head = head.filter(|_| meta >= 8);
+    let head = block_header(bytes).filter(|_| meta >= 8);
     let head = head.ok_or("a record batch without a header")?;
     let message = root_as_message(head).map_err(brief)?;
     Ok((message, body))

@@ -1,5 +1,6 @@
 //! The footer of a Parquet file: checked as bytes, then decoded.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use parquet::file::metadata::{
     ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader, ParquetStatisticsPolicy,
 };
 
+use super::edits::Edits;
 use super::schema::check_encoded;
 use super::shapes::{FILE, Name};
 use super::thrift::{self, Fault, Visit, wrong};
@@ -17,12 +19,18 @@ use crate::source::positioned::Positioned;
 
 /// Bytes behind the footer: its length and the magic.
 const TRAILER: usize = 8;
+/// The last of the annotations that there are.
+const CONVERTED_TYPE_MAX: i64 = 21;
+
+/// What a footer says.
+pub(in crate::source) struct Read {
+    pub meta: Arc<ParquetMetaData>,
+    /// Leaf columns that are encrypted, in order.
+    pub encrypted: Vec<usize>,
+}
 
 /// Reads the footer of `file`, which is at `path`.
-pub(in crate::source) fn read_footer(
-    path: &Path,
-    file: &Positioned,
-) -> Result<Arc<ParquetMetaData>, SourceError> {
+pub(in crate::source) fn read_footer(path: &Path, file: &Positioned) -> Result<Read, SourceError> {
     let corrupt = |reason: String| SourceError::Corrupt {
         path: path.to_owned(),
         reason,
@@ -38,7 +46,7 @@ pub(in crate::source) fn read_footer(
     let [a, b, c, d, magic @ ..] = trailer;
     match &magic {
         b"PAR1" => {}
-        b"PARE" => return Err(corrupt("its footer is encrypted".to_owned())),
+        b"PARE" => return Err(SourceError::encrypted_footer(path.to_owned())),
         _ => return Err(corrupt("no footer at its end".to_owned())),
     }
     let len = u32::from_le_bytes([a, b, c, d]) as usize;
@@ -51,24 +59,41 @@ pub(in crate::source) fn read_footer(
     let mut bytes = vec![0; len];
     read(&mut bytes, footer_at)?;
     let bad = |reason: String| corrupt(format!("its footer cannot be read: {reason}"));
-    check(&bytes, footer_at).map_err(bad)?;
+    let checked = walked(&bytes, footer_at).map_err(bad)?;
+    let bytes = checked.edits.apply(&bytes).unwrap_or(bytes);
     // Nobody asks for statistics.
     let options = ParquetMetaDataOptions::new()
         .with_column_stats_policy(ParquetStatisticsPolicy::SkipAll)
         .with_encoding_stats_policy(ParquetStatisticsPolicy::SkipAll)
         .with_size_stats_policy(ParquetStatisticsPolicy::SkipAll);
     let meta = ParquetMetaDataReader::decode_metadata_with_options(&bytes, Some(&options));
-    Ok(Arc::new(meta.map_err(|error| bad(error.to_string()))?))
+    Ok(Read {
+        meta: Arc::new(meta.map_err(|error| bad(error.to_string()))?),
+        encrypted: checked.encrypted.into_iter().collect(),
+    })
 }
 
 /// Checks a footer that stands at byte `end` of its file.
 pub(in crate::source) fn check(bytes: &[u8], end: u64) -> Result<(), String> {
+    walked(bytes, end).map(|_| ())
+}
+
+/// A footer that may be decoded.
+struct Checked {
+    edits: Edits,
+    encrypted: BTreeSet<usize>,
+}
+
+fn walked(bytes: &[u8], end: u64) -> Result<Checked, String> {
     let mut footer = Footer {
         end,
         ..Footer::default()
     };
-    match thrift::walk(bytes, &FILE, &mut footer) {
-        Ok(_) => Ok(()),
+    match thrift::mend(bytes, &FILE, &mut footer) {
+        Ok(edits) => Ok(Checked {
+            edits,
+            encrypted: footer.encrypted,
+        }),
         Err(Fault::Short) => Err("it ends before it is complete".to_owned()),
         Err(Fault::Wrong(reason)) => Err(reason.into()),
     }
@@ -88,6 +113,11 @@ struct Footer {
     column: Column,
     /// Whether the chunk lies in another file.
     is_elsewhere: bool,
+    /// Number of the chunk in its row group: of its leaf column.
+    leaf: usize,
+    /// Whether the chunk is encrypted.
+    is_encrypted: bool,
+    encrypted: BTreeSet<usize>,
     is_arrow_schema: bool,
     value: Vec<u8>,
 }
@@ -121,6 +151,17 @@ struct Column {
 }
 
 impl Visit for Footer {
+    fn is_meant(&self, of: Name, field: usize, value: i64) -> bool {
+        match (of, field) {
+            // An annotation that was never in the format, such as the 24 of early pandas.
+            (Name::Element, 6) => (0..=CONVERTED_TYPE_MAX).contains(&value),
+            // Some writers say 0 where there is no dictionary; no reader goes there, or behind the
+            // first page.
+            (Name::Column, 11) => value < 0 || (value > 0 && value <= self.column.data_at),
+            _ => true,
+        }
+    }
+
     fn number(&mut self, of: Name, field: usize, value: i64) -> Result<(), Fault> {
         match (of, field) {
             (Name::File, 3) => self.rows = value,
@@ -163,8 +204,16 @@ impl Visit for Footer {
         match of {
             Name::Element => self.tree.add(&std::mem::take(&mut self.element)),
             Name::Group => self.end_group(),
+            Name::Crypto => {
+                self.is_encrypted = true;
+                Ok(())
+            }
             Name::Chunk => {
                 self.is_elsewhere = false;
+                if std::mem::take(&mut self.is_encrypted) {
+                    self.encrypted.insert(self.leaf);
+                }
+                self.leaf += 1;
                 Ok(())
             }
             Name::Column => self.end_column(),
@@ -183,6 +232,7 @@ impl Visit for Footer {
 
 impl Footer {
     fn end_group(&mut self) -> Result<(), Fault> {
+        self.leaf = 0;
         let all = self.groups_rows.checked_add(self.group_rows);
         match all {
             Some(all) if self.group_rows >= 0 => self.groups_rows = all,
@@ -212,7 +262,8 @@ impl Footer {
         if !self.tree.open.is_empty() {
             return wrong("its schema has fewer columns than it declares");
         }
-        if self.rows != self.groups_rows {
+        // An early writer said 0 whatever there was.
+        if self.rows != self.groups_rows && self.rows != 0 {
             return wrong(format!(
                 "{} rows in a file whose row groups have {}",
                 self.rows, self.groups_rows

@@ -8,8 +8,8 @@
 //! size of the file, and what goes beyond the limits below, which no honest file comes near.
 
 mod batch;
+mod edits;
 mod footer;
-mod frames;
 mod group;
 mod inflate;
 mod levels;
@@ -21,9 +21,8 @@ mod thrift;
 
 pub(super) use batch::{Batch, check_block, check_dictionary};
 pub(super) use footer::{check as check_footer_at, read_footer};
-pub(super) use frames::{Frames, resize};
 pub(super) use group::{Group, first_length};
-pub(super) use schema::check_schema;
+pub(super) use schema::{check_later_schema, check_schema};
 
 /// Bytes of a footer, or of the header of a record batch: a million column chunks fit.
 pub(super) const METADATA_BYTES_MAX: usize = 256 << 20;

@@ -7,16 +7,38 @@
 use arrow::ipc::{Endianness, Field, KeyValue, Schema, root_as_message};
 
 use super::{DEPTH_MAX, FIELDS_MAX};
+use crate::source::framing::{StreamError, block_header};
 
 /// Bytes of names and metadata beyond those that the schema takes as it is stored.
 const SHARED_BYTES_MAX: usize = 64 << 20;
 
-/// Checks a schema that is stored in `stored` bytes.
-pub(in crate::source) fn check_schema(schema: Schema<'_>, stored: usize) -> Result<(), String> {
+/// Checks the schema of Arrow IPC data that is stored in `stored` bytes.
+pub(in crate::source) fn check_schema(
+    schema: Schema<'_>,
+    stored: usize,
+) -> Result<(), StreamError> {
     if schema.endianness() != Endianness::Little {
-        return Err("its values are big-endian, which is not read".to_owned());
+        return Err(StreamError::BigEndian);
     }
-    let max = stored.saturating_add(SHARED_BYTES_MAX);
+    let most = (stored.saturating_add(SHARED_BYTES_MAX), FIELDS_MAX);
+    Ok(check_fields(schema, most)?)
+}
+
+/// The same for the schema of a further stream: a body may hold thousands, so none may stand for more
+/// than its own bytes.
+pub(in crate::source) fn check_later_schema(
+    schema: Schema<'_>,
+    stored: usize,
+) -> Result<(), StreamError> {
+    if schema.endianness() != Endianness::Little {
+        return Err(StreamError::BigEndian);
+    }
+    Ok(check_fields(schema, (stored, FIELDS_MAX.min(stored)))?)
+}
+
+/// Checks that names and metadata take at most so many bytes, and that there are at most so many
+/// columns.
+fn check_fields(schema: Schema<'_>, (max, fields_max): (usize, usize)) -> Result<(), String> {
     let mut bytes = metadata(schema.custom_metadata().into_iter().flatten());
     let mut fields = 0;
     let mut open: Vec<(Field<'_>, usize)> = Vec::new();
@@ -44,9 +66,9 @@ pub(in crate::source) fn check_schema(schema: Schema<'_>, stored: usize) -> Resu
                 "its schema nests deeper than the {DEPTH_MAX} levels that are read"
             ));
         }
-        if fields + open.len() > FIELDS_MAX {
+        if fields + open.len() > fields_max {
             return Err(format!(
-                "a schema of more than the {FIELDS_MAX} columns that are read"
+                "a schema of more than the {fields_max} columns that are read"
             ));
         }
     }
@@ -64,13 +86,13 @@ pub(super) fn check_encoded(text: &[u8]) -> Result<(), String> {
     let Some(bytes) = base64(text) else {
         return Ok(());
     };
-    let message = match bytes.get(..4) {
-        Some([0xFF, 0xFF, 0xFF, 0xFF]) if bytes.len() > 8 => &bytes[8..],
-        _ => &bytes[..],
-    };
-    let message = root_as_message(message).ok();
+    // Some writers leave out the length, and others its mark.
+    let is_marked = bytes.starts_with(&[0xFF; 4]);
+    let message = block_header(&bytes).filter(|_| is_marked);
+    let message = root_as_message(message.unwrap_or(&bytes)).ok();
+    // The values of a Parquet file are little-endian whatever wrote them.
     match message.and_then(|message| message.header_as_schema()) {
-        Some(schema) => check_schema(schema, bytes.len()),
+        Some(schema) => check_fields(schema, (bytes.len() + SHARED_BYTES_MAX, FIELDS_MAX)),
         None => Ok(()),
     }
 }

@@ -48,6 +48,8 @@ pub(super) enum Name {
     DataPage,
     DataPageV2,
     DictionaryPage,
+    /// How a column is encrypted.
+    Crypto,
 }
 
 const fn other(fields: &'static [Kind]) -> Shape {
@@ -158,8 +160,24 @@ static SORTING: Shape = other(&[Any, I32, Bool, Bool]);
 
 static CHUNK: Shape = Shape {
     name: Name::Chunk,
-    fields: &[Any, Binary, I64, Struct(&COLUMN), I64, I32, I64, I32],
+    fields: &[
+        Any,
+        Binary,
+        I64,
+        Struct(&COLUMN),
+        I64,
+        I32,
+        I64,
+        I32,
+        Struct(&CRYPTO),
+    ],
     required: bits(&[2]),
+};
+
+static CRYPTO: Shape = Shape {
+    name: Name::Crypto,
+    fields: &[],
+    required: 0,
 };
 
 static COLUMN: Shape = Shape {

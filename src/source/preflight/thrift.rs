@@ -5,7 +5,12 @@
 //! collections longer than the bytes that are left, nesting beyond [`NESTING_MAX`], and
 //! collections of booleans, whose length in bytes decoders disagree on. A decoder that knows no
 //! more fields than the shapes do reads the same values from bytes that pass.
+//!
+//! [`mend`] walks more leniently, as the readers do that Thrift generates: an optional field of
+//! another type, or with a value that nobody knows, is passed over. It also gives the [`Edits`] that
+//! take such fields out, since our decoder would refuse them.
 
+use super::edits::Edits;
 use super::shapes::{Kind, Name, Shape};
 
 /// Levels of structs and lists: Parquet's own take seven.
@@ -27,6 +32,10 @@ pub(super) fn wrong<T>(reason: impl Into<Box<str>>) -> Result<T, Fault> {
 /// Is told the values of known fields.
 pub(super) trait Visit {
     fn number(&mut self, of: Name, field: usize, value: i64) -> Result<(), Fault>;
+    /// Whether this value says something: if not, [`mend`] takes the field out, and it is not told.
+    fn is_meant(&self, _of: Name, _field: usize, _value: i64) -> bool {
+        true
+    }
     fn bytes(&mut self, _of: Name, _field: usize, _value: &[u8]) -> Result<(), Fault> {
         Ok(())
     }
@@ -62,11 +71,7 @@ static OTHER: Shape = Shape {
 };
 
 enum Frame {
-    Fields {
-        shape: &'static Shape,
-        last: i64,
-        seen: u32,
-    },
+    Fields(Fields),
     Items {
         wire: u8,
         shape: &'static Shape,
@@ -80,22 +85,55 @@ enum Frame {
     },
 }
 
+/// A struct whose fields are being walked.
+#[derive(Clone, Copy)]
+struct Fields {
+    shape: &'static Shape,
+    /// Number of the field before.
+    last: i64,
+    /// Number of the field before that stays.
+    kept: i64,
+    /// Where a field that does not stay begins; it ends where the next one does.
+    cut: Option<usize>,
+    seen: u32,
+}
+
 /// Walks the struct of this shape at the start of `bytes`; returns how many it takes.
 pub(super) fn walk(
     bytes: &[u8],
     shape: &'static Shape,
     visit: &mut impl Visit,
 ) -> Result<usize, Fault> {
+    run(bytes, shape, visit, None).map(|(used, _)| used)
+}
+
+/// Walks the same leniently; returns what is to be changed for a decoder that does not.
+pub(super) fn mend(
+    bytes: &[u8],
+    shape: &'static Shape,
+    visit: &mut impl Visit,
+) -> Result<Edits, Fault> {
+    let walked = run(bytes, shape, visit, Some(Edits::default()));
+    walked.map(|(_, edits)| edits.unwrap_or_default())
+}
+
+fn run(
+    bytes: &[u8],
+    shape: &'static Shape,
+    visit: &mut impl Visit,
+    edits: Option<Edits>,
+) -> Result<(usize, Option<Edits>), Fault> {
     let mut walk = Walk {
         bytes,
         at: 0,
         frames: Vec::with_capacity(NESTING_MAX),
+        edits,
     };
     walk.enter(shape)?;
     while let Some(frame) = walk.frames.last_mut() {
         match frame {
-            Frame::Fields { shape, last, seen } => {
-                let fields = (*shape, *last, *seen);
+            Frame::Fields(fields) => {
+                let fields = *fields;
                 walk.fields(fields, visit)?;
             }
             Frame::Items { left: 0, .. } | Frame::Pairs { left: 0, .. } => {
@@ -113,13 +151,15 @@ pub(super) fn walk(
             }
         }
     }
-    Ok(walk.at)
+    Ok((walk.at, walk.edits))
 }
 
 struct Walk<'a> {
     bytes: &'a [u8],
     at: usize,
     frames: Vec<Frame>,
+    /// What is to be changed; nothing where all must be as it should.
+    edits: Option<Edits>,
 }
 
 impl<'a> Walk<'a> {
@@ -132,23 +172,27 @@ impl<'a> Walk<'a> {
     }
 
     fn enter(&mut self, shape: &'static Shape) -> Result<(), Fault> {
-        self.push(Frame::Fields {
+        self.push(Frame::Fields(Fields {
             shape,
             last: 0,
+            kept: 0,
+            cut: None,
             seen: 0,
-        })
+        }))
     }
 
     /// The fields of the struct that the last frame is in, to its end or to what one of them holds.
-    fn fields(
-        &mut self,
-        (shape, mut last, mut seen): (&'static Shape, i64, u32),
-        visit: &mut impl Visit,
-    ) -> Result<(), Fault> {
-        let (name, depth) = (shape.name, self.frames.len());
+    fn fields(&mut self, mut now: Fields, visit: &mut impl Visit) -> Result<(), Fault> {
+        let (shape, depth) = (now.shape, self.frames.len());
+        let name = shape.name;
         while self.frames.len() == depth {
+            let at = self.at;
+            if let (Some(from), Some(edits)) = (now.cut.take(), &mut self.edits) {
+                edits.cut(from, at)?;
+            }
             let head = self.byte()?;
             let (delta, nibble) = (head >> 4, head & 0x0F);
+            let seen = now.seen;
             if nibble == 0 {
                 self.frames.pop();
                 if seen & shape.required != shape.required {
@@ -156,33 +200,46 @@ impl<'a> Walk<'a> {
                 }
                 return visit.end(name, seen);
             }
-            last = match delta {
+            let before = now.last;
+            now.last = match delta {
                 0 => self.number::<i16>()?,
-                delta => last + i64::from(delta),
+                delta => before + i64::from(delta),
             };
-            if last > i64::from(i16::MAX) {
-                return wrong(format!("a field has number {last}"));
+            if now.last > i64::from(i16::MAX) {
+                return wrong(format!("a field has number {}", now.last));
             }
-            let id = usize::try_from(last).unwrap_or(0);
+            let id = usize::try_from(now.last).unwrap_or(0);
             let kind = shape.fields.get(id).copied().unwrap_or(Kind::Any);
-            if matches!(kind, Kind::Any) {
+            let is_kept = if matches!(kind, Kind::Any) {
                 self.pass(nibble, &OTHER)?;
+                true
+            } else {
+                if seen & (1 << id) != 0 {
+                    return wrong(format!("field {id} of {name:?} is there twice"));
+                }
+                self.known(name, id, kind, nibble, visit)?
+            };
+            if !is_kept {
+                now.cut = Some(at);
                 continue;
             }
-            if seen & (1 << id) != 0 {
-                return wrong(format!("field {id} of {name:?} is there twice"));
+            if !matches!(kind, Kind::Any) {
+                now.seen |= 1 << id;
             }
-            seen |= 1 << id;
-            self.known(name, id, kind, nibble, visit)?;
+            // A number that was told as the distance to a field that goes is told anew.
+            if let (true, Some(edits)) = (delta > 0 && now.kept != before, &mut self.edits) {
+                edits.renumber(at, nibble, now.last, now.kept)?;
+            }
+            now.kept = now.last;
         }
         // The frame goes on where it is, below what has been entered.
         if let Some(frame) = self.frames.get_mut(depth - 1) {
-            *frame = Frame::Fields { shape, last, seen };
+            *frame = Frame::Fields(now);
         }
         Ok(())
     }
 
-    /// Reads a field that must be of this kind.
+    /// Reads a field that must be of this kind; whether it stays.
     fn known(
         &mut self,
         of: Name,
@@ -190,7 +247,7 @@ impl<'a> Walk<'a> {
         kind: Kind,
         wire: u8,
         visit: &mut impl Visit,
-    ) -> Result<(), Fault> {
+    ) -> Result<bool, Fault> {
         let value = match kind {
             Kind::Bool if wire == wire::TRUE || wire == wire::FALSE => {
                 i64::from(wire == wire::TRUE)
@@ -199,26 +256,43 @@ impl<'a> Walk<'a> {
             Kind::I16 if wire == wire::I16 => self.number::<i16>()?,
             Kind::I32 if wire == wire::I32 => self.number::<i32>()?,
             Kind::I64 if wire == wire::I64 => self.number::<i64>()?,
-            Kind::Double if wire == wire::DOUBLE => return self.take(8).map(|_| ()),
+            Kind::Double if wire == wire::DOUBLE => return self.take(8).map(|_| true),
             Kind::Binary if wire == wire::BINARY => {
                 let bytes = self.binary()?;
-                return visit.bytes(of, id, bytes);
+                return visit.bytes(of, id, bytes).map(|()| true);
             }
-            Kind::Struct(shape) if wire == wire::STRUCT => return self.enter(shape),
+            Kind::Struct(shape) if wire == wire::STRUCT => {
+                return self.enter(shape).map(|()| true);
+            }
             Kind::I32s | Kind::I64s | Kind::Structs(_) if wire == wire::LIST => {
+                let at = self.at;
                 let (wire, left) = self.list()?;
-                let shape = match (kind, wire) {
-                    _ if left == 0 => &OTHER,
-                    (Kind::I32s, wire::I32) | (Kind::I64s, wire::I64) => &OTHER,
-                    (Kind::Structs(shape), wire::STRUCT) => shape,
-                    _ => return wrong(format!("field {id} of {of:?} lists another type")),
+                let (shape, needs) = match kind {
+                    Kind::I32s => (&OTHER, wire::I32),
+                    Kind::I64s => (&OTHER, wire::I64),
+                    Kind::Structs(shape) => (shape, wire::STRUCT),
+                    _ => (&OTHER, wire),
                 };
+                if left == 0 {
+                    // Our decoder wants the right type of an empty list too.
+                    if let (Some(edits), [head]) = (&mut self.edits, &self.bytes[at..self.at]) {
+                        edits.replace(at, 1, &[head & 0xF0 | needs])?;
+                    }
+                } else if wire != needs {
+                    return wrong(format!("field {id} of {of:?} lists another type"));
+                }
+                let shape = if left == 0 { &OTHER } else { shape };
                 visit.list(shape.name, left)?;
-                return self.push(Frame::Items { wire, shape, left });
+                let items = Frame::Items { wire, shape, left };
+                return self.push(items).map(|()| true);
             }
+            _ if self.edits.is_some() => return self.pass(wire, &OTHER).map(|()| false),
             _ => return wrong(format!("field {id} of {of:?} is of another type")),
         };
-        visit.number(of, id, value)
+        if self.edits.is_some() && !visit.is_meant(of, id, value) {
+            return Ok(false);
+        }
+        visit.number(of, id, value).map(|()| true)
     }
 
     /// Passes over a value, or enters it.

@@ -59,6 +59,10 @@ impl Loop {
                 "what it holds is known already: not learned again (`source.on_copy`)"
             );
         }
+        if let Some((files, example)) = &found.left_out {
+            let example = shown(example);
+            info!(files, %example, "left out: neither Parquet nor Arrow IPC");
+        }
         for (file, entry) in found.refreshed {
             self.emit(Event::Refreshed(file, entry));
         }

@@ -6,15 +6,14 @@
 
 use std::path::{Path, PathBuf};
 
-use arrow::ipc::convert::try_fb_to_schema;
-use arrow::ipc::{MessageHeader, root_as_message};
+use arrow::datatypes::SchemaRef;
+use arrow::ipc::{Message, MessageHeader};
 
-use crate::source::discover::{Format, magic};
-use crate::source::preflight::{brief, check_schema};
+use crate::source::discover::Format;
+use crate::source::framing::{BatchDecoder, Place, Prefix, StreamError, message};
+use crate::source::magic::magic;
 use crate::source::{Agreement, SourceError, SourceParams, fix, guard, select};
 
-/// Marks the length of a message.
-const MARK: [u8; 4] = [0xFF; 4];
 /// What errors call it.
 const NAME: &str = "body";
 
@@ -36,7 +35,8 @@ pub(super) enum Expected<'a> {
     Any(&'a SourceParams),
 }
 
-/// Checks a body; the rows that its record batches declare.
+/// Checks a body of one stream, or of several with the same columns; the rows that its record batches
+/// declare.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -46,38 +46,40 @@ pub(super) fn check(body: &[u8], expected: Expected<'_>) -> Result<u64, Flaw> {
         _ if body.is_empty() => Some("the body is empty".to_owned()),
         Some(Format::Parquet) => Some("the body is a Parquet file".to_owned()),
         Some(_) => Some("the body is an Arrow IPC file".to_owned()),
-        None => Some("the body begins as none does".to_owned()),
+        None => Some("the body is not an Arrow IPC stream".to_owned()),
     };
     if let Some(what) = what {
         let how = "an Arrow IPC stream is needed, as pyarrow.ipc.new_stream writes it";
         return Err(Flaw::NoStream(format!("{what}; {how}")));
     }
-    let mut at = 0;
+    let mut walk = Walk {
+        body,
+        at: 0,
+        place: Place::default(),
+        decoder: BatchDecoder::default(),
+        expected,
+    };
     let mut rows: u64 = 0;
     loop {
-        let message = next(body, at).map_err(|reason| {
-            Flaw::NoStream(format!("{reason}, in the message at byte {at} of the body"))
-        })?;
-        let Some((header, end)) = message else {
-            // Behind the mark of the end, of eight bytes.
-            let left = body.len() - at - 8;
-            if left > 0 {
-                let why = format!("{left} bytes follow the end of the stream; push it alone");
+        // Verifying a header may panic where decoding does.
+        match guard::catch(Path::new(NAME), || walk.step()) {
+            Ok(Some(more)) => rows = rows.saturating_add(more),
+            Ok(None) => return Ok(rows),
+            Err(SourceError::Corrupt { reason, .. }) => {
+                let at = walk.at;
+                let why = format!("{reason}, in the message at byte {at} of the body");
                 return Err(Flaw::NoStream(why));
             }
-            return if at == 0 {
-                let why = "the stream has no schema; write it with one".to_owned();
-                Err(Flaw::NoStream(why))
-            } else {
-                Ok(rows)
-            };
-        };
-        match guard::catch(Path::new(NAME), || judge(header, at == 0, expected)) {
-            Ok(more) => rows = rows.saturating_add(more),
-            Err(SourceError::Corrupt { reason, .. }) => return Err(Flaw::NoStream(reason)),
+            Err(SourceError::Behind { what, .. }) => {
+                let why =
+                    format!("{what}; after the end only streams of the same columns are read");
+                return Err(Flaw::NoStream(why));
+            }
+            Err(SourceError::BigEndian { .. }) => {
+                return Err(Flaw::NoStream(StreamError::BigEndian.to_string()));
+            }
             Err(error) => return Err(Flaw::Disagrees(disagreement(&error))),
         }
-        at = end;
     }
 }
 
@@ -103,61 +105,78 @@ fn disagreement(error: &SourceError) -> String {
     }
 }
 
-/// Checks the header of a message; its rows.
-fn judge(header: &[u8], is_first: bool, expected: Expected<'_>) -> Result<u64, SourceError> {
-    let wrong = |reason: String| SourceError::Corrupt {
-        path: PathBuf::from(NAME),
-        reason,
-    };
-    let message = root_as_message(header).map_err(|error| wrong(brief(error)))?;
-    match (message.header_type(), is_first) {
-        (MessageHeader::Schema, true) => {
-            let schema = message.header_as_schema();
-            let schema = schema.ok_or_else(|| wrong("its schema is empty".to_owned()))?;
-            check_schema(schema, header.len()).map_err(wrong)?;
-            let schema = try_fb_to_schema(schema).map_err(|error| wrong(error.to_string()))?;
-            let name = Path::new(NAME);
-            match expected {
-                Expected::Agreed(agreement) => drop(select::agree(name, &schema, &agreement.plan)?),
-                Expected::Any(params) => fix::foresee(name, &schema, params)?,
+/// How far a body has been looked at.
+struct Walk<'a> {
+    body: &'a [u8],
+    at: usize,
+    place: Place,
+    decoder: BatchDecoder,
+    expected: Expected<'a>,
+}
+
+impl Walk<'_> {
+    /// Passes over the next message; its rows, or nothing at the end of the body.
+    fn step(&mut self) -> Result<Option<u64>, SourceError> {
+        let name = Path::new(NAME);
+        let place = self.place;
+        let wrong = |error: StreamError| place.fault(error).at(name);
+        let left = &self.body[self.at..];
+        if left.is_empty() && place == Place::Behind {
+            return Ok(None);
+        }
+        place.check(left).map_err(wrong)?;
+        let (before, len) = match Prefix::of(left).map_err(wrong)? {
+            Prefix::More(_) => return Err(wrong(cut())),
+            Prefix::End(len) => {
+                self.place.mark().map_err(wrong)?;
+                self.at += len;
+                return Ok(Some(0));
             }
-            Ok(0)
+            Prefix::Header { before, len } => (before, len),
+        };
+        let header = left
+            .get(before..before + len)
+            .ok_or_else(cut)
+            .map_err(wrong)?;
+        let (message, body) = message(header).map_err(wrong)?;
+        self.place.message(message.header_type()).map_err(wrong)?;
+        let rows = self.judge(message, len)?;
+        let end = (before + len).checked_add(body);
+        let end = end.filter(|end| *end <= left.len()).ok_or_else(cut);
+        self.at += end.map_err(wrong)?;
+        Ok(Some(rows))
+    }
+
+    /// Checks the header of a message of `stored` bytes; its rows.
+    fn judge(&mut self, message: Message<'_>, stored: usize) -> Result<u64, SourceError> {
+        let name = Path::new(NAME);
+        if message.header_type() == MessageHeader::Schema {
+            let nothing = arrow::buffer::Buffer::default();
+            let taken = self
+                .decoder
+                .take(message, stored, &nothing, &mut |_, _| Ok(()));
+            taken.map_err(|error: StreamError| error.at(name))?;
+            let schema: Option<&SchemaRef> = self.decoder.schema();
+            match (self.expected, schema) {
+                (_, None) => {}
+                (Expected::Agreed(agreement), Some(schema)) => {
+                    select::agree(name, schema, &agreement.plan)?;
+                }
+                (Expected::Any(params), Some(schema)) => fix::foresee(name, schema, params)?,
+            }
+            return Ok(0);
         }
-        (_, true) => Err(wrong("the stream does not begin with a schema".to_owned())),
-        (MessageHeader::RecordBatch, false) => {
-            let batch = message.header_as_record_batch();
-            let rows = batch.map_or(0, |batch| batch.length());
-            u64::try_from(rows).map_err(|_| wrong(format!("a record batch of {rows} rows")))
-        }
-        (MessageHeader::DictionaryBatch, false) => Ok(0),
-        (other, false) => Err(wrong(format!(
-            "a message of type {other:?} where a record batch should be"
-        ))),
+        let batch = message.header_as_record_batch();
+        let rows = batch.map_or(0, |batch| batch.length());
+        u64::try_from(rows).map_err(|_| SourceError::Corrupt {
+            path: PathBuf::from(NAME),
+            reason: format!("a record batch of {rows} rows"),
+        })
     }
 }
 
-/// The header of the message at an offset and the offset behind its body; nothing at the mark of the
-/// end.
-fn next(body: &[u8], at: usize) -> Result<Option<(&[u8], usize)>, String> {
-    let cut =
-        || "the stream ends too soon (it must end with its mark: close the writer)".to_owned();
-    let prefix = body.get(at..at + 8).ok_or_else(cut)?;
-    if prefix[..4] != MARK {
-        return Err("no mark of a message; write the stream with Arrow 0.15 or newer".to_owned());
-    }
-    let len = u32::from_le_bytes([prefix[4], prefix[5], prefix[6], prefix[7]]) as usize;
-    if len == 0 {
-        return Ok(None);
-    }
-    let behind = (at + 8).checked_add(len);
-    let header = behind.and_then(|behind| body.get(at + 8..behind));
-    let header = header.ok_or_else(cut)?;
-    let message = root_as_message(header).map_err(brief)?;
-    let len = message.bodyLength();
-    let len = usize::try_from(len).map_err(|_| format!("a body of {len} bytes"))?;
-    let end = behind.and_then(|behind| behind.checked_add(len));
-    let end = end.filter(|end| *end <= body.len()).ok_or_else(cut)?;
-    Ok(Some((header, end)))
+fn cut() -> StreamError {
+    "the stream ends too soon (it must end with its mark: close the writer)".into()
 }
 
 #[cfg(test)]

@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use super::wait::entry_of;
 use super::{Follower, LOOKS_AT_REST, Take, Verdict, refreshed};
-use crate::source::discover::{fill, magic};
 use crate::source::follow::scan::Seen;
 use crate::source::follow::state::{FeedState, FileEntry, FileState};
 use crate::source::identity::{Identity, open_quietly};
+use crate::source::magic::{Told, is_named_as_data};
 use crate::source::worker::{Decode, Fault};
 use crate::source::{Format, Segment};
 
@@ -23,6 +23,9 @@ impl Follower {
         decode: &mut dyn Decode,
         now: Instant,
     ) -> Verdict {
+        if self.left_out.get(&seen.path) == Some(&seen.stamp) {
+            return Verdict::Known;
+        }
         if self.is_resting(&seen.path, now) {
             return Verdict::Wait;
         }
@@ -114,7 +117,15 @@ impl Follower {
                 self.judge_new(seen, Some((file, entry)), state, decode, now)
                     .unwrap_or_else(|error| self.unreadable(seen, now, &error))
             }
-            // Only its time or name changed, a stream that had ended goes on, or it was put back.
+            // A stream that had ended goes on: another may follow it.
+            (true, FileState::Done)
+                if entry.is_stream() && seen.stamp.bytes > entry.identity.bytes =>
+            {
+                self.claimed.insert(file);
+                self.judge_new(seen, Some((file, entry)), state, decode, now)
+                    .unwrap_or_else(|error| self.unreadable(seen, now, &error))
+            }
+            // Only its time or name changed, or it was put back.
             (true, _) => {
                 self.claimed.insert(file);
                 self.waiting.remove(&seen.path);
@@ -149,22 +160,10 @@ impl Follower {
         decode: &mut dyn Decode,
         now: Instant,
     ) -> io::Result<Verdict> {
-        let mut handle = open_quietly(&seen.path)?;
-        let mut head = [0; 8];
-        let filled = fill(&mut handle, &mut head)?;
-        let Some(format) = magic(&head[..filled]) else {
-            let what = if filled == 0 {
-                "the file is empty".to_owned()
-            } else {
-                format!("it begins with \"{}\"", head[..filled].escape_ascii())
-            };
-            let reason = format!("neither Parquet nor Arrow IPC: {what}");
-            let is_told = filled == head.len();
-            let looks = match (self.has_ended(seen), is_told) {
-                (true, _) => Some(0),
-                (false, is_told) => is_told.then_some(LOOKS_AT_REST),
-            };
-            return Ok(self.wait(seen, now, &reason, looks));
+        let handle = open_quietly(&seen.path)?;
+        let told = Told::of(&handle)?;
+        let Some(format) = told.format else {
+            return Ok(self.judge_unknown(seen, &told, now));
         };
         if format == Format::IpcStream {
             return self.judge_stream(seen, (&handle, now), known, state, decode);
@@ -202,6 +201,28 @@ impl Follower {
             },
             seen.stamp.changed_ns,
         ))
+    }
+
+    /// A file of no format that is read: left out, or refused when it was meant to be data.
+    fn judge_unknown(&mut self, seen: &Seen, told: &Told, now: Instant) -> Verdict {
+        let is_meant = seen.is_named
+            || self.is_spooled(seen)
+            || is_named_as_data(&seen.path)
+            || told.is_other_data();
+        let looks = match (self.has_ended(seen), told.is_open()) {
+            (true, _) => Some(0),
+            (false, is_open) => (!is_open).then_some(LOOKS_AT_REST),
+        };
+        if is_meant {
+            return self.wait(seen, now, &told.reason(), looks);
+        }
+        // What is still to be written may yet become data.
+        if told.is_open() && !matches!(self.wait(seen, now, "", None), Verdict::Refuse(..)) {
+            return Verdict::Wait;
+        }
+        self.waiting.remove(&seen.path);
+        self.left_out.insert(seen.path.clone(), seen.stamp.clone());
+        Verdict::Known
     }
 
     fn judge_stream(

@@ -136,7 +136,11 @@ fn a_file_that_the_system_does_not_let_be_read_is_never_refused() {
     world.parquet("a.parquet", 1.0);
     let path = world.directory.path().join("a.parquet");
     let stamp = Stamp::of(&std::fs::metadata(&path).expect("a file"));
-    let seen = Seen { path, stamp };
+    let seen = Seen {
+        path,
+        stamp,
+        is_named: false,
+    };
     for errno in [
         Errno::NOENT,
         Errno::ACCESS,

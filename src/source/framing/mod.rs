@@ -1,0 +1,338 @@
+//! How an Arrow IPC stream is cut into messages, written once for files, pipes and bodies.
+//!
+//! In: the bytes at the start of a message, and the kinds of the messages in their order. Out: how
+//! long a header is, and whether a message may stand where it does. A stream is a schema,
+//! dictionaries and record batches, and a mark of the end, which a writer may leave out. Since Arrow
+//! 0.15 four bytes of 0xFF stand before the length of a header; before, the length stood alone. Other
+//! streams of the same columns may follow: that is what `cat` makes of two files. Anything else
+//! behind the end is refused, because rows would be lost in silence.
+
+mod decoder;
+mod messages;
+
+use std::io;
+use std::path::Path;
+
+use arrow::ipc::{Message, MessageHeader, root_as_message};
+
+use super::SourceError;
+use super::discover::unreadable;
+use super::preflight::{METADATA_BYTES_MAX, brief};
+
+pub(super) use decoder::{BatchDecoder, read_schema};
+pub(super) use messages::{Messages, resize};
+
+/// Stands before the length of a header since Arrow 0.15.
+const MARK: [u8; 4] = [0xFF; 4];
+/// Bytes that tell the length of a header, at the most.
+pub(super) const PREFIX: usize = 8;
+/// Where the root table of a header lies at the farthest: its own table of offsets is all that
+/// stands before it.
+const ROOT_MAX: u32 = 1024;
+
+/// What is wrong with a stream.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StreamError {
+    /// Its numbers are written the other way round.
+    #[error(
+        "its values are big-endian, which is not read; pyarrow reads it, and writes it little-endian"
+    )]
+    BigEndian,
+    /// Something that is no further stream of the same columns follows the end.
+    #[error("{0}")]
+    Behind(String),
+    /// It breaks the format.
+    #[error("{0}")]
+    Corrupt(String),
+    /// The system refused to read it.
+    #[error("{0}")]
+    Unreadable(io::Error),
+}
+
+impl From<String> for StreamError {
+    fn from(reason: String) -> Self {
+        Self::Corrupt(reason)
+    }
+}
+
+impl From<&str> for StreamError {
+    fn from(reason: &str) -> Self {
+        Self::Corrupt(reason.to_owned())
+    }
+}
+
+impl From<io::Error> for StreamError {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            "the stream ends inside a message".into()
+        } else {
+            Self::Unreadable(error)
+        }
+    }
+}
+
+impl StreamError {
+    /// The error for the file at `path`.
+    pub fn at(self, path: &Path) -> SourceError {
+        let path = path.to_owned();
+        match self {
+            Self::BigEndian => SourceError::BigEndian { path },
+            Self::Behind(what) => SourceError::Behind { path, what },
+            Self::Corrupt(reason) => SourceError::Corrupt { path, reason },
+            Self::Unreadable(source) => unreadable(&path, source),
+        }
+    }
+}
+
+/// What stands at the start of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Prefix {
+    /// So many bytes are needed to tell.
+    More(usize),
+    /// A header of `len` bytes behind `before` others.
+    Header {
+        /// Bytes of the mark and the length.
+        before: usize,
+        /// Bytes of the header.
+        len: usize,
+    },
+    /// The mark of the end, of so many bytes.
+    End(usize),
+}
+
+impl Prefix {
+    /// Reads the prefix at the start of `bytes`.
+    ///
+    /// # Errors
+    /// If the header is longer than any that is read.
+    pub fn of(bytes: &[u8]) -> Result<Self, StreamError> {
+        let Some(first) = bytes.first_chunk::<4>() else {
+            return Ok(Self::More(4));
+        };
+        let (len, before) = if *first != MARK {
+            (u32::from_le_bytes(*first), 4)
+        } else if let Some(second) = bytes[4..].first_chunk::<4>() {
+            (u32::from_le_bytes(*second), 8)
+        } else {
+            return Ok(Self::More(8));
+        };
+        let len = len as usize;
+        if len > METADATA_BYTES_MAX {
+            return Err(StreamError::Corrupt(format!(
+                "a message header of {len} bytes, more than the {METADATA_BYTES_MAX} that are read"
+            )));
+        }
+        Ok(match len {
+            0 => Self::End(before),
+            len => Self::Header { before, len },
+        })
+    }
+}
+
+/// Whether a stream may begin with these bytes; `None` while they are too few to tell.
+///
+/// A stream from before Arrow 0.15 has no magic number. Its first four bytes are the length of the
+/// schema, padded so that it ends at a multiple of eight; the next four say where the root of the
+/// header lies, which is near its beginning.
+pub(super) fn begins(bytes: &[u8]) -> Option<bool> {
+    let number = |at: usize| {
+        let bytes = bytes.get(at..)?.first_chunk::<4>()?;
+        Some(u32::from_le_bytes(*bytes))
+    };
+    if bytes.iter().zip(MARK).all(|(byte, mark)| *byte == mark) {
+        return number(0).map(|_| true);
+    }
+    let len = number(0)?;
+    if len as usize > METADATA_BYTES_MAX || len % 8 != 4 {
+        return Some(false);
+    }
+    let root = number(4)?;
+    Some(root >= 4 && root.is_multiple_of(4) && root < len.min(ROOT_MAX))
+}
+
+/// Whether these bytes are the whole header of a schema from before Arrow 0.15, or the beginning of
+/// one.
+pub(super) fn is_old_schema(bytes: &[u8]) -> bool {
+    let Ok(Prefix::Header { before, len }) = Prefix::of(bytes) else {
+        return false;
+    };
+    match bytes.get(before..before + len) {
+        Some(header) => {
+            message(header).is_ok_and(|(message, _)| message.header_type() == MessageHeader::Schema)
+        }
+        None => begins(bytes) == Some(true),
+    }
+}
+
+/// The message of a header, and the bytes of its body.
+///
+/// # Errors
+/// If it is none.
+pub(super) fn message(header: &[u8]) -> Result<(Message<'_>, usize), StreamError> {
+    let message = root_as_message(header).map_err(brief)?;
+    let len = message.bodyLength();
+    let len = usize::try_from(len).map_err(|_| format!("a message body of {len} bytes"))?;
+    Ok((message, len))
+}
+
+/// The header of a block of an IPC file, without what stands before it.
+pub(super) fn block_header(block: &[u8]) -> Option<&[u8]> {
+    match block.first_chunk::<4>()? {
+        &MARK => block.get(8..),
+        _ => block.get(4..),
+    }
+}
+
+/// How far a stream has come, message by message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Before its schema.
+    #[default]
+    Start,
+    /// Behind its schema.
+    Inside,
+    /// Behind the mark of its end.
+    Behind,
+}
+
+impl Place {
+    /// Holds the bytes of the next message, or its beginning, against what may come here.
+    ///
+    /// # Errors
+    /// If no stream begins so where one must.
+    pub fn check(self, bytes: &[u8]) -> Result<(), StreamError> {
+        let is_odd = self != Self::Inside && begins(bytes) == Some(false);
+        match self {
+            Self::Start if is_odd && Prefix::of(bytes).is_ok_and(is_end) => {
+                Err("the stream ends before its schema".into())
+            }
+            Self::Start if is_odd => {
+                let head = &bytes[..bytes.len().min(PREFIX)];
+                Err(StreamError::Corrupt(format!(
+                    "it begins with \"{}\", as no Arrow IPC stream does",
+                    head.escape_ascii()
+                )))
+            }
+            Self::Behind if is_odd || Prefix::of(bytes).is_ok_and(is_end) => {
+                Err(behind(&bytes[..bytes.len().min(PREFIX)]))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes note of a message of this kind.
+    ///
+    /// # Errors
+    /// If it may not come here.
+    pub fn message(&mut self, kind: MessageHeader) -> Result<(), StreamError> {
+        match (*self, kind) {
+            // A stream whose writer left out the mark of the end may be followed by another too.
+            (_, MessageHeader::Schema) => {
+                *self = Self::Inside;
+                Ok(())
+            }
+            (Self::Inside, MessageHeader::DictionaryBatch | MessageHeader::RecordBatch) => Ok(()),
+            (Self::Start, _) => Err("the stream does not begin with a schema".into()),
+            (Self::Behind, _) => Err(StreamError::Behind(format!(
+                "a message of type {kind:?} follows the end of the stream"
+            ))),
+            (Self::Inside, _) => Err(StreamError::Corrupt(format!(
+                "a message of type {kind:?} in the stream"
+            ))),
+        }
+    }
+
+    /// Takes note of the mark of the end.
+    ///
+    /// # Errors
+    /// If it may not come here.
+    pub fn mark(&mut self) -> Result<(), StreamError> {
+        match self {
+            Self::Start => Err("the stream ends before its schema".into()),
+            Self::Behind => Err(behind(&[0; 4])),
+            Self::Inside => {
+                *self = Self::Behind;
+                Ok(())
+            }
+        }
+    }
+
+    /// The error for a message that breaks the format: behind the end it is no message.
+    pub fn fault(self, error: StreamError) -> StreamError {
+        match (self, error) {
+            (Self::Behind, StreamError::Corrupt(reason)) => StreamError::Behind(format!(
+                "bytes that are no further stream follow the end of the stream ({reason})"
+            )),
+            (_, error) => error,
+        }
+    }
+}
+
+fn is_end(prefix: Prefix) -> bool {
+    matches!(prefix, Prefix::End(_))
+}
+
+fn behind(head: &[u8]) -> StreamError {
+    StreamError::Behind(format!(
+        "bytes that are no further stream follow the end of the stream (\"{}\")",
+        head.escape_ascii()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_read_with_and_without_its_mark() {
+        let of = |bytes: &[u8]| Prefix::of(bytes).unwrap();
+        assert_eq!(of(&[]), Prefix::More(4));
+        assert_eq!(of(&[0xFF; 7]), Prefix::More(8));
+        let header = |before, len| Prefix::Header { before, len };
+        assert_eq!(of(&[0xFF, 0xFF, 0xFF, 0xFF, 16, 1, 0, 0]), header(8, 272));
+        assert_eq!(of(&[16, 1, 0, 0]), header(4, 272));
+        assert_eq!(of(&[0, 0, 0, 0]), Prefix::End(4));
+        assert_eq!(of(&[0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0]), Prefix::End(8));
+        assert!(Prefix::of(b"text").is_err());
+    }
+
+    #[test]
+    fn only_streams_begin_as_streams_do() {
+        assert_eq!(begins(&[]), None);
+        assert_eq!(begins(&[0xFF; 3]), None);
+        assert_eq!(begins(&[0xFF; 4]), Some(true));
+        assert_eq!(begins(&[0x94, 0, 0, 0]), None);
+        // The first bytes of the stream of decimals that Arrow 0.14.1 wrote for its own tests.
+        assert_eq!(begins(&[0x94, 0, 0, 0, 0x10, 0, 0, 0]), Some(true));
+        for no in [
+            &b"a,b\n1,2\n"[..],
+            b"PAR1\x15\0\x15\0",
+            &[0; 8],
+            &[0x93, 0, 0, 0],
+        ] {
+            assert_eq!(begins(no), Some(false), "{no:?}");
+        }
+    }
+
+    #[test]
+    fn behind_the_end_only_a_schema_may_come() {
+        let mut place = Place::default();
+        assert!(place.mark().is_err());
+        assert!(place.message(MessageHeader::RecordBatch).is_err());
+        place.message(MessageHeader::Schema).unwrap();
+        place.message(MessageHeader::RecordBatch).unwrap();
+        place.mark().unwrap();
+        for no in [&b"junk"[..], &[0; 4], &[0; 8], b"\xFF\xFF\xFF\xFF\0\0\0\0"] {
+            assert!(
+                matches!(place.check(no), Err(StreamError::Behind(_))),
+                "{no:?}"
+            );
+        }
+        let mut wrong = place;
+        let refused = wrong.message(MessageHeader::RecordBatch);
+        assert!(matches!(refused, Err(StreamError::Behind(_))));
+        place.check(&[0xFF; 4]).unwrap();
+        place.message(MessageHeader::Schema).unwrap();
+        assert_eq!(place, Place::Inside);
+    }
+}
