@@ -250,6 +250,8 @@ pub fn file_with(schema: &[Node], rows: i64, chunks: &[Chunk], odd: Quirks) -> V
         }
         if let Some(converted) = node.converted {
             footer.i32(6, converted);
+            // A field behind it, which is told as a distance to it.
+            footer.i32(9, 7);
         }
         footer.close();
     }
@@ -275,6 +277,8 @@ pub fn file_with(schema: &[Node], rows: i64, chunks: &[Chunk], odd: Quirks) -> V
             footer.i64(11, at);
         } else if odd.has_dictionary_at_zero {
             footer.i64(11, 0);
+            // Where a Bloom filter would be: told as a distance to what goes.
+            footer.i64(14, 4);
         }
         footer.close();
         if odd.is_first_encrypted && i == 0 {

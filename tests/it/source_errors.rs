@@ -57,6 +57,28 @@ fn files_that_are_no_data_are_named() {
 }
 
 #[test]
+fn values_that_are_too_small_are_not_called_too_large() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tiny.parquet");
+    let tiny = |factor: f64| -> ArrayRef {
+        let values = (0..500).map(|i| factor * 1e-160 * f64::from(i * i % 83));
+        Arc::new(Float64Array::from_iter_values(values))
+    };
+    write(
+        &path,
+        &batch(vec![("x", tiny(1.0)), ("y", tiny(-2.0))]),
+        None,
+    );
+    let mut command = crate::program::ojad();
+    let output = command.args(["fit", "-k", "1"]).arg(&path).output();
+    let output = output.expect("the program starts");
+    let said = crate::program::stderr(&output);
+    assert!(!said.contains("panicked"), "{said}");
+    // Either it is right, or it says what is in the way.
+    assert!(output.status.success() || said.contains("small"), "{said}");
+}
+
+#[test]
 fn every_truncation_and_many_flips_end_in_an_error_or_in_rows() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a");
