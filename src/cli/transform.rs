@@ -49,7 +49,9 @@ pub struct Args {
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let failed = |error: &dyn std::fmt::Display| CliError::Failed(error.to_string());
     let snapshot = read(&args.model).map_err(|error| failed(&error))?;
-    let plan = args.overrides.plan(None)?;
+    let mut plan = args.overrides.plan(None)?;
+    // The model says which features there must be.
+    plan.source.features_least = 0;
     let reader = source::open_for_model(&args.inputs, &plan.source, &snapshot.features);
     let mut reader = reader.map_err(|error| failed(&error))?;
     super::say_left_out(reader.left_out());

@@ -155,12 +155,13 @@ fn what_is_shown_is_what_is_known() {
         (&FEATURES.into(), &true.into())
     );
     assert_eq!(daemon.get("/-/ready", "").status, 200);
-    // The components that are shown are those of the snapshot of the same rows.
+    // The components that are shown are those of the snapshot of the same rows: all that were read,
+    // those that wait for a full minibatch too.
     let until = Instant::now() + PATIENCE;
     let (shown, tag) = loop {
         let answer = daemon.get("/api/v1/components", "");
         let shown = answer.json();
-        if shown["rows"] == status["rows"] {
+        if shown["rows"] == status["rows_read"] {
             break (shown, answer.header("etag").expect("a tag").to_owned());
         }
         assert!(Instant::now() < until, "{shown}");

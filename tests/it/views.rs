@@ -219,7 +219,11 @@ fn files_and_refusals_are_listed() {
     let daemon = Daemon::start(&place);
     parquet(&place.feed().join("a.parquet"), &rows(1000, 1));
     std::fs::write(place.feed().join("b.parquet"), b"PAR1 is how it begins").expect("a file");
-    std::fs::write(place.feed().join("c.txt"), b"nothing that anybody can read").expect("a file");
+    std::fs::write(
+        place.feed().join("c.arrow"),
+        b"nothing that anybody can read",
+    )
+    .expect("a file");
     let refused = wait(&daemon, "/api/v1/quarantine", |found| found["total"] == 2);
     let files = refused["files"].as_array().expect("files");
     assert_eq!(files.len(), 2);
