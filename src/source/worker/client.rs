@@ -52,12 +52,17 @@ pub struct Process {
     taken: u64,
     /// Times that a worker died or fell silent over the first job.
     deaths: u32,
+    /// Workers in a row that ended before their first word.
+    unstarted: u32,
     with_ids: bool,
 }
 
 /// Deaths over one file after which it is the file's fault: the first may have been somebody's
 /// `kill`.
 const DEATHS_MOST: u32 = 2;
+/// Workers in a row that may end before their first word until the file has to wait: one that somebody
+/// ended is no lack of anything, and a file that waits loses its place in the order.
+const STARTS_MOST: u32 = 3;
 
 struct Running {
     child: Child,
@@ -87,6 +92,7 @@ impl Process {
             jobs: VecDeque::new(),
             taken: 0,
             deaths: 0,
+            unstarted: 0,
             with_ids: false,
         }
     }
@@ -254,7 +260,7 @@ impl Process {
     fn finish_job(&mut self) {
         self.jobs.pop_front();
         self.taken = 0;
-        self.deaths = 0;
+        (self.deaths, self.unstarted) = (0, 0);
     }
 
     fn take(&mut self, batch: &mut Minibatch, at: usize, sent: Sent) -> Result<Next, Lost> {
@@ -293,7 +299,7 @@ impl Process {
             tags: sent.tags,
         };
         self.taken += rows_read;
-        self.deaths = 0;
+        (self.deaths, self.unstarted) = (0, 0);
         if sent.is_last {
             self.finish_job();
         }
@@ -430,8 +436,13 @@ impl Decode for Process {
                 Err(reason) => {
                     let is_blameless = matches!(reason, Lost::NotStarted(_));
                     let refusal = self.bury(reason);
-                    self.deaths += if is_blameless { DEATHS_MOST } else { 1 };
-                    if self.deaths >= DEATHS_MOST {
+                    let count = if is_blameless {
+                        &mut self.unstarted
+                    } else {
+                        &mut self.deaths
+                    };
+                    *count += 1;
+                    if self.deaths >= DEATHS_MOST || self.unstarted >= STARTS_MOST {
                         let ticket = self.jobs.front().map_or(0, |job| job.ticket);
                         self.finish_job();
                         return Next::Failed { ticket, refusal };
