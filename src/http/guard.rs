@@ -203,9 +203,8 @@ fn is_known_host(params: &HttpParams, headers: &HeaderMap) -> bool {
     let Ok(host) = host.to_str() else {
         return false;
     };
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+    let Some(name) = name_of(host) else {
+        return false;
     };
     // An address cannot be rebound.
     name.parse::<IpAddr>().is_ok()
@@ -214,4 +213,40 @@ fn is_known_host(params: &HttpParams, headers: &HeaderMap) -> bool {
             .hosts
             .iter()
             .any(|own| own.eq_ignore_ascii_case(name))
+}
+
+/// The name or address of `NAME`, `NAME:PORT`, `[ADDRESS]` or `[ADDRESS]:PORT`; nothing if it is none of
+/// them.
+fn name_of(host: &str) -> Option<&str> {
+    let (name, port) = if let Some(rest) = host.strip_prefix('[') {
+        let (address, rest) = rest.split_once(']')?;
+        (
+            address,
+            rest.is_empty().then_some("").or(rest.strip_prefix(':'))?,
+        )
+    } else {
+        host.rsplit_once(':').unwrap_or((host, ""))
+    };
+    (port.is_empty() || port.parse::<u16>().is_ok()).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::name_of;
+
+    #[test]
+    fn a_host_is_a_name_and_a_port_and_nothing_else() {
+        for (host, name) in [
+            ("localhost", Some("localhost")),
+            ("localhost:80", Some("localhost")),
+            ("[::1]", Some("::1")),
+            ("[::1]:65535", Some("::1")),
+            ("[::1]evil.com", None),
+            ("[::1]:80evil.com", None),
+            ("[::1", None),
+            ("127.0.0.1:99999", None),
+        ] {
+            assert_eq!(name_of(host), name, "{host}");
+        }
+    }
 }

@@ -142,9 +142,28 @@ impl Refusal {
         };
         Self {
             fault,
-            reason: error.to_string(),
+            reason: bounded(error.to_string()),
         }
     }
+}
+
+/// Bytes of a reason that are kept: it goes into the journal, every checkpoint and the log, and a file
+/// may give its columns names of any length.
+const REASON_BYTES_MAX: usize = 4096;
+
+/// A long reason without its middle: the file comes first, and the remedy last.
+fn bounded(reason: String) -> String {
+    if reason.len() <= REASON_BYTES_MAX {
+        return reason;
+    }
+    let head = reason.floor_char_boundary(REASON_BYTES_MAX / 2);
+    let tail = reason.ceil_char_boundary(reason.len() - REASON_BYTES_MAX / 4);
+    let left_out = tail - head;
+    format!(
+        "{}… ({left_out} bytes left out) …{}",
+        &reason[..head],
+        &reason[tail..]
+    )
 }
 
 /// Reads segments, one after the other.
@@ -193,6 +212,24 @@ mod tests {
     fn fault(source: io::Error) -> Fault {
         let path = "a.parquet".into();
         Refusal::of(&SourceError::Unreadable { path, source }).fault
+    }
+
+    #[test]
+    fn a_reason_is_bounded_and_keeps_its_file_and_its_remedy() {
+        let error = SourceError::Corrupt {
+            path: "a.parquet".into(),
+            reason: "é".repeat(300_000),
+        };
+        let said = error.to_string();
+        let reason = Refusal::of(&error).reason;
+        assert!(reason.len() < REASON_BYTES_MAX, "{}", reason.len());
+        assert!(reason.starts_with("a.parquet"), "{reason}");
+        assert_eq!(reason[reason.len() - 20..], said[said.len() - 20..]);
+        let short = SourceError::Corrupt {
+            path: "a.parquet".into(),
+            reason: "b".to_owned(),
+        };
+        assert_eq!(Refusal::of(&short).reason, short.to_string());
     }
 
     #[test]
