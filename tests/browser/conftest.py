@@ -92,14 +92,15 @@ class Daemon:
         return answer.json()
 
     def wait_for_rows(self, rows):
-        """Waits until so many rows were read and all whole minibatches of them are shown."""
+        """Waits until so many rows were read and all that were accepted are shown."""
 
         def is_shown():
             status = self.json("/api/v1/status")
             if status["rows_read"] != rows or status["lag_files"]:
                 return None
             shown = self.get("/api/v1/components?vectors=none")
-            return shown.ok and shown.json()["rows"] == status["rows"] and status
+            accepted = status["rows"] + status["rows_waiting"]
+            return shown.ok and shown.json()["rows"] == accepted and status
 
         return wait_for(is_shown)
 
