@@ -24,16 +24,15 @@
 
 pub mod checkpoint;
 pub mod cli;
-pub mod codec;
 pub mod config;
 pub mod daemon;
 pub mod disk;
 pub mod http;
 pub mod lab;
-pub mod learner;
-pub mod linalg;
 pub mod plot;
 pub mod rows;
 pub mod snapshot;
 pub mod source;
 pub mod synth;
+
+pub use ojad_core::{codec, learner, linalg};

@@ -3,26 +3,21 @@
 //! A snapshot is a directory that appears whole or not at all: [`write()`] makes it beside its
 //! place and renames it, [`read()`] checks every checksum. [`table()`] is what people see of it.
 
-mod cells;
 mod disk;
 mod error;
 mod plot;
-mod probability;
-mod project;
 mod read;
 mod retain;
 mod state;
 mod table;
-mod tail;
 mod warnings;
 mod write;
 
 use serde::{Deserialize, Serialize};
 
-pub use cells::{Cells, Lane, Rows};
 pub use error::SnapshotError;
+pub use ojad_core::score::{Cells, Lane, Projection, Room, Rows, Scores};
 pub use plot::draw;
-pub use project::{Projection, Room, Scores};
 pub use read::read;
 pub use retain::{Listed, Retention, list, retain};
 pub use state::summary_of;

@@ -4,9 +4,11 @@
 //! active components (eigenvalue above the penalty: those that the regularized autoencoder keeps), Λ
 //! their eigenvalues, σ² the mean variance of the other directions,
 //!
-//!     σ² = (total variance − Σ_{i≤q} λᵢ)/(m − q)                          Tipping & Bishop 1999, (8)
-//!     ln p(z) = −½(m·ln 2π + Σ_{i≤q} ln λᵢ + (m − q)·ln σ² + D²)          the same, (4) for one row
-//!     D² = zᵀC⁻¹z = Σ_{i≤q} sᵢ²/λᵢ + Q_q/σ²                               Jackson 1991, chapter 2: T² and Q
+//! ```text
+//! σ² = (total variance − Σ_{i≤q} λᵢ)/(m − q)                          Tipping & Bishop 1999, (8)
+//! ln p(z) = −½(m·ln 2π + Σ_{i≤q} ln λᵢ + (m − q)·ln σ² + D²)          the same, (4) for one row
+//! D² = zᵀC⁻¹z = Σ_{i≤q} sᵢ²/λᵢ + Q_q/σ²                               Jackson 1991, chapter 2: T² and Q
+//! ```
 //!
 //! m counts the features that vary, Q_q is the squared length beyond the q components, and the p-value is
 //! P(χ²_m ≥ D²): of rows that the model made, one in 1/p is as far out. The density is that of the

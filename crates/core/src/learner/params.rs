@@ -39,6 +39,17 @@ pub enum Precision {
     F64,
 }
 
+impl Precision {
+    /// Largest magnitude of a value: 1e15 in f32, so that its square summed over 10⁵ features stays below
+    /// the largest f32, 3.4e38; 1e150 in f64, by the same reasoning.
+    pub fn largest(self) -> f64 {
+        match self {
+            Self::F32 => 1e15,
+            Self::F64 => 1e150,
+        }
+    }
+}
+
 /// In which units the learner sees a feature.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Scale {

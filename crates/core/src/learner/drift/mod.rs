@@ -23,7 +23,6 @@ mod quantile;
 mod windows;
 
 use faer::Mat;
-use serde::{Deserialize, Serialize};
 
 use self::frame::Frame;
 use self::windows::{BLOCKS, Difference, Windows};
@@ -34,7 +33,8 @@ use crate::linalg::mean_sin2;
 use crate::rows::Minibatch;
 
 /// What is watched, and how often a false alarm may be.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct DriftParams {
     /// Rows after which a row's weight in the short-term state has halved: a sudden change is found
     /// within as many.
@@ -50,8 +50,12 @@ pub struct DriftParams {
 }
 
 /// What has changed most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "lowercase")
+)]
 pub enum DriftKind {
     /// Directions: components turned out of the subspace, or into each other.
     Rotation,
@@ -62,7 +66,8 @@ pub enum DriftKind {
 }
 
 /// How far the short-term state is from the long-term state.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct DriftReport {
     /// Kind of the largest score.
     pub kind: DriftKind,

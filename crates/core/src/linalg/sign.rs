@@ -6,7 +6,7 @@
 ///
 /// ```
 /// let mut v = [0.6, -0.8];
-/// assert!(ojad::linalg::orient(&mut v));
+/// assert!(ojad_core::linalg::orient(&mut v));
 /// assert_eq!(v, [-0.6, 0.8]);
 /// ```
 pub fn orient(vector: &mut [f64]) -> bool {

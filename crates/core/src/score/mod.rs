@@ -4,13 +4,20 @@
 //! and a residual that is a small part of a row keeps its digits. Rows are taken in blocks that stay in
 //! the second-level cache: centred and scaled once, then one product with the components.
 
+mod cells;
+mod copy;
+mod probability;
+mod tail;
+
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 
-use super::cells::{Rows, Shifts};
-use super::probability::Probability;
+pub use cells::{Cells, Lane, Rows};
+
 use crate::learner::Estimate;
 use crate::rows::Minibatch;
+use cells::Shifts;
+use probability::Probability;
 
 /// Values of a block of centred rows: half a megabyte.
 const BLOCK_VALUES: usize = 1 << 16;

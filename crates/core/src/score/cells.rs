@@ -32,10 +32,10 @@ pub struct Lane<'a> {
 
 /// Rows whose features stand in the order of the components'.
 #[derive(Clone, Debug)]
-pub struct Rows<'a>(Kind<'a>);
+pub struct Rows<'a>(pub(super) Kind<'a>);
 
 #[derive(Clone, Debug)]
-enum Kind<'a> {
+pub(super) enum Kind<'a> {
     /// m values a row, without a gap.
     RowMajor {
         cells: Cells<'a>,
@@ -80,6 +80,14 @@ impl Cells<'_> {
         self.len() == 0
     }
 
+    /// The value at `at`.
+    pub(super) fn at(&self, at: usize) -> f64 {
+        match self {
+            Self::F32(values) => f64::from(values[at]),
+            Self::F64(values) => values[at],
+        }
+    }
+
     fn is_infinite(&self, at: usize) -> bool {
         match self {
             Self::F32(values) => values[at].is_infinite(),
@@ -98,6 +106,27 @@ impl<'a> Rows<'a> {
         })
     }
 
+    /// Rows of f32 values, row by row: as many as the values make, `features` each.
+    pub fn from_f32(values: &'a [f32], features: usize) -> Self {
+        Self::row_major(Cells::F32(values), features)
+    }
+
+    /// Rows of f64 values, row by row: as many as the values make, `features` each.
+    pub fn from_f64(values: &'a [f64], features: usize) -> Self {
+        Self::row_major(Cells::F64(values), features)
+    }
+
+    /// A column of f64 values a feature; as many rows as the shortest has.
+    pub fn from_columns(columns: &[&'a [f64]]) -> Self {
+        let rows = columns.iter().map(|column| column.len()).min();
+        let lane = |column: &&'a [f64]| Lane {
+            cells: Cells::F64(column),
+            start: 0,
+            stride: 1,
+        };
+        Self::lanes(columns.iter().map(lane).collect(), rows.unwrap_or(0))
+    }
+
     /// A lane a feature; the rows that all of them have, `rows` at most.
     pub fn lanes(lanes: Vec<Lane<'a>>, rows: usize) -> Self {
         let held = |lane: &Lane<'_>| {
@@ -109,7 +138,7 @@ impl<'a> Rows<'a> {
     }
 
     /// The rows of a minibatch, whose column `order[j]` is feature j.
-    pub(super) fn of_minibatch(batch: &'a Minibatch, order: Option<&[usize]>) -> Self {
+    pub(crate) fn of_minibatch(batch: &'a Minibatch, order: Option<&[usize]>) -> Self {
         let (rows, features) = (batch.rows(), batch.features());
         let cells = match batch.values() {
             Values::F32(values) => Cells::F32(values),
@@ -144,6 +173,14 @@ impl<'a> Rows<'a> {
     /// Whether there is no row.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// m.
+    pub fn features(&self) -> usize {
+        match &self.0 {
+            Kind::RowMajor { features, .. } => *features,
+            Kind::Lanes { lanes, .. } => lanes.len(),
+        }
     }
 
     /// Feature of the first infinite value of a row.

@@ -1,0 +1,89 @@
+//! Rows that gather to a minibatch.
+
+use crate::rows::{Layout, Minibatch, Width};
+use crate::score::Rows;
+
+/// At most one minibatch of rows, in the width and layout in which the first of them came.
+#[derive(Clone, Debug)]
+pub(super) struct Waiting {
+    batch: Minibatch,
+}
+
+impl Waiting {
+    /// Room for `capacity` rows.
+    pub(super) fn new(capacity: usize, features: usize) -> Self {
+        Self {
+            batch: Minibatch::new(Width::F32, Layout::RowMajor, capacity, features),
+        }
+    }
+
+    /// The same with `batch` in it.
+    pub(super) fn of(batch: Minibatch) -> Self {
+        Self { batch }
+    }
+
+    pub(super) fn features(&self) -> usize {
+        self.batch.features()
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.batch.rows()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.batch.rows() == self.batch.capacity()
+    }
+
+    /// The rows, to be learned from; then they are used up.
+    pub(super) fn minibatch(&mut self, first_row: u64) -> &mut Minibatch {
+        self.batch.set_first_row(first_row);
+        &mut self.batch
+    }
+
+    /// The rows as they wait.
+    pub(super) fn as_minibatch(&self) -> &Minibatch {
+        &self.batch
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.batch.set_rows(0);
+        self.batch.set_has_missing(false);
+    }
+
+    /// Copies rows from `at` on, as many as there is room for, and says how many.
+    pub(super) fn take(&mut self, rows: &Rows<'_>, at: usize) -> usize {
+        let held = self.batch.rows();
+        let count = (rows.len() - at).min(self.batch.capacity() - held);
+        self.fit(rows);
+        let has_missing = rows.copy_to((at, count), &mut self.batch, held);
+        self.batch.set_rows(held + count);
+        self.batch
+            .set_has_missing(self.batch.has_missing() || has_missing);
+        count
+    }
+
+    /// Makes the storage hold values as wide as those of `rows`; it takes their layout when it is empty.
+    fn fit(&mut self, rows: &Rows<'_>) {
+        let (held, width, layout) = (self.batch.rows(), rows.width(), rows.layout());
+        let is_wide_enough = self.batch.width() == Width::F64 || width == Width::F32;
+        if held > 0 && is_wide_enough {
+            return;
+        }
+        if held == 0 && self.batch.width() == width && self.batch.layout() == layout {
+            return;
+        }
+        let layout = if held == 0 {
+            layout
+        } else {
+            self.batch.layout()
+        };
+        let (capacity, features) = (self.batch.capacity(), self.batch.features());
+        let mut wider = Minibatch::new(width, layout, capacity, features);
+        if held > 0 {
+            Rows::of_minibatch(&self.batch, None).copy_to((0, held), &mut wider, 0);
+            wider.set_rows(held);
+            wider.set_has_missing(self.batch.has_missing());
+        }
+        self.batch = wider;
+    }
+}

@@ -1,0 +1,213 @@
+//! Minibatches: b×m values in storage that is reused.
+//!
+//! Refuses nothing: which values a row may hold is decided by whoever fills it.
+
+mod buffer;
+
+pub use buffer::{Buffer, Lent};
+
+/// The width in which a minibatch stores its values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Width {
+    /// Enough for f32, f16, bool and integers of up to 16 bits.
+    F32,
+    /// For f64, wider integers and decimals: centred in f64 before any f32 product.
+    F64,
+}
+
+/// Which neighbour of a value is adjacent in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// The m values of a row are contiguous: list and binary columns.
+    RowMajor,
+    /// The values of a feature are contiguous, `capacity` apart from the next feature's: one
+    /// Parquet or Arrow column per feature stays as it was stored.
+    ColumnMajor,
+}
+
+/// Storage of a minibatch, in one of the two widths.
+#[derive(Clone, Debug)]
+pub enum Values {
+    /// Values of [`Width::F32`].
+    F32(Buffer<f32>),
+    /// Values of [`Width::F64`].
+    F64(Buffer<f64>),
+}
+
+/// b×m values in storage that is reused from minibatch to minibatch.
+///
+/// A missing value that the policy imputes is NaN here, and only then may a NaN occur.
+#[derive(Clone, Debug)]
+pub struct Minibatch {
+    values: Values,
+    layout: Layout,
+    capacity: usize,
+    features: usize,
+    rows: usize,
+    has_missing: bool,
+    first_row: u64,
+}
+
+impl Minibatch {
+    /// An empty minibatch with room for `capacity` rows of `features` values.
+    pub fn new(width: Width, layout: Layout, capacity: usize, features: usize) -> Self {
+        let len = capacity * features;
+        let values = match width {
+            Width::F32 => Values::F32(Buffer::zeros(len)),
+            Width::F64 => Values::F64(Buffer::zeros(len)),
+        };
+        Self::over(values, layout, (capacity, features))
+    }
+
+    fn over(values: Values, layout: Layout, (capacity, features): (usize, usize)) -> Self {
+        Self {
+            values,
+            layout,
+            capacity,
+            features,
+            rows: 0,
+            has_missing: false,
+            first_row: 0,
+        }
+    }
+
+    /// An empty minibatch with room for `capacity` rows of `features` values in memory that is lent;
+    /// nothing if that is not exactly as long as they are.
+    pub fn lent(
+        lent: Box<dyn Lent>,
+        width: Width,
+        layout: Layout,
+        (capacity, features): (usize, usize),
+    ) -> Option<Self> {
+        let len = capacity.checked_mul(features)?;
+        let values = match width {
+            Width::F32 => Values::F32(Buffer::lent(lent).filter(|values| values.len() == len)?),
+            Width::F64 => Values::F64(Buffer::lent(lent).filter(|values| values.len() == len)?),
+        };
+        Some(Self::over(values, layout, (capacity, features)))
+    }
+
+    /// Gives lent memory back; rows that lie in it are gone.
+    pub fn give_back(&mut self) {
+        let is_lent = match &self.values {
+            Values::F32(values) => values.is_lent(),
+            Values::F64(values) => values.is_lent(),
+        };
+        if is_lent {
+            self.rows = 0;
+            match &mut self.values {
+                Values::F32(values) => *values = Buffer::zeros(0),
+                Values::F64(values) => *values = Buffer::zeros(0),
+            }
+        }
+    }
+
+    /// Width of the values.
+    pub fn width(&self) -> Width {
+        match self.values {
+            Values::F32(_) => Width::F32,
+            Values::F64(_) => Width::F64,
+        }
+    }
+
+    /// Rows of f64 values, row by row: for tests and callers with data in memory.
+    ///
+    /// # Panics
+    /// If `values` is not a whole number of rows.
+    pub fn from_rows(values: &[f64], features: usize) -> Self {
+        assert!(
+            features > 0 && values.len().is_multiple_of(features),
+            "whole rows"
+        );
+        let rows = values.len() / features;
+        let mut batch = Self::new(Width::F64, Layout::RowMajor, rows, features);
+        batch.values = Values::F64(values.to_vec().into());
+        batch.rows = rows;
+        batch
+    }
+
+    /// b, the rows held now.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The rows that fit.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// m, the values of a row.
+    pub fn features(&self) -> usize {
+        self.features
+    }
+
+    /// How the values lie.
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// The storage: `capacity × features` values of which the first `rows` rows count.
+    pub fn values(&self) -> &Values {
+        &self.values
+    }
+
+    /// The storage, to be filled; then call [`Minibatch::set_rows`].
+    pub fn values_mut(&mut self) -> &mut Values {
+        let len = self.capacity * self.features;
+        match &mut self.values {
+            Values::F32(values) => values.make_room(len),
+            Values::F64(values) => values.make_room(len),
+        }
+        &mut self.values
+    }
+
+    /// Distance in values from a row to the next.
+    pub fn row_stride(&self) -> usize {
+        match self.layout {
+            Layout::RowMajor => self.features,
+            Layout::ColumnMajor => 1,
+        }
+    }
+
+    /// Distance in values from a feature to the next.
+    pub fn col_stride(&self) -> usize {
+        match self.layout {
+            Layout::RowMajor => 1,
+            Layout::ColumnMajor => self.capacity,
+        }
+    }
+
+    /// Value of feature `j` in row `i`; for tests and slow paths.
+    pub fn value(&self, i: usize, j: usize) -> f64 {
+        let at = i * self.row_stride() + j * self.col_stride();
+        match &self.values {
+            Values::F32(v) => f64::from(v[at]),
+            Values::F64(v) => v[at],
+        }
+    }
+
+    /// Declares that the first `rows` rows are filled.
+    pub fn set_rows(&mut self, rows: usize) {
+        self.rows = rows.min(self.capacity);
+    }
+
+    /// Whether some value is a NaN to be imputed.
+    pub fn has_missing(&self) -> bool {
+        self.has_missing
+    }
+
+    /// Declares whether some value is a NaN to be imputed.
+    pub fn set_has_missing(&mut self, has_missing: bool) {
+        self.has_missing = has_missing;
+    }
+
+    /// Number of accepted rows of the feed before this minibatch.
+    pub fn first_row(&self) -> u64 {
+        self.first_row
+    }
+
+    /// Sets [`Minibatch::first_row`].
+    pub fn set_first_row(&mut self, first_row: u64) {
+        self.first_row = first_row;
+    }
+}
