@@ -40,6 +40,8 @@
 //! Underneath lie [`learner`] (rules, moments, drift, merging), [`score`] (projections), [`rows`]
 //! (minibatches in reused storage), [`codec`] (states as bytes) and [`linalg`].
 
+#[cfg(feature = "arrow")]
+mod arrow;
 pub mod codec;
 pub mod learner;
 pub mod linalg;
@@ -47,6 +49,8 @@ mod pca;
 pub mod rows;
 pub mod score;
 
+#[cfg(feature = "arrow")]
+pub use arrow::{ArrowRows, ArrowRowsError};
 pub use codec::CodecError;
 pub use learner::{
     Estimate, Forgetting, LearnError, LearnerParams, MergeError, Penalty, Precision, Rule, Scale,
