@@ -16,6 +16,7 @@ mod bad_input;
 mod columns;
 mod config;
 mod crash;
+mod crowd;
 mod drift;
 mod entries;
 mod error_bars;
