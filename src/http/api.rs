@@ -140,14 +140,12 @@ async fn sources(State(shared): State<Shared>) -> Response {
 }
 
 async fn quarantine(State(shared): State<Shared>, Asked(page): Asked<Page>) -> Response {
-    match shared.live.quarantine.get().page(page) {
-        Some(page) => answer(StatusCode::OK, &page),
-        None => {
-            let why =
-                format!("`limit` is 1 to {QUARANTINE_MAX}; /openapi.json says what can be asked");
-            problem(StatusCode::BAD_REQUEST, &why)
-        }
-    }
+    let quarantine = shared.live.quarantine.get();
+    let Some(page) = quarantine.page(page) else {
+        let why = format!("`limit` is 1 to {QUARANTINE_MAX}; /openapi.json says what can be asked");
+        return problem(StatusCode::BAD_REQUEST, &why);
+    };
+    answer(StatusCode::OK, &page)
 }
 
 async fn log(State(shared): State<Shared>) -> Response {

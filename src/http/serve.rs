@@ -5,7 +5,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::process::{Resource, Rlimit, getrlimit, setpriority_process, setrlimit};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::task::yield_now;
@@ -47,6 +47,8 @@ const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
 const END_PATIENCE: Duration = Duration::from_secs(1);
 /// Bytes of the headers of a request, and of what is read ahead of a body.
 const BUFFER_BYTES: usize = 64 << 10;
+/// Connections that the system holds until they are accepted; it may have a lower limit.
+const UNACCEPTED_MAX: u32 = 4096;
 /// Files that the rest of the daemon has open: feeds, state, snapshots.
 const FILES_BESIDE: u64 = 256;
 /// Priority of the server's thread: below that of learning, above that of scoring. Thousands of small
@@ -132,15 +134,17 @@ pub(super) fn serve(
     };
     let tls = acceptor(params)?;
     let places = allow_files(params.connections);
-    let listener = TcpListener::bind(params.listen).map_err(failed)?;
-    listener.set_nonblocking(true).map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
     let runtime = Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS)
         .thread_name("ojad-http-work")
         .build();
     let runtime = runtime.map_err(failed)?;
+    let listener = {
+        let _entered = runtime.enter();
+        listen(params.listen).map_err(failed)?
+    };
+    let address = listener.local_addr().map_err(failed)?;
     let (stop, stopped) = oneshot::channel();
     let least_per_s = params.body_least_bytes_per_s;
     let thread = thread::Builder::new()
@@ -157,9 +161,7 @@ pub(super) fn serve(
                 sockets: Arc::new(Semaphore::new(places + LOBBY_MAX + ENDING_MAX)),
                 least_per_s,
             };
-            if let Err(error) = listening.run(&runtime, listener, stopped) {
-                tracing::error!(%error, "the HTTP server ended");
-            }
+            listening.run(&runtime, listener, stopped);
             // Whoever still reads an answer is not waited for.
             runtime.shutdown_background();
         })
@@ -169,6 +171,19 @@ pub(super) fn serve(
         stop: Some(stop),
         thread: Some(thread),
     })
+}
+
+/// Listens with room for many that were not accepted yet: a crowd that comes at once is not to make others
+/// try again.
+fn listen(at: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match at {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // A daemon that starts again has its port at once.
+    socket.set_reuseaddr(true)?;
+    socket.bind(at)?;
+    socket.listen(UNACCEPTED_MAX)
 }
 
 /// A connection is an open file, and many systems allow a process 1024 until it asks for more; how many
@@ -246,15 +261,9 @@ struct Listening {
 }
 
 impl Listening {
-    fn run(
-        &self,
-        runtime: &Runtime,
-        listener: TcpListener,
-        mut stopped: oneshot::Receiver<()>,
-    ) -> io::Result<()> {
+    fn run(&self, runtime: &Runtime, listener: TcpListener, mut stopped: oneshot::Receiver<()>) {
         let (ending, _) = watch::channel(());
         runtime.block_on(async {
-            let listener = tokio::net::TcpListener::from_std(listener)?;
             tokio::select! {
                 _ = &mut stopped => {}
                 () = self.accept(&listener, &ending) => {}
@@ -263,12 +272,11 @@ impl Listening {
             // Each connection holds a receiver: it hears of the end, and is gone when it is through.
             ending.send_replace(());
             let _ = timeout(END_PATIENCE, ending.closed()).await;
-            Ok(())
-        })
+        });
     }
 
     /// Takes connections for ever.
-    async fn accept(&self, listener: &tokio::net::TcpListener, ending: &watch::Sender<()>) {
+    async fn accept(&self, listener: &TcpListener, ending: &watch::Sender<()>) {
         loop {
             // Those that were told to end do so at once: this is not waited for in earnest.
             let Ok(socket) = Arc::clone(&self.sockets).acquire_owned().await else {

@@ -113,6 +113,45 @@ fn health_and_metrics_are_answered_whoever_holds_all_places() {
 }
 
 #[test]
+fn health_is_answered_while_others_hold_all_places_and_keep_them() {
+    let place = Place::new(&format!("{LISTEN}\nhttp.connections = 8"));
+    let daemon = Daemon::start(&place);
+    // One address has seven of eight places. A page that is open takes what comes, and has to go for nobody.
+    let mut pages: Vec<TcpStream> = (0..7)
+        .map(|_| sent(&daemon, &get("/api/v1/events")))
+        .collect();
+    let mut piece = [0; 12];
+    for page in &mut pages {
+        page.read_exact(&mut piece).expect("a stream");
+        assert_eq!(&piece, b"HTTP/1.1 200");
+    }
+    for _ in 0..3 {
+        all_watched_are_answered(&daemon, "open pages");
+        let answer = daemon.get("/api/v1/status", "");
+        assert_eq!(
+            (answer.status, answer.header("retry-after")),
+            (503, Some("1"))
+        );
+    }
+    // All of them are still there: behind what came is no end.
+    for page in &mut pages {
+        page.set_nonblocking(true).expect("a socket");
+        let mut bytes = vec![0; 1 << 16];
+        let end = loop {
+            match page.read(&mut bytes) {
+                Ok(0) => break None,
+                Ok(_) => {}
+                Err(error) => break Some(error.kind()),
+            }
+        };
+        assert_eq!(end, Some(ErrorKind::WouldBlock));
+    }
+    // One that goes leaves its place to another.
+    pages.pop();
+    others_are_answered(&daemon, "a page was closed");
+}
+
+#[test]
 fn bodies_that_dribble_are_ended_and_keep_no_other_out() {
     let place = pushing("http.body_mib = 1");
     let daemon = Daemon::start(&place);

@@ -36,6 +36,7 @@ mod lab_commands;
 mod lab_theorems;
 mod late;
 mod layers;
+mod long_names;
 mod merging;
 mod moving;
 mod mutations;

@@ -45,8 +45,7 @@ impl Progress {
     /// Length up to which the header must be known to go on.
     fn wanted(&mut self) -> usize {
         let wanted = match Prefix::of(&self.header) {
-            Ok(Prefix::More(len)) => len,
-            Ok(Prefix::End(len)) => len,
+            Ok(Prefix::More(len) | Prefix::End(len)) => len,
             Ok(Prefix::Header { before, len }) => before + len,
             Err(_) => usize::MAX,
         };
