@@ -12,6 +12,7 @@ use crate::rows::Tally;
 use crate::source::identity::Identity;
 use crate::source::worker::{Fault, Refusal};
 use crate::source::{Agreement, Format, Segment, SourceParams};
+use crate::text::{MESSAGE_BYTES_MAX, bounded};
 
 /// Version of the section `feed`: 1 had the list of files, too.
 const FEED_VERSION: u8 = 2;
@@ -151,7 +152,8 @@ impl Quarantined {
             rows,
             refusal: Refusal {
                 fault,
-                reason: from.str()?.to_owned(),
+                // Earlier versions kept reasons of any length.
+                reason: bounded(from.str()?.to_owned(), MESSAGE_BYTES_MAX),
             },
             at_unix_s: from.u64()?,
         })
@@ -276,5 +278,33 @@ fn version(from: &mut Decoder<'_>) -> Result<(), CodecError> {
     match from.u8()? {
         VERSION => Ok(()),
         other => Err(from.refuse(format!("version {other}; this program knows {VERSION}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_reason_of_an_earlier_version_is_cut_short() {
+        let long = Quarantined {
+            file: 7,
+            path: "a.parquet".into(),
+            rows: 3,
+            refusal: Refusal {
+                fault: Fault::File,
+                reason: format!("a.parquet: {}; rename it", "n".repeat(500_000)),
+            },
+            at_unix_s: 1,
+        };
+        let mut to = Encoder::default();
+        long.encode(&mut to);
+        let bytes = to.into_bytes();
+        let read = Quarantined::decode(&mut Decoder::new("quarantine", &bytes)).expect("an entry");
+        assert_eq!((read.file, read.rows, read.at_unix_s), (7, 3, 1));
+        let reason = &read.refusal.reason;
+        assert!(reason.len() <= MESSAGE_BYTES_MAX, "{}", reason.len());
+        assert!(reason.starts_with("a.parquet: nn"), "{reason}");
+        assert!(reason.ends_with("nn; rename it"), "{reason}");
     }
 }
