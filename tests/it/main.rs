@@ -35,6 +35,7 @@ mod lab_commands;
 mod lab_theorems;
 mod late;
 mod layers;
+mod links;
 mod merging;
 mod moving;
 mod mutations;
