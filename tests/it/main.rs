@@ -37,6 +37,7 @@ mod lab_theorems;
 mod late;
 mod layers;
 mod long_names;
+mod links;
 mod merging;
 mod moving;
 mod mutations;

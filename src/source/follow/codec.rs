@@ -9,7 +9,7 @@ use super::push::PushedKeys;
 use super::state::{FeedState, FileEntry, FileState, Quarantined, Reading};
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::rows::Tally;
-use crate::source::identity::Identity;
+use crate::source::identity::{Identity, Stamp};
 use crate::source::worker::{Fault, Refusal};
 use crate::source::{Agreement, Format, Segment, SourceParams};
 use crate::text::{MESSAGE_BYTES_MAX, bounded};
@@ -71,6 +71,17 @@ impl FileEntry {
     pub(super) fn decode(from: &mut Decoder<'_>) -> Result<Self, CodecError> {
         let path = decode_path(from)?;
         Self::decode_behind_path(path, from)
+    }
+
+    /// What the system said of a file, and what became of it, of what `encode_behind_path` wrote.
+    pub(super) fn peek(bytes: &[u8]) -> Option<(Stamp, FileState)> {
+        let mut from = Decoder::new("a file", bytes);
+        from.u8().ok()?;
+        let (_, stamp) = Identity::decode_stamp(&mut from).ok()?;
+        // Head, print, bytes, rows and rows ahead.
+        from.array::<88>().ok()?;
+        let code = from.u8().ok()?;
+        Some((stamp, FileState::of_code(code % WITHIN)?))
     }
 
     /// What `encode_behind_path` wrote of the file at `path`.

@@ -94,7 +94,7 @@ impl Loop {
     }
 
     /// Removes spool files of which a checkpoint has everything, once the older one has it too.
-    pub(super) fn release(&mut self, gone: &[u64]) {
+    pub(super) fn release(&mut self) {
         let Some(spool) = &self.feeder.spool else {
             return;
         };
@@ -104,7 +104,7 @@ impl Loop {
         let made_way = spool.made_way();
         self.spooled.tell(made_way);
         let durable = self.feeder.shared.durable_steps.load(Ordering::Acquire);
-        let state = &self.feeder.state;
+        let (state, follower) = (&self.feeder.state, &self.follower);
         let mut forgotten = Vec::new();
         self.spooled.through.retain_mut(|through| {
             let Some(entry) = state.files.get(through.file) else {
@@ -134,7 +134,7 @@ impl Loop {
         let known = ended.filter_map(|path| state.files.by_path(&path));
         let closed = known.filter(|(file, _)| {
             !through.iter().any(|known| known.file == *file)
-                && !gone.contains(file)
+                && !follower.is_missing(*file)
                 && !forgotten.contains(file)
                 && state.reading.as_ref().is_none_or(|r| r.file != *file)
         });
