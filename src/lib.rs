@@ -9,6 +9,7 @@
 //! | 0 | [`linalg`] | thin wrappers of faer, the sign convention, principal angles |
 //! | 0 | [`codec`] | plain data ↔ bytes |
 //! | 0 | [`disk`] | file operations whose order and durability the promises rest on |
+//! | 0 | [`text`] | long texts without their middle |
 //! | 1 | [`rows`] | minibatches, feature names, watermarks |
 //! | 1 | [`plot`] | figures of charts, images and matrices → SVG and PNG files |
 //! | 2 | [`source`] | bytes → record batches → minibatches |
@@ -34,5 +35,6 @@ pub mod rows;
 pub mod snapshot;
 pub mod source;
 pub mod synth;
+pub mod text;
 
 pub use ojad_core::{codec, learner, linalg};

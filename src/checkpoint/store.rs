@@ -94,14 +94,37 @@ impl Store {
     /// # Errors
     /// If there are some and none can be read.
     pub fn load(&mut self) -> Result<Option<Loaded>, CheckpointError> {
+        let loaded = self.load_into(|_| (), |(), _, _| Ok(()))?;
+        Ok(loaded.map(|(loaded, ())| loaded))
+    }
+
+    /// The same, with its entries, which are read once: `begin` makes room for so many, `take` puts each
+    /// in; the last one of a number counts. What `take` refuses is as good as damaged.
+    ///
+    /// # Errors
+    /// As [`Store::load`].
+    pub fn load_into<T>(
+        &mut self,
+        begin: impl Fn(u64) -> T,
+        mut take: impl FnMut(&mut T, u64, Option<&[u8]>) -> Result<(), CheckpointError>,
+    ) -> Result<Option<(Loaded, T)>, CheckpointError> {
         let numbers = self.numbers()?;
         let mut reasons: Vec<String> = Vec::new();
-        let mut found: Option<Loaded> = None;
+        let mut found: Option<(Loaded, T)> = None;
         let mut newest = None;
         self.whole.clear();
         for number in numbers.into_iter().rev() {
             let path = self.path(number);
-            match self.read(&path, newest.as_ref()) {
+            let is_first = found.is_none();
+            let mut entries = None;
+            let read = self.read(&path, newest.as_ref(), |live, number, payload| {
+                if !is_first {
+                    return Ok(());
+                }
+                let entries = entries.get_or_insert_with(|| begin(live));
+                take(entries, number, payload)
+            });
+            match read {
                 Ok((checkpoint, mark)) => {
                     let generation = Generation {
                         number,
@@ -111,11 +134,12 @@ impl Store {
                     self.whole.insert(0, generation);
                     if found.is_none() {
                         newest = mark;
-                        found = Some(Loaded {
+                        let loaded = Loaded {
                             checkpoint,
                             path,
                             fell_back: (!reasons.is_empty()).then(|| reasons.join("; ")),
-                        });
+                        };
+                        found = Some((loaded, entries.unwrap_or_else(|| begin(0))));
                     }
                 }
                 // A newer program's state is not to be written over.
@@ -139,6 +163,7 @@ impl Store {
         &self,
         path: &Path,
         newer: Option<&Mark>,
+        mut visit: impl FnMut(u64, u64, Option<&[u8]>) -> Result<(), CheckpointError>,
     ) -> Result<(Checkpoint, Option<Mark>), CheckpointError> {
         let bytes = self.disk.read(path);
         let bytes = bytes.map_err(CheckpointError::io(path, "cannot read"))?;
@@ -146,7 +171,8 @@ impl Store {
         let mark = checkpoint.mark(path)?;
         let is_part = |mark: &&Mark| newer.is_some_and(|newer| newer.number == mark.number);
         if let Some(mark) = mark.as_ref().filter(|mark| !is_part(mark)) {
-            log::read(self.disk.as_ref(), &self.directory, mark, |_, _| Ok(()))?;
+            let visit = |number, payload: Option<&[u8]>| visit(mark.live, number, payload);
+            log::read(self.disk.as_ref(), &self.directory, mark, visit)?;
         }
         Ok((checkpoint, mark))
     }

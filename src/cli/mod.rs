@@ -23,6 +23,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::text::bounded;
+
 /// How a command ends when it does not end well; the message carries place, value and remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -111,9 +113,14 @@ fn environment() -> impl Iterator<Item = (String, String)> {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
-/// Writes one line to stderr; a closed stderr is no reason to fail.
+/// Bytes of a line to stderr: lists of files that do not fit are long, names of columns may be longer.
+const LINE_BYTES_MAX: usize = 16 << 10;
+
+/// Writes one line to stderr, without its middle where it is very long; a closed stderr is no reason to
+/// fail.
 fn say(message: &str) {
     use std::io::Write as _;
+    let message = bounded(message.to_owned(), LINE_BYTES_MAX);
     let _ = writeln!(std::io::stderr(), "ojad: {message}");
 }
 

@@ -156,6 +156,7 @@ fn http(config: &Config, output_dir: &Path) -> Result<Option<HttpParams>, String
         connections: keys.connections,
         requests_per_s: keys.requests_per_s,
         body_bytes: keys.body_mib << 20,
+        body_least_bytes_per_s: keys.body_least_bytes_per_s,
         score_rows: keys.score_rows,
         control: keys.control,
         label: keys.label.clone(),

@@ -32,6 +32,8 @@ pub struct HttpKeys {
     pub requests_per_s: u32,
     /// Bytes of the body of a request, MiB.
     pub body_mib: u64,
+    /// Bytes of a body that must come in a second.
+    pub body_least_bytes_per_s: u64,
     /// Rows that a request may have scored.
     pub score_rows: u64,
     /// Whether snapshots and reloads can be asked for.
@@ -57,6 +59,7 @@ impl Default for HttpKeys {
             connections: 1024,
             requests_per_s: 200,
             body_mib: 64,
+            body_least_bytes_per_s: 1024,
             score_rows: 1_000_000,
             control: ControlKey::default(),
             label: None,

@@ -12,7 +12,7 @@ const LONGEST_S: u64 = 10 * 366 * 86_400;
 type Bound = (&'static str, u64, u64, u64, &'static str);
 
 /// Whole numbers.
-fn bounds(config: &Config) -> [Bound; 16] {
+fn bounds(config: &Config) -> [Bound; 17] {
     let (source, output, state) = (&config.source, &config.output, &config.state);
     let http = &config.http;
     let (rows, time) = ("use \"auto\" or 1 row up", "use 1 s to ten years");
@@ -81,6 +81,13 @@ fn bounds(config: &Config) -> [Bound; 16] {
             "use 1 to 1000000",
         ),
         ("http.body_mib", http.body_mib, 1, 4096, "use 1 to 4096 MiB"),
+        (
+            "http.body_least_bytes_per_s",
+            http.body_least_bytes_per_s,
+            1,
+            1 << 30,
+            "use 1 to 1073741824 bytes a second",
+        ),
         ("http.score_rows", http.score_rows, 1, all, "use 1 row up"),
     ]
 }

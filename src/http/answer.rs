@@ -10,8 +10,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-/// What is wrong, as RFC 9457 has it.
+use crate::text::{MESSAGE_BYTES_MAX, bounded};
+
+/// What is wrong, as RFC 9457 has it. The detail is bounded: it may name what a client or a file called
+/// as it liked.
 pub fn problem(status: StatusCode, detail: &str) -> Response {
+    let detail = bounded(detail.to_owned(), MESSAGE_BYTES_MAX);
     let title = status.canonical_reason().unwrap_or_default();
     let body = json!({ "title": title, "status": status.as_u16(), "detail": detail });
     let mut response = (status, body.to_string()).into_response();

@@ -11,13 +11,14 @@ use axum::routing::{get, post};
 use axum::{Extension, Router};
 use serde_json::json;
 
-use super::answer::{answer, problem};
+use super::answer::{Asked, answer, problem};
 use super::events::{self, Streams};
 use super::guard::{Guard, guard};
 use super::history::Drifted;
 use super::live::Live;
 use super::push::{self, Bodies};
 use super::score::{self, Scoring, What};
+use super::views::{Page, QUARANTINE_MAX};
 use super::{HttpParams, control, metrics, model, page, recent, snapshots};
 
 /// What every answer may look at.
@@ -138,8 +139,13 @@ async fn sources(State(shared): State<Shared>) -> Response {
     answer(StatusCode::OK, shared.live.sources.get().as_ref())
 }
 
-async fn quarantine(State(shared): State<Shared>) -> Response {
-    answer(StatusCode::OK, shared.live.quarantine.get().as_ref())
+async fn quarantine(State(shared): State<Shared>, Asked(page): Asked<Page>) -> Response {
+    let quarantine = shared.live.quarantine.get();
+    let Some(page) = quarantine.page(page) else {
+        let why = format!("`limit` is 1 to {QUARANTINE_MAX}; /openapi.json says what can be asked");
+        return problem(StatusCode::BAD_REQUEST, &why);
+    };
+    answer(StatusCode::OK, &page)
 }
 
 async fn log(State(shared): State<Shared>) -> Response {

@@ -1,114 +1,241 @@
-//! One connection: how long it may last, and who makes room when all places are taken.
+//! One connection: what is known of it, how long it may last, and its bytes, which are counted.
 //!
-//! A connection that is answered lives for as long as bytes move. One between two requests is idle, and
-//! the one that has been idle longest ends when a newcomer finds no place: clients that only hold on to
-//! connections keep nobody out.
+//! A connection that is answered lives for as long as bytes move, and a body for as long as it comes fast
+//! enough (`pace.rs`). Who makes room when others need it: `room.rs`.
 
-use std::collections::HashMap;
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::{Instant, interval};
+
+use super::pace::Pace;
+use super::rate::{Bucket, network};
 
 /// Over so long a time a connection that is being answered must move [`MOVED_LEAST`] bytes. Longer than
 /// any answer may take to be made.
-const STALL: Duration = Duration::from_mins(1);
+pub(super) const STALL: Duration = Duration::from_mins(1);
 /// Less is a client that wants to hold on to its place.
 const MOVED_LEAST: u64 = 256;
+/// Where room is short, an answer of which a client has taken nothing for so long is no answer any more.
+const BLOCKED: Duration = Duration::from_secs(1);
 
 /// What is known of a connection.
 #[derive(Debug)]
 pub(super) struct Connection {
-    id: u64,
+    pub(super) id: u64,
+    /// Whose it is: see [`network`].
+    pub(super) network: IpAddr,
     /// Bytes read and written.
     moved: AtomicU64,
-    /// Requests that are not answered to their end.
-    requests: AtomicUsize,
-    idle_since: Mutex<Instant>,
+    state: Mutex<State>,
     /// Told when it is to end.
     cut: Notify,
 }
 
-/// All connections.
-#[derive(Debug, Default)]
-pub(super) struct Connections {
-    open: Mutex<HashMap<u64, Arc<Connection>>>,
-    next: AtomicU64,
-}
-
-impl Connections {
-    /// A new one; it is known until it is dropped.
-    pub(super) fn open(self: &Arc<Self>) -> Opened {
-        let connection = Arc::new(Connection {
-            id: self.next.fetch_add(1, Ordering::Relaxed),
-            moved: AtomicU64::new(0),
-            requests: AtomicUsize::new(0),
-            idle_since: Mutex::new(Instant::now()),
-            cut: Notify::new(),
-        });
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.insert(connection.id, Arc::clone(&connection));
-        Opened {
-            connection,
-            of: Arc::clone(self),
-        }
-    }
-
-    /// Ends the one that has been idle longest; whether there was one.
-    pub(super) fn make_room(&self) -> bool {
-        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let idle = open
-            .values()
-            .filter_map(|one| Some((one.idle_since()?, one)));
-        let oldest = idle.min_by_key(|(since, one)| (*since, one.id));
-        let Some((_, oldest)) = oldest else {
-            return false;
-        };
-        oldest.cut.notify_one();
-        true
-    }
-}
-
-/// A connection that is known to the others until this is dropped.
 #[derive(Debug)]
-pub(super) struct Opened {
-    pub(super) connection: Arc<Connection>,
-    of: Arc<Connections>,
+struct State {
+    /// Requests that are not answered to their end.
+    requests: usize,
+    /// When it was opened, or its last request began or ended.
+    since: Instant,
+    /// Since when the client takes nothing of an answer.
+    blocked_since: Option<Instant>,
+    /// How fast the body that comes does so.
+    pace: Option<Pace>,
+    /// Its place among those that are answered.
+    place: Option<OwnedSemaphorePermit>,
+    uses: Uses,
+    stage: Stage,
+    is_cut: bool,
+    /// Requests for health and metrics that are left to it.
+    watching: Option<Bucket>,
 }
 
-impl Drop for Opened {
-    fn drop(&mut self) {
-        let mut open = self.of.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.remove(&self.connection.id);
+/// What a request needs of which there is only so much, beside its connection's place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Uses {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Memory for a pushed body.
+    Push,
+    /// A place among the requests that are scored.
+    Score,
+}
+
+/// How far a connection is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Requests come and are answered.
+    #[default]
+    Open,
+    /// A request waits for a place.
+    Waiting,
+    /// All was answered; what the client still sends is passed over.
+    Ending,
+}
+
+/// Who makes room first: idle connections, then answers that nobody reads, then slow bodies; among them
+/// the ones with the smallest number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Standing {
+    /// Seconds below zero since the last answer.
+    Idle(f64),
+    /// Seconds below zero in which nothing was taken.
+    Blocked(f64),
+    /// Bytes a second.
+    Slow(f64),
+}
+
+impl Standing {
+    /// To be compared.
+    pub(super) fn order(self) -> (u8, f64) {
+        match self {
+            Self::Idle(seconds) => (0, seconds),
+            Self::Blocked(seconds) => (1, seconds),
+            Self::Slow(rate) => (2, rate),
+        }
     }
 }
 
 impl Connection {
-    /// Since when nobody has waited for an answer here.
-    fn idle_since(&self) -> Option<Instant> {
-        let is_idle = self.requests.load(Ordering::Acquire) == 0;
-        let since = self
-            .idle_since
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        is_idle.then_some(*since)
+    /// One that was just accepted.
+    pub(super) fn new(id: u64, peer: IpAddr) -> Self {
+        Self {
+            id,
+            network: network(peer),
+            moved: AtomicU64::new(0),
+            state: Mutex::new(State {
+                requests: 0,
+                since: Instant::now(),
+                blocked_since: None,
+                pace: None,
+                place: None,
+                uses: Uses::Nothing,
+                stage: Stage::Open,
+                is_cut: false,
+                watching: None,
+            }),
+            cut: Notify::new(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A request has begun; it lasts until what this gives is dropped.
     pub(super) fn begin(self: &Arc<Self>) -> Busy {
-        self.requests.fetch_add(1, Ordering::AcqRel);
+        let mut state = self.state();
+        state.requests += 1;
+        state.since = Instant::now();
         Busy(Arc::clone(self))
     }
 
-    /// Waits until the connection must end: a newcomer needs its place, or nothing has moved.
+    /// What the request that is under way uses from now on.
+    pub(super) fn uses(&self, what: Uses) {
+        self.state().uses = what;
+    }
+
+    /// A body begins to come, or comes no more.
+    pub(super) fn set_pace(&self, pace: Option<Pace>) {
+        let mut state = self.state();
+        // Until now the client may have sent first and read later, as many do.
+        if let (None, Some(since)) = (&pace, &mut state.blocked_since) {
+            *since = Instant::now();
+        }
+        state.pace = pace;
+    }
+
+    /// Looks at the pace of the body that comes, if one does.
+    pub(super) fn with_pace<T>(&self, look: impl FnOnce(&mut Pace) -> T) -> Option<T> {
+        self.state().pace.as_mut().map(look)
+    }
+
+    /// Gives it a place among those that are answered.
+    pub(super) fn take_place(&self, place: OwnedSemaphorePermit) {
+        self.state().place = Some(place);
+    }
+
+    /// Whether it has one.
+    pub(super) fn has_place(&self) -> bool {
+        self.state().place.is_some()
+    }
+
+    /// How far it is.
+    pub(super) fn stage(&self) -> Stage {
+        self.state().stage
+    }
+
+    /// It is so far now; one that ends needs no place.
+    pub(super) fn set_stage(&self, stage: Stage) {
+        let mut state = self.state();
+        state.stage = stage;
+        if stage == Stage::Ending {
+            state.since = Instant::now();
+            state.place = None;
+        }
+    }
+
+    /// Since when nothing has begun or ended here; nothing where it is to end.
+    pub(super) fn quiet_since(&self) -> Option<Instant> {
+        let state = self.state();
+        (!state.is_cut).then_some(state.since)
+    }
+
+    /// Whether and when it has to make room for others that need what it has: a place, where `what` is
+    /// [`Uses::Nothing`], or that.
+    pub(super) fn standing(&self, what: Uses, now: Instant) -> Option<Standing> {
+        let state = self.state();
+        let has = match what {
+            Uses::Nothing => state.place.is_some(),
+            other => state.uses == other,
+        };
+        if !has || state.is_cut || state.stage != Stage::Open {
+            return None;
+        }
+        if state.requests == 0 {
+            let idle = now.saturating_duration_since(state.since);
+            return Some(Standing::Idle(-idle.as_secs_f64()));
+        }
+        if let Some(pace) = &state.pace {
+            return pace.slowness(now).map(Standing::Slow);
+        }
+        let blocked = now.saturating_duration_since(state.blocked_since?);
+        (blocked >= BLOCKED).then_some(Standing::Blocked(-blocked.as_secs_f64()))
+    }
+
+    /// Ends it: at once, or, where a body comes, with an answer.
+    pub(super) fn end(&self) {
+        let mut state = self.state();
+        if let Some(pace) = &mut state.pace {
+            return pace.cut();
+        }
+        state.is_cut = true;
+        self.cut.notify_one();
+    }
+
+    /// Takes one of the requests for health and metrics that it may make, so many a second; seconds until
+    /// there is one if there is none.
+    pub(super) fn watch(&self, per_s: f64) -> Result<(), u64> {
+        let now = Instant::now().into_std();
+        let mut state = self.state();
+        let bucket = state
+            .watching
+            .get_or_insert_with(|| Bucket::new(per_s, now));
+        bucket.take(per_s, now)
+    }
+
+    /// Waits until the connection must end: others need its place, or nothing has moved.
     pub(super) async fn must_end(&self) {
         let mut look = interval(STALL);
         look.tick().await;
@@ -120,10 +247,28 @@ impl Connection {
             }
             let now = self.moved.load(Ordering::Relaxed);
             // hyper ends what is idle: that is the time of the next request's headers.
-            if self.idle_since().is_none() && now - moved < MOVED_LEAST {
+            if self.state().requests > 0 && now - moved < MOVED_LEAST {
                 return;
             }
             moved = now;
+        }
+    }
+
+    fn count(&self, bytes: usize) {
+        self.moved.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Notes whether the client takes what is written.
+    fn wrote(&self, polled: &Poll<io::Result<usize>>) {
+        match polled {
+            Poll::Ready(Ok(bytes)) => {
+                self.count(*bytes);
+                self.state().blocked_since = None;
+            }
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => {
+                self.state().blocked_since.get_or_insert_with(Instant::now);
+            }
         }
     }
 }
@@ -134,13 +279,11 @@ pub(super) struct Busy(Arc<Connection>);
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        let mut since = self
-            .0
-            .idle_since
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *since = Instant::now();
-        self.0.requests.fetch_sub(1, Ordering::AcqRel);
+        let mut state = self.0.state();
+        state.requests = state.requests.saturating_sub(1);
+        state.since = Instant::now();
+        state.blocked_since = None;
+        state.uses = Uses::Nothing;
     }
 }
 
@@ -178,13 +321,6 @@ pub(super) struct Counted<S> {
     pub(super) connection: Arc<Connection>,
 }
 
-impl<S> Counted<S> {
-    fn count(&self, bytes: usize) {
-        let moved = &self.connection.moved;
-        moved.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-}
-
 impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -193,7 +329,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        self.count(buffer.filled().len() - before);
+        self.connection.count(buffer.filled().len() - before);
         read
     }
 }
@@ -205,9 +341,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        if let Poll::Ready(Ok(n)) = &written {
-            self.count(*n);
-        }
+        self.connection.wrote(&written);
         written
     }
 
@@ -217,9 +351,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        if let Poll::Ready(Ok(n)) = &written {
-            self.count(*n);
-        }
+        self.connection.wrote(&written);
         written
     }
 
@@ -243,15 +375,13 @@ mod tests {
     use super::*;
 
     /// Seconds until a connection must end that moves `bytes` a second, of at most an hour.
-    async fn ends_after(is_busy: bool, bytes: u64) -> Option<u64> {
-        let connections = Arc::new(Connections::default());
-        let opened = connections.open();
-        let known = Arc::clone(&opened.connection);
+    async fn ends_after(is_busy: bool, bytes: usize) -> Option<u64> {
+        let known = Arc::new(Connection::new(0, [192, 0, 2, 1].into()));
         let busy = is_busy.then(|| known.begin());
         let moving = Arc::clone(&known);
         let moved = tokio::spawn(async move {
             loop {
-                moving.moved.fetch_add(bytes, Ordering::Relaxed);
+                moving.count(bytes);
                 sleep(Duration::from_secs(1)).await;
             }
         });
@@ -264,41 +394,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_moves_nothing_or_next_to_nothing_is_cut_off() {
-        // A body a byte a second; an answer that nobody reads.
+        // An answer a byte a second, or one that nobody reads.
         assert_eq!(ends_after(true, 1).await, Some(60));
         assert_eq!(ends_after(true, 0).await, Some(60));
         // Slow, but it comes to an end. hyper has its own clock for who is idle.
         assert_eq!(ends_after(true, 100).await, None);
         assert_eq!(ends_after(false, 0).await, None);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_one_that_has_been_idle_longest_makes_room() {
-        let connections = Arc::new(Connections::default());
-        let busy = connections.open();
-        let _request = busy.connection.begin();
-        assert!(!connections.make_room());
-        let first = connections.open();
-        sleep(Duration::from_secs(1)).await;
-        let second = connections.open();
-        sleep(Duration::from_secs(1)).await;
-        // It had an answer since: the second has been idle longer.
-        drop(first.connection.begin());
-        assert!(connections.make_room());
-        assert_eq!(
-            timeout(STALL / 2, second.connection.must_end()).await,
-            Ok(())
-        );
-        assert!(
-            timeout(STALL / 2, first.connection.must_end())
-                .await
-                .is_err()
-        );
-        drop(second);
-        assert!(connections.make_room());
-        assert_eq!(
-            timeout(STALL / 2, first.connection.must_end()).await,
-            Ok(())
-        );
     }
 }

@@ -16,13 +16,14 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Body as _;
 use subtle::ConstantTimeEq as _;
 use tokio::time::timeout;
 
 use super::HttpParams;
 use super::answer::problem;
 use super::rate::Rates;
-use super::serve::Peer;
+use super::serve::{Peer, hang_up, is_watching};
 
 /// Nothing but this server's own files and answers; pictures may also be made on the page.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
@@ -30,9 +31,10 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     frame-ancestors 'none'";
 /// Bytes of the headers of a request: hyper stops at its buffer, which is made for bodies.
 const HEADER_BYTES: usize = 16 << 10;
-/// Bytes and time for the body of a request that is refused.
-const PASSED_OVER_BYTES: usize = 4 << 20;
-const PASSED_OVER_PATIENCE: Duration = Duration::from_secs(2);
+/// Bytes and time for the body of a request that is refused, so that its connection can go on. Behind a
+/// longer one it ends, when its client has seen why.
+const PASSED_OVER_BYTES: u64 = 64 << 10;
+const PASSED_OVER_PATIENCE: Duration = Duration::from_secs(1);
 /// Bytes beyond the limit after which a body is broken off, whoever reads it.
 const BEYOND_BYTES: u64 = 1 << 20;
 /// A browser that came by TLS comes so again for half a year.
@@ -61,8 +63,10 @@ pub(super) async fn guard(
     request: Request,
     next: Next,
 ) -> Response {
-    let mut response = if let Some(refusal) = refusal(&guard, &request) {
-        pass_over(request.into_body()).await;
+    let mut response = if let Some(mut refusal) = refusal(&guard, &request) {
+        if !pass_over(request.into_body()).await {
+            hang_up(&mut refusal);
+        }
         refusal
     } else {
         // A handler that counts finds out first, and can say so; this is for those that do not.
@@ -90,12 +94,26 @@ pub(super) async fn guard(
     response
 }
 
-/// Reads some of a body that nobody wants: a client that is cut off while it sends may never see why.
-async fn pass_over(body: Body) {
-    let mut body = Limited::new(body, PASSED_OVER_BYTES);
-    let read = async { while let Some(Ok(_)) = body.frame().await {} };
-    // Whoever sends more, or more slowly, is cut off.
-    let _ = timeout(PASSED_OVER_PATIENCE, read).await;
+/// Reads a short body that nobody wants; whether that was all of it.
+async fn pass_over(body: Body) -> bool {
+    if body.is_end_stream() {
+        return true;
+    }
+    if body
+        .size_hint()
+        .exact()
+        .is_none_or(|len| len > PASSED_OVER_BYTES)
+    {
+        return false;
+    }
+    let mut body = body;
+    let read = async {
+        while let Some(frame) = body.frame().await {
+            frame?;
+        }
+        Ok::<_, axum::Error>(())
+    };
+    matches!(timeout(PASSED_OVER_PATIENCE, read).await, Ok(Ok(())))
 }
 
 /// Why a request is refused, if it is.
@@ -114,10 +132,12 @@ fn refusal(guard: &Guard, request: &Request) -> Option<Response> {
     }
     // Whoever starts the process must see whether it lives, token or not, and however often.
     let is_alive = path == "/-/healthy";
-    let peer = request.extensions().get::<Peer>();
-    if let (Some(Peer(peer)), false) = (peer, is_alive)
-        && let Err(wait_s) = guard.rates.take(*peer, Instant::now())
-    {
+    let taken = match request.extensions().get::<Peer>() {
+        Some(peer) if is_watching(request) => peer.connection.watch(params.requests_per_s.into()),
+        Some(peer) => guard.rates.take(peer.ip, Instant::now()),
+        None => Ok(()),
+    };
+    if let (Err(wait_s), false) = (taken, is_alive) {
         let why = "more requests a second than `http.requests_per_s`; ask again later";
         return Some(later(StatusCode::TOO_MANY_REQUESTS, why, wait_s));
     }

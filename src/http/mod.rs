@@ -12,15 +12,18 @@ mod convergence;
 mod events;
 mod guard;
 mod history;
+mod linger;
 mod live;
 mod log;
 mod metrics;
 mod model;
+mod pace;
 mod page;
 mod pages;
 mod push;
 mod rate;
 mod recent;
+mod room;
 mod score;
 mod serve;
 mod snapshots;
@@ -64,6 +67,8 @@ pub struct HttpParams {
     pub requests_per_s: u32,
     /// Largest body of a request.
     pub body_bytes: u64,
+    /// Bytes of a body that must come in a second, while it is waited for.
+    pub body_least_bytes_per_s: u64,
     /// Rows that one request may have scored.
     pub score_rows: u64,
     /// Whether snapshots and reloads can be asked for.
@@ -92,6 +97,7 @@ impl HttpParams {
             requests_per_s: keys.requests_per_s,
             // Nothing can be sent.
             body_bytes: 0,
+            body_least_bytes_per_s: keys.body_least_bytes_per_s,
             score_rows: 0,
             control: ControlKey::Off,
             label: None,

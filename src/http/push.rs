@@ -1,7 +1,8 @@
 //! `POST /api/v1/rows`: rows that a client pushes, each body once.
 //!
 //! A body is collected in memory, of which all bodies share a bounded part, and handed to [`Push`] on a
-//! thread that may wait for the disk. The answer comes when the disk has the rows, or, with
+//! thread that may wait for the disk. It takes of that memory what has come of it, not what was announced:
+//! clients that announce much and send little keep nobody out. The answer comes when the disk has the rows, or, with
 //! `?ack=durable`, when a checkpoint has them.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,7 +21,10 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::answer::{answer, problem};
 use super::api::Shared;
+use super::connection::Uses;
 use super::live::{Ask, Live};
+use super::pace::{TOO_SLOW, is_too_slow};
+use super::serve::Peer;
 use crate::source::follow::{Flaw, Kept, Known, Push, Stage};
 
 /// What a body is.
@@ -33,7 +37,7 @@ const BODIES_LARGEST: u64 = 4;
 const UNIT: u64 = 1 << 10;
 /// Bodies on their way to the disk; more wait. Its queue is no longer than that by much.
 const WRITERS_MAX: usize = 8;
-/// Longest time for a body to arrive: a tenth of the largest a second, at least.
+/// Longest time for a body to arrive.
 const BODY_PATIENCE: Duration = Duration::from_mins(1);
 /// Longest time that `?ack=durable` waits for a checkpoint; one takes seconds at most while the disk
 /// is well.
@@ -90,13 +94,14 @@ pub(super) async fn rows(
         let why = "rows are not taken here; add \"push:\" to `source.inputs`";
         return problem(StatusCode::NOT_FOUND, why);
     };
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    let peer = parts.extensions.remove::<Peer>();
     let asked = (parts.uri.query(), &parts.headers);
     let (key, is_patient) = match asked_for(asked.0, asked.1) {
         Ok(asked) => asked,
         Err(refusal) => return refusal.into_answer(),
     };
-    let (body, place) = match collect(&bodies, &parts.headers, body).await {
+    let (body, place) = match collect(&bodies, peer.as_ref(), &parts.headers, body).await {
         Ok(body) => body,
         Err(refusal) => return refusal.into_answer(),
     };
@@ -188,54 +193,91 @@ fn asked_for(query: Option<&str>, headers: &HeaderMap) -> Result<(String, bool),
 /// The whole body, and its part of the memory.
 async fn collect(
     bodies: &Bodies,
+    peer: Option<&Peer>,
     headers: &HeaderMap,
-    mut body: Body,
-) -> Result<(Vec<u8>, OwnedSemaphorePermit), Refusal> {
-    let too_large = || {
-        let why = format!(
-            "a body has {} bytes at most (`http.body_mib`); push it in parts, each with a key of its \
-             own",
-            bodies.most
-        );
-        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, why)
-    };
+    body: Body,
+) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), Refusal> {
     let declared = headers
         .get(CONTENT_LENGTH)
         .and_then(|len| len.to_str().ok());
     let declared = declared.and_then(|len| len.parse::<u64>().ok());
-    let most = declared.unwrap_or(bodies.most);
-    if most > bodies.most {
-        return Err(too_large());
+    if declared.is_some_and(|len| len > bodies.most) {
+        return Err(too_large(bodies));
     }
-    let units = u32::try_from(units(most)).unwrap_or(u32::MAX);
-    let Ok(place) = Arc::clone(&bodies.memory).try_acquire_many_owned(units) else {
-        let why = "too many bodies are on their way; send the request again";
-        return Err(Refusal {
-            retry_after: Some(Duration::from_secs(1)),
-            ..Refusal::new(StatusCode::TOO_MANY_REQUESTS, why)
-        });
-    };
-    let arriving = async {
-        let mut bytes = Vec::new();
-        while let Some(frame) = body.frame().await {
-            let Ok(frame) = frame else {
-                let why = "the body ended too soon; send the request again";
-                return Err(Refusal::new(StatusCode::BAD_REQUEST, why));
-            };
-            if let Ok(data) = frame.into_data() {
-                if (bytes.len() + data.len()) as u64 > bodies.most {
-                    return Err(too_large());
-                }
-                bytes.extend_from_slice(&data);
-            }
-        }
-        Ok(bytes)
-    };
-    let Ok(bytes) = timeout(BODY_PATIENCE, arriving).await else {
-        let why = "the body took too long to arrive; push it in parts";
+    // What could not be held in the end is not to be sent in vain: there must be room for all of it now.
+    drop(room(bodies, peer, units(declared.unwrap_or(1))).await?);
+    let Ok(collected) = timeout(BODY_PATIENCE, arrive(bodies, peer, body)).await else {
+        let why = "the body took longer than a minute to arrive; push it in parts";
         return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, why));
     };
-    Ok((bytes?, place))
+    collected
+}
+
+/// A body as it comes; every piece is held in memory that was free.
+async fn arrive(
+    bodies: &Bodies,
+    peer: Option<&Peer>,
+    mut body: Body,
+) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), Refusal> {
+    let mut bytes = Vec::new();
+    let mut place: Option<OwnedSemaphorePermit> = None;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            if is_too_slow(&error) {
+                return Refusal::new(StatusCode::REQUEST_TIMEOUT, TOO_SLOW);
+            }
+            let why = "the body ended too soon; send the request again";
+            Refusal::new(StatusCode::BAD_REQUEST, why)
+        })?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        let len = (bytes.len() + data.len()) as u64;
+        if len > bodies.most {
+            return Err(too_large(bodies));
+        }
+        let held = place.as_ref().map_or(0, |place| place.num_permits() as u64);
+        let more = units(len).saturating_sub(held);
+        if more > 0 {
+            let more = room(bodies, peer, more).await?;
+            match &mut place {
+                None => place = Some(more),
+                Some(place) => place.merge(more),
+            }
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok((bytes, place))
+}
+
+fn too_large(bodies: &Bodies) -> Refusal {
+    let why = format!(
+        "a body has {} bytes at most (`http.body_mib`); push it in parts, each with a key of its own",
+        bodies.most
+    );
+    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, why)
+}
+
+/// Takes memory, for which bodies that come too slowly have to go.
+async fn room(
+    bodies: &Bodies,
+    peer: Option<&Peer>,
+    units: u64,
+) -> Result<OwnedSemaphorePermit, Refusal> {
+    let units = u32::try_from(units).unwrap_or(u32::MAX);
+    let place = match peer {
+        Some(peer) => peer.room(Uses::Push, &bodies.memory, units).await,
+        None => Arc::clone(&bodies.memory)
+            .try_acquire_many_owned(units)
+            .ok(),
+    };
+    place.ok_or_else(|| {
+        let why = "too many bodies are on their way; send the request again";
+        Refusal {
+            retry_after: Some(Duration::from_secs(1)),
+            ..Refusal::new(StatusCode::TOO_MANY_REQUESTS, why)
+        }
+    })
 }
 
 /// Waits until a checkpoint has the rows, or they are refused; what is known then.

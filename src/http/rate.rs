@@ -1,4 +1,7 @@
 //! Requests a second of one client: a token bucket for each address.
+//!
+//! Health and metrics do not count here: each connection has a bucket of its own for them, so that no
+//! other client uses it up, wherever it comes from.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -17,10 +20,34 @@ pub(super) struct Rates {
     buckets: Mutex<HashMap<IpAddr, Bucket>>,
 }
 
+/// What one client has left.
 #[derive(Clone, Copy, Debug)]
-struct Bucket {
+pub(super) struct Bucket {
     tokens: f64,
     at: Instant,
+}
+
+impl Bucket {
+    /// Of so many requests a second, full.
+    pub(super) fn new(per_s: f64, now: Instant) -> Self {
+        Self {
+            tokens: per_s * BURST_S,
+            at: now,
+        }
+    }
+
+    /// Takes a token; seconds until there is one if there is none.
+    pub(super) fn take(&mut self, per_s: f64, now: Instant) -> Result<(), u64> {
+        let since = now.saturating_duration_since(self.at).as_secs_f64();
+        self.tokens = (self.tokens + since * per_s).min(per_s * BURST_S);
+        self.at = now;
+        if self.tokens < 1.0 {
+            let wait = ((1.0 - self.tokens) / per_s).ceil();
+            return Err((wait as u64).max(1));
+        }
+        self.tokens -= 1.0;
+        Ok(())
+    }
 }
 
 impl Rates {
@@ -42,25 +69,14 @@ impl Rates {
                 buckets.remove(&oldest);
             }
         }
-        let full = self.per_s * BURST_S;
-        let bucket = buckets.entry(client).or_insert(Bucket {
-            tokens: full,
-            at: now,
-        });
-        let since = now.saturating_duration_since(bucket.at).as_secs_f64();
-        bucket.tokens = (bucket.tokens + since * self.per_s).min(full);
-        bucket.at = now;
-        if bucket.tokens < 1.0 {
-            let wait = ((1.0 - bucket.tokens) / self.per_s).ceil();
-            return Err((wait as u64).max(1));
-        }
-        bucket.tokens -= 1.0;
-        Ok(())
+        let bucket = buckets.entry(client);
+        let bucket = bucket.or_insert_with(|| Bucket::new(self.per_s, now));
+        bucket.take(self.per_s, now)
     }
 }
 
-/// One customer of IPv6 has a /64 and more addresses in it than anybody can remember.
-fn network(client: IpAddr) -> IpAddr {
+/// Whose an address is: one customer of IPv6 has a /64 and more addresses in it than anybody can remember.
+pub(super) fn network(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
         IpAddr::V6(address) => {
             let bits = address.to_bits() >> 64 << 64;

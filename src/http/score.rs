@@ -43,6 +43,8 @@ use self::model::Model;
 use self::pool::Pool;
 use super::answer::problem;
 use super::api::Shared;
+use super::connection::Uses;
+use super::serve::Peer;
 use crate::snapshot::Snapshot;
 
 /// Requests that are received, scored or answered at a time; the next one is told to come again.
@@ -189,7 +191,12 @@ pub(super) async fn post(
         Ok(order) => order,
         Err(refusal) => return refuse(&refusal, request.into_body(), body_max),
     };
-    let Ok(place) = Arc::clone(&scoring.places).try_acquire_owned() else {
+    // Requests whose bodies come slowly, or whose answers nobody reads, make way for it.
+    let place = match request.extensions().get::<Peer>() {
+        Some(peer) => peer.room(Uses::Score, &scoring.places, 1).await,
+        None => Arc::clone(&scoring.places).try_acquire_owned().ok(),
+    };
+    let Some(place) = place else {
         let why = format!("{REQUESTS_MAX} requests are being scored; come again");
         let refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, why);
         return refuse(&refusal, request.into_body(), body_max);

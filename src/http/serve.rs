@@ -1,31 +1,42 @@
 //! The server: a thread of its own, with limits on connections and on the time of everything.
+//!
+//! Who gets a place, and who makes room: `room.rs`. How fast bodies must come: `pace.rs`. How a connection
+//! ends so that its client sees the answer: `linger.rs`.
 
 use std::convert::Infallible;
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use hyper::body::Incoming;
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::response::Response;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::process::{Resource, Rlimit, getrlimit, setpriority_process, setrlimit};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tower_service::Service as _;
 
 use super::HttpParams;
 use super::api::{Shared, router};
-use super::connection::{Answering, Connections, Counted, Opened};
+use super::connection::{Answering, Connection, Counted, Uses};
+use super::guard::later;
+use super::linger::linger;
 use super::live::Live;
+use super::pace::Paced;
+use super::room::{Connections, ENDING_MAX, LOBBY_MAX, Opened};
 use super::tls::{self, TlsError};
 
 /// Time for the headers of a request; also how long a connection may be idle between two.
@@ -36,6 +47,8 @@ const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
 const END_PATIENCE: Duration = Duration::from_secs(1);
 /// Bytes of the headers of a request, and of what is read ahead of a body.
 const BUFFER_BYTES: usize = 64 << 10;
+/// Connections that the system holds until they are accepted; it may have a lower limit.
+const UNACCEPTED_MAX: u32 = 4096;
 /// Files that the rest of the daemon has open: feeds, state, snapshots.
 const FILES_BESIDE: u64 = 256;
 /// Priority of the server's thread: below that of learning, above that of scoring. Thousands of small
@@ -120,18 +133,20 @@ pub(super) fn serve(
         source,
     };
     let tls = acceptor(params)?;
-    allow_files(params.connections);
-    let listener = TcpListener::bind(params.listen).map_err(failed)?;
-    listener.set_nonblocking(true).map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
+    let places = allow_files(params.connections);
     let runtime = Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS)
         .thread_name("ojad-http-work")
         .build();
     let runtime = runtime.map_err(failed)?;
+    let listener = {
+        let _entered = runtime.enter();
+        listen(params.listen).map_err(failed)?
+    };
+    let address = listener.local_addr().map_err(failed)?;
     let (stop, stopped) = oneshot::channel();
-    let places = params.connections;
+    let least_per_s = params.body_least_bytes_per_s;
     let thread = thread::Builder::new()
         .name("ojad-http".into())
         .spawn(move || {
@@ -142,12 +157,11 @@ pub(super) fn serve(
             let listening = Listening {
                 router: make(),
                 tls,
-                connections: Arc::default(),
-                places: Arc::new(Semaphore::new(places)),
+                connections: Arc::new(Connections::new(places)),
+                sockets: Arc::new(Semaphore::new(places + LOBBY_MAX + ENDING_MAX)),
+                least_per_s,
             };
-            if let Err(error) = listening.run(&runtime, listener, stopped) {
-                tracing::error!(%error, "the HTTP server ended");
-            }
+            listening.run(&runtime, listener, stopped);
             // Whoever still reads an answer is not waited for.
             runtime.shutdown_background();
         })
@@ -159,12 +173,27 @@ pub(super) fn serve(
     })
 }
 
-/// A connection is an open file, and many systems allow a process 1024 until it asks for more.
-fn allow_files(connections: usize) {
-    let wanted = connections as u64 + FILES_BESIDE;
+/// Listens with room for many that were not accepted yet: a crowd that comes at once is not to make others
+/// try again.
+fn listen(at: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match at {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // A daemon that starts again has its port at once.
+    socket.set_reuseaddr(true)?;
+    socket.bind(at)?;
+    socket.listen(UNACCEPTED_MAX)
+}
+
+/// A connection is an open file, and many systems allow a process 1024 until it asks for more; how many
+/// connections there may be.
+fn allow_files(connections: usize) -> usize {
+    let beside = FILES_BESIDE + (LOBBY_MAX + ENDING_MAX) as u64;
+    let wanted = connections as u64 + beside;
     let limit = getrlimit(Resource::Nofile);
     let Some(current) = limit.current.filter(|current| *current < wanted) else {
-        return;
+        return connections;
     };
     let allowed = limit.maximum.map_or(wanted, |most| most.min(wanted));
     let raised = Rlimit {
@@ -172,37 +201,69 @@ fn allow_files(connections: usize) {
         maximum: limit.maximum,
     };
     let is_raised = setrlimit(Resource::Nofile, raised).is_ok();
-    if !is_raised || allowed < wanted {
-        tracing::warn!(
-            connections,
-            files = if is_raised { allowed } else { current },
-            "fewer files may be open than `http.connections` needs; raise the limit (LimitNOFILE=) or \
-             lower the key"
-        );
+    let files = if is_raised { allowed } else { current };
+    if files >= wanted {
+        return connections;
     }
+    let fewer = usize::try_from(files.saturating_sub(beside)).unwrap_or(connections);
+    let fewer = fewer.clamp(1, connections);
+    tracing::warn!(
+        connections,
+        files,
+        places = fewer,
+        "fewer files may be open than `http.connections` needs, and fewer connections are answered at a \
+         time; raise the limit (LimitNOFILE=) or lower the key"
+    );
+    fewer
 }
 
 /// Where a request comes from.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Peer(pub IpAddr);
+#[derive(Clone, Debug)]
+pub(super) struct Peer {
+    /// The address.
+    pub ip: IpAddr,
+    /// The connection.
+    pub connection: Arc<Connection>,
+    connections: Arc<Connections>,
+}
+
+impl Peer {
+    /// Takes `units` of what there is only so much of for its request, for which slower ones may have to
+    /// go; nothing if there was no room in two seconds.
+    pub async fn room(
+        &self,
+        what: Uses,
+        from: &Arc<Semaphore>,
+        units: u32,
+    ) -> Option<OwnedSemaphorePermit> {
+        let permit = self.connections.room(what, from, units).await;
+        if permit.is_some() {
+            self.connection.uses(what);
+        }
+        permit
+    }
+}
+
+/// Whether this asks for health or metrics: answered whoever holds all places, and by a rate of its own.
+pub(super) fn is_watching<T>(request: &hyper::Request<T>) -> bool {
+    let is_asking = matches!(*request.method(), Method::GET | Method::HEAD);
+    is_asking && matches!(request.uri().path(), "/-/healthy" | "/-/ready" | "/metrics")
+}
 
 struct Listening {
     router: Router,
     tls: Option<TlsAcceptor>,
     connections: Arc<Connections>,
-    places: Arc<Semaphore>,
+    /// Open connections, whatever they do.
+    sockets: Arc<Semaphore>,
+    /// Bytes of a body that must come in a second.
+    least_per_s: u64,
 }
 
 impl Listening {
-    fn run(
-        &self,
-        runtime: &Runtime,
-        listener: TcpListener,
-        mut stopped: oneshot::Receiver<()>,
-    ) -> io::Result<()> {
+    fn run(&self, runtime: &Runtime, listener: TcpListener, mut stopped: oneshot::Receiver<()>) {
         let (ending, _) = watch::channel(());
         runtime.block_on(async {
-            let listener = tokio::net::TcpListener::from_std(listener)?;
             tokio::select! {
                 _ = &mut stopped => {}
                 () = self.accept(&listener, &ending) => {}
@@ -211,81 +272,140 @@ impl Listening {
             // Each connection holds a receiver: it hears of the end, and is gone when it is through.
             ending.send_replace(());
             let _ = timeout(END_PATIENCE, ending.closed()).await;
-            Ok(())
-        })
+        });
     }
 
     /// Takes connections for ever.
-    async fn accept(&self, listener: &tokio::net::TcpListener, ending: &watch::Sender<()>) {
+    async fn accept(&self, listener: &TcpListener, ending: &watch::Sender<()>) {
         loop {
+            // Those that were told to end do so at once: this is not waited for in earnest.
+            let Ok(socket) = Arc::clone(&self.sockets).acquire_owned().await else {
+                return;
+            };
             let Ok((stream, peer)) = listener.accept().await else {
                 // Too many open files, or a client that went away: others may do better.
+                self.connections.make_way(Uses::Nothing, None);
                 sleep(Duration::from_millis(50)).await;
                 continue;
             };
-            let places = Arc::clone(&self.places);
-            if places.available_permits() == 0 {
-                // Where all are being answered, the newcomer waits for the first that is through.
-                self.connections.make_room();
-            }
-            let Ok(place) = places.acquire_owned().await else {
-                return;
-            };
             // Small answers are not to wait for more.
             let _ = stream.set_nodelay(true);
-            let opened = self.connections.open();
-            let (router, tls, ending) = (self.router.clone(), self.tls.clone(), ending.subscribe());
+            let opened = self.connections.open(peer.ip());
+            let talk = Talk {
+                router: self.router.clone(),
+                peer: Peer {
+                    ip: peer.ip(),
+                    connection: Arc::clone(&opened.connection),
+                    connections: Arc::clone(&self.connections),
+                },
+                least_per_s: self.least_per_s,
+                ending: ending.subscribe(),
+            };
+            let tls = self.tls.clone();
             tokio::spawn(async move {
-                let peer = Peer(peer.ip());
                 match tls {
                     Some(tls) => {
-                        let shaken = timeout(HANDSHAKE_PATIENCE, tls.accept(stream)).await;
+                        let shaken = tokio::select! {
+                            shaken = timeout(HANDSHAKE_PATIENCE, tls.accept(stream)) => shaken,
+                            () = opened.connection.must_end() => return,
+                        };
                         if let Ok(Ok(stream)) = shaken {
-                            converse(stream, peer, &opened, router, ending).await;
+                            talk.converse(stream, &opened).await;
                         }
                     }
-                    None => converse::<TcpStream>(stream, peer, &opened, router, ending).await,
+                    None => talk.converse::<TcpStream>(stream, &opened).await,
                 }
-                drop(place);
+                drop((opened, socket));
             });
+            // Whoever was taken before is heard before the next one may push it out of the lobby.
+            yield_now().await;
         }
     }
 }
 
-/// Answers the requests of one connection.
-async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
-    stream: S,
-    peer: Peer,
-    opened: &Opened,
+/// What a connection needs to be answered.
+struct Talk {
     router: Router,
-    mut ending: watch::Receiver<()>,
-) {
-    let known = &opened.connection;
-    let service = service_fn(|mut request: hyper::Request<Incoming>| {
-        let busy = known.begin();
-        let mut router = router.clone();
-        async move {
-            request.extensions_mut().insert(peer);
-            let answer = router.call(request.map(Body::new)).await?;
-            Ok::<_, Infallible>(answer.map(|body| Answering { body, _busy: busy }))
+    peer: Peer,
+    least_per_s: u64,
+    ending: watch::Receiver<()>,
+}
+
+impl Talk {
+    /// Answers the requests of one connection.
+    async fn converse<S: AsyncRead + AsyncWrite + Unpin>(mut self, stream: S, opened: &Opened) {
+        let known = &opened.connection;
+        let mut counted = Counted {
+            stream,
+            connection: Arc::clone(known),
+        };
+        {
+            let talk = (self.router.clone(), self.peer.clone(), self.least_per_s);
+            let service = service_fn(move |request: hyper::Request<Incoming>| {
+                let (router, peer, least_per_s) = talk.clone();
+                async move { Ok::<_, Infallible>(answered(router, peer, least_per_s, request).await) }
+            });
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEADER_PATIENCE)
+                .max_buf_size(BUFFER_BYTES)
+                .serve_connection(TokioIo::new(&mut counted), service);
+            let mut connection = std::pin::pin!(connection);
+            // A client that breaks off is its own affair.
+            tokio::select! {
+                _ = connection.as_mut() => {}
+                () = known.must_end() => return,
+                _ = self.ending.changed() => {
+                    connection.as_mut().graceful_shutdown();
+                    let _ = connection.await;
+                    return;
+                }
+            }
+        }
+        tokio::select! {
+            () = linger(&mut counted, known, &self.peer.connections) => {}
+            _ = self.ending.changed() => {}
+        }
+    }
+}
+
+/// Answers a request, if its connection has a place or needs none.
+async fn answered(
+    mut router: Router,
+    peer: Peer,
+    least_per_s: u64,
+    request: hyper::Request<Incoming>,
+) -> Response<Answering> {
+    let busy = peer.connection.begin();
+    let is_watching = is_watching(&request);
+    if !is_watching && !peer.connections.claim(&peer.connection).await {
+        let why =
+            "as many connections are being answered as may be (`http.connections`); come again";
+        let mut response = later(StatusCode::SERVICE_UNAVAILABLE, why, 1);
+        hang_up(&mut response);
+        return response.map(|body| Answering { body, _busy: busy });
+    }
+    let connection = Arc::clone(&peer.connection);
+    let mut request = request.map(|body| {
+        if is_watching || body.is_end_stream() {
+            Body::new(body)
+        } else {
+            Body::new(Paced::new(body, &connection, least_per_s))
         }
     });
-    let counted = Counted {
-        stream,
-        connection: Arc::clone(known),
+    request.extensions_mut().insert(peer);
+    let mut response = match router.call(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
     };
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_PATIENCE)
-        .max_buf_size(BUFFER_BYTES)
-        .serve_connection(TokioIo::new(counted), service);
-    let mut connection = std::pin::pin!(connection);
-    // A client that breaks off is its own affair.
-    tokio::select! {
-        _ = connection.as_mut() => return,
-        () = known.must_end() => return,
-        _ = ending.changed() => {}
+    if response.status() == StatusCode::REQUEST_TIMEOUT {
+        hang_up(&mut response);
     }
-    connection.as_mut().graceful_shutdown();
-    let _ = connection.await;
+    response.map(|body| Answering { body, _busy: busy })
+}
+
+/// The rest of the request is not waited for.
+pub(super) fn hang_up(response: &mut Response) {
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(CONNECTION, close);
 }

@@ -2,15 +2,19 @@
 
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::source::Format;
 use crate::source::follow::{FeedState, FileState};
 
 /// Files shown: the newest.
 pub const FILES_MAX: usize = 200;
-/// Refused files shown: the newest.
+/// Refused files that can be asked for: the newest.
 pub const QUARANTINE_MAX: usize = 1000;
+/// Refused files of an answer, where the client names no other number.
+const PAGE_FILES: usize = 100;
+/// Bytes of an answer about them, as JSON: it ends with the file with which there are so many.
+const PAGE_BYTES_MAX: usize = 256 << 10;
 
 /// What is being followed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -107,7 +111,61 @@ impl Sources {
     }
 }
 
+/// Query of `/api/v1/quarantine`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Page {
+    /// Files, at most.
+    pub limit: usize,
+    /// Newer ones that are left out.
+    pub offset: usize,
+}
+
+impl Default for Page {
+    fn default() -> Self {
+        Self {
+            limit: PAGE_FILES,
+            offset: 0,
+        }
+    }
+}
+
+/// Some of what was refused.
+#[derive(Debug, Serialize)]
+pub(super) struct QuarantinePage<'a> {
+    total: u64,
+    kept: usize,
+    offset: usize,
+    files: &'a [Refused],
+    /// The offset of the files behind these; nothing where there is none.
+    next: Option<usize>,
+}
+
 impl Quarantine {
+    /// A part of it, of bounded length whatever files and columns are called; nothing where `page` asks for
+    /// no file, or for more than there can be.
+    pub(super) fn page(&self, page: Page) -> Option<QuarantinePage<'_>> {
+        if !(1..=QUARANTINE_MAX).contains(&page.limit) {
+            return None;
+        }
+        let from = page.offset.min(self.files.len());
+        let (mut to, mut bytes) = (from, 0);
+        for file in self.files[from..].iter().take(page.limit) {
+            bytes += serde_json::to_string(file).map_or(0, |text| text.len());
+            to += 1;
+            if bytes >= PAGE_BYTES_MAX {
+                break;
+            }
+        }
+        Some(QuarantinePage {
+            total: self.total,
+            kept: self.files.len(),
+            offset: from,
+            files: &self.files[from..to],
+            next: (to < self.files.len()).then_some(to),
+        })
+    }
+
     /// What a feed refused.
     pub fn of(state: &FeedState) -> Self {
         let files = state.quarantine.iter().rev().take(QUARANTINE_MAX);
@@ -129,4 +187,58 @@ impl Quarantine {
 /// A path as text; what is no UTF-8 is replaced.
 fn shown(path: &Path) -> String {
     path.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// So many refused files, each with a reason of `len` characters.
+    fn refused(count: usize, len: usize) -> Quarantine {
+        let files = (0..count).map(|i| Refused {
+            file: i as u64,
+            path: format!("{i}.parquet"),
+            rows: 0,
+            fault: "file",
+            // The longest way of writing a character.
+            reason: "\u{1}".repeat(len),
+            at_unix_s: 0,
+        });
+        Quarantine {
+            total: 5000,
+            files: files.collect(),
+        }
+    }
+
+    #[test]
+    fn pages_show_every_file_once_and_none_is_long() {
+        for (count, len, limit) in [
+            (0, 1, 100),
+            (1000, 1, 100),
+            (1000, 4096, 1000),
+            (7, 4096, 3),
+        ] {
+            let all = refused(count, len);
+            let mut seen = Vec::new();
+            let mut offset = Some(0);
+            while let Some(at) = offset {
+                let page = all.page(Page { limit, offset: at }).expect("a page");
+                assert_eq!((page.total, page.kept, page.offset), (5000, count, at));
+                assert!(page.files.len() <= limit);
+                let bytes = serde_json::to_string(&page).expect("JSON").len();
+                // One file more than fits, of six bytes a character.
+                assert!(bytes < PAGE_BYTES_MAX + 6 * 4096 + 1000, "{bytes}");
+                seen.extend(page.files.iter().map(|file| file.file));
+                offset = page.next;
+            }
+            assert!(seen.iter().copied().eq(0..count as u64), "{count} {len}");
+        }
+        let all = refused(10, 1);
+        for (limit, offset) in [(0, 0), (QUARANTINE_MAX + 1, 0)] {
+            assert!(all.page(Page { limit, offset }).is_none());
+        }
+        let limit = PAGE_FILES;
+        let behind = all.page(Page { limit, offset: 11 }).expect("a page");
+        assert!(behind.files.is_empty() && behind.next.is_none());
+    }
 }

@@ -1,12 +1,14 @@
 //! INPUT arguments → files, in the order of reading, each with its format.
 //!
 //! A format is told by the first bytes of a file, never by its name. Files of other formats in a
-//! directory are left out and counted. Refused: named files of other formats, files named as data that
-//! are none, directories without data, directories that a table format manages.
+//! directory are left out and counted. Of several names of one file or directory below an input one
+//! counts (`walk.rs`). Refused: named files of other formats, files named as data that are none,
+//! directories without data, directories that a table format manages.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use globset::GlobBuilder;
@@ -14,11 +16,10 @@ use globset::GlobBuilder;
 use super::SourceError;
 use super::magic::{Told, is_named_as_data};
 use super::table::Table;
+use super::walk::{self, DEPTH_MAX, Folder, Inode, Named, Walk};
 
 /// Files that one run takes: a list of a million paths is some 100 MB.
 const FILES_MAX: usize = 1_000_000;
-/// Levels of directories below an input: a loop of symbolic links ends here.
-const DEPTH_MAX: usize = 64;
 
 /// How the bytes of an input are laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,14 +156,15 @@ fn directory(path: &Path, found: &mut Vec<Input>, left: &mut LeftOut) -> Result<
     if let Some(table) = Table::around(path) {
         return Err(table.refusal(path));
     }
-    let mut walk = Walk::new(path);
-    walk.folder(path, 0)?;
-    if let Some(table) = walk.tables.first() {
+    let mut below = Below::of(path)?;
+    if let Some(table) = below.tables.first() {
         return Err(table.refusal(&table.root));
     }
-    sort(&mut walk.paths);
+    walk::once(&mut below.files);
+    let mut paths: Vec<PathBuf> = below.files.into_iter().map(|file| file.path).collect();
+    sort(&mut paths);
     let before = (found.len(), left.files);
-    take(&walk.paths, found, left)?;
+    take(&paths, found, left)?;
     if found.len() > before.0 {
         return Ok(());
     }
@@ -196,47 +198,76 @@ fn sort(paths: &mut [PathBuf]) {
     paths.sort_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
 }
 
-/// Files below a directory.
-struct Walk<'a> {
-    top: &'a Path,
-    paths: Vec<PathBuf>,
+/// A file below a directory.
+struct Below {
+    files: Vec<Found>,
     /// Tables below it.
     tables: Vec<Table>,
 }
 
-impl<'a> Walk<'a> {
-    fn new(top: &'a Path) -> Self {
-        Self {
-            top,
-            paths: Vec::new(),
-            tables: Vec::new(),
-        }
+/// A name of a file.
+struct Found {
+    path: PathBuf,
+    inode: Inode,
+    is_link: bool,
+}
+
+impl Named for Found {
+    fn name(&self) -> (bool, &[u8]) {
+        (self.is_link, self.path.as_os_str().as_bytes())
     }
 
-    /// Adds the files below `folder`, but those whose name, or whose folder's, begins with `.` or `_`
+    fn inode(&self) -> Inode {
+        self.inode
+    }
+}
+
+impl Below {
+    /// All files below `top`, but those whose name, or whose folder's, begins with `.` or `_`
     /// (`_SUCCESS`, `_metadata`, `.crc`: notes of other programs).
-    fn folder(&mut self, folder: &Path, depth: usize) -> Result<(), SourceError> {
-        self.tables.extend(Table::at(folder));
-        let entries = fs::read_dir(folder).map_err(|source| unreadable(folder, source))?;
+    fn of(top: &Path) -> Result<Self, SourceError> {
+        let meta = fs::metadata(top).map_err(|source| unreadable(top, source))?;
+        let mut below = Self {
+            files: Vec::new(),
+            tables: Vec::new(),
+        };
+        let mut walk = Walk::from(top.to_owned(), &meta, None);
+        while let Some(folder) = walk.next() {
+            below.list(top, &folder, &mut walk)?;
+        }
+        Ok(below)
+    }
+
+    fn list(&mut self, top: &Path, folder: &Folder, walk: &mut Walk) -> Result<(), SourceError> {
+        let path = folder.path.as_path();
+        self.tables.extend(Table::at(path));
+        let entries = fs::read_dir(path).map_err(|source| unreadable(path, source))?;
         for entry in entries {
-            let entry = entry.map_err(|source| unreadable(folder, source))?;
+            let entry = entry.map_err(|source| unreadable(path, source))?;
             let name = entry.file_name();
             if matches!(name.as_encoded_bytes().first(), Some(b'.' | b'_')) {
                 continue;
             }
             let path = entry.path();
-            let meta = fs::metadata(&path).map_err(|source| unreadable(&path, source))?;
-            if self.paths.len() >= FILES_MAX || depth >= DEPTH_MAX {
+            let wrong = |source| unreadable(&path, source);
+            let is_link = entry.file_type().map_err(wrong)?.is_symlink();
+            let meta = fs::metadata(&path).map_err(wrong)?;
+            let mut is_fine = self.files.len() < FILES_MAX;
+            if meta.is_dir() {
+                is_fine &= walk.found(folder, path, &meta, is_link, None);
+            } else if meta.is_file() {
+                self.files.push(Found {
+                    path,
+                    inode: walk::inode(&meta),
+                    is_link,
+                });
+            }
+            if !is_fine {
                 return Err(SourceError::TooMany {
-                    path: self.top.to_owned(),
+                    path: top.to_owned(),
                     limit: FILES_MAX,
                     depth: DEPTH_MAX,
                 });
-            }
-            if meta.is_dir() {
-                self.folder(&path, depth + 1)?;
-            } else if meta.is_file() {
-                self.paths.push(path);
             }
         }
         Ok(())
@@ -267,12 +298,13 @@ fn glob(text: &str) -> Result<Vec<PathBuf>, SourceError> {
     }
     let bare = base.as_os_str().is_empty();
     let start = if bare { Path::new(".") } else { base.as_path() };
-    let mut walk = Walk::new(start);
+    let (mut files, mut tables) = (Vec::new(), Vec::new());
     if start.is_dir() {
-        walk.tables.extend(Table::around(start));
-        walk.folder(start, 0)?;
+        let below = Below::of(start)?;
+        files = below.files;
+        tables.extend(Table::around(start));
+        tables.extend(below.tables);
     }
-    let Walk { paths, tables, .. } = walk;
     // What lies above the start holds all of it.
     let is_inside = |path: &Path, table: &Table| {
         path.starts_with(&table.root) || !table.root.starts_with(start)
@@ -289,18 +321,19 @@ fn glob(text: &str) -> Result<Vec<PathBuf>, SourceError> {
         }
     };
     let mut matching = Vec::new();
-    for path in paths {
-        let table = table_of(&path);
-        let path = shown(path);
-        if !matcher.is_match(&path) {
+    for mut file in files {
+        let table = table_of(&file.path);
+        file.path = shown(file.path);
+        if !matcher.is_match(&file.path) {
             continue;
         }
         if let Some(table) = table {
-            return Err(table.refusal(&path));
+            return Err(table.refusal(&file.path));
         }
-        matching.push(path);
+        matching.push(file);
     }
-    let mut paths = matching;
+    walk::once(&mut matching);
+    let mut paths: Vec<PathBuf> = matching.into_iter().map(|file| file.path).collect();
     if paths.is_empty() {
         return Err(SourceError::NotFound {
             path: PathBuf::from(text),

@@ -188,6 +188,19 @@ pub enum SourceError {
         /// Name of the list column.
         list: String,
     },
+    /// A feature whose name is very long.
+    #[error(
+        "{path}: a column has a name of {bytes} bytes, `{column}`; rename it to one of 4096 at most, or exclude it (`--exclude`, `features.exclude`)",
+        path = .path.display()
+    )]
+    LongName {
+        /// The file.
+        path: PathBuf,
+        /// Length of the name.
+        bytes: usize,
+        /// Its beginning and its end.
+        column: String,
+    },
     /// Two columns of one name.
     #[error("{path}: two columns are named `{column}`; rename one or exclude both", path = .path.display())]
     Duplicate {

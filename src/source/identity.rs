@@ -109,10 +109,20 @@ impl Identity {
     /// What the system says; also if the file is shorter.
     pub fn of(file: &File, bytes: u64) -> io::Result<Self> {
         let stamp = Stamp::of(&file.metadata()?);
+        let (head, print) = if bytes <= WHOLE_BYTES {
+            // All of it is hashed: it is read once.
+            let mut all = vec![0; bytes as usize];
+            file.read_exact_at(&mut all, 0)?;
+            let head = &all[..bytes.min(PAGE_BYTES) as usize];
+            let print = Sha256::new_with_prefix(bytes.to_le_bytes()).chain_update(&all);
+            (Sha256::digest(head).into(), print.finalize().into())
+        } else {
+            (head(file, bytes)?, print(file, bytes)?)
+        };
         Ok(Self {
             stamp,
-            head: head(file, bytes)?,
-            print: print(file, bytes)?,
+            head,
+            print,
             bytes,
             method: Method::Content,
         })
@@ -181,23 +191,33 @@ impl Identity {
     /// # Errors
     /// If it is not there.
     pub fn decode(from: &mut Decoder<'_>) -> Result<Self, CodecError> {
-        let (method, device) = match from.u64()? {
-            MARK => (Method::Content, from.u64()?),
-            device => (Method::LastPage, device),
-        };
+        let (method, stamp) = Self::decode_stamp(from)?;
         Ok(Self {
-            stamp: Stamp {
-                device,
-                inode: from.u64()?,
-                born_ns: from.i64()?,
-                bytes: from.u64()?,
-                changed_ns: from.i64()?,
-            },
+            stamp,
             head: from.array()?,
             print: from.array()?,
             bytes: from.u64()?,
             method,
         })
+    }
+
+    /// Reads the beginning of what was written: what the system said.
+    ///
+    /// # Errors
+    /// If it is not there.
+    pub fn decode_stamp(from: &mut Decoder<'_>) -> Result<(Method, Stamp), CodecError> {
+        let (method, device) = match from.u64()? {
+            MARK => (Method::Content, from.u64()?),
+            device => (Method::LastPage, device),
+        };
+        let stamp = Stamp {
+            device,
+            inode: from.u64()?,
+            born_ns: from.i64()?,
+            bytes: from.u64()?,
+            changed_ns: from.i64()?,
+        };
+        Ok((method, stamp))
     }
 }
 

@@ -37,6 +37,7 @@ mod stream;
 mod table;
 mod tagger;
 mod values;
+mod walk;
 pub mod worker;
 
 pub use agreement::Agreement;

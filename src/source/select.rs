@@ -9,11 +9,17 @@ use super::params::{BinaryDtype, SourceParams};
 use super::patterns::{Patterns, nearest};
 use super::{Selection, SourceError, pandas};
 use crate::rows::Width;
+use crate::text::bounded;
 
 pub(super) use super::later::agree;
 
 /// Levels of structs that names are looked for in.
 pub(super) const STRUCT_DEPTH_MAX: usize = 32;
+
+/// Longest name of a feature.
+const NAME_BYTES_MAX: usize = 4096;
+/// As much of a longer one stands in the message that refuses it.
+const SHOWN_BYTES: usize = 100;
 
 /// How a column holds the values of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,6 +209,7 @@ pub(super) fn choose(
         });
     }
     check_twice(path, schema, &leaves, rules.params)?;
+    check_long(path, &leaves)?;
     for id in &rules.params.ids {
         if schema.column_with_name(id).is_none() {
             let names = schema.fields().iter().map(|field| field.name().as_str());
@@ -245,6 +252,19 @@ fn check_twice(
         Some(column) => Err(SourceError::Duplicate {
             path: path.to_owned(),
             column: column.clone(),
+        }),
+    }
+}
+
+/// Refuses a feature whose name is no name any more: it stands in every state, table and answer.
+fn check_long(path: &Path, leaves: &[Leaf]) -> Result<(), SourceError> {
+    let long = leaves.iter().find(|leaf| leaf.name.len() > NAME_BYTES_MAX);
+    match long {
+        None => Ok(()),
+        Some(leaf) => Err(SourceError::LongName {
+            path: path.to_owned(),
+            bytes: leaf.name.len(),
+            column: bounded(leaf.name.clone(), SHOWN_BYTES),
         }),
     }
 }

@@ -342,3 +342,18 @@ fn completions_and_help_have_what_they_promise() {
         );
     }
 }
+
+#[test]
+fn a_small_stack_is_no_reason_to_end() {
+    let dir = tempfile::tempdir().expect("a directory");
+    for stack_kib in [64, 32] {
+        let model = dir.path().join(stack_kib.to_string());
+        let mut limited = std::process::Command::new("sh");
+        limited.args(["-c", &format!("ulimit -s {stack_kib}; exec \"$@\""), "sh"]);
+        limited.arg(ojad().get_program());
+        limited.args([
+            "fit", FASHION, "--id", "id", "--id", "label", "-k", "10", "--output",
+        ]);
+        succeeded(&limited.arg(&model).output().expect("a shell"));
+    }
+}

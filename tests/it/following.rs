@@ -321,3 +321,117 @@ fn the_state_can_be_looked_at_and_verified() {
     );
     assert_eq!(place.result().rows_read, 3000);
 }
+
+/// Replaces a file: by a new one under the name of the old, which went first, or in one rename.
+fn replace(place: &Place, name: &str, batch: &arrow::array::RecordBatch, is_renamed: bool) {
+    let path = place.feed().join(name);
+    if is_renamed {
+        return parquet(&path, batch);
+    }
+    let aside = place.path("aside.parquet");
+    parquet(&aside, batch);
+    let bytes = fs::read(&aside).expect("bytes");
+    fs::remove_file(&path).expect("removed");
+    // The system likes to give the inode of the file that went.
+    fs::write(&path, bytes).expect("a file");
+}
+
+#[test]
+fn a_file_replaced_under_its_name_is_learned_at_once() {
+    for is_renamed in [false, true] {
+        // No look but those that notification asks for.
+        let place = Place::new("");
+        let text = fs::read_to_string(place.config()).expect("a file");
+        let text = text.replace("rescan_ms = 20", "rescan_ms = 60000");
+        fs::write(place.config(), text).expect("a file");
+        parquet(&place.feed().join("live.parquet"), &rows(200, 1));
+        let daemon = Daemon::start(&place);
+        for turn in 1..=7 {
+            wait_for("its rows", || {
+                log(&place).matches("file taken").count() == turn
+            });
+            if turn < 7 {
+                replace(
+                    &place,
+                    "live.parquet",
+                    &rows(200, turn as u64 + 1),
+                    is_renamed,
+                );
+            }
+        }
+        assert_eq!(daemon.stop(), Some(0));
+        let result = place.result();
+        assert_eq!((result.rows_read, result.quarantined), (1400, 0));
+    }
+}
+
+/// Where nobody tells that something happened, the times of change of names and directories do.
+#[test]
+fn a_file_replaced_between_two_runs_is_learned_with_the_next() {
+    let place = Place::new("");
+    parquet(&place.feed().join("live.parquet"), &rows(200, 1));
+    assert_eq!(read(&place), 200);
+    for turn in 2..=5 {
+        replace(&place, "live.parquet", &rows(200, turn), turn % 2 == 0);
+        assert_eq!(read(&place), 200 * turn);
+    }
+    assert_eq!(place.result().quarantined, 0);
+}
+
+/// The process that decodes, held still.
+struct Held(u32);
+
+impl Held {
+    fn of(daemon: &Daemon) -> Self {
+        let pid = daemon.0.id();
+        let mut children = Vec::new();
+        for task in fs::read_dir(format!("/proc/{pid}/task")).expect("threads") {
+            let path = task.expect("a thread").path().join("children");
+            let text = fs::read_to_string(path).unwrap_or_default();
+            children.extend(text.split_whitespace().map(str::to_owned));
+        }
+        let held = Self(children[0].parse().expect("a number"));
+        held.signal("-STOP");
+        held
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.0.to_string();
+        let mut kill = std::process::Command::new("kill");
+        let sent = kill.args([signal, &pid]).status();
+        assert!(sent.expect("kill").success());
+    }
+}
+
+#[test]
+fn what_a_file_held_that_was_replaced_before_its_turn_is_said_by_name() {
+    let place = Place::new("");
+    let feed = place.feed();
+    parquet(&feed.join("first.parquet"), &rows(100, 1));
+    let daemon = Daemon::start(&place);
+    wait_for("the first", || log(&place).contains("file taken"));
+    let held = Held::of(&daemon);
+    parquet(&feed.join("lost.parquet"), &rows(200, 2));
+    parquet(&feed.join("moved.parquet"), &rows(300, 3));
+    let journal = || fs::read(place.state().join("journal")).unwrap_or_default();
+    let is_decided = |name: &[u8]| journal().windows(name.len()).any(|part| part == name);
+    wait_for("decisions", || {
+        is_decided(b"lost.parquet") && is_decided(b"moved.parquet")
+    });
+    parquet(&feed.join("lost.parquet"), &rows(400, 4));
+    fs::rename(feed.join("moved.parquet"), feed.join("under.parquet")).expect("a name");
+    held.signal("-CONT");
+    let is_said = |name: &str| {
+        let text = log(&place);
+        let mut lines = text.lines();
+        lines.any(|line| line.contains("before its turn") && line.contains(name))
+    };
+    wait_for("the word about it", || is_said("lost.parquet"));
+    wait_for("the others", || {
+        log(&place).matches("file taken").count() == 3
+    });
+    assert_eq!(daemon.stop(), Some(0));
+    assert!(!is_said("moved.parquet"), "{}", log(&place));
+    let result = place.result();
+    assert_eq!((result.rows_read, result.quarantined), (800, 0));
+}

@@ -4,10 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rank table of `src/lib.rs`.
-const RANKS: [(&str, u8); 16] = [
+const RANKS: [(&str, u8); 17] = [
     ("linalg", 0),
     ("codec", 0),
     ("disk", 0),
+    ("text", 0),
     ("rows", 1),
     ("plot", 1),
     ("source", 2),

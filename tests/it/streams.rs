@@ -323,6 +323,47 @@ fn a_connection_of_nonsense_ends_nothing_however_it_goes_on() {
     assert_eq!(log.matches("file quarantined").count(), 1, "{log}");
 }
 
+/// Connections of a socket at a time.
+const CONNECTIONS: usize = 64;
+
+#[test]
+fn silent_connections_make_way_and_one_that_sends_rows_does_not() {
+    let schema = {
+        let batch = rows(1, 1);
+        let writer = StreamWriter::try_new(Vec::new(), &batch.schema()).expect("a writer");
+        writer.get_ref().clone()
+    };
+    // Nothing at all; a schema without a row; half of it.
+    for sent in [&[][..], &schema, &schema[..schema.len() / 2]] {
+        let place = Place::new("");
+        let (_daemon, mut writers) = connected(&place, "unix", 1);
+        // Two messages and half of the third: this one goes on when all others have come and gone.
+        let (bytes, ends) = messages(3, 1);
+        let middle = usize::midpoint(ends[1], ends[2]);
+        writers[0].write_all(&bytes[..middle]).expect("rows");
+        wait_for("its rows", || taken(&place) == 2 * STEP);
+        let silent = (1..CONNECTIONS).map(|_| {
+            let mut to = UnixStream::connect(place.path("in")).expect("a connection");
+            to.write_all(sent).expect("bytes");
+            to
+        });
+        let silent: Vec<UnixStream> = silent.collect();
+        for i in 0..3 {
+            let mut to = UnixStream::connect(place.path("in")).expect("a connection");
+            to.write_all(&messages(1, 2 + i).0).expect("rows");
+            wait_for("rows of one more", || {
+                taken(&place) == (3 + i as usize) * STEP
+            });
+        }
+        let log = log(&place);
+        let told = log.matches("silent connections to a socket were closed");
+        assert_eq!(told.count(), 1, "{log}");
+        writers[0].write_all(&bytes[middle..]).expect("it goes on");
+        wait_for("the rest", || taken(&place) == 6 * STEP);
+        drop(silent);
+    }
+}
+
 /// Operations that are tried; a run has fewer.
 const OPERATIONS_MOST: u64 = 1000;
 /// Power losses at each operation, each keeping another part of what was not fsynced.

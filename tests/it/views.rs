@@ -231,6 +231,24 @@ fn files_and_refusals_are_listed() {
         assert!(!file["reason"].as_str().expect("text").is_empty());
         assert_eq!(file["fault"], "file");
     }
+    // The same, page by page.
+    let mut paged = Vec::new();
+    let mut next = Some(0);
+    while let Some(offset) = next {
+        let page = daemon.get(&format!("/api/v1/quarantine?limit=1&offset={offset}"), "");
+        let page = page.json();
+        assert_eq!(
+            (&page["total"], &page["kept"], &page["offset"]),
+            (&2.into(), &2.into(), &offset.into())
+        );
+        paged.extend(page["files"].as_array().expect("files").clone());
+        next = page["next"].as_u64();
+    }
+    assert_eq!(&paged, files);
+    for odd in ["limit=0", "limit=1001", "limit=x", "offset=-1", "after=1"] {
+        let answer = daemon.get(&format!("/api/v1/quarantine?{odd}"), "");
+        assert_eq!(answer.status, 400, "{odd}");
+    }
     let sources = wait(&daemon, "/api/v1/sources", |found| found["total"] == 3);
     let done = sources["files"].as_array().expect("files").iter();
     let mut done = done.filter(|file| file["state"] == "done");

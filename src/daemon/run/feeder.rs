@@ -30,6 +30,10 @@ use self::spooled::Spooled;
 const RETRY_FIRST: Duration = Duration::from_millis(200);
 const RETRY_MOST: Duration = Duration::from_secs(30);
 
+/// While files are read, what happens in directories is heard this often: the kernel keeps so much of
+/// it, and no more.
+const HEAR_EVERY: Duration = Duration::from_millis(50);
+
 /// A listing may take one part in so many of the time.
 const LISTING_SHARE: u32 = 4;
 
@@ -67,6 +71,8 @@ pub(super) struct Feeder {
     pub(super) to_trainer: Sender<Fed>,
     pub(super) empty: Receiver<Minibatch>,
     pub(super) wake: Receiver<()>,
+    /// Wakes it.
+    pub(super) waker: Sender<()>,
     pub(super) reload: Receiver<RunParams>,
     pub(super) spool: Option<Spool>,
     pub(super) disk: Arc<dyn Disk>,
@@ -112,7 +118,11 @@ struct Loop {
     since: Instant,
     is_paused: bool,
     listed: Instant,
+    /// What the last two looks cost, at least.
     listing: Duration,
+    look_before: Duration,
+    /// When it was heard last what happens in directories, and told what is left to read.
+    heard: Instant,
     spooled: Spooled,
 }
 
@@ -143,9 +153,18 @@ impl Loop {
         let params = &feeder.params;
         let tags = params.http.as_ref();
         let tags = tags.map(|_| Tags::new(params.source.ids.len()));
+        let mut follower = Follower::new(feeder.params.follow.clone());
+        let waker = feeder.waker.clone();
+        let wake = Box::new(move || {
+            // A wake that is on its way is enough.
+            let _ = waker.try_send(());
+        });
+        if let Err(error) = follower.listen(wake) {
+            debug!(%error, "no directory notification");
+        }
         Self {
             tags,
-            follower: Follower::new(feeder.params.follow.clone()),
+            follower,
             note: Note::open(&feeder.params.state_dir),
             queued: VecDeque::new(),
             ends,
@@ -160,7 +179,9 @@ impl Loop {
             since: now,
             is_paused: false,
             listed: now,
+            heard: now,
             listing: Duration::ZERO,
+            look_before: Duration::ZERO,
             spooled: Spooled::default(),
             feeder,
         }
@@ -172,7 +193,6 @@ impl Loop {
         }
         loop {
             self.feeder.shared.turns.fetch_add(1, Ordering::Relaxed);
-            self.note_lag();
             if self.is_stopped() {
                 return Stop::Done;
             }
@@ -245,7 +265,12 @@ impl Loop {
 
     /// One step: queue what is planned, read, or look for more.
     fn turn(&mut self) -> Result<(), Stop> {
-        while self.feeder.decode.queued() < self.jobs_ahead() {
+        if self.heard.elapsed() >= HEAR_EVERY {
+            self.follower.hear();
+            self.note_lag();
+            self.heard = Instant::now();
+        }
+        while self.may_queue() {
             match self.feeder.planned.front() {
                 Some((_, Decision::Take(_))) => {
                     if let Some((ticket, Decision::Take(reading))) = self.feeder.planned.pop_front()
@@ -298,9 +323,10 @@ impl Loop {
         if is_new {
             self.begin(ticket, &reading);
         }
-        if is_new || !self.is_noted(ticket) {
+        let is_isolated = self.feeder.params.is_isolated;
+        if !is_isolated && (is_new || !self.is_noted(ticket)) {
             let rows = self.feeder.state.reading.as_ref().map_or(0, |r| r.rows);
-            if self.note.opening(ticket, rows) && !self.feeder.params.is_isolated {
+            if self.note.opening(ticket, rows) {
                 return self.poison(ticket, &reading);
             }
         }
@@ -321,7 +347,9 @@ impl Loop {
                 tags,
                 ..
             } => {
-                self.note.opened();
+                if !is_isolated {
+                    self.note.opened();
+                }
                 if let Some(all) = &mut self.tags {
                     all.append(tags.as_ref(), tally.rows_accepted as usize);
                 }

@@ -17,7 +17,6 @@ mod schedule;
 mod signals;
 mod systemd;
 mod trainer;
-mod watch;
 
 pub use messages::{Command, Outcome, RunError};
 pub use params::{RunParams, Until};

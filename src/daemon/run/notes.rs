@@ -2,9 +2,10 @@
 //! the daemon comes back.
 //!
 //! The note is not fsynced: it is to survive the death of the process, not of the machine. With
-//! `isolation = "process"` no file reaches the daemon's own memory, and the note is for the rest.
+//! `isolation = "process"` no file reaches the daemon's own memory, and no note is written.
 
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 /// Deaths while a file was being opened after which it is the file's fault.
@@ -22,6 +23,8 @@ pub(super) struct Note {
     deaths: u32,
     /// Whether this run wrote it.
     is_mine: bool,
+    /// Open while there is one.
+    file: Option<File>,
 }
 
 impl Note {
@@ -38,6 +41,7 @@ impl Note {
             rows,
             deaths: u32::try_from(deaths).unwrap_or(u32::MAX),
             is_mine: false,
+            file: None,
         }
     }
 
@@ -70,12 +74,24 @@ impl Note {
     /// Nothing is being read.
     pub(super) fn clear(&mut self) {
         self.ticket = 0;
+        self.file = None;
         let _ = fs::remove_file(&self.path);
     }
 
-    fn write(&self) {
-        let text = format!("{} {} {}\n", self.ticket, self.rows, self.deaths);
+    fn write(&mut self) {
+        // Written over in its place: a file that is emptied first is written out by some systems.
+        let text = format!(
+            "{:<20} {:<20} {:<10}\n",
+            self.ticket, self.rows, self.deaths
+        );
+        if self.file.is_none() {
+            let mut options = File::options();
+            let options = options.write(true).create(true).truncate(true);
+            self.file = options.open(&self.path).ok();
+        }
         // Without a note a poison file takes longer to be known; nothing is lost.
-        let _ = fs::write(&self.path, text);
+        if let Some(file) = &self.file {
+            let _ = file.write_all_at(text.as_bytes(), 0);
+        }
     }
 }

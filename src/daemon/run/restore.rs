@@ -1,5 +1,7 @@
 //! State ↔ checkpoint: what a run leaves and how the next one takes it up.
 
+mod waiting;
+
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tracing::{info, warn};
 
+use self::waiting::{decode_waiting, encode_waiting, waiting_rows};
 use crate::checkpoint::{Checkpoint, CheckpointError, Journal, Section, Store, read_entries};
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::daemon::run::decision::Decision;
@@ -17,12 +20,10 @@ use crate::daemon::run::params::RunParams;
 use crate::disk::Disk;
 use crate::learner::drift::{Drift, DriftReport};
 use crate::learner::{self, Learner, Monitor};
-use crate::rows::{Minibatch, Values, hex};
-use crate::source::follow::{FeedState, FileTable, Spool};
-use crate::source::{Agreement, SourceParams};
+use crate::rows::{Minibatch, hex};
+use crate::source::SourceParams;
+use crate::source::follow::{FeedState, FileLoader, FileTable, Spool};
 
-/// Version of the section `waiting`.
-const WAITING_VERSION: u8 = 1;
 /// Files that the trainer keeps beside what changed: more than a snapshot or the page names.
 const LATEST_FILES: usize = 4096;
 
@@ -133,18 +134,31 @@ pub fn files_of(
     directory: &Path,
     disk: &dyn Disk,
 ) -> Result<FileTable, CheckpointError> {
-    let mut files = FileTable::default();
-    if let Some(mark) = checkpoint.mark(directory)? {
-        read_entries(disk, directory, &mark, |file, entry| {
-            files
-                .take_up(file, entry)
-                .map_err(|error| CheckpointError::Damaged {
-                    path: directory.to_owned(),
-                    reason: error.to_string(),
-                })
-        })?;
-    }
-    Ok(files)
+    let Some(mark) = checkpoint.mark(directory)? else {
+        return Ok(FileTable::default());
+    };
+    let mut files = room_for(mark.live);
+    read_entries(disk, directory, &mark, |file, entry| {
+        take_up(&mut files, file, entry, directory)
+    })?;
+    Ok(files.finish())
+}
+
+fn room_for(files: u64) -> FileLoader {
+    FileLoader::with_room_for(usize::try_from(files).unwrap_or(0))
+}
+
+fn take_up(
+    files: &mut FileLoader,
+    file: u64,
+    entry: Option<&[u8]>,
+    directory: &Path,
+) -> Result<(), CheckpointError> {
+    let taken = files.take_up(file, entry);
+    taken.map_err(|error| CheckpointError::Damaged {
+        path: directory.to_owned(),
+        reason: error.to_string(),
+    })
 }
 
 /// A checkpoint of before features were watched has none: it begins with the rows that come.
@@ -320,7 +334,9 @@ impl Learned {
 pub(super) fn find(params: &RunParams, disk: Arc<dyn Disk>) -> Result<Found, RunError> {
     let directory = params.state_dir.as_path();
     let mut store = Store::open(directory, Arc::clone(&disk))?;
-    let loaded = store.load()?;
+    let loaded = store.load_into(room_for, |files, file, entry| {
+        take_up(files, file, entry, directory)
+    })?;
     let spool = directory.join("spool");
     let wrong = |reason: String| RunError::State {
         path: directory.to_owned(),
@@ -328,7 +344,7 @@ pub(super) fn find(params: &RunParams, disk: Arc<dyn Disk>) -> Result<Found, Run
     };
     // A checkpoint of the first version holds its files itself: the next one writes all of them.
     let mut is_old = false;
-    let mut learned = match &loaded {
+    let mut learned = match loaded {
         None => Learned {
             state: FeedState::default(),
             learner: None,
@@ -336,7 +352,7 @@ pub(super) fn find(params: &RunParams, disk: Arc<dyn Disk>) -> Result<Found, Run
             drift: None,
             monitor: None,
         },
-        Some(loaded) => {
+        Some((loaded, files)) => {
             if let Some(reason) = &loaded.fell_back {
                 warn!(%reason, "the newest checkpoint cannot be read; the one before is used");
             }
@@ -353,9 +369,11 @@ pub(super) fn find(params: &RunParams, disk: Arc<dyn Disk>) -> Result<Found, Run
             let mut learned = Learned::of(&loaded.checkpoint, params).map_err(wrong)?;
             is_old = !learned.state.files.is_empty();
             if !is_old {
-                learned.state.files = files_of(&loaded.checkpoint, directory, disk.as_ref())?;
+                learned.state.files = files.finish();
             }
-            learned.state.rename(|path| Spool::name_now(&spool, path));
+            learned
+                .state
+                .rename("spool".as_ref(), |path| Spool::name_now(&spool, path));
             let rows = learned.state.tally.rows_accepted;
             info!(rows, files = learned.state.files.len(), from = %loaded.path.display(), "state resumed");
             learned
@@ -429,67 +447,4 @@ pub fn set_aside(directory: &Path) -> std::io::Result<Option<std::path::PathBuf>
         std::fs::rename(directory.join(&name), aside.join(&name))?;
     }
     Ok(Some(aside))
-}
-
-/// Rows one after the other, each value in the minibatch's width.
-fn encode_waiting(batch: &Minibatch) -> Vec<u8> {
-    let mut to = Encoder::new();
-    to.u8(WAITING_VERSION);
-    to.usize(batch.rows());
-    to.bool(batch.has_missing());
-    let (m, row, col) = (batch.features(), batch.row_stride(), batch.col_stride());
-    let places = (0..batch.rows()).flat_map(|i| (0..m).map(move |j| i * row + j * col));
-    match batch.values() {
-        Values::F32(values) => {
-            to.bool(false);
-            to.f32s(&places.map(|at| values[at]).collect::<Vec<_>>());
-        }
-        Values::F64(values) => {
-            to.bool(true);
-            to.f64s(&places.map(|at| values[at]).collect::<Vec<_>>());
-        }
-    }
-    to.into_bytes()
-}
-
-fn waiting_rows(bytes: &[u8]) -> Result<usize, CodecError> {
-    let mut from = Decoder::new("waiting", bytes);
-    from.u8()?;
-    from.usize()
-}
-
-fn decode_waiting(
-    bytes: &[u8],
-    agreement: &Agreement,
-    minibatch_rows: usize,
-) -> Result<Minibatch, CodecError> {
-    let mut from = Decoder::new("waiting", bytes);
-    let version = from.u8()?;
-    if version != WAITING_VERSION {
-        return Err(from.refuse(format!("version {version}")));
-    }
-    let (rows, has_missing, is_wide) = (from.usize()?, from.bool()?, from.bool()?);
-    let mut batch = agreement.new_minibatch(minibatch_rows);
-    if rows > minibatch_rows {
-        return Err(from.refuse(format!(
-            "{rows} rows wait for a minibatch of {minibatch_rows}"
-        )));
-    }
-    let (m, row, col) = (batch.features(), batch.row_stride(), batch.col_stride());
-    let places = (0..rows).flat_map(|i| (0..m).map(move |j| i * row + j * col));
-    match (batch.values_mut(), is_wide) {
-        (Values::F32(to), false) => {
-            let values = from.f32s_of(rows * m)?;
-            places.zip(values).for_each(|(at, value)| to[at] = value);
-        }
-        (Values::F64(to), true) => {
-            let values = from.f64s_of(rows * m)?;
-            places.zip(values).for_each(|(at, value)| to[at] = value);
-        }
-        _ => return Err(from.refuse("values of another width")),
-    }
-    from.finish()?;
-    batch.set_rows(rows);
-    batch.set_has_missing(has_missing);
-    Ok(batch)
 }

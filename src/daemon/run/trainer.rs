@@ -24,7 +24,6 @@ use crate::daemon::run::publisher::{self, Done, Job};
 use crate::daemon::run::restore::{self, Learned};
 use crate::daemon::run::schedule::Schedule;
 use crate::daemon::run::systemd;
-use crate::daemon::run::watch::Watch;
 use crate::disk::Disk;
 use crate::http::{self, Ask, Live, Server};
 use crate::learner::drift::DriftReport;
@@ -84,7 +83,6 @@ pub fn run(
     let (wake, woken) = bounded(1);
     let mut params = params;
     let (spool, push) = start_spool(&mut params, &wake, disk, &found.learned.state)?;
-    let _watch = Watch::start(&params.follow.places, wake.clone());
     let (to_trainer, fed) = bounded(params.channel_minibatches);
     let (to_feeder, empty) = bounded(params.channel_minibatches + 8);
     let (reload, reloaded) = bounded(1);
@@ -102,6 +100,7 @@ pub fn run(
         to_trainer,
         empty,
         wake: woken,
+        waker: wake.clone(),
         reload: reloaded,
         spool,
         disk: Arc::clone(disk),

@@ -19,6 +19,7 @@ use tokio::time::timeout;
 
 use super::pool::Pool;
 use super::{DEADLINE, Held, Refusal, too_large};
+use crate::http::pace::{TOO_SLOW, is_too_slow};
 
 /// Pieces of an answer that wait to be sent; each is a step's, about a megabyte at most.
 const PIECES_AHEAD: usize = 2;
@@ -64,10 +65,17 @@ impl Intake {
 pub(super) async fn pump(mut body: Body, bytes_max: u64, mut held: Held, to: Intake) {
     let taken = async {
         while let Some(frame) = body.frame().await {
-            let Ok(frame) = frame else {
-                let why = "the body broke off";
-                let _ = to.0.send(Err(Refusal::new(StatusCode::BAD_REQUEST, why)));
-                return false;
+            let frame = match frame {
+                Ok(frame) => frame,
+                Err(error) => {
+                    let refusal = if is_too_slow(&error) {
+                        Refusal::new(StatusCode::REQUEST_TIMEOUT, TOO_SLOW)
+                    } else {
+                        Refusal::new(StatusCode::BAD_REQUEST, "the body broke off")
+                    };
+                    let _ = to.0.send(Err(refusal));
+                    return false;
+                }
             };
             let Ok(piece) = frame.into_data() else {
                 continue;

@@ -9,9 +9,10 @@ use super::push::PushedKeys;
 use super::state::{FeedState, FileEntry, FileState, Quarantined, Reading};
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::rows::Tally;
-use crate::source::identity::Identity;
+use crate::source::identity::{Identity, Stamp};
 use crate::source::worker::{Fault, Refusal};
 use crate::source::{Agreement, Format, Segment, SourceParams};
+use crate::text::{MESSAGE_BYTES_MAX, bounded};
 
 /// Version of the section `feed`: 1 had the list of files, too.
 const FEED_VERSION: u8 = 2;
@@ -70,6 +71,17 @@ impl FileEntry {
     pub(super) fn decode(from: &mut Decoder<'_>) -> Result<Self, CodecError> {
         let path = decode_path(from)?;
         Self::decode_behind_path(path, from)
+    }
+
+    /// What the system said of a file, and what became of it, of what `encode_behind_path` wrote.
+    pub(super) fn peek(bytes: &[u8]) -> Option<(Stamp, FileState)> {
+        let mut from = Decoder::new("a file", bytes);
+        from.u8().ok()?;
+        let (_, stamp) = Identity::decode_stamp(&mut from).ok()?;
+        // Head, print, bytes, rows and rows ahead.
+        from.array::<88>().ok()?;
+        let code = from.u8().ok()?;
+        Some((stamp, FileState::of_code(code % WITHIN)?))
     }
 
     /// What `encode_behind_path` wrote of the file at `path`.
@@ -151,7 +163,8 @@ impl Quarantined {
             rows,
             refusal: Refusal {
                 fault,
-                reason: from.str()?.to_owned(),
+                // Earlier versions kept reasons of any length.
+                reason: bounded(from.str()?.to_owned(), MESSAGE_BYTES_MAX),
             },
             at_unix_s: from.u64()?,
         })
@@ -276,5 +289,33 @@ fn version(from: &mut Decoder<'_>) -> Result<(), CodecError> {
     match from.u8()? {
         VERSION => Ok(()),
         other => Err(from.refuse(format!("version {other}; this program knows {VERSION}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_reason_of_an_earlier_version_is_cut_short() {
+        let long = Quarantined {
+            file: 7,
+            path: "a.parquet".into(),
+            rows: 3,
+            refusal: Refusal {
+                fault: Fault::File,
+                reason: format!("a.parquet: {}; rename it", "n".repeat(500_000)),
+            },
+            at_unix_s: 1,
+        };
+        let mut to = Encoder::default();
+        long.encode(&mut to);
+        let bytes = to.into_bytes();
+        let read = Quarantined::decode(&mut Decoder::new("quarantine", &bytes)).expect("an entry");
+        assert_eq!((read.file, read.rows, read.at_unix_s), (7, 3, 1));
+        let reason = &read.refusal.reason;
+        assert!(reason.len() <= MESSAGE_BYTES_MAX, "{}", reason.len());
+        assert!(reason.starts_with("a.parquet: nn"), "{reason}");
+        assert!(reason.ends_with("nn; rename it"), "{reason}");
     }
 }

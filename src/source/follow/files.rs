@@ -8,6 +8,7 @@
 //! for people, and what changed since the last checkpoint ([`FileTable::latest`]).
 
 mod folders;
+mod loader;
 mod numbers;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,9 +20,10 @@ use std::path::{Path, PathBuf};
 use hashbrown::HashTable;
 
 use self::folders::Folders;
+pub use self::loader::FileLoader;
 use self::numbers::Numbers;
 use super::state::{FileEntry, FileState};
-use crate::codec::{CodecError, Decoder, Encoder};
+use crate::codec::{Decoder, Encoder};
 use crate::source::identity::Stamp;
 
 /// A place in a table: that of another file once its own is forgotten.
@@ -63,14 +65,13 @@ struct Latest {
 }
 
 impl Row {
-    fn of(file: u64, folder: u32, entry: &FileEntry) -> Self {
-        let name = split(&entry.path).1;
-        let mut to = Encoder::new();
-        to.u32(folder);
-        to.u32(name.len() as u32);
-        to.raw(name);
-        entry.encode_behind_path(&mut to);
-        let packed = to.into_bytes().into_boxed_slice();
+    fn of(file: u64, folder: u32, name: &[u8], rest: &[u8]) -> Self {
+        let mut packed = Vec::with_capacity(8 + name.len() + rest.len());
+        packed.extend_from_slice(&folder.to_le_bytes());
+        packed.extend_from_slice(&(name.len() as u32).to_le_bytes());
+        packed.extend_from_slice(name);
+        packed.extend_from_slice(rest);
+        let packed = packed.into_boxed_slice();
         Self { file, packed }
     }
 
@@ -97,17 +98,14 @@ impl Row {
     }
 
     fn stamp(&self) -> Option<Stamp> {
-        let mut from = Decoder::new("a file", self.parts().1);
-        let entry = FileEntry::decode_behind_path(PathBuf::new(), &mut from).ok()?;
-        Some(entry.identity.stamp)
+        FileEntry::peek(self.parts().1).map(|(stamp, _)| stamp)
     }
 }
 
 /// A path up to its last slash, and the rest of it.
-fn split(path: &Path) -> (&[u8], &[u8]) {
-    let bytes = path.as_os_str().as_bytes();
-    let at = bytes.iter().rposition(|byte| *byte == b'/');
-    bytes.split_at(at.map_or(0, |at| at + 1))
+fn split(path: &[u8]) -> (&[u8], &[u8]) {
+    let at = path.iter().rposition(|byte| *byte == b'/');
+    path.split_at(at.map_or(0, |at| at + 1))
 }
 
 impl FileTable {
@@ -158,12 +156,29 @@ impl FileTable {
 
     /// The file with this inode.
     pub fn by_inode(&self, device: u64, inode: u64) -> Option<(u64, FileEntry)> {
+        self.entry(self.slot_of(device, inode)?)
+    }
+
+    /// The place of the file with this inode.
+    pub(super) fn slot_of(&self, device: u64, inode: u64) -> Option<Slot> {
         let is_it = |slot: &Slot| {
             let stamp = self.row(*slot).and_then(Row::stamp);
             stamp.is_some_and(|stamp| stamp.device == device && stamp.inode == inode)
         };
         let hash = self.hasher.hash_one((device, inode));
-        self.entry(*self.by_inode.find(hash, is_it)?)
+        self.by_inode.find(hash, is_it).copied()
+    }
+
+    /// Places that there are, those of forgotten files among them.
+    pub(super) fn slots(&self) -> Slot {
+        self.rows.len() as Slot
+    }
+
+    /// Files whose places are not marked.
+    pub(super) fn unmarked(&self, marks: &[bool]) -> impl Iterator<Item = u64> + '_ {
+        let marks = marks.to_vec();
+        let rows = self.rows.iter().zip(marks);
+        rows.filter_map(|(row, mark)| row.as_ref().filter(|_| !mark).map(|row| row.file))
     }
 
     /// The file that was seen here last.
@@ -171,9 +186,11 @@ impl FileTable {
         self.entry(self.slot_at(path)?)
     }
 
-    fn slot_at(&self, path: &Path) -> Option<Slot> {
+    /// The place of the file that was seen here last.
+    pub(super) fn slot_at(&self, path: &Path) -> Option<Slot> {
+        let path = path.as_os_str().as_bytes();
         let (folder, name) = split(path);
-        let hash = self.hasher.hash_one(path.as_os_str().as_bytes());
+        let hash = self.hasher.hash_one(path);
         let is_it = |slot: &Slot| {
             self.row(*slot).is_some_and(|row| {
                 row.parts().0 == name && self.folders.name(row.folder()) == folder
@@ -182,14 +199,11 @@ impl FileTable {
         self.by_path.find(hash, is_it).copied()
     }
 
-    /// The place of the file that was seen here last, if all of it was taken and it had this inode.
+    /// The place of the file that was seen here last, if it is through and had this inode.
     pub(super) fn done_at(&self, path: &Path, inode: u64) -> Option<Slot> {
         let slot = self.slot_at(path)?;
-        let (_, rest) = self.row(slot)?.parts();
-        let mut from = Decoder::new("a file", rest);
-        let entry = FileEntry::decode_behind_path(PathBuf::new(), &mut from).ok()?;
-        let is_it = entry.state == FileState::Done && entry.identity.stamp.inode == inode;
-        is_it.then_some(slot)
+        let (stamp, state) = FileEntry::peek(self.row(slot)?.parts().1)?;
+        (state != FileState::Growing && stamp.inode == inode).then_some(slot)
     }
 
     /// What the system said of the file in a place.
@@ -202,21 +216,13 @@ impl FileTable {
     #[expect(clippy::needless_pass_by_value, reason = "it goes over into the table")]
     pub fn put(&mut self, file: u64, entry: FileEntry) {
         self.take_out(file);
-        let folder = self.folders.enter(split(&entry.path).0);
-        let row = Row::of(file, folder, &entry);
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.rows.push(None);
-            (self.rows.len() - 1) as Slot
-        });
-        if entry.state == FileState::Growing {
-            self.growing.insert(file);
-        }
+        let mut to = Encoder::new();
+        entry.encode_behind_path(&mut to);
+        let path = entry.path.as_os_str().as_bytes();
+        self.put_packed(file, path, &entry, &to.into_bytes());
         if let Some(key) = entry.key() {
             self.by_content.insert((key, file));
         }
-        self.rows[slot as usize] = Some(row);
-        self.by_number.insert(file, slot);
-        self.index(slot, &entry);
         if let Some(latest) = &mut self.latest {
             latest.known.insert(file);
             let mut to = Encoder::new();
@@ -239,7 +245,23 @@ impl FileTable {
         }
     }
 
-    fn index(&mut self, slot: Slot, entry: &FileEntry) {
+    /// Puts an entry in, `rest` of which is what stands behind its path, but for its content's key.
+    fn put_packed(&mut self, file: u64, path: &[u8], entry: &FileEntry, rest: &[u8]) {
+        let (folder, name) = split(path);
+        let row = Row::of(file, self.folders.enter(folder), name, rest);
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.rows.push(None);
+            (self.rows.len() - 1) as Slot
+        });
+        if entry.state == FileState::Growing {
+            self.growing.insert(file);
+        }
+        self.rows[slot as usize] = Some(row);
+        self.by_number.insert(file, slot);
+        self.index(slot, path, &entry.identity.stamp);
+    }
+
+    fn index(&mut self, slot: Slot, path: &[u8], stamp: &Stamp) {
         let Self {
             rows,
             hasher,
@@ -250,7 +272,6 @@ impl FileTable {
         } = self;
         let row = |slot: &Slot| rows.get(*slot as usize).and_then(Option::as_ref);
         let inode = |stamp: &Stamp| hasher.hash_one((stamp.device, stamp.inode));
-        let stamp = &entry.identity.stamp;
         let hash = inode(stamp);
         let is_it = |slot: &Slot| {
             let other = row(slot).and_then(Row::stamp);
@@ -265,9 +286,13 @@ impl FileTable {
             }
         }
         let path_of = |row: &Row| [folders.name(row.folder()), row.parts().0].concat();
-        let path = entry.path.as_os_str().as_bytes();
+        let (folder, name) = split(path);
+        let is_it = |slot: &Slot| {
+            row(slot)
+                .is_some_and(|row| row.parts().0 == name && folders.name(row.folder()) == folder)
+        };
         let hash = hasher.hash_one(path);
-        match by_path.find_mut(hash, |slot| row(slot).is_some_and(|r| path_of(r) == path)) {
+        match by_path.find_mut(hash, is_it) {
             Some(place) => *place = slot,
             None => {
                 by_path.insert_unique(hash, slot, |slot| {
@@ -285,9 +310,6 @@ impl FileTable {
         let Some((_, entry)) = self.entry(slot) else {
             return;
         };
-        if let Some(key) = entry.key() {
-            self.by_content.remove(&(key, file));
-        }
         if let Some(key) = entry.key() {
             self.by_content.remove(&(key, file));
         }
@@ -350,20 +372,17 @@ impl FileTable {
         }
     }
 
-    /// Takes in what a checkpoint has of a file.
-    ///
-    /// # Errors
-    /// If it is not what was written.
-    pub fn take_up(&mut self, file: u64, entry: Option<&[u8]>) -> Result<(), CodecError> {
-        let Some(bytes) = entry else {
-            self.remove(file);
-            return Ok(());
-        };
-        let mut from = Decoder::new("files", bytes);
-        let entry = FileEntry::decode(&mut from)?;
-        from.finish()?;
-        self.put(file, entry);
-        Ok(())
+    /// Those that were seen last in directories with this name, wherever these lie.
+    pub(super) fn in_folders(&self, name: &OsStr) -> Vec<(u64, FileEntry)> {
+        let is_one = |folder: &[u8]| Path::new(OsStr::from_bytes(folder)).file_name() == Some(name);
+        let folders = self.folders.numbers(is_one);
+        if folders.is_empty() {
+            return Vec::new();
+        }
+        let rows = self.rows.iter().flatten();
+        let rows = rows.filter(|row| folders.contains(&row.folder()));
+        rows.filter_map(|row| Some((row.file, row.entry(&self.folders)?)))
+            .collect()
     }
 }
 

@@ -12,16 +12,18 @@ mod scan;
 mod spool;
 mod state;
 mod verdict;
+mod watch;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use files::{FileChange, FileTable};
+pub use files::{FileChange, FileLoader, FileTable};
 pub use pull::{Arrival, Connect, Source};
 pub use push::{Flaw, KEYS_MAX, Kept, Known, Push, PushName, PushedKeys, Settled, Stage};
 pub use spool::{Connections, Spool, SpoolError, SpoolInput};
 pub use state::{Event, FeedState, FileEntry, FileState, Quarantined, Reading};
 pub use verdict::{Follower, Found, Take};
+pub use watch::Wake;
 
 /// In which order new files are taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,22 +1,37 @@
-//! Directories and globs → the regular files in them.
+//! Directories and globs → the regular files in them that are not known to be as they were.
+//!
+//! All of them are listed now and then; in between, directories of which nothing is heard when they
+//! change, and names of which something is.
 
-use std::collections::HashMap;
+mod place;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ffi::OsStr;
 use std::fs::{self, Metadata};
 use std::io;
-use std::os::unix::fs::DirEntryExt as _;
+use std::ops::Range;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use globset::{GlobBuilder, GlobMatcher};
+use rustix::fs::{Mode, OFlags, RawDir};
 
-use super::state::FeedState;
+use self::place::Place;
+use super::files::{FileTable, Slot};
+use super::watch::{News, Wake, Watch};
 use super::{FollowParams, Symlinks};
 use crate::source::identity::Stamp;
 use crate::source::table::Table;
+use crate::source::walk::{Folder, Inode, Named, Walk};
 
-/// Files that one scan looks at: a list of a million paths is some 100 MB.
+/// Files that one look takes in beside those that are known: a list of a million paths is some 100 MB.
 const FILES_MAX: usize = 1_000_000;
-/// Levels of directories below a place: a loop of symbolic links ends here.
-const DEPTH_MAX: usize = 64;
+
+/// Bytes of names that the system gives at once.
+const LISTED_BYTES: usize = 1 << 16;
+
+/// Directory times are told in steps of up to two seconds by some file systems.
+const TIME_STEP_NS: i64 = 2_000_000_000;
 
 /// A regular file of this moment.
 #[derive(Clone, Debug)]
@@ -27,6 +42,18 @@ pub struct Seen {
     pub stamp: Stamp,
     /// Whether it is a place by itself: then it is taken at its word.
     pub is_named: bool,
+    /// Whether the name is a symbolic link.
+    pub is_link: bool,
+}
+
+impl Named for Seen {
+    fn name(&self) -> (bool, &[u8]) {
+        (self.is_link, self.path.as_os_str().as_bytes())
+    }
+
+    fn inode(&self) -> Inode {
+        (self.stamp.device, self.stamp.inode)
+    }
 }
 
 /// What a scan could not take.
@@ -40,171 +67,385 @@ pub struct Trouble {
     pub is_wanted: bool,
 }
 
-/// Lists places, and tells cheaply whether their directories have changed since.
+/// What a listing finds.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    /// Files that are not known to be as they were.
+    pub seen: Vec<Seen>,
+    /// What was in the way.
+    pub troubles: Vec<Trouble>,
+    /// Names that were asked for and are not there.
+    pub vanished: Vec<PathBuf>,
+    /// Whether there were more files than one look takes in.
+    pub is_cut: bool,
+}
+
+/// Files that are believed to be as they were, because their names lead to the inodes that they led to.
+pub(super) struct Believed<'a> {
+    pub files: &'a FileTable,
+    /// Those whose stamps are looked at all the same.
+    pub checked: Range<Slot>,
+    /// Names that somebody waits for: all of them are looked at.
+    pub awaited: &'a dyn Fn(&Path) -> bool,
+    /// Files that were seen where they were, by place in the table.
+    pub marks: Vec<bool>,
+}
+
+impl Believed<'_> {
+    fn is_as_it_was(&mut self, path: &Path, inode: u64) -> bool {
+        let Some(slot) = self.files.done_at(path, inode) else {
+            return false;
+        };
+        if (self.awaited)(path) {
+            return false;
+        }
+        if self.checked.contains(&slot) {
+            let now = fs::symlink_metadata(path).map(|meta| Stamp::of(&meta));
+            let then = self.files.stamp_in(slot);
+            if then.is_none() || now.ok() != then {
+                return false;
+            }
+        }
+        if let Some(mark) = self.marks.get_mut(slot as usize) {
+            *mark = true;
+        }
+        true
+    }
+}
+
+/// A directory as it was listed last.
+#[derive(Debug)]
+struct Listed {
+    /// The places that reach it, and as what.
+    members: Vec<(usize, Folder)>,
+    /// Time of its last change.
+    changed_ns: i64,
+    listed_ns: i64,
+    /// Whether the kernel tells what happens in it.
+    is_watched: bool,
+    /// A time of change before which nothing was heard.
+    unheard_ns: Option<i64>,
+}
+
+/// Lists places, and tells which of their directories and names are worth another look.
 #[derive(Debug, Default)]
 pub(super) struct Scanner {
-    /// Time of the last change of every directory listed.
-    directories: HashMap<PathBuf, i64>,
-    troubles: Vec<Trouble>,
-}
-
-struct Walk<'a> {
-    root: PathBuf,
-    params: &'a FollowParams,
-    matcher: Option<&'a GlobMatcher>,
-    /// Files that are believed to be as they were, by name and inode.
-    known: Option<&'a FeedState>,
-    found: Vec<Seen>,
-    /// The table that manages the directory.
-    table: Option<Table>,
-}
-
-impl Walk<'_> {
-    /// A file that is through, under its name and with its inode.
-    fn believed(&self, path: &Path, inode: u64) -> Option<Seen> {
-        let files = &self.known?.files;
-        let stamp = files.stamp_in(files.done_at(path, inode)?)?;
-        Some(Seen {
-            path: path.to_owned(),
-            stamp,
-            is_named: false,
-        })
-    }
+    places: Vec<Arc<Place>>,
+    folders: HashMap<PathBuf, Listed>,
+    watch: Option<Watch>,
+    wall_ns: i64,
+    listing: Listing,
 }
 
 impl Scanner {
-    /// Whether a name came, went or changed in a directory listed before. Files that are places by
-    /// themselves count as changed always.
-    pub fn has_changed(&self, params: &FollowParams) -> bool {
-        if self.directories.is_empty() {
-            return true;
+    /// Listens to what happens in directories from their next listing on, and calls `wake` for it.
+    ///
+    /// # Errors
+    /// If the system has no notification.
+    pub fn listen(&mut self, wake: Wake) -> io::Result<()> {
+        self.watch = Some(Watch::start(wake)?);
+        Ok(())
+    }
+
+    /// Hears what happened, so that the kernel need not keep it.
+    pub fn hear(&mut self) {
+        if let Some(watch) = &mut self.watch {
+            watch.hear();
         }
-        let files = params.places.iter();
-        let mut files = files.filter(|place| !is_glob(place) && !place.is_dir());
-        files.next().is_some()
-            || self.directories.iter().any(|(path, changed_ns)| {
-                fs::metadata(path).map_or(true, |meta| Stamp::of(&meta).changed_ns != *changed_ns)
-            })
     }
 
-    /// When a directory changed last, as of the last listing.
-    pub fn newest_change_ns(&self) -> i64 {
-        self.directories.values().copied().max().unwrap_or(0)
+    /// What happened since the last call.
+    pub fn news(&mut self) -> News {
+        self.watch.as_mut().map(Watch::take).unwrap_or_default()
     }
 
-    /// All regular files of the places, and what was in the way. Files that are through in `known`
-    /// are not looked at while their name and inode are the same.
+    /// Adds directories that have changed without being heard of; `is_slow` looks at those, too, of
+    /// which it would be heard.
+    pub fn changed(&mut self, news: &mut News, is_slow: bool) {
+        for (path, listed) in &mut self.folders {
+            if listed.is_watched && !is_slow {
+                continue;
+            }
+            let Ok(meta) = fs::metadata(path) else {
+                news.is_lost = true;
+                return;
+            };
+            let now_ns = Stamp::of(&meta).changed_ns;
+            if !listed.is_watched {
+                // A change within the step of the last listing shows in no time.
+                let is_unsure = now_ns > listed.listed_ns - TIME_STEP_NS;
+                if is_unsure || now_ns != listed.changed_ns {
+                    news.folders.insert(path.clone());
+                }
+            } else if now_ns == listed.changed_ns || news.heard.contains(path) {
+                (listed.changed_ns, listed.unheard_ns) = (now_ns, None);
+            } else if listed.unheard_ns.replace(now_ns) == Some(now_ns) {
+                // It was not on its way when it was looked at before.
+                news.folders.insert(path.clone());
+            }
+        }
+    }
+
+    /// All regular files of the places but those that are believed, and what was in the way.
     pub fn list(
         &mut self,
         params: &FollowParams,
-        known: Option<&FeedState>,
-    ) -> (Vec<Seen>, Vec<Trouble>) {
-        self.directories.clear();
-        self.troubles.clear();
-        let mut found = Vec::new();
-        for place in &params.places {
-            let (root, matcher) = match glob(place) {
-                Ok(Some((root, matcher))) => (root, Some(matcher)),
-                Ok(None) => (place.clone(), None),
-                Err(reason) => {
-                    self.trouble(place, &reason);
-                    continue;
-                }
-            };
-            let mut walk = Walk {
-                root: fs::canonicalize(&root).unwrap_or_else(|_| root.clone()),
-                params,
-                matcher: matcher.as_ref(),
-                known,
-                found: Vec::new(),
-                table: Table::around(&root),
-            };
-            match fs::metadata(&root) {
-                Ok(meta) if meta.is_dir() => self.walk(&mut walk, &root, &meta, 0),
-                Ok(meta) if meta.is_file() => walk.found.push(Seen {
-                    path: root,
-                    stamp: Stamp::of(&meta),
-                    is_named: true,
-                }),
-                Ok(_) => self.trouble(&root, "neither a file nor a directory"),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    self.trouble(&root, "not there yet; it is looked for again");
-                }
-                Err(error) => self.trouble(&root, &error.to_string()),
-            }
-            found.append(&mut walk.found);
+        believed: &mut Believed<'_>,
+        wall_ns: i64,
+    ) -> Listing {
+        self.wall_ns = wall_ns;
+        self.folders.clear();
+        self.places.clear();
+        if let Some(watch) = &mut self.watch {
+            watch.begin();
         }
-        (found, std::mem::take(&mut self.troubles))
+        for path in &params.places {
+            match Place::of(path) {
+                Ok(place) => self.places.push(Arc::new(place)),
+                Err(reason) => self.trouble(path, &reason),
+            }
+        }
+        for index in 0..self.places.len() {
+            let place = Arc::clone(&self.places[index]);
+            if let Some(meta) = self.root(&place)
+                && meta.is_dir()
+            {
+                let table = Table::around(&place.root);
+                let walk = Walk::from(place.root.clone(), &meta, table);
+                self.walk((index, &place), walk, params, believed);
+            }
+        }
+        if let Some(watch) = &mut self.watch {
+            watch.end();
+        }
+        std::mem::take(&mut self.listing)
+    }
+
+    /// What is at these names and in these directories now, and at places that are no directories.
+    /// A directory that was one of a place makes a listing of everything necessary: then nothing.
+    pub fn look(
+        &mut self,
+        params: &FollowParams,
+        believed: &mut Believed<'_>,
+        (names, folders): (BTreeSet<PathBuf>, BTreeSet<PathBuf>),
+        wall_ns: i64,
+    ) -> Option<Listing> {
+        self.wall_ns = wall_ns;
+        for index in 0..self.places.len() {
+            let place = Arc::clone(&self.places[index]);
+            if !self.folders.contains_key(&place.root)
+                && self.root(&place).is_some_and(|meta| meta.is_dir())
+            {
+                return None;
+            }
+        }
+        for path in folders {
+            if let Some(listed) = self.folders.remove(&path) {
+                for (index, folder) in listed.members {
+                    let place = Arc::clone(&self.places[index]);
+                    let mut walk = Walk::default();
+                    walk.hold(folder);
+                    walk.pass_over(self.visited(index));
+                    self.walk((index, &place), walk, params, believed);
+                }
+            } else {
+                self.name(&path, params, believed)?;
+            }
+        }
+        for path in names {
+            self.name(&path, params, believed)?;
+        }
+        Some(std::mem::take(&mut self.listing))
+    }
+
+    /// Looks at one name in a directory that was listed.
+    fn name(
+        &mut self,
+        path: &Path,
+        params: &FollowParams,
+        believed: &mut Believed<'_>,
+    ) -> Option<()> {
+        if self.folders.contains_key(path) {
+            // A name of a directory leads elsewhere by now.
+            return None;
+        }
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return Some(());
+        };
+        if is_left_out(name.as_bytes(), &params.ignore_suffixes) {
+            return Some(());
+        }
+        let members = self.folders.get(folder);
+        let members = members.map(|listed| listed.members.clone());
+        for (index, folder) in members.unwrap_or_default() {
+            let place = Arc::clone(&self.places[index]);
+            let mut walk = Walk::default();
+            self.entry((&place, &folder), path.to_owned(), &mut walk, params);
+            if !walk.is_over() {
+                walk.pass_over(self.visited(index));
+                self.walk((index, &place), walk, params, believed);
+            }
+        }
+        Some(())
+    }
+
+    /// Directories of a place that were listed.
+    fn visited(&self, index: usize) -> HashSet<Inode> {
+        let members = self.folders.values().flat_map(|listed| &listed.members);
+        let here = members.filter(|(place, _)| *place == index);
+        here.map(|(_, folder)| folder.inode).collect()
+    }
+
+    fn walk(
+        &mut self,
+        (index, place): (usize, &Place),
+        mut walk: Walk,
+        params: &FollowParams,
+        believed: &mut Believed<'_>,
+    ) {
+        while let Some(folder) = walk.next() {
+            // It is watched before it is listed: nothing falls between the two.
+            let watch = self.watch.as_mut();
+            let is_watched = watch.is_some_and(|watch| watch.add(&folder.path));
+            let meta = fs::metadata(&folder.path);
+            let changed_ns = meta.map_or(0, |meta| Stamp::of(&meta).changed_ns);
+            let listed = self.folders.entry(folder.path.clone());
+            let listed = listed.or_insert_with(|| Listed {
+                members: Vec::new(),
+                changed_ns,
+                listed_ns: 0,
+                is_watched,
+                unheard_ns: None,
+            });
+            listed.changed_ns = changed_ns;
+            listed.listed_ns = self.wall_ns;
+            listed.members.push((index, folder.clone()));
+            self.list_folder((place, &folder), &mut walk, params, believed);
+        }
+    }
+
+    fn list_folder(
+        &mut self,
+        (place, folder): (&Place, &Folder),
+        walk: &mut Walk,
+        params: &FollowParams,
+        believed: &mut Believed<'_>,
+    ) {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let opened = match rustix::fs::open(&folder.path, flags, Mode::empty()) {
+            Ok(opened) => opened,
+            Err(error) => return self.trouble(&folder.path, &io::Error::from(error).to_string()),
+        };
+        let mut buffer = Vec::with_capacity(LISTED_BYTES);
+        let mut entries = RawDir::new(opened, buffer.spare_capacity_mut());
+        // Of a million names most are believed: they share one buffer.
+        let mut path = folder.path.as_os_str().as_bytes().to_vec();
+        if path.last() != Some(&b'/') {
+            path.push(b'/');
+        }
+        let stem = path.len();
+        while let Some(entry) = entries.next() {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) => {
+                    return self.trouble(&folder.path, &io::Error::from(error).to_string());
+                }
+            };
+            let name = entry.file_name().to_bytes();
+            if is_left_out(name, &params.ignore_suffixes) {
+                continue;
+            }
+            path.truncate(stem);
+            path.extend_from_slice(name);
+            let path = Path::new(OsStr::from_bytes(&path));
+            if !believed.is_as_it_was(path, entry.ino()) {
+                self.entry((place, folder), path.to_owned(), walk, params);
+            }
+        }
+    }
+
+    /// Takes in one name in a directory.
+    fn entry(
+        &mut self,
+        (place, folder): (&Place, &Folder),
+        path: PathBuf,
+        walk: &mut Walk,
+        params: &FollowParams,
+    ) {
+        let (meta, is_link) = match self.meta(place, &path, params) {
+            Ok(Some(found)) => found,
+            Ok(None) => return,
+            // It went meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return self.listing.vanished.push(path);
+            }
+            Err(error) => return self.trouble(&path, &error.to_string()),
+        };
+        if meta.is_dir() {
+            let table = folder.table.clone().or_else(|| Table::at(&path));
+            if !walk.found(folder, path.clone(), &meta, is_link, table) {
+                self.trouble(&path, "too many levels of directories");
+            }
+            return;
+        }
+        if place.matcher.as_ref().is_some_and(|m| !m.is_match(&path)) {
+            return;
+        }
+        if let Some(table) = &folder.table {
+            return self.in_table(table);
+        }
+        if self.listing.seen.len() >= FILES_MAX {
+            self.listing.is_cut = true;
+            return;
+        }
+        self.listing.seen.push(Seen {
+            path,
+            stamp: Stamp::of(&meta),
+            is_named: false,
+            is_link,
+        });
+    }
+
+    /// What the root of a place is; a file is taken in.
+    fn root(&mut self, place: &Place) -> Option<Metadata> {
+        let root = &place.root;
+        let found = fs::metadata(root);
+        if let Ok(meta) = found
+            && meta.is_dir()
+        {
+            return Some(meta);
+        }
+        if let Some(watch) = &mut self.watch {
+            watch.add_near(root);
+        }
+        match fs::metadata(root) {
+            Ok(meta) if meta.is_file() => self.listing.seen.push(Seen {
+                path: root.clone(),
+                stamp: Stamp::of(&meta),
+                is_named: true,
+                is_link: false,
+            }),
+            Ok(_) => self.trouble(root, "neither a file nor a directory"),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.trouble(root, "not there yet; it is looked for again");
+            }
+            Err(error) => self.trouble(root, &error.to_string()),
+        }
+        None
     }
 
     fn trouble(&mut self, path: &Path, reason: &str) {
-        self.troubles.push(Trouble {
+        self.listing.troubles.push(Trouble {
             path: path.to_owned(),
             reason: reason.to_owned(),
             is_wanted: false,
         });
     }
 
-    fn walk(&mut self, walk: &mut Walk<'_>, folder: &Path, meta: &Metadata, depth: usize) {
-        self.directories
-            .insert(folder.to_owned(), Stamp::of(meta).changed_ns);
-        let entries = match fs::read_dir(folder) {
-            Ok(entries) => entries,
-            Err(error) => return self.trouble(folder, &error.to_string()),
-        };
-        for entry in entries {
-            let entry = match entry {
-                Ok(entry) => entry,
-                Err(error) => return self.trouble(folder, &error.to_string()),
-            };
-            let name = entry.file_name();
-            if is_left_out(name.as_encoded_bytes(), &walk.params.ignore_suffixes) {
-                continue;
-            }
-            let path = entry.path();
-            if let Some(seen) = walk.believed(&path, entry.ino()) {
-                walk.found.push(seen);
-                continue;
-            }
-            match self.look(walk, &entry, &path) {
-                // It went between the two looks.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => self.trouble(&path, &error.to_string()),
-                Ok(None) => {}
-                Ok(Some(meta)) if meta.is_dir() => {
-                    if depth >= DEPTH_MAX {
-                        self.trouble(&path, "too many levels of directories");
-                    } else {
-                        let above = walk.table.clone();
-                        walk.table = above.clone().or_else(|| Table::at(&path));
-                        self.walk(walk, &path, &meta, depth + 1);
-                        walk.table = above;
-                    }
-                }
-                Ok(Some(meta)) => {
-                    if walk.matcher.is_some_and(|m| !m.is_match(&path)) {
-                        continue;
-                    }
-                    if let Some(table) = &walk.table {
-                        self.in_table(table);
-                        continue;
-                    }
-                    if walk.found.len() >= FILES_MAX {
-                        return self.trouble(folder, "too many files for one scan");
-                    }
-                    walk.found.push(Seen {
-                        path,
-                        stamp: Stamp::of(&meta),
-                        is_named: false,
-                    });
-                }
-            }
-        }
-    }
-
     /// Tells once that the files of a table are not taken.
     fn in_table(&mut self, table: &Table) {
         if self
+            .listing
             .troubles
             .last()
             .is_none_or(|last| last.path != table.root)
@@ -214,19 +455,21 @@ impl Scanner {
         }
     }
 
-    /// What an entry is, by the rule for symbolic links; nothing for what is no file or directory.
-    fn look(
+    /// What a name leads to, by the rule for symbolic links, and whether it is one; nothing for what
+    /// is no file or directory.
+    fn meta(
         &mut self,
-        walk: &Walk<'_>,
-        entry: &fs::DirEntry,
+        place: &Place,
         path: &Path,
-    ) -> io::Result<Option<Metadata>> {
-        let mut meta = entry.metadata()?;
-        if meta.is_symlink() {
+        params: &FollowParams,
+    ) -> io::Result<Option<(Metadata, bool)>> {
+        let mut meta = fs::symlink_metadata(path)?;
+        let is_link = meta.is_symlink();
+        if is_link {
             let target = fs::canonicalize(path)?;
-            let is_fine = match walk.params.symlinks {
+            let is_fine = match params.symlinks {
                 Symlinks::Refuse => false,
-                Symlinks::Inside => target.starts_with(&walk.root),
+                Symlinks::Inside => target.starts_with(&place.whole),
                 Symlinks::Follow => true,
             };
             if !is_fine {
@@ -234,7 +477,7 @@ impl Scanner {
                 let reason = format!(
                     "a symbolic link to {target}, which `source.symlinks` does not let pass"
                 );
-                self.troubles.push(Trouble {
+                self.listing.troubles.push(Trouble {
                     path: path.to_owned(),
                     reason,
                     is_wanted: true,
@@ -244,7 +487,7 @@ impl Scanner {
             meta = fs::metadata(path)?;
         }
         // FIFOs, sockets and devices are never opened.
-        Ok((meta.is_file() || meta.is_dir()).then_some(meta))
+        Ok((meta.is_file() || meta.is_dir()).then_some((meta, is_link)))
     }
 }
 
@@ -254,30 +497,4 @@ fn is_left_out(name: &[u8], suffixes: &[String]) -> bool {
         || suffixes
             .iter()
             .any(|suffix| name.ends_with(suffix.as_bytes()))
-}
-
-fn is_glob(place: &Path) -> bool {
-    place
-        .as_os_str()
-        .as_encoded_bytes()
-        .iter()
-        .any(|byte| b"*?[{".contains(byte))
-        && fs::symlink_metadata(place).is_err()
-}
-
-/// The directory where a glob starts, and the glob.
-fn glob(place: &Path) -> Result<Option<(PathBuf, GlobMatcher)>, String> {
-    if !is_glob(place) {
-        return Ok(None);
-    }
-    let text = place.to_str().ok_or("a glob must be UTF-8")?;
-    let glob = GlobBuilder::new(text).literal_separator(true).build();
-    let matcher = glob
-        .map_err(|error| format!("no glob: {}", error.kind()))?
-        .compile_matcher();
-    let root: PathBuf = place
-        .components()
-        .take_while(|part| !is_glob(Path::new(part.as_os_str())))
-        .collect();
-    Ok(Some((root, matcher)))
 }

@@ -25,6 +25,8 @@ use crate::disk::Disk;
 use crate::source::SourceParams;
 
 mod connections;
+mod progress;
+mod sockets;
 
 pub use connections::Connections;
 
@@ -32,8 +34,6 @@ pub use connections::Connections;
 const BUFFER: usize = 1 << 18;
 /// How often a reader that may not go on looks again.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// Connections of one socket at a time; the next one waits to be accepted.
-const CONNECTIONS_MAX: usize = 64;
 
 /// Beginnings of the names of files that no source gave.
 const PIPES: [&str; 4] = ["stdin-", "fifo-", "socket-", "push-"];
@@ -80,6 +80,8 @@ pub(super) struct Shared {
     live: AtomicUsize,
     stop: AtomicBool,
     failures: Mutex<Vec<String>>,
+    /// Silent connections that were closed because others waited.
+    made_way: AtomicU64,
     /// Files whose connections last.
     open: Mutex<HashSet<PathBuf>>,
     wake: Box<dyn Fn() + Send + Sync>,
@@ -123,6 +125,7 @@ impl Spool {
             live: AtomicUsize::new(inputs.iter().filter(|i| **i != SpoolInput::Push).count()),
             stop: AtomicBool::new(false),
             failures: Mutex::default(),
+            made_way: AtomicU64::new(0),
             open: Mutex::default(),
             wake,
         });
@@ -171,6 +174,11 @@ impl Spool {
             .lock()
             .map(|mut failures| std::mem::take(&mut *failures))
             .unwrap_or_default()
+    }
+
+    /// Silent connections that made way for new ones since the last call.
+    pub fn made_way(&self) -> u64 {
+        self.shared.made_way.swap(0, Ordering::Relaxed)
     }
 
     /// Removes a file of which everything that counts is in a checkpoint; bytes it had.
@@ -305,7 +313,7 @@ fn spawn(input: &SpoolInput, shared: &Arc<Shared>) -> Result<(), SpoolError> {
             thread::Builder::new()
                 .name("ojad-socket".into())
                 .spawn(move || {
-                    accept(&listener, &shared);
+                    sockets::accept(&listener, &shared);
                     shared.leave();
                 })
         }
@@ -343,36 +351,6 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
         fs::remove_file(path)?;
     }
     UnixListener::bind(path)
-}
-
-fn accept(listener: &UnixListener, shared: &Arc<Shared>) {
-    let open = Arc::new(AtomicUsize::new(0));
-    while !shared.is_stopped() {
-        if open.load(Ordering::Acquire) >= CONNECTIONS_MAX {
-            thread::sleep(LOOK_EVERY);
-            continue;
-        }
-        let mut from = match listener.accept() {
-            Ok((from, _)) => from,
-            Err(error) => {
-                shared.fail(format!("a connection could not be accepted: {error}"));
-                thread::sleep(LOOK_EVERY);
-                continue;
-            }
-        };
-        let (of, counter) = (Arc::clone(shared), Arc::clone(&open));
-        open.fetch_add(1, Ordering::AcqRel);
-        let started = thread::Builder::new()
-            .name("ojad-connection".into())
-            .spawn(move || {
-                of.session("socket", &mut from);
-                counter.fetch_sub(1, Ordering::AcqRel);
-            });
-        if let Err(error) = started {
-            open.fetch_sub(1, Ordering::AcqRel);
-            shared.fail(format!("no thread for a connection: {error}"));
-        }
-    }
 }
 
 impl Shared {

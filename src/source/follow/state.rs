@@ -254,20 +254,22 @@ impl FeedState {
         }
     }
 
-    /// Gives files other names: `now` says what a file is called now, if not so.
-    pub fn rename(&mut self, now: impl Fn(&std::path::Path) -> Option<PathBuf>) {
+    /// Gives files in directories of this name other names: `now` says what a file is called now, if
+    /// not so.
+    pub fn rename(
+        &mut self,
+        folder: &std::ffi::OsStr,
+        now: impl Fn(&std::path::Path) -> Option<PathBuf>,
+    ) {
         if let Some(reading) = &mut self.reading
             && let Some(path) = now(&reading.segment.path)
         {
             reading.segment.path = path;
         }
-        let renamed = self.files.iter().filter_map(|(file, entry)| {
-            let path = now(&entry.path)?;
-            Some((file, FileEntry { path, ..entry }))
-        });
-        let renamed: Vec<(u64, FileEntry)> = renamed.collect();
-        for (file, entry) in renamed {
-            self.files.put(file, entry);
+        for (file, entry) in self.files.in_folders(folder) {
+            if let Some(path) = now(&entry.path) {
+                self.files.put(file, FileEntry { path, ..entry });
+            }
         }
     }
 

@@ -2,17 +2,23 @@
 
 mod former;
 mod judge;
+mod look;
 mod rest;
+mod sought;
 mod wait;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::io;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use self::rest::Rest;
+use self::sought::Sought;
 use self::wait::Waiting;
+use super::files::Slot;
 use super::scan::{Scanner, Seen, Trouble};
 use super::state::{FeedState, FileEntry};
+use super::watch::Wake;
 use super::{Connections, FollowParams, Order};
 use crate::source::identity::{Stamp, open_quietly};
 use crate::source::worker::{Decode, Refusal};
@@ -20,13 +26,6 @@ use crate::source::{Format, Segment};
 
 /// Files that one scan gives: their decisions are written in one go.
 const TAKES_MAX: usize = 4096;
-
-/// A full listing is made at least this often, whatever the directories say: a file that was
-/// changed in its place changes no directory.
-const LIST_EVERY: Duration = Duration::from_mins(1);
-
-/// Directory times are told in steps of up to two seconds by some file systems.
-const TIME_STEP_NS: i64 = 2_000_000_000;
 
 /// Looks at the same file in the same state after which it counts as not being written.
 const LOOKS_AT_REST: u32 = 2;
@@ -57,14 +56,13 @@ pub struct Found {
     pub copies: Vec<(PathBuf, PathBuf)>,
     /// Files that cannot be taken at all.
     pub refused: Vec<(FileEntry, Refusal)>,
-    /// Files that are not there any more.
-    pub gone: Vec<u64>,
+    /// Files whose turn had come and that were replaced or removed before it: what they held cannot be
+    /// had any more.
+    pub lost: Vec<PathBuf>,
     /// Files that are no data and left out: how many by now and one of them, when there are more.
     pub left_out: Option<(usize, PathBuf)>,
     /// What was in the way, each told once.
     pub troubles: Vec<Trouble>,
-    /// Whether somebody waits for something but rows: then a scan must come.
-    pub is_waiting: bool,
 }
 
 /// Looks at places again and again.
@@ -84,7 +82,8 @@ pub struct Follower {
     twins: HashMap<PathBuf, (Stamp, u32)>,
     /// Files of the state that a file of this look was found to be: each can be one only.
     claimed: HashSet<u64>,
-    /// Files that the last listing did not find, by the keys of their contents.
+    /// Files that are not where they were, and those of them that have a key by their keys.
+    gone: BTreeSet<u64>,
     missing: BTreeSet<(u64, u64)>,
     /// Whether somebody may be writing a file of this look that was taken before.
     is_unsettled: bool,
@@ -94,10 +93,20 @@ pub struct Follower {
     left_out: HashMap<PathBuf, Stamp>,
     /// How many of them somebody was told of.
     left_out_told: usize,
-    /// When every file was looked at last.
-    full: Option<Instant>,
-    listed_wall_ns: i64,
-    is_waiting: bool,
+    /// Files that were seen and wait for the looks to come, in the order of their turns.
+    backlog: VecDeque<Seen>,
+    /// Names of files that wait for something: each look looks at them.
+    awaited: HashSet<PathBuf>,
+    /// Contents whose turn had come and that are looked for.
+    sought: Vec<Sought>,
+    /// When everything was listed last, and how long that took.
+    full: Option<(Instant, Duration)>,
+    /// Whether that found more files than one look takes in.
+    is_cut: bool,
+    /// When all directories were looked at last.
+    slow: Option<Instant>,
+    /// The first file whose stamp the next listing looks at though its name says that it is as it was.
+    check_from: Option<Slot>,
     /// Where streams are kept, and the connections that last: other files there grow no more.
     spool: Option<(PathBuf, Connections)>,
 }
@@ -110,8 +119,15 @@ enum Verdict {
     Copy(u64, FileEntry, PathBuf),
     Changed(u64, FileEntry),
     Wait,
-    Take(Take, i64),
+    Take(Take),
     Refuse(FileEntry, Refusal),
+}
+
+/// What one look has come to so far.
+#[derive(Default)]
+struct Judged {
+    takes: Vec<Take>,
+    inodes: HashSet<(u64, u64)>,
 }
 
 impl Follower {
@@ -127,16 +143,49 @@ impl Follower {
             resting: HashMap::new(),
             twins: HashMap::new(),
             claimed: HashSet::new(),
+            gone: BTreeSet::new(),
             missing: BTreeSet::new(),
             is_unsettled: false,
             patience: 0,
             left_out: HashMap::new(),
             left_out_told: 0,
+            backlog: VecDeque::new(),
+            awaited: HashSet::new(),
+            sought: Vec::new(),
             full: None,
-            listed_wall_ns: 0,
-            is_waiting: false,
+            is_cut: false,
+            slow: None,
+            check_from: None,
             spool: None,
         }
+    }
+
+    /// Listens to what happens in directories, and calls `wake` for it; without, all that is not in
+    /// their times of change is found by listing them.
+    ///
+    /// # Errors
+    /// If the system has no notification.
+    pub fn listen(&mut self, wake: Wake) -> io::Result<()> {
+        self.scanner.listen(wake)
+    }
+
+    /// Hears what happened since, so that a long time between two looks loses nothing.
+    pub fn hear(&mut self) {
+        self.scanner.hear();
+    }
+
+    /// Whether a file was not where it was when its place was looked at last.
+    pub fn is_missing(&self, file: u64) -> bool {
+        self.gone.contains(&file)
+    }
+
+    /// Files that are gone beyond the `most` latest: they need not be remembered.
+    pub fn gone_beyond(&mut self, most: usize) -> Vec<u64> {
+        let mut beyond = Vec::new();
+        while self.gone.len() > most {
+            beyond.extend(self.gone.pop_first());
+        }
+        beyond
     }
 
     /// Nothing below `directory` grows any more but the files of `connections`, as of before the next
@@ -159,10 +208,12 @@ impl Follower {
     pub fn set_params(&mut self, params: FollowParams) {
         self.params = params;
         self.full = None;
+        self.backlog.clear();
         self.told.clear();
     }
 
-    /// Looks at all places, or, where no directory has changed, at the files that may grow.
+    /// Looks at what may not be as it was: all names that are not known, now and then, and those of
+    /// which something was heard.
     pub fn scan(
         &mut self,
         state: &FeedState,
@@ -170,106 +221,98 @@ impl Follower {
         now: Instant,
         wall_ns: i64,
     ) -> Found {
-        let is_old = self
-            .full
-            .is_none_or(|at| now.duration_since(at) >= LIST_EVERY);
-        // A change within the step of the last listing shows in no time.
-        let is_unsure = self.scanner.newest_change_ns() > self.listed_wall_ns - TIME_STEP_NS;
-        let is_due =
-            is_old || self.is_waiting || is_unsure || self.scanner.has_changed(&self.params);
         let mut found = Found::default();
-        let mut seen = if is_due {
-            self.listed_wall_ns = wall_ns;
-            let known = if is_old {
-                self.full = Some(now);
-                None
-            } else {
-                Some(state)
-            };
-            let (mut seen, troubles) = self.scanner.list(&self.params, known);
-            self.tell(troubles, &mut found);
-            find_gone(state, &seen, &mut found);
-            self.missing = keys_of(state, &found.gone);
-            self.look_at_waiting(&mut seen);
-            seen
-        } else {
-            growing(state)
-        };
-        seen.sort_by(|a, b| {
-            a.path
-                .as_os_str()
-                .as_encoded_bytes()
-                .cmp(b.path.as_os_str().as_encoded_bytes())
-        });
-        seen.dedup_by(|a, b| a.path == b.path);
-        self.is_waiting = false;
+        let (mut seen, is_full) = self.see(state, now, wall_ns, &mut found);
+        self.sort(&mut seen);
+        if is_full {
+            self.backlog = std::mem::take(&mut seen).into();
+        }
         self.is_unsettled = false;
         self.claimed.clear();
-        let mut takes = Vec::new();
-        let mut inodes = HashSet::new();
-        for seen in &seen {
-            // A second name of the same file brings no new rows.
-            let inode = (seen.stamp.device, seen.stamp.inode);
-            if !inodes.insert(inode) {
-                continue;
-            }
-            match self.judge(seen, state, decode, now) {
-                Verdict::Known => {}
-                Verdict::Refreshed(file, entry) => found.refreshed.push((file, entry)),
-                Verdict::Copy(file, entry, before) => {
-                    found.copies.push((entry.path.clone(), before));
-                    found.refreshed.push((file, entry));
-                }
-                Verdict::Changed(file, entry) => found.changed.push((file, entry)),
-                Verdict::Wait => self.is_waiting = true,
-                Verdict::Take(take, changed_ns) => takes.push((changed_ns, take)),
-                Verdict::Refuse(entry, refusal) => found.refused.push((entry, refusal)),
+        let mut judged = Judged::default();
+        while judged.takes.len() < TAKES_MAX
+            && let Some(next) = self.backlog.pop_front()
+        {
+            let next = if is_full { Some(next) } else { next.now() };
+            if let Some(next) = next {
+                self.judge_one(&next, state, (&mut *decode, now), &mut judged, &mut found);
             }
         }
-        if is_due {
-            self.forget(&seen);
+        for next in seen {
+            if judged.takes.len() < TAKES_MAX {
+                self.judge_one(&next, state, (&mut *decode, now), &mut judged, &mut found);
+            } else {
+                self.backlog.push_back(next);
+            }
         }
+        let takes = &mut judged.takes;
         found.left_out = self.tell_left_out();
         found.troubles.append(&mut self.untold);
         // What was emptied in its place goes on under another name: the place holds a new file.
-        let claimed = &self.claimed;
-        found.changed.retain(|(file, _)| !claimed.contains(file));
-        rotated(state, &mut takes, &mut found);
-        if self.params.order == Order::Changed {
-            takes.sort_by_key(|(changed_ns, _)| *changed_ns);
-        }
-        if takes.len() > TAKES_MAX {
-            self.is_waiting = true;
-            takes.truncate(TAKES_MAX);
-        }
-        found.takes = takes.into_iter().map(|(_, take)| take).collect();
-        found.is_waiting = self.is_waiting;
+        let (claimed, awaited) = (&self.claimed, &mut self.awaited);
+        found.changed.retain(|(file, entry)| {
+            let is_elsewhere = claimed.contains(file) || rotated(state, takes, *file);
+            if is_elsewhere {
+                awaited.insert(entry.path.clone());
+            }
+            !is_elsewhere
+        });
+        self.await_copies(state, &mut found);
+        self.seek(state, takes, is_full, &mut found);
+        found.takes = std::mem::take(takes);
         found
     }
 
-    /// Files that somebody may be writing are not believed by their names.
-    fn look_at_waiting(&self, seen: &mut [Seen]) {
-        for seen in seen {
-            if self.waiting.contains_key(&seen.path)
-                && let Ok(meta) = std::fs::metadata(&seen.path)
-            {
-                seen.stamp = Stamp::of(&meta);
-            }
-        }
+    /// Puts files in the order of their turns.
+    fn sort(&self, seen: &mut Vec<Seen>) {
+        let is_changed = self.params.order == Order::Changed;
+        seen.sort_by(|a, b| {
+            let times = is_changed.then(|| a.stamp.changed_ns.cmp(&b.stamp.changed_ns));
+            let names = || {
+                let (a, b) = (a.path.as_os_str(), b.path.as_os_str());
+                a.as_encoded_bytes().cmp(b.as_encoded_bytes())
+            };
+            times.map_or_else(names, |times| times.then_with(names))
+        });
+        seen.dedup_by(|a, b| a.path == b.path);
     }
 
-    /// Forgets what was remembered of files that a listing of all of them did not find.
-    fn forget(&mut self, seen: &[Seen]) {
-        let paths: HashSet<&Path> = seen.iter().map(|seen| seen.path.as_path()).collect();
-        self.waiting
-            .retain(|path, _| paths.contains(path.as_path()));
-        self.unreadable
-            .retain(|path, _| paths.contains(path.as_path()));
-        self.resting
-            .retain(|path, _| paths.contains(path.as_path()));
-        self.twins.retain(|path, _| paths.contains(path.as_path()));
-        self.left_out
-            .retain(|path, _| paths.contains(path.as_path()));
+    fn judge_one(
+        &mut self,
+        seen: &Seen,
+        state: &FeedState,
+        (decode, now): (&mut dyn Decode, Instant),
+        judged: &mut Judged,
+        found: &mut Found,
+    ) {
+        // A second name of the same file brings no new rows.
+        let inode = (seen.stamp.device, seen.stamp.inode);
+        if !judged.inodes.insert(inode) {
+            return;
+        }
+        match self.judge(seen, state, decode, now) {
+            Verdict::Known => {}
+            Verdict::Refreshed(file, entry) => {
+                self.came_back(file, &entry);
+                found.refreshed.push((file, entry));
+            }
+            Verdict::Copy(file, entry, before) => {
+                self.came_back(file, &entry);
+                found.copies.push((entry.path.clone(), before));
+                found.refreshed.push((file, entry));
+            }
+            Verdict::Changed(file, entry) => found.changed.push((file, entry)),
+            Verdict::Wait => {
+                self.awaited.insert(seen.path.clone());
+            }
+            Verdict::Take(take) => {
+                if take.file.is_none() {
+                    self.replaced(seen, state);
+                }
+                judged.takes.push(take);
+            }
+            Verdict::Refuse(entry, refusal) => found.refused.push((entry, refusal)),
+        }
     }
 
     /// How many files are left out, when there are more than were told of.
@@ -282,18 +325,6 @@ impl Follower {
             .filter(|_| self.left_out.len() > before)?;
         Some((self.left_out.len(), example.clone()))
     }
-
-    /// Troubles that were not told before.
-    fn tell(&mut self, troubles: Vec<Trouble>, found: &mut Found) {
-        let mut told = HashMap::new();
-        for trouble in troubles {
-            if self.told.get(&trouble.path) != Some(&trouble) {
-                found.troubles.push(trouble.clone());
-            }
-            told.insert(trouble.path.clone(), trouble);
-        }
-        self.told = told;
-    }
 }
 
 fn refreshed(entry: &FileEntry, seen: &Seen) -> FileEntry {
@@ -303,69 +334,26 @@ fn refreshed(entry: &FileEntry, seen: &Seen) -> FileEntry {
     entry
 }
 
-/// Files that may have grown, as they are now.
-fn growing(state: &FeedState) -> Vec<Seen> {
-    let growing = state.files.growing();
-    growing
-        .filter_map(|(_, entry)| {
-            let meta = std::fs::metadata(&entry.path).ok()?;
-            meta.is_file().then(|| Seen {
-                path: entry.path,
-                stamp: Stamp::of(&meta),
-                is_named: false,
-            })
-        })
-        .collect()
-}
-
-/// Files that are remembered and were not seen: neither their inodes, nor their paths, but where
-/// another file has taken the place.
-fn find_gone(state: &FeedState, seen: &[Seen], found: &mut Found) {
-    let inode = |stamp: &Stamp| (stamp.device, stamp.inode);
-    let inodes: HashSet<(u64, u64)> = seen.iter().map(|seen| inode(&seen.stamp)).collect();
-    let paths: HashSet<&Path> = seen.iter().map(|seen| seen.path.as_path()).collect();
-    let gone = state.files.iter().filter(|(file, entry)| {
-        !inodes.contains(&inode(&entry.identity.stamp))
-            && (!paths.contains(entry.path.as_path())
-                || state.files.by_path(&entry.path).map(|(at, _)| at) != Some(*file))
-    });
-    found.gone = gone.map(|(file, _)| file).collect();
-}
-
-/// The keys of the contents of files, and the files.
-fn keys_of(state: &FeedState, files: &[u64]) -> BTreeSet<(u64, u64)> {
-    let keys = files.iter().filter_map(|file| {
-        let key = state.files.get(*file)?.key()?;
-        Some((key, *file))
-    });
-    keys.collect()
-}
-
 /// Rotation by copy: a stream was emptied in its place, whatever it holds by now, and a new file begins
-/// with what was taken of it. The copy takes the stream's place, the emptied file is a new one.
-fn rotated(state: &FeedState, takes: &mut [(i64, Take)], found: &mut Found) {
-    found.changed.retain(|(file, _)| {
-        let Some(old) = state.files.get(*file) else {
-            return true;
-        };
-        if !old.is_stream() {
-            return true;
-        }
-        let copy = takes.iter_mut().find(|(_, take)| {
-            take.file.is_none()
-                && take.segment.format == Format::IpcStream
-                && open_quietly(&take.segment.path)
-                    .and_then(|file| old.identity.is_prefix_of(&file))
-                    .unwrap_or(false)
-        });
-        let Some((_, copy)) = copy else {
-            return true;
-        };
-        copy.file = Some(*file);
-        copy.segment.start = old.start();
-        copy.skip = old.ahead;
-        false
+/// with what was taken of it. The copy takes the stream's place; whether there is one.
+fn rotated(state: &FeedState, takes: &mut [Take], file: u64) -> bool {
+    let Some(old) = state.files.get(file).filter(FileEntry::is_stream) else {
+        return false;
+    };
+    let copy = takes.iter_mut().find(|take| {
+        take.file.is_none()
+            && take.segment.format == Format::IpcStream
+            && open_quietly(&take.segment.path)
+                .and_then(|file| old.identity.is_prefix_of(&file))
+                .unwrap_or(false)
     });
+    let Some(copy) = copy else {
+        return false;
+    };
+    copy.file = Some(file);
+    copy.segment.start = old.start();
+    copy.skip = old.ahead;
+    true
 }
 
 #[cfg(test)]

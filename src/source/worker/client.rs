@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io;
+use std::io::{self, BufReader};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -66,7 +66,8 @@ const STARTS_MOST: u32 = 3;
 
 struct Running {
     child: Child,
-    socket: UnixStream,
+    /// What the worker says.
+    socket: BufReader<UnixStream>,
     /// The same socket, for whoever has something to say.
     teller: Teller,
     memory: File,
@@ -130,7 +131,7 @@ impl Process {
         let mut running = Running {
             child,
             teller: Arc::new(Mutex::new(socket.try_clone()?)),
-            socket,
+            socket: BufReader::new(socket),
             memory,
             last_words: said,
             places: None,

@@ -23,6 +23,7 @@ pub use serve::serve;
 use super::positioned::is_of_the_system;
 use super::{Agreement, Frames, Segment, SourceError};
 use crate::rows::{Minibatch, Tags, Tally};
+use crate::text::{MESSAGE_BYTES_MAX, bounded};
 
 /// A segment to be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,28 +143,10 @@ impl Refusal {
         };
         Self {
             fault,
-            reason: bounded(error.to_string()),
+            // It goes into the journal, every checkpoint and the log.
+            reason: bounded(error.to_string(), MESSAGE_BYTES_MAX),
         }
     }
-}
-
-/// Bytes of a reason that are kept: it goes into the journal, every checkpoint and the log, and a file
-/// may give its columns names of any length.
-const REASON_BYTES_MAX: usize = 4096;
-
-/// A long reason without its middle: the file comes first, and the remedy last.
-fn bounded(reason: String) -> String {
-    if reason.len() <= REASON_BYTES_MAX {
-        return reason;
-    }
-    let head = reason.floor_char_boundary(REASON_BYTES_MAX / 2);
-    let tail = reason.ceil_char_boundary(reason.len() - REASON_BYTES_MAX / 4);
-    let left_out = tail - head;
-    format!(
-        "{}… ({left_out} bytes left out) …{}",
-        &reason[..head],
-        &reason[tail..]
-    )
 }
 
 /// Reads segments, one after the other.
@@ -222,7 +205,7 @@ mod tests {
         };
         let said = error.to_string();
         let reason = Refusal::of(&error).reason;
-        assert!(reason.len() < REASON_BYTES_MAX, "{}", reason.len());
+        assert!(reason.len() < MESSAGE_BYTES_MAX, "{}", reason.len());
         assert!(reason.starts_with("a.parquet"), "{reason}");
         assert_eq!(reason[reason.len() - 20..], said[said.len() - 20..]);
         let short = SourceError::Corrupt {

@@ -104,7 +104,8 @@ pub(super) fn receive(from: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
     if len > MESSAGE_MAX {
         return Err(io::Error::other(format!("a message of {len} bytes")));
     }
-    let mut bytes = Vec::new();
+    // What a length says is believed up to a page or some: the rest must come first.
+    let mut bytes = Vec::with_capacity(len.min(1 << 16));
     from.take(len as u64).read_to_end(&mut bytes)?;
     if bytes.len() < len {
         return Ok(None);

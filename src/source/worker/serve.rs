@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io;
+use std::io::{self, BufReader};
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub fn serve() -> io::Result<()> {
     let memory = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     let socket = UnixStream::from(io::stdout().as_fd().try_clone_to_owned()?);
     let mut worker = Worker {
-        socket,
+        socket: BufReader::new(socket),
         memory,
         params: SourceParams::default(),
         room: None,
@@ -50,7 +50,8 @@ struct Room {
 }
 
 struct Worker {
-    socket: UnixStream,
+    /// What the daemon asks; answers go past the buffer.
+    socket: BufReader<UnixStream>,
     memory: File,
     params: SourceParams,
     room: Option<Room>,
@@ -65,7 +66,7 @@ struct Worker {
 
 impl Worker {
     fn reply(&mut self, reply: &Reply) -> io::Result<()> {
-        send(&mut self.socket, reply.encode())
+        send(self.socket.get_mut(), reply.encode())
     }
 
     /// Waits for a request; false when the daemon is gone.

@@ -6,23 +6,39 @@
 
 use tracing::info;
 
-use super::{Event, Loop, Reading, Stop, shown};
+use super::{Decision, Event, Loop, Reading, Stop, shown};
 use crate::source::Agreement;
 use crate::source::worker::Refusal;
 
 /// Jobs handed to the decoder ahead: the next file is opened while the last rows of this one are on
 /// their way.
 const JOBS_AHEAD: usize = 2;
+/// Of small files so many, and so many bytes of them: neither side waits for the other at each file.
+/// What is asked for and what is answered must fit into the buffers of a socket.
+const JOBS_AHEAD_MOST: usize = 32;
+const BYTES_AHEAD: u64 = 1 << 20;
 
 impl Loop {
-    /// Jobs that the decoder may have: one behind a file that may take its features along would be
-    /// opened for the wrong ones.
-    pub(super) fn jobs_ahead(&self) -> usize {
-        if self.feeder.state.is_fixed() {
-            JOBS_AHEAD
-        } else {
-            1
+    /// Whether the decoder may have one more job: one behind a file that may take its features along
+    /// would be opened for the wrong ones.
+    pub(super) fn may_queue(&self) -> bool {
+        let queued = self.feeder.decode.queued();
+        if queued == 0 {
+            return true;
         }
+        if !self.feeder.state.is_fixed() {
+            return false;
+        }
+        let bytes = |reading: &Reading| {
+            let segment = &reading.segment;
+            segment.identity.bytes.saturating_sub(segment.start)
+        };
+        let next = match self.feeder.planned.front() {
+            Some((_, Decision::Take(reading))) => bytes(reading),
+            _ => 0,
+        };
+        let ahead: u64 = self.queued.iter().map(|(_, reading)| bytes(reading)).sum();
+        queued < JOBS_AHEAD || (queued < JOBS_AHEAD_MOST && ahead + next <= BYTES_AHEAD)
     }
 
     /// Hands a segment to the decoder; while no features are fixed, its own are those that count.

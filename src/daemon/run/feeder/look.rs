@@ -26,6 +26,9 @@ impl Loop {
         }
         self.pass()?;
         self.retries();
+        // A feed that never rests has a journal that ends, too.
+        let durable = self.feeder.shared.durable.load(Ordering::Acquire);
+        self.feeder.journal.compact(durable);
         let now = Instant::now();
         let wall = SystemTime::now().duration_since(UNIX_EPOCH);
         let wall_ns = wall.map_or(0, |since| since.as_nanos() as i64);
@@ -44,7 +47,9 @@ impl Loop {
             });
         }
         self.listed = Instant::now();
-        self.listing = self.listed.duration_since(now);
+        let cost = self.listed.duration_since(now);
+        // One look that lists everything is followed by others that do not.
+        self.listing = cost.min(std::mem::replace(&mut self.look_before, cost));
         self.heed(found)
     }
 
@@ -72,12 +77,17 @@ impl Loop {
         for (entry, refusal) in found.refused {
             self.refuse(None, entry, refusal);
         }
-        if found.gone.len() > GONE_MAX {
-            for file in &found.gone[..found.gone.len() - GONE_MAX] {
-                self.emit(Event::Forgot(*file));
-            }
+        for path in &found.lost {
+            warn!(
+                file = %shown(path),
+                "replaced, changed or removed before its turn: the rows that it had cannot be had any \
+                 more; give new rows a name of their own"
+            );
         }
-        self.release(&found.gone);
+        for file in self.follower.gone_beyond(GONE_MAX) {
+            self.emit(Event::Forgot(file));
+        }
+        self.release();
         if found.takes.is_empty() {
             return Ok(false);
         }
@@ -175,6 +185,7 @@ impl Loop {
     /// before the look; one that ended since may have left something.
     pub(super) fn rest(&mut self, is_ended: bool) -> Result<(), Stop> {
         self.note.clear();
+        self.note_lag();
         self.pause();
         let only_streams = self.feeder.params.follow.places.len()
             == usize::from(self.feeder.spool.is_some())
@@ -186,8 +197,6 @@ impl Loop {
         if is_ended && is_idle && !self.is_patient() {
             return Err(Stop::Done);
         }
-        let durable = self.feeder.shared.durable.load(Ordering::Acquire);
-        self.feeder.journal.compact(durable);
         let mut patience = self.feeder.params.rescan;
         if let (Some(latency), true) = (self.feeder.params.latency_max, self.at > 0) {
             let waited = self.since.elapsed();

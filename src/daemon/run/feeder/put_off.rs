@@ -85,16 +85,20 @@ impl Loop {
         let begun = state.reading.as_ref().filter(|_| state.sequence == ticket);
         let is_begun = begun.is_some();
         let mut tickets = vec![(ticket, begun.map_or(reading.rows, |begun| begun.rows))];
+        let mut segments = vec![reading.segment.clone()];
         let ends = &self.ends;
         self.feeder.planned.retain(|(ticket, decision)| {
             if let Decision::Take(reading) = decision
                 && !ends.contains_key(ticket)
             {
                 tickets.push((*ticket, reading.rows));
+                segments.push(reading.segment.clone());
                 return false;
             }
             true
         });
+        let is_elsewhere = refusal.fault != Fault::Unreadable;
+        self.follower.look_for(segments, is_elsewhere);
         let many = tickets.len();
         self.passed = self.decide(&[Decision::PutOff(tickets)])?;
         self.ends.remove(&ticket);

@@ -4,16 +4,23 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use tracing::warn;
 
 use super::{Decision, Event, Loop, Spool, shown};
 use crate::source::follow::Connections;
 
+/// Silent connections that were closed are told at most so often, together.
+const TELL_EVERY: Duration = Duration::from_mins(1);
+
 /// Files that are through, until they go.
 #[derive(Debug, Default)]
 pub(super) struct Spooled {
     through: Vec<Through>,
+    /// Connections that were closed and not told of, and when that was done last.
+    made_way: u64,
+    told_at: Option<Instant>,
     /// As of before the look whose findings are acted on: the files of all others were seen with all
     /// that they will ever hold.
     pub(super) connections: Connections,
@@ -29,6 +36,23 @@ struct Through {
     steps: u64,
     /// Whether somebody knows that it cannot be removed.
     is_told: bool,
+}
+
+impl Spooled {
+    /// Says how many silent connections were closed, now and then.
+    fn tell(&mut self, made_way: u64) {
+        self.made_way += made_way;
+        let was_told = self.told_at.is_some_and(|at| at.elapsed() < TELL_EVERY);
+        if self.made_way == 0 || was_told {
+            return;
+        }
+        warn!(
+            connections = self.made_way,
+            "silent connections to a socket were closed: it had as many as it takes, and others waited"
+        );
+        self.made_way = 0;
+        self.told_at = Some(Instant::now());
+    }
 }
 
 impl Loop {
@@ -70,15 +94,17 @@ impl Loop {
     }
 
     /// Removes spool files of which a checkpoint has everything, once the older one has it too.
-    pub(super) fn release(&mut self, gone: &[u64]) {
+    pub(super) fn release(&mut self) {
         let Some(spool) = &self.feeder.spool else {
             return;
         };
         for failure in spool.failures() {
             warn!(reason = %failure.escape_debug(), "a stream could not be kept");
         }
+        let made_way = spool.made_way();
+        self.spooled.tell(made_way);
         let durable = self.feeder.shared.durable_steps.load(Ordering::Acquire);
-        let state = &self.feeder.state;
+        let (state, follower) = (&self.feeder.state, &self.follower);
         let mut forgotten = Vec::new();
         self.spooled.through.retain_mut(|through| {
             let Some(entry) = state.files.get(through.file) else {
@@ -102,12 +128,13 @@ impl Loop {
         let Spooled {
             through,
             connections,
+            ..
         } = &mut self.spooled;
         let ended = there.filter(|path| connections.has_ended(path));
         let known = ended.filter_map(|path| state.files.by_path(&path));
         let closed = known.filter(|(file, _)| {
             !through.iter().any(|known| known.file == *file)
-                && !gone.contains(file)
+                && !follower.is_missing(*file)
                 && !forgotten.contains(file)
                 && state.reading.as_ref().is_none_or(|r| r.file != *file)
         });

@@ -1,6 +1,6 @@
 //! Names of directories, each kept once for all files in it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Directories by number, with how many files each holds.
@@ -29,6 +29,13 @@ impl Folders {
         };
         self.numbers.insert(name, number);
         number
+    }
+
+    /// The numbers of the directories whose names are so.
+    pub(super) fn numbers(&self, is_so: impl Fn(&[u8]) -> bool) -> HashSet<u32> {
+        let numbers = self.numbers.iter();
+        let numbers = numbers.filter(|(name, _)| is_so(name));
+        numbers.map(|(_, number)| *number).collect()
     }
 
     /// A file of this directory is forgotten; with the last one the directory is.

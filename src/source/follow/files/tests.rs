@@ -143,10 +143,57 @@ fn a_table_of_the_latest_counts_all_and_notes_what_changed() {
     // Changes that no checkpoint took are there again, but for those that came since.
     latest.remove(10);
     latest.give_back(changes);
-    let mut restored = all.clone();
+    let mut restored = FileLoader::with_room_for(10);
+    for (file, entry) in all.iter() {
+        let mut to = Encoder::new();
+        entry.encode(&mut to);
+        assert!(restored.take_up(file, Some(&to.into_bytes())).is_ok());
+    }
     for (file, entry) in latest.take_changes() {
         assert!(restored.take_up(file, entry.as_deref()).is_ok());
     }
+    let restored = restored.finish();
     assert_eq!(restored.len(), 9);
     assert_eq!(restored.get(2).map(|e| e.path), Some("again".into()));
+}
+
+#[test]
+fn a_table_that_is_loaded_finds_what_one_that_was_filled_finds() {
+    let mut random = ChaCha8Rng::seed_from_u64(5);
+    let (mut plain, mut loader) = (FileTable::default(), FileLoader::with_room_for(10));
+    for _ in 0..5_000 {
+        let file = random.random_range(0..400_u64);
+        if random.random_bool(0.2) {
+            plain.remove(file);
+            assert!(loader.take_up(file, None).is_ok());
+            continue;
+        }
+        let mut entry = entry(
+            &format!("/d{}/f{}", file % 3, random.random_range(0..300)),
+            random.random_range(0..300),
+        );
+        entry.identity.print = [random.random_range(1..40); 32];
+        if random.random_bool(0.1) {
+            entry.state = FileState::Growing;
+        }
+        let mut to = Encoder::new();
+        entry.encode(&mut to);
+        plain.put(file, entry);
+        assert!(loader.take_up(file, Some(&to.into_bytes())).is_ok());
+    }
+    let loaded = loader.finish();
+    assert!(plain.iter().eq(loaded.iter()));
+    assert!(plain.growing().eq(loaded.growing()));
+    for i in 0..300 {
+        assert_eq!(plain.by_inode(0, i), loaded.by_inode(0, i), "inode {i}");
+        for folder in 0..3 {
+            let path = format!("/d{folder}/f{i}");
+            let path = Path::new(&path);
+            assert_eq!(plain.by_path(path), loaded.by_path(path), "{path:?}");
+        }
+    }
+    let keys = plain.iter().filter_map(|(_, entry)| entry.key());
+    for key in keys {
+        assert!(plain.by_content(key).eq(loaded.by_content(key)), "{key}");
+    }
 }

@@ -64,7 +64,7 @@ impl Follower {
                 };
             }
             if state.reading.as_ref().is_some_and(|r| r.file == file) {
-                return Verdict::Known;
+                return Verdict::Wait;
             }
             return self.judge_known(seen, (file, entry), state, decode, now);
         }
@@ -73,7 +73,7 @@ impl Follower {
             .as_ref()
             .is_some_and(|r| r.segment.identity.stamp.is_same_inode(&seen.stamp))
         {
-            return Verdict::Known;
+            return Verdict::Wait;
         }
         // The system may give a disk another number: nothing else of the stamp is then different.
         let here = state.files.by_path(&seen.path);
@@ -192,15 +192,12 @@ impl Follower {
             identity,
             start: 0,
         };
-        Ok(Verdict::Take(
-            Take {
-                file: known.map(|(file, _)| file),
-                segment,
-                skip,
-                is_final: true,
-            },
-            seen.stamp.changed_ns,
-        ))
+        Ok(Verdict::Take(Take {
+            file: known.map(|(file, _)| file),
+            segment,
+            skip,
+            is_final: true,
+        }))
     }
 
     /// A file of no format that is read: left out, or refused when it was meant to be data.
@@ -284,15 +281,12 @@ impl Follower {
             identity: Identity::of(handle, frames.end)?,
             start,
         };
-        Ok(Verdict::Take(
-            Take {
-                file: known.map(|(file, _)| file),
-                segment,
-                skip: known.map_or(0, |(_, entry)| entry.ahead),
-                is_final: frames.is_ended,
-            },
-            seen.stamp.changed_ns,
-        ))
+        Ok(Verdict::Take(Take {
+            file: known.map(|(file, _)| file),
+            segment,
+            skip: known.map_or(0, |(_, entry)| entry.ahead),
+            is_final: frames.is_ended,
+        }))
     }
 }
 

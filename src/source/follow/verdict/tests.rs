@@ -140,6 +140,7 @@ fn a_file_that_the_system_does_not_let_be_read_is_never_refused() {
         path,
         stamp,
         is_named: false,
+        is_link: false,
     };
     for errno in [
         Errno::NOENT,
@@ -161,4 +162,87 @@ fn a_file_that_the_system_does_not_let_be_read_is_never_refused() {
         world.follower.unreadable.clear();
     }
     assert_eq!(world.take(), 1);
+}
+
+#[test]
+fn files_of_one_look_come_in_order_over_the_looks_that_take_them() {
+    let mut world = World::new(OnCopy::Leave);
+    let many = TAKES_MAX + 300;
+    let path = world.directory.path().to_owned();
+    let mark = 1.25e30_f32;
+    world.parquet("template", mark);
+    let template = std::fs::read(path.join("template")).expect("bytes");
+    std::fs::remove_file(path.join("template")).expect("removed");
+    let is_value = |at: &usize| template[*at..].starts_with(&mark.to_le_bytes());
+    let values: Vec<usize> = (0..template.len()).filter(is_value).collect();
+    assert!(!values.is_empty());
+    for i in 0..many {
+        let mut bytes = template.clone();
+        for at in &values {
+            bytes[*at..at + 4].copy_from_slice(&(i as f32 + 1.0).to_le_bytes());
+        }
+        std::fs::write(path.join(format!("{i:06}.parquet")), bytes).expect("a file");
+    }
+    let mut names = Vec::new();
+    for expected in [TAKES_MAX, 300, 0] {
+        let before = world.state.files.len();
+        assert_eq!(world.take(), expected);
+        let new = world.state.files.iter().skip(before);
+        names.extend(new.map(|(_, entry)| entry.path));
+    }
+    assert_eq!(names.len(), many);
+    assert!(names.is_sorted());
+}
+
+#[test]
+fn between_two_listings_only_names_with_news_are_looked_at() {
+    let mut world = World::new(OnCopy::Leave);
+    world
+        .follower
+        .listen(Box::new(|| {}))
+        .expect("notification");
+    for i in 0..20 {
+        world.parquet(&format!("{i:02}.parquet"), i as f32);
+    }
+    assert_eq!(world.take(), 20);
+    let near = |world: &mut World| {
+        world.now += Duration::from_secs(2);
+        let (now, wall_ns) = (world.now, i64::MAX);
+        world
+            .follower
+            .scan(&world.state, &mut world.decode, now, wall_ns)
+    };
+    let path = |world: &World, name: &str| world.directory.path().join(name);
+    // One is replaced, one removed, one renamed, one copied, and a directory comes with one more.
+    world.parquet("_aside", 103.0);
+    std::fs::rename(path(&world, "_aside"), path(&world, "03.parquet")).expect("a name");
+    std::fs::remove_file(path(&world, "04.parquet")).expect("removed");
+    std::fs::rename(path(&world, "05.parquet"), path(&world, "95.parquet")).expect("a name");
+    std::fs::copy(path(&world, "06.parquet"), path(&world, "96.parquet")).expect("a copy");
+    std::fs::create_dir(path(&world, "in")).expect("a directory");
+    world.parquet("in/97.parquet", 197.0);
+    let before = world.follower.full;
+    let found = near(&mut world);
+    assert_eq!(world.follower.full, before, "everything was listed");
+    let name = |path: &std::path::Path| path.file_name().expect("a name").to_owned();
+    let takes = found.takes.iter().map(|take| name(&take.segment.path));
+    assert_eq!(
+        takes.collect::<Vec<_>>(),
+        ["03.parquet", "96.parquet", "97.parquet"]
+    );
+    let refreshed = found.refreshed.iter().map(|(_, entry)| name(&entry.path));
+    assert_eq!(refreshed.collect::<Vec<_>>(), ["95.parquet"]);
+    for (file, entry) in found.refreshed {
+        world.state.apply(&Event::Refreshed(file, entry));
+    }
+    // What was removed and comes back under another name is known.
+    world.parquet("98.parquet", 4.0);
+    let found = near(&mut world);
+    let copies = found
+        .copies
+        .iter()
+        .map(|(now, before)| (name(now), name(before)));
+    let expected = ("98.parquet".into(), "04.parquet".into());
+    assert_eq!(copies.collect::<Vec<_>>(), [expected]);
+    assert_eq!(world.follower.full, before, "everything was listed");
 }

@@ -1,0 +1,54 @@
+//! The end of a connection whose client may still be sending.
+//!
+//! A socket that is closed while bytes of the client are unread breaks the connection, and the client
+//! may never see the answer that was on its way. So what it sends is read and forgotten for a while: until
+//! it is through, pauses, or has had its time.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::timeout;
+
+use super::connection::{Connection, Counted};
+use super::room::Connections;
+
+/// Time for all of it.
+const LINGER: Duration = Duration::from_secs(10);
+/// Who sends nothing for so long sends no more.
+const PAUSE: Duration = Duration::from_secs(2);
+/// Bytes read: some times the largest body by default. Whoever has more should look at the answer first.
+const BYTES_MAX: usize = 256 << 20;
+/// Bytes read at once.
+const BUFFER_BYTES: usize = 16 << 10;
+
+/// Ends the connection so that its client can read what was answered.
+pub(super) async fn linger<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut Counted<S>,
+    known: &Connection,
+    connections: &Connections,
+) {
+    connections.ending(known);
+    let ended = async {
+        // One that has gone needs no end.
+        let shut = poll_fn(|context| Pin::new(&mut *stream).poll_shutdown(context));
+        shut.await.ok()?;
+        let mut buffer = vec![0; BUFFER_BYTES];
+        let mut left = BYTES_MAX;
+        while left > 0 {
+            let mut buffer = ReadBuf::new(&mut buffer);
+            let read = poll_fn(|context| Pin::new(&mut *stream).poll_read(context, &mut buffer));
+            timeout(PAUSE, read).await.ok()?.ok()?;
+            left = match buffer.filled().len() {
+                0 => return None,
+                n => left.saturating_sub(n),
+            };
+        }
+        None::<()>
+    };
+    tokio::select! {
+        _ = timeout(LINGER, ended) => {}
+        () = known.must_end() => {}
+    }
+}

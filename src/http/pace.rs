@@ -1,0 +1,316 @@
+//! How fast the body of a request comes, and the end of those that come too slowly.
+//!
+//! Every second of waiting for a client costs credit, every byte earns some: whoever sends less than the
+//! least rate has none left after a second or two. Honest clients are far above it, and what they earn
+//! carries them over a pause of some seconds. The time in which the server itself does not read costs
+//! nothing. Where room is short, a higher rate counts: see `room.rs`.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::connection::Connection;
+
+/// Credit at the beginning: time for the first byte to come, over slow links too.
+const CREDIT_FIRST: Duration = Duration::from_millis(1500);
+/// Most credit that can be earned: a pause that loses packets on a bad link costs no more.
+const CREDIT_MOST: Duration = Duration::from_secs(5);
+/// Time over which the rate of a body is measured where room is short, at least.
+const WINDOW: Duration = Duration::from_secs(1);
+/// Where room is short a body that comes more slowly than so many bytes a second makes way.
+const PRESSED_PER_S: f64 = 65_536.0;
+/// Time that all handlers give a body.
+const BODY_PATIENCE: Duration = Duration::from_mins(1);
+
+/// How fast a body comes; nothing but arithmetic on instants that are handed in.
+#[derive(Debug)]
+pub(super) struct Pace {
+    least_per_s: f64,
+    begun: Instant,
+    arrived: u64,
+    /// Length of the whole, if the client has told it.
+    announced: Option<u64>,
+    credit: Duration,
+    /// Since when the client is waited for.
+    waiting_since: Option<Instant>,
+    /// When the rate was measured last, what had arrived by then, and the rate before that.
+    window: (Instant, u64, Option<f64>),
+    is_cut: bool,
+    waker: Option<Waker>,
+}
+
+impl Pace {
+    /// A body of which nothing has come.
+    pub(super) fn new(now: Instant, least_per_s: u64, announced: Option<u64>) -> Self {
+        Self {
+            least_per_s: least_per_s as f64,
+            begun: now,
+            arrived: 0,
+            announced,
+            credit: CREDIT_FIRST,
+            waiting_since: None,
+            window: (now, 0, None),
+            is_cut: false,
+            waker: None,
+        }
+    }
+
+    /// So many bytes came.
+    fn came(&mut self, now: Instant, bytes: u64) {
+        if let Some(since) = self.waiting_since.take() {
+            self.credit = self
+                .credit
+                .saturating_sub(now.saturating_duration_since(since));
+        }
+        let earned = Duration::try_from_secs_f64(bytes as f64 / self.least_per_s);
+        let earned = earned.unwrap_or(CREDIT_MOST);
+        self.credit = self.credit.saturating_add(earned).min(CREDIT_MOST);
+        self.arrived += bytes;
+        let (since, before, _) = self.window;
+        let over = now.saturating_duration_since(since);
+        if over >= WINDOW {
+            let rate = (self.arrived - before) as f64 / over.as_secs_f64();
+            self.window = (now, self.arrived, Some(rate));
+        }
+    }
+
+    /// The client is waited for; when it must have sent something.
+    fn wait(&mut self, now: Instant) -> Instant {
+        *self.waiting_since.get_or_insert(now) + self.credit
+    }
+
+    /// Bytes a second of late, if that is too little for a time in which room is short: below
+    /// 64 KiB/s, or so little that the rest cannot come in the time that it has. Nothing in the
+    /// first second, or while the server itself does not read.
+    pub(super) fn slowness(&self, now: Instant) -> Option<f64> {
+        let age = now.saturating_duration_since(self.begun);
+        if self.is_cut || self.waiting_since.is_none() || age < WINDOW {
+            return None;
+        }
+        let (since, before, last) = self.window;
+        let over = now.saturating_duration_since(since).as_secs_f64();
+        let rate = match last {
+            Some(last) if over < WINDOW.as_secs_f64() / 2.0 => last,
+            _ => (self.arrived - before) as f64 / over,
+        };
+        let left_s = BODY_PATIENCE.saturating_sub(age).as_secs_f64();
+        let rest = self.announced.unwrap_or(0).saturating_sub(self.arrived) as f64;
+        (rate < PRESSED_PER_S || rate * left_s < rest).then_some(rate)
+    }
+
+    /// Ends the body: whoever reads it is told that it came too slowly.
+    pub(super) fn cut(&mut self) {
+        self.is_cut = true;
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+/// The body came more slowly than it may.
+#[derive(Debug, thiserror::Error)]
+#[error("the body came too slowly")]
+struct TooSlow;
+
+/// Whether reading a body ended with an error because it came too slowly.
+pub(super) fn is_too_slow(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut chain = Some(error);
+    while let Some(error) = chain {
+        if error.is::<TooSlow>() {
+            return true;
+        }
+        chain = error.source();
+    }
+    false
+}
+
+/// What a client is told whose body came too slowly.
+pub(super) const TOO_SLOW: &str = "the body came too slowly: behind `http.body_least_bytes_per_s`, or \
+    slower than others while there was room for no more; send the request again";
+
+/// The body of a request, ended where it comes too slowly.
+pub(super) struct Paced {
+    body: Incoming,
+    connection: Arc<Connection>,
+    alarm: Pin<Box<Sleep>>,
+}
+
+impl Paced {
+    /// `body` comes over `connection`.
+    pub(super) fn new(body: Incoming, connection: &Arc<Connection>, least_per_s: u64) -> Self {
+        let now = Instant::now();
+        let pace = Pace::new(now, least_per_s, body.size_hint().exact());
+        connection.set_pace(Some(pace));
+        Self {
+            body,
+            connection: Arc::clone(connection),
+            alarm: Box::pin(sleep_until(now)),
+        }
+    }
+}
+
+impl Drop for Paced {
+    fn drop(&mut self) {
+        self.connection.set_pace(None);
+    }
+}
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+impl HttpBody for Paced {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        let now = Instant::now();
+        let connection = Arc::clone(&self.connection);
+        let until = connection.with_pace(|pace| match &polled {
+            _ if pace.is_cut => Err(TooSlow),
+            Poll::Ready(frame) => {
+                let frame = frame.as_ref().and_then(|frame| frame.as_ref().ok());
+                let data = frame.and_then(Frame::data_ref);
+                pace.came(now, data.map_or(0, Bytes::len) as u64);
+                Ok(None)
+            }
+            Poll::Pending => {
+                pace.waker = Some(context.waker().clone());
+                Ok(Some(pace.wait(now)))
+            }
+        });
+        let until = match until {
+            None | Some(Ok(None)) => {
+                return polled.map(|frame| frame.map(|frame| frame.map_err(BoxError::from)));
+            }
+            Some(Ok(Some(until))) => until,
+            Some(Err(slow)) => return Poll::Ready(Some(Err(slow.into()))),
+        };
+        self.alarm.as_mut().reset(until);
+        let is_over = self.alarm.as_mut().poll(context).is_ready();
+        if is_over {
+            connection.with_pace(Pace::cut);
+            return Poll::Ready(Some(Err(TooSlow.into())));
+        }
+        Poll::Pending
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+impl Pace {
+    /// So many bytes came, and more are waited for.
+    pub(super) fn test(&mut self, now: Instant, bytes: u64) {
+        self.came(now, bytes);
+        self.wait(now);
+    }
+
+    pub(super) fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEAST: u64 = 1024;
+
+    /// Seconds after which a body is ended that brings `bytes` every `every_s` seconds, of at most a
+    /// minute.
+    fn ends_after(bytes: u64, every_s: f64) -> Option<f64> {
+        let begun = Instant::now();
+        let mut pace = Pace::new(begun, LEAST, None);
+        let mut now = begun;
+        while now < begun + BODY_PATIENCE {
+            let until = pace.wait(now);
+            let next = now + Duration::from_secs_f64(every_s);
+            if until < next {
+                return Some(until.duration_since(begun).as_secs_f64());
+            }
+            now = next;
+            pace.came(now, bytes);
+        }
+        None
+    }
+
+    #[test]
+    fn a_body_below_the_least_rate_ends_within_two_seconds() {
+        assert_eq!(ends_after(0, 60.0), Some(1.5));
+        // A second earns 12/1024 of one.
+        let dribble = ends_after(12, 1.0).expect("an end");
+        assert!((1.5..2.0).contains(&dribble), "{dribble}");
+        // Half the rate: half the credit that time costs comes back.
+        let half = ends_after(51, 0.1).expect("an end");
+        assert!((2.5..3.5).contains(&half), "{half}");
+    }
+
+    #[test]
+    fn a_body_at_the_least_rate_and_one_with_pauses_go_on() {
+        assert_eq!(ends_after(1024, 1.0), None);
+        assert_eq!(ends_after(103, 0.1), None);
+        // 20 KiB/s that stand still for four seconds of five.
+        assert_eq!(ends_after(5 * 20_480, 1.4), None);
+        let begun = Instant::now();
+        let mut pace = Pace::new(begun, LEAST, None);
+        pace.came(begun, 20_480);
+        assert_eq!(pace.wait(begun), begun + CREDIT_MOST);
+    }
+
+    #[test]
+    fn what_came_at_first_carries_nobody_far() {
+        let begun = Instant::now();
+        let mut pace = Pace::new(begun, LEAST, None);
+        pace.came(begun, 1 << 30);
+        assert_eq!(pace.wait(begun), begun + CREDIT_MOST);
+    }
+
+    #[test]
+    fn time_in_which_the_server_does_not_read_costs_nothing() {
+        let begun = Instant::now();
+        let mut pace = Pace::new(begun, LEAST, None);
+        let later = begun + Duration::from_secs(30);
+        assert_eq!(pace.slowness(later), None);
+        assert_eq!(pace.wait(later), later + CREDIT_FIRST);
+    }
+
+    #[test]
+    fn where_room_is_short_the_rate_of_late_counts() {
+        let begun = Instant::now();
+        let at = |s: f64| begun + Duration::from_secs_f64(s);
+        let mut pace = Pace::new(begun, LEAST, Some(10 << 20));
+        // A megabyte at once, then next to nothing.
+        pace.came(at(0.1), 1 << 20);
+        pace.wait(at(0.1));
+        assert_eq!(pace.slowness(at(0.9)), None);
+        pace.came(at(1.1), 1);
+        pace.wait(at(1.1));
+        pace.came(at(2.2), 1);
+        pace.wait(at(2.2));
+        assert!(pace.slowness(at(2.2)).is_some_and(|rate| rate < 2.0));
+        // 100 KiB/s: enough for a megabyte, and not for ten in a minute.
+        for (announced, is_slow) in [(1_u64 << 20, false), (10 << 20, true)] {
+            let mut pace = Pace::new(begun, LEAST, Some(announced));
+            for tenth in 1..50 {
+                pace.came(at(f64::from(tenth) / 10.0), 10_240);
+            }
+            pace.wait(at(4.9));
+            let slowness = pace.slowness(at(4.9));
+            assert_eq!(slowness.is_some(), is_slow, "{announced}: {slowness:?}");
+        }
+    }
+}

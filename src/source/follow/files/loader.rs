@@ -1,0 +1,71 @@
+//! A table of files from what a checkpoint has of them: all at once, which costs less than one by one.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+use super::{FileEntry, FileTable};
+use crate::codec::{CodecError, Decoder};
+
+/// Files for which room is made ahead, at most.
+const ROOM_MAX: usize = 1 << 22;
+
+/// A table that is being filled.
+#[derive(Debug, Default)]
+pub struct FileLoader {
+    table: FileTable,
+    /// Keys of contents, and files: they are put in order at the end.
+    keys: Vec<(u64, u64)>,
+    /// Files of which another entry came.
+    again: HashSet<u64>,
+}
+
+impl FileLoader {
+    /// Nothing yet, with room for about so many files.
+    pub fn with_room_for(files: usize) -> Self {
+        let files = files.min(ROOM_MAX);
+        let mut loader = Self::default();
+        let table = &mut loader.table;
+        table.rows.reserve(files);
+        table.by_path.reserve(files, |_| 0);
+        table.by_inode.reserve(files, |_| 0);
+        loader.keys.reserve(files);
+        loader
+    }
+
+    /// Takes in what was written of a file; the last entry of a number counts.
+    ///
+    /// # Errors
+    /// If it is not what was written.
+    pub fn take_up(&mut self, file: u64, entry: Option<&[u8]>) -> Result<(), CodecError> {
+        if self.table.by_number.contains_key(&file) {
+            self.table.take_out(file);
+            self.again.insert(file);
+        }
+        let Some(bytes) = entry else {
+            return Ok(());
+        };
+        let mut from = Decoder::new("files", bytes);
+        let path = from.bytes()?;
+        let rest = &bytes[8 + path.len()..];
+        let entry = FileEntry::decode_behind_path(PathBuf::new(), &mut from)?;
+        from.finish()?;
+        self.table.put_packed(file, path, &entry, rest);
+        if let Some(key) = entry.key() {
+            self.keys.push((key, file));
+        }
+        Ok(())
+    }
+
+    /// The table.
+    pub fn finish(mut self) -> FileTable {
+        let again = self.again;
+        self.keys.retain(|(_, file)| !again.contains(file));
+        let table = &self.table;
+        self.keys.extend(again.into_iter().filter_map(|file| {
+            let key = table.get(file)?.key()?;
+            Some((key, file))
+        }));
+        self.table.by_content = self.keys.into_iter().collect();
+        self.table
+    }
+}

@@ -1,0 +1,182 @@
+//! How far the stream of a connection has come: in the middle of a message, or between two.
+//!
+//! Only what cuts a stream into messages is looked at; what is wrong with it is found and told where it
+//! is decoded.
+
+use std::path::Path;
+
+use arrow::ipc::MessageHeader;
+
+use crate::source::framing::{Prefix, message};
+use crate::source::guard;
+
+/// Longest header that is gathered here; behind a longer one it is not known any more where messages end.
+const HEADER_MAX: usize = 16 << 20;
+
+/// How far a stream has come.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// What has come of the header under way.
+    header: Vec<u8>,
+    /// Bytes of the body under way that have not come.
+    body_left: usize,
+    has_rows: bool,
+    /// Whether it is no stream that can be told apart into messages.
+    is_lost: bool,
+}
+
+impl Progress {
+    /// The next bytes came.
+    pub fn take(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() && !self.is_lost {
+            let of_body = self.body_left.min(bytes.len());
+            self.body_left -= of_body;
+            bytes = &bytes[of_body..];
+            let wanted = self.wanted();
+            let of_header = wanted.saturating_sub(self.header.len()).min(bytes.len());
+            self.header.extend_from_slice(&bytes[..of_header]);
+            bytes = &bytes[of_header..];
+            if of_header > 0 && self.header.len() == wanted {
+                self.look();
+            }
+        }
+    }
+
+    /// Length up to which the header must be known to go on.
+    fn wanted(&mut self) -> usize {
+        let wanted = match Prefix::of(&self.header) {
+            Ok(Prefix::More(len) | Prefix::End(len)) => len,
+            Ok(Prefix::Header { before, len }) => before + len,
+            Err(_) => usize::MAX,
+        };
+        self.is_lost |= wanted > HEADER_MAX;
+        wanted
+    }
+
+    /// Looks at a header, or at as much as tells its length.
+    fn look(&mut self) {
+        match Prefix::of(&self.header) {
+            Ok(Prefix::End(_)) => self.header.clear(),
+            Ok(Prefix::Header { before, len }) if self.header.len() == before + len => {
+                let name = Path::new("a connection");
+                // Verifying a header may panic where decoding does.
+                let seen = guard::catch(name, || {
+                    let found = message(&self.header[before..]);
+                    let (message, body) = found.map_err(|error| error.at(name))?;
+                    let batch = message.header_as_record_batch();
+                    let is_batch = message.header_type() == MessageHeader::RecordBatch;
+                    let rows = batch.map_or(0, |batch| batch.length());
+                    Ok((is_batch && rows > 0, body))
+                });
+                match seen {
+                    Ok((has_rows, body)) => {
+                        self.has_rows |= has_rows;
+                        self.body_left = body;
+                        self.header.clear();
+                    }
+                    Err(_) => self.is_lost = true,
+                }
+            }
+            Ok(_) => {}
+            Err(_) => self.is_lost = true,
+        }
+    }
+
+    /// Whether rows have come, in a message that has begun at least.
+    pub fn has_rows(&self) -> bool {
+        self.has_rows
+    }
+
+    /// Whether the last message is complete, as far as that is known.
+    pub fn is_between(&self) -> bool {
+        self.is_lost || (self.header.is_empty() && self.body_left == 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Float32Array, RecordBatch};
+    use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
+
+    use super::*;
+
+    /// Two streams, one behind the other, with the places where messages with rows begin, and where
+    /// messages end.
+    fn streams(options: &IpcWriteOptions) -> (Vec<u8>, usize, Vec<usize>) {
+        let values: ArrayRef = Arc::new(Float32Array::from(vec![1.0, 2.0, 3.0]));
+        let batch = RecordBatch::try_from_iter([("x", values)]).expect("a batch");
+        let mut all = Vec::new();
+        let (mut rows_from, mut ends) = (0, vec![0]);
+        for i in 0..2 {
+            let before = all.len();
+            let options = options.clone();
+            let mut writer = StreamWriter::try_new_with_options(all, &batch.schema(), options);
+            let writer = writer.as_mut().expect("a writer");
+            ends.push(writer.get_ref().len());
+            // A message without a row, then two with some.
+            for (at, part) in [batch.slice(0, 0), batch.clone(), batch.clone()]
+                .iter()
+                .enumerate()
+            {
+                if i == 0 && at == 1 {
+                    rows_from = writer.get_ref().len();
+                }
+                writer.write(part).expect("rows");
+                ends.push(writer.get_ref().len());
+            }
+            writer.finish().expect("an end");
+            ends.push(writer.get_ref().len());
+            all = writer.get_ref().clone();
+            assert!(all.len() > before);
+        }
+        (all, rows_from, ends)
+    }
+
+    #[test]
+    fn messages_end_where_they_end_however_their_bytes_come() {
+        let now = IpcWriteOptions::default();
+        let old = IpcWriteOptions::try_new(8, true, arrow::ipc::MetadataVersion::V4);
+        for options in [now, old.expect("options")] {
+            let (bytes, rows_from, ends) = streams(&options);
+            for step in [1, 2, 3, 7, 64, 1000] {
+                let mut progress = Progress::default();
+                let mut at = 0;
+                for part in bytes.chunks(step) {
+                    progress.take(part);
+                    at += part.len();
+                    assert_eq!(progress.is_between(), ends.contains(&at), "{step}: {at}");
+                    // Its header is short of the message.
+                    let has_begun = at > rows_from;
+                    assert!(has_begun || !progress.has_rows(), "{step}: {at}");
+                }
+                assert!(progress.has_rows());
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_stream_is_no_message_that_must_come_to_its_end() {
+        for bytes in [
+            &b"no stream of any kind\n"[..],
+            &[0xFE; 100],
+            b"PAR1\0\0\0\0PAR1",
+        ] {
+            let mut progress = Progress::default();
+            progress.take(bytes);
+            progress.take(bytes);
+            assert!(progress.header.len() <= 200, "{}", progress.header.len());
+            assert!(!progress.has_rows());
+        }
+        let (bytes, _, _) = streams(&IpcWriteOptions::default());
+        for at in 0..bytes.len() {
+            for value in [0, 1, 0x7F, 0x80, 0xFF] {
+                let mut changed = bytes.clone();
+                changed[at] = value;
+                let mut progress = Progress::default();
+                changed.chunks(13).for_each(|part| progress.take(part));
+            }
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! What a look looks at: everything, now and then, and in between what something was heard of.
+
+use std::collections::{BTreeSet, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::{Follower, Found};
+use crate::source::follow::files::{FileTable, Slot};
+use crate::source::follow::scan::{Believed, Listing, Seen, Trouble};
+use crate::source::follow::state::{FeedState, FileEntry, FileState};
+use crate::source::identity::Stamp;
+use crate::source::walk;
+
+/// Everything is listed at least this often, whatever was heard: notification is a hint.
+const LIST_EVERY: Duration = Duration::from_mins(1);
+/// A listing of everything may take one part in so many of the time, when there is no reason for one.
+const LIST_SHARE: u32 = 100;
+/// All directories are looked at this often.
+const FOLDERS_EVERY: Duration = Duration::from_secs(1);
+/// Files whose stamps a listing looks at though names and inodes are as they were. With more files the
+/// next listings look at the others: a file that was changed in its place, on a disk of which nothing is
+/// heard, is found in the end.
+const CHECKED_MAX: Slot = 50_000;
+
+impl Seen {
+    /// The file as it is now, if it is there.
+    pub(super) fn now(self) -> Option<Self> {
+        let meta = fs::metadata(&self.path).ok()?;
+        meta.is_file().then(|| Self {
+            stamp: Stamp::of(&meta),
+            ..self
+        })
+    }
+}
+
+impl Follower {
+    /// Files that are not known to be as they were, and whether these are all of them.
+    pub(super) fn see(
+        &mut self,
+        state: &FeedState,
+        now: Instant,
+        wall_ns: i64,
+        found: &mut Found,
+    ) -> (Vec<Seen>, bool) {
+        let mut news = self.scanner.news();
+        let is_due = self
+            .full
+            .is_none_or(|(at, cost)| now.duration_since(at) >= LIST_EVERY.max(LIST_SHARE * cost));
+        let is_due = is_due || (self.is_cut && self.backlog.is_empty());
+        if !is_due && !news.is_lost {
+            let slow = self.slow;
+            let is_slow = slow.is_none_or(|at| now.duration_since(at) >= FOLDERS_EVERY);
+            if is_slow {
+                self.slow = Some(now);
+            }
+            self.scanner.changed(&mut news, is_slow);
+        }
+        if !is_due && !news.is_lost {
+            let mut names = news.names;
+            names.extend(self.awaited.iter().cloned());
+            let asked = (names, news.folders);
+            if let Some(seen) = self.see_some(asked, state, wall_ns, found) {
+                return (seen, false);
+            }
+        }
+        (self.see_all(state, now, wall_ns, found), true)
+    }
+
+    /// What a listing of everything finds.
+    fn see_all(
+        &mut self,
+        state: &FeedState,
+        now: Instant,
+        wall_ns: i64,
+        found: &mut Found,
+    ) -> Vec<Seen> {
+        let began = Instant::now();
+        let files = &state.files;
+        let from = self.check_from.unwrap_or_else(|| {
+            // The latest ones first: they are the likeliest to be written still.
+            files.slots().saturating_sub(CHECKED_MAX)
+        });
+        let awaited = &self.awaited;
+        let mut believed = Believed {
+            files,
+            checked: from..from.saturating_add(CHECKED_MAX),
+            awaited: &|path| awaited.contains(path),
+            marks: vec![false; files.slots() as usize],
+        };
+        let listing = self.scanner.list(&self.params, &mut believed, wall_ns);
+        let mut marks = believed.marks;
+        let to = from.saturating_add(CHECKED_MAX);
+        self.check_from = Some(if to < files.slots() { to } else { 0 });
+        let Listing {
+            mut seen,
+            troubles,
+            is_cut,
+            ..
+        } = listing;
+        let mut told = std::collections::HashMap::new();
+        for trouble in troubles {
+            if self.told.get(&trouble.path) != Some(&trouble) {
+                found.troubles.push(trouble.clone());
+            }
+            told.insert(trouble.path.clone(), trouble);
+        }
+        self.told = told;
+        // A file whose name is believed has no need of another one.
+        let is_other = |seen: &Seen| {
+            let slot = files.slot_of(seen.stamp.device, seen.stamp.inode);
+            slot.is_none_or(|slot| !marks[slot as usize])
+        };
+        seen.retain(is_other);
+        walk::once(&mut seen);
+        for seen in &seen {
+            let slots = [
+                files.slot_of(seen.stamp.device, seen.stamp.inode),
+                files.slot_at(&seen.path),
+            ];
+            for slot in slots.into_iter().flatten() {
+                marks[slot as usize] = true;
+            }
+        }
+        self.find_gone(files, &marks);
+        self.forget(&seen);
+        self.awaited.clear();
+        self.is_cut = is_cut;
+        self.full = Some((now, began.elapsed()));
+        self.slow = Some(now);
+        seen
+    }
+
+    /// What is at these names and in these directories; nothing if everything must be listed.
+    fn see_some(
+        &mut self,
+        asked: (BTreeSet<PathBuf>, BTreeSet<PathBuf>),
+        state: &FeedState,
+        wall_ns: i64,
+        found: &mut Found,
+    ) -> Option<Vec<Seen>> {
+        let files = &state.files;
+        let awaited = &self.awaited;
+        let checked = if files.slots() <= CHECKED_MAX {
+            0..Slot::MAX
+        } else {
+            0..0
+        };
+        let mut believed = Believed {
+            files,
+            checked,
+            awaited: &|path| awaited.contains(path),
+            marks: Vec::new(),
+        };
+        for path in &asked.0 {
+            self.told.remove(path);
+        }
+        let listing = self
+            .scanner
+            .look(&self.params, &mut believed, asked, wall_ns)?;
+        self.awaited.clear();
+        for trouble in listing.troubles {
+            self.tell(trouble, found);
+        }
+        for path in listing.vanished {
+            self.vanished(&path, files);
+        }
+        let mut seen = listing.seen;
+        seen.extend(growing(state));
+        walk::once(&mut seen);
+        // A link beside a file that is known brings nothing.
+        seen.retain(|seen| {
+            let known = files.by_inode(seen.stamp.device, seen.stamp.inode);
+            !seen.is_link
+                || known.is_none_or(|(_, entry)| entry.path == seen.path || !is_at(&entry))
+        });
+        Some(seen)
+    }
+
+    /// Tells a trouble that was not told before.
+    fn tell(&mut self, trouble: Trouble, found: &mut Found) {
+        if self.told.get(&trouble.path) != Some(&trouble) {
+            found.troubles.push(trouble.clone());
+            self.told.insert(trouble.path.clone(), trouble);
+        }
+    }
+
+    /// Notes which files are not where they were, of all.
+    fn find_gone(&mut self, files: &FileTable, marks: &[bool]) {
+        let gone: BTreeSet<u64> = files.unmarked(marks).collect();
+        self.missing.retain(|(_, file)| gone.contains(file));
+        for file in gone.difference(&self.gone) {
+            if let Some(key) = files.get(*file).and_then(|entry| entry.key()) {
+                self.missing.insert((key, *file));
+            }
+        }
+        self.gone = gone;
+    }
+
+    /// Nothing is at this name any more.
+    fn vanished(&mut self, path: &Path, files: &FileTable) {
+        if let Some((file, entry)) = files.by_path(path) {
+            self.went(file, &entry);
+        }
+        self.waiting.remove(path);
+        self.unreadable.remove(path);
+        self.resting.remove(path);
+        self.twins.remove(path);
+        self.left_out.remove(path);
+    }
+
+    /// A new file is at this name: the one that was there is gone, if it is not found elsewhere.
+    pub(super) fn replaced(&mut self, seen: &Seen, state: &FeedState) {
+        if let Some((file, entry)) = state.files.by_path(&seen.path)
+            && !self.claimed.contains(&file)
+        {
+            self.went(file, &entry);
+        }
+    }
+
+    fn went(&mut self, file: u64, entry: &FileEntry) {
+        self.gone.insert(file);
+        if let Some(key) = entry.key() {
+            self.missing.insert((key, file));
+        }
+    }
+
+    /// A file is where this says.
+    pub(super) fn came_back(&mut self, file: u64, entry: &FileEntry) {
+        if self.gone.remove(&file)
+            && let Some(key) = entry.key()
+        {
+            self.missing.remove(&(key, file));
+        }
+    }
+
+    /// Forgets what was remembered of files that a listing of all of them did not find.
+    fn forget(&mut self, seen: &[Seen]) {
+        let paths: HashSet<&Path> = seen.iter().map(|seen| seen.path.as_path()).collect();
+        self.waiting
+            .retain(|path, _| paths.contains(path.as_path()));
+        self.unreadable
+            .retain(|path, _| paths.contains(path.as_path()));
+        self.resting
+            .retain(|path, _| paths.contains(path.as_path()));
+        self.twins.retain(|path, _| paths.contains(path.as_path()));
+        self.left_out
+            .retain(|path, _| paths.contains(path.as_path()));
+    }
+
+    /// While files of a look wait for the next ones, the copy of a stream that was emptied may be among
+    /// them: nobody is refused before.
+    pub(super) fn await_copies(&mut self, state: &FeedState, found: &mut Found) {
+        if self.backlog.is_empty() {
+            return;
+        }
+        let awaited = &mut self.awaited;
+        found.changed.retain(|(file, entry)| {
+            let is_stream = state.files.get(*file).is_some_and(|old| old.is_stream());
+            if is_stream {
+                awaited.insert(entry.path.clone());
+            }
+            !is_stream
+        });
+    }
+}
+
+/// Whether the file is at its name.
+fn is_at(entry: &FileEntry) -> bool {
+    let stamp = &entry.identity.stamp;
+    fs::symlink_metadata(&entry.path).is_ok_and(|meta| Stamp::of(&meta).is_same_inode(stamp))
+}
+
+/// Files that may have grown, as they are now.
+fn growing(state: &FeedState) -> Vec<Seen> {
+    let growing = state.files.growing();
+    growing
+        .filter_map(|(_, entry)| {
+            debug_assert_eq!(entry.state, FileState::Growing);
+            let seen = Seen {
+                path: entry.path,
+                stamp: Stamp::default(),
+                is_named: false,
+                is_link: false,
+            };
+            seen.now()
+        })
+        .collect()
+}

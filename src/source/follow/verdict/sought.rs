@@ -1,0 +1,111 @@
+//! Files that were replaced, renamed or removed between their decision and their turn.
+//!
+//! What a decision names by its content is looked for, under whatever name it may have by now. What
+//! cannot be found is lost, and that is said: nobody else can.
+
+use std::path::PathBuf;
+
+use super::{Follower, Found, Take};
+use crate::source::follow::state::FeedState;
+use crate::source::identity::{Identity, Stamp, open_quietly};
+use crate::source::{Format, Segment};
+
+/// Contents that are looked for at once: as many as the decisions of some looks.
+const SOUGHT_MAX: usize = 1 << 14;
+
+/// A content whose turn had come.
+#[derive(Debug)]
+pub(super) struct Sought {
+    path: PathBuf,
+    format: Format,
+    identity: Identity,
+}
+
+impl Sought {
+    fn key(&self) -> Option<u64> {
+        content_key(self.format, &self.identity)
+    }
+
+    /// Whether a take is of it.
+    fn is_in(&self, take: &Take) -> bool {
+        let segment = &take.segment;
+        if segment.format != self.format {
+            return false;
+        }
+        if let Some(key) = self.key() {
+            return key == content_key(segment.format, &segment.identity).unwrap_or(!key);
+        }
+        // A stream of less than a page has no key.
+        let file = open_quietly(&segment.path);
+        file.and_then(|file| self.identity.is_prefix_of(&file))
+            .unwrap_or(false)
+    }
+
+    /// Whether the file is as it was: then its turn comes again.
+    fn is_there(&self) -> bool {
+        let meta = std::fs::metadata(&self.path);
+        meta.is_ok_and(|meta| Stamp::of(&meta) == self.identity.stamp)
+    }
+}
+
+fn content_key(format: Format, identity: &Identity) -> Option<u64> {
+    match format {
+        Format::IpcStream => identity.growing_key(),
+        _ => identity.key(),
+    }
+}
+
+impl Follower {
+    /// Looks again for what these segments name, whose decisions were taken back; `is_elsewhere` if the
+    /// first is not where it was: then everywhere.
+    pub fn look_for(&mut self, segments: Vec<Segment>, is_elsewhere: bool) {
+        for segment in segments {
+            self.awaited.insert(segment.path.clone());
+            if self.sought.len() < SOUGHT_MAX {
+                self.sought.push(Sought {
+                    path: segment.path,
+                    format: segment.format,
+                    identity: segment.identity,
+                });
+            }
+        }
+        if is_elsewhere {
+            self.full = None;
+        }
+    }
+
+    /// Ends the search for what was found, and, after everything was listed, for what was not.
+    pub(super) fn seek(
+        &mut self,
+        state: &FeedState,
+        takes: &[Take],
+        is_full: bool,
+        found: &mut Found,
+    ) {
+        if self.sought.is_empty() {
+            return;
+        }
+        let is_known = |sought: &Sought| {
+            let key = sought.key();
+            key.is_some_and(|key| state.files.by_content(key).next().is_some())
+        };
+        let is_over = is_full && self.backlog.is_empty();
+        let (awaited, full) = (&self.awaited, &mut self.full);
+        self.sought.retain(|sought| {
+            if takes.iter().any(|take| sought.is_in(take)) || is_known(sought) {
+                return false;
+            }
+            // It waits for the system, or for its place among those to come.
+            if sought.is_there() {
+                return awaited.contains(&sought.path) || !is_over;
+            }
+            if is_over {
+                found.lost.push(sought.path.clone());
+            } else if self.backlog.is_empty() {
+                // The next look looks everywhere.
+                *full = None;
+            }
+            !is_over
+        });
+    }
+}

@@ -1,0 +1,263 @@
+//! Directory notification: which names have news. A hint that spares looking at all of them; what a
+//! listing finds is the truth.
+//!
+//! In: directories, each watched before it is listed, so that what comes after the listing is heard of.
+//! Out: names, directories that are to be listed again, or that something was missed and everything is.
+//! The kernel keeps what happened until it is asked for, so that a look knows of all that came before
+//! it. A thread only waits for it to have something, and wakes whoever looks.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ffi::OsStr;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
+
+/// Names that are kept between two looks: with more the directories are listed.
+const NAMES_MAX: usize = 1 << 17;
+/// Bytes of news that are read at once.
+const BUFFER_BYTES: usize = 1 << 16;
+
+/// What is heard of in a directory. Opening and reading are not: the feeder does it all the time.
+const HEARD: WatchFlags = WatchFlags::CREATE
+    .union(WatchFlags::MOVED_TO)
+    .union(WatchFlags::MOVED_FROM)
+    .union(WatchFlags::DELETE)
+    .union(WatchFlags::CLOSE_WRITE)
+    .union(WatchFlags::MODIFY)
+    .union(WatchFlags::ATTRIB)
+    .union(WatchFlags::DELETE_SELF)
+    .union(WatchFlags::MOVE_SELF)
+    .union(WatchFlags::ONLYDIR)
+    .union(WatchFlags::EXCL_UNLINK);
+
+/// What happened since it was asked for last.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    /// Names that came, went or changed.
+    pub names: BTreeSet<PathBuf>,
+    /// Directories that came: nothing was heard of what is in them.
+    pub folders: BTreeSet<PathBuf>,
+    /// Watched directories of which something was heard.
+    pub heard: BTreeSet<PathBuf>,
+    /// Whether something was missed, or a directory has another name.
+    pub is_lost: bool,
+}
+
+/// Calls when there is news.
+pub type Wake = Box<dyn Fn() + Send>;
+
+/// Directories that are listened to.
+#[derive(Debug)]
+pub(super) struct Watch {
+    queue: Arc<OwnedFd>,
+    /// Names of the directories that are watched, by the kernel's number.
+    folders: HashMap<i32, Vec<PathBuf>>,
+    /// Directories of which nothing is told, but for whom a look is worth while.
+    near: HashSet<i32>,
+    /// What was watched before the listing that is under way.
+    before: HashSet<i32>,
+    news: News,
+    buffer: Vec<MaybeUninit<u8>>,
+    /// Tells the thread that what it woke for was heard.
+    listen: Sender<()>,
+    end: Arc<OwnedFd>,
+}
+
+impl Watch {
+    /// Listens to nothing yet; `wake` is called from a thread that ends with this.
+    ///
+    /// # Errors
+    /// If the system has no notification, or no room for one more.
+    pub(super) fn start(wake: Wake) -> io::Result<Self> {
+        let queue = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
+        let (queue, end) = (
+            Arc::new(queue),
+            Arc::new(eventfd(0, EventfdFlags::CLOEXEC)?),
+        );
+        let (listen, listening) = bounded(1);
+        let theirs = (Arc::clone(&queue), Arc::clone(&end));
+        thread::Builder::new()
+            .name("ojad-watch".into())
+            .spawn(move || wait(&theirs.0, &theirs.1, &listening, &wake))?;
+        Ok(Self {
+            queue,
+            folders: HashMap::new(),
+            near: HashSet::new(),
+            before: HashSet::new(),
+            news: News::default(),
+            buffer: vec![MaybeUninit::uninit(); BUFFER_BYTES],
+            listen,
+            end,
+        })
+    }
+
+    /// Watches a directory; whether what comes after this is heard of.
+    pub(super) fn add(&mut self, folder: &Path) -> bool {
+        let Ok(number) = inotify::add_watch(&*self.queue, folder, HEARD) else {
+            return false;
+        };
+        let names = self.folders.entry(number).or_default();
+        if !names.iter().any(|name| name == folder) {
+            names.push(folder.to_owned());
+        }
+        self.before.remove(&number);
+        is_told_by_the_kernel(folder)
+    }
+
+    /// Wakes, and no more, for what happens in the directory where something is missing, or in the one
+    /// above that is there.
+    pub(super) fn add_near(&mut self, path: &Path) {
+        let there = path.ancestors().skip(1).find(|folder| folder.is_dir());
+        let added = there.map(|folder| inotify::add_watch(&*self.queue, folder, HEARD));
+        if let Some(Ok(number)) = added {
+            self.near.insert(number);
+            self.before.remove(&number);
+        }
+    }
+
+    /// Everything is listed anew: what is not added until [`Watch::end`] need not be watched.
+    pub(super) fn begin(&mut self) {
+        let before = std::mem::take(&mut self.folders).into_keys();
+        self.before.extend(before.chain(self.near.drain()));
+        self.news = News::default();
+    }
+
+    /// Lets go of directories that are not there any more.
+    pub(super) fn end(&mut self) {
+        for number in self.before.drain() {
+            // It went with its directory, if that is gone.
+            let _ = inotify::remove_watch(&*self.queue, number);
+        }
+    }
+
+    /// Hears what there is, and keeps it until it is asked for.
+    pub(super) fn hear(&mut self) {
+        let mut reader = inotify::Reader::new(&*self.queue, &mut self.buffer);
+        while let Ok(event) = reader.next() {
+            let name = event.file_name().map(|name| name.to_bytes());
+            self.news
+                .add(&self.folders, event.wd(), event.events(), name);
+        }
+        // One that is on its way is enough.
+        let _ = self.listen.try_send(());
+    }
+
+    /// What happened since the last call.
+    pub(super) fn take(&mut self) -> News {
+        self.hear();
+        std::mem::take(&mut self.news)
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let _ = rustix::io::write(&*self.end, &1_u64.to_ne_bytes());
+    }
+}
+
+impl News {
+    fn add(
+        &mut self,
+        folders: &HashMap<i32, Vec<PathBuf>>,
+        number: i32,
+        events: ReadFlags,
+        name: Option<&[u8]>,
+    ) {
+        if events.contains(ReadFlags::QUEUE_OVERFLOW) {
+            self.is_lost = true;
+            return;
+        }
+        let Some(folders) = folders.get(&number) else {
+            return;
+        };
+        let Some(name) = name else {
+            // The directory itself: it moved, went, or may be read by others now.
+            self.is_lost |= !events.contains(ReadFlags::IGNORED);
+            return;
+        };
+        let is_folder = events.contains(ReadFlags::ISDIR);
+        let came = ReadFlags::CREATE | ReadFlags::MOVED_TO;
+        let is_name = OsStr::from_bytes(name);
+        for folder in folders {
+            if !self.heard.contains(folder) {
+                self.heard.insert(folder.clone());
+            }
+            let path = folder.join(is_name);
+            match (is_folder, events.intersects(came)) {
+                // Logs of table formats say what their neighbours are.
+                (true, true) if name == b"metadata" || name.starts_with(b"_") => {
+                    self.is_lost = true;
+                }
+                (true, true) if name.starts_with(b".") => self.is_lost |= name == b".hoodie",
+                (true, true) => {
+                    self.folders.insert(path);
+                }
+                (true, false) => self.is_lost |= !name.starts_with(b"."),
+                (false, _) if name.ends_with(b".metadata.json") => self.is_lost = true,
+                (false, _) => {
+                    self.names.insert(path);
+                }
+            }
+        }
+        if self.names.len() + self.folders.len() > NAMES_MAX {
+            self.is_lost = true;
+        }
+        if self.is_lost {
+            // Everything is listed.
+            (self.names.clear(), self.folders.clear());
+        }
+    }
+}
+
+/// Wakes whenever there is news, and waits until it was heard, until the end.
+fn wait(queue: &OwnedFd, end: &OwnedFd, listening: &Receiver<()>, wake: &Wake) {
+    loop {
+        let mut waits = [
+            PollFd::new(queue, PollFlags::IN),
+            PollFd::new(end, PollFlags::IN),
+        ];
+        match poll(&mut waits, None) {
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => continue,
+            Err(_) => return,
+        }
+        if !waits[1].revents().is_empty() {
+            return;
+        }
+        while listening.try_recv().is_ok() {}
+        wake();
+        // The other side is gone: so is its queue.
+        if listening.recv().is_err() {
+            return;
+        }
+    }
+}
+
+/// Whether all that happens in a directory goes through this kernel: what another machine does to a
+/// shared one nobody is told.
+fn is_told_by_the_kernel(folder: &Path) -> bool {
+    /// `statfs` of NFS, SMB (three), 9P, Ceph, AFS, FUSE, Lustre, GFS2, OCFS2 and VirtualBox.
+    const SHARED: [u32; 12] = [
+        0x6969,
+        0x517B,
+        0xFF53_4D42,
+        0xFE53_4D42,
+        0x0102_1997,
+        0x00C3_6400,
+        0x5346_414F,
+        0x6573_5546,
+        0x0BD0_0BD0,
+        0x0116_1970,
+        0x7461_636F,
+        0x786F_4256,
+    ];
+    rustix::fs::statfs(folder).is_ok_and(|at| !SHARED.contains(&(at.f_type as u32)))
+}

@@ -1,0 +1,177 @@
+//! Directories below a place, each visited once, and files, each taken once, whatever names lead there.
+//!
+//! In: a directory, and what a listing finds in it. Out: the next directory to be listed, and of files
+//! with several names one. Which name counts is a function of the names alone: a directory that holds
+//! another comes before a symbolic link to it, and of several links the first in the order of bytes. So
+//! a link to `.` costs one look, and not as many as there are paths through it.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
+
+use super::table::Table;
+
+/// Levels of directories below a place.
+pub(super) const DEPTH_MAX: usize = 64;
+
+/// Device and number of an inode: what several names may lead to.
+pub(super) type Inode = (u64, u64);
+
+/// The inode that the system says.
+pub(super) fn inode(meta: &Metadata) -> Inode {
+    (meta.dev(), meta.ino())
+}
+
+/// A directory to be listed.
+#[derive(Clone, Debug)]
+pub(super) struct Folder {
+    /// The name by which it was reached.
+    pub path: PathBuf,
+    /// Levels below the place.
+    pub depth: usize,
+    /// The table that manages it.
+    pub table: Option<Table>,
+    /// What it is, whatever its name.
+    pub inode: Inode,
+}
+
+/// Directories that are still to be listed.
+#[derive(Debug, Default)]
+pub(super) struct Walk {
+    visited: HashSet<Inode>,
+    /// Those that other directories hold: the last one found comes first.
+    held: Vec<Folder>,
+    /// Those behind symbolic links, which come when no other is left.
+    linked: BTreeMap<PathBuf, Folder>,
+}
+
+impl Walk {
+    /// Begins at a directory; `table` manages it.
+    pub fn from(path: PathBuf, meta: &Metadata, table: Option<Table>) -> Self {
+        let mut walk = Self::default();
+        walk.hold(Folder {
+            path,
+            depth: 0,
+            table,
+            inode: inode(meta),
+        });
+        walk
+    }
+
+    /// Passes over directories that were visited before.
+    pub fn pass_over(&mut self, visited: HashSet<Inode>) {
+        self.visited.extend(visited);
+    }
+
+    /// Whether nothing is left to be listed.
+    pub fn is_over(&self) -> bool {
+        self.held.is_empty() && self.linked.is_empty()
+    }
+
+    /// Adds a directory.
+    pub fn hold(&mut self, folder: Folder) {
+        self.held.push(folder);
+    }
+
+    /// The next directory, or nothing when all were visited.
+    pub fn next(&mut self) -> Option<Folder> {
+        loop {
+            let next = self.held.pop();
+            let next = next.or_else(|| self.linked.pop_first().map(|(_, folder)| folder))?;
+            if self.visited.insert(next.inode) {
+                return Some(next);
+            }
+        }
+    }
+
+    /// Adds a directory that was found in `above`; false if it lies too deep.
+    pub fn found(
+        &mut self,
+        above: &Folder,
+        path: PathBuf,
+        meta: &Metadata,
+        is_link: bool,
+        table: Option<Table>,
+    ) -> bool {
+        let folder = Folder {
+            depth: above.depth + 1,
+            table,
+            inode: inode(meta),
+            path,
+        };
+        if folder.depth > DEPTH_MAX {
+            return false;
+        }
+        if is_link {
+            self.linked.insert(folder.path.clone(), folder);
+        } else {
+            self.held.push(folder);
+        }
+        true
+    }
+}
+
+/// A name of a file.
+pub(super) trait Named {
+    /// By its bytes names are ordered; links come after all others.
+    fn name(&self) -> (bool, &[u8]);
+    /// What it leads to.
+    fn inode(&self) -> Inode;
+}
+
+/// Of several names of one file leaves the first, one that is no symbolic link if there is one.
+pub(super) fn once<T: Named>(names: &mut Vec<T>) {
+    names.sort_by(|a, b| a.name().cmp(&b.name()));
+    let mut seen = HashSet::with_capacity(names.len());
+    names.retain(|name| seen.insert(name.inode()));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::path::Path;
+
+    use super::*;
+
+    /// Lists all there is, and gives the names under which directories were visited.
+    fn visited(top: &Path) -> Vec<String> {
+        let meta = fs::metadata(top).expect("a directory");
+        let mut walk = Walk::from(top.to_owned(), &meta, None);
+        let mut names = Vec::new();
+        while let Some(folder) = walk.next() {
+            let name = folder.path.strip_prefix(top).expect("below");
+            names.push(name.to_string_lossy().into_owned());
+            for entry in fs::read_dir(&folder.path).expect("a directory").flatten() {
+                let is_link = entry.path().is_symlink();
+                let meta = fs::metadata(entry.path()).expect("a target");
+                assert!(walk.found(&folder, entry.path(), &meta, is_link, None));
+            }
+        }
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_directory_is_visited_once_under_its_own_name_or_the_first_of_its_links() {
+        let place = tempfile::tempdir().expect("a directory");
+        let (top, other) = (place.path().join("top"), place.path().join("other/below"));
+        fs::create_dir_all(top.join("z/y")).expect("a directory");
+        fs::create_dir_all(&other).expect("a directory");
+        for name in ["a", "b", "z/c", "z/y/d"] {
+            symlink(".", top.join(name)).expect("a link");
+            symlink("..", top.join(format!("{name}-up"))).expect("a link");
+        }
+        // Two links to a directory that is reached in no other way, and one to what it holds.
+        let above = other.parent().expect("a parent");
+        for (target, name) in [(above, "z/m"), (above, "n"), (other.as_path(), "a-first")] {
+            symlink(target, top.join(name)).expect("a link");
+        }
+        let names = visited(&top);
+        // `a-up` is the parent, which holds `other`; `a-first` comes before it.
+        let expected = ["", "a-first", "a-up", "a-up/other", "z", "z/y"];
+        assert_eq!(names, expected);
+        assert_eq!(visited(&top), names);
+    }
+}

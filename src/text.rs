@@ -1,0 +1,45 @@
+//! Long texts without their middle.
+//!
+//! A message names what it is about, and files may give their columns names of any length. What is
+//! stored, logged or answered has its beginning, which names the place, and its end, which names the
+//! remedy.
+
+/// Bytes of a message that is stored, logged or answered.
+pub const MESSAGE_BYTES_MAX: usize = 4096;
+
+/// The text itself, or, where it has more than `most` bytes, its beginning and its end, and how much is
+/// left out between them; no longer than `most` bytes, if these are 64 at least.
+#[must_use]
+pub fn bounded(text: String, most: usize) -> String {
+    if text.len() <= most {
+        return text;
+    }
+    let head = text.floor_char_boundary(most / 2);
+    let tail = text.ceil_char_boundary(text.len() - most / 4);
+    let left_out = tail - head;
+    format!(
+        "{}… ({left_out} bytes left out) …{}",
+        &text[..head],
+        &text[tail..]
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_keeps_its_beginning_and_its_end() {
+        let long = format!("a.parquet: {}; rename it", "é".repeat(300_000));
+        let said = bounded(long, MESSAGE_BYTES_MAX);
+        assert!(said.len() <= MESSAGE_BYTES_MAX, "{}", said.len());
+        assert!(said.starts_with("a.parquet: éé"), "{said}");
+        assert!(said.ends_with("éé; rename it"), "{said}");
+        let short = "é".repeat(MESSAGE_BYTES_MAX / 2);
+        assert_eq!(bounded(short.clone(), MESSAGE_BYTES_MAX), short);
+        for most in [64, 65, 100, 1001] {
+            let said = bounded("é".repeat(9999), most);
+            assert!(said.len() <= most, "{most}: {said}");
+        }
+    }
+}
