@@ -69,3 +69,4 @@ mod unit;
 mod units;
 mod unkind;
 mod views;
+mod void;
