@@ -46,6 +46,10 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     }
     let mut text = table(&snapshot.estimate, &snapshot.features, is_unicode());
     text.push_str(&bad_values(&snapshot));
+    if let Some(run) = snapshot.provenance.run_id {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "run {run}");
+    }
     for warning in &snapshot.provenance.warnings {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "warning: {}", warning.text);
@@ -132,6 +136,7 @@ pub(super) fn json(snapshot: &Snapshot, with_vectors: bool) -> Result<String, Cl
         "components_above_noise": estimate.components_above_noise,
         "components_above_noise_is_lower_bound": estimate.above_noise_is_lower_bound,
         "feature_schema_hash": snapshot.features.schema_hash(),
+        "run_id": snapshot.provenance.run_id,
         "interrupted": snapshot.provenance.interrupted,
         "warnings": snapshot.provenance.warnings,
         "components": components,

@@ -6,6 +6,7 @@
 mod cells;
 mod disk;
 mod error;
+mod output;
 mod plot;
 mod probability;
 mod project;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use cells::{Cells, Lane, Rows};
 pub use error::SnapshotError;
+pub use output::{Latest, Output, latest, share};
 pub use plot::draw;
 pub use project::{Projection, Room, Scores};
 pub use read::read;
@@ -32,7 +34,7 @@ pub use write::{components_table, features_table, parquet_of, write, write_on};
 
 use crate::learner::drift::DriftReport;
 use crate::learner::{Estimate, LearnerParams};
-use crate::rows::{Features, Tally, Watermark};
+use crate::rows::{Features, RunId, Tally, Watermark};
 
 /// Version of the layout; a reader refuses a newer one.
 pub const FORMAT_VERSION: u32 = 1;
@@ -55,6 +57,9 @@ pub struct Snapshot {
 /// How the components were learned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
+    /// The run that learned them, where it was one; beside this in `snapshot.json`, not in it.
+    #[serde(skip)]
+    pub run_id: Option<RunId>,
     /// The rule and its parameters, as text.
     pub learner: String,
     /// Rows a minibatch.
@@ -83,6 +88,7 @@ impl Provenance {
     /// Provenance of a pass with these parameters over m features.
     pub fn new(params: &LearnerParams, features: usize, squared_weight: f64) -> Self {
         Self {
+            run_id: None,
             learner: format!(
                 "{:?}, {:?}, {:?}",
                 params.rule, params.precision, params.forgetting

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::disk::Disk;
 use crate::learner::Estimate;
-use crate::rows::{Features, Tally, Watermark};
+use crate::rows::{Features, RunId, Tally, Watermark};
 use crate::snapshot::disk::checksum;
 use crate::snapshot::{FORMAT_VERSION, Provenance, Snapshot, SnapshotError};
 
@@ -22,6 +22,9 @@ use crate::snapshot::{FORMAT_VERSION, Provenance, Snapshot, SnapshotError};
 pub(super) struct Metadata {
     format_version: u32,
     ojad_version: String,
+    /// The run that it is of; none for `fit` and `merge`, and in files of before runs had ids.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    run_id: Option<RunId>,
     /// Seconds from 1970 to the writing; 0 in files of before it was written down.
     #[serde(default)]
     created_unix_s: u64,
@@ -51,6 +54,7 @@ impl Metadata {
         Self {
             format_version: FORMAT_VERSION,
             ojad_version: env!("CARGO_PKG_VERSION").into(),
+            run_id: snapshot.provenance.run_id,
             created_unix_s: SystemTime::now()
                 .duration_since(UNIX_EPOCH)
                 .map_or(0, |since| since.as_secs()),
@@ -84,6 +88,8 @@ pub(super) struct Brief {
     #[serde(default)]
     pub created_unix_s: u64,
     pub rows: u64,
+    #[serde(default)]
+    pub run_id: Option<RunId>,
     components_sha256: String,
     features_sha256: String,
 }
@@ -139,7 +145,10 @@ pub fn read(path: &Path) -> Result<Snapshot, SnapshotError> {
         features: features_read,
         tally: metadata.tally,
         watermark: metadata.watermark,
-        provenance: metadata.learner,
+        provenance: Provenance {
+            run_id: metadata.run_id,
+            ..metadata.learner
+        },
     })
 }
 

@@ -35,6 +35,7 @@ impl Trainer<'_> {
         };
         let params = &self.params.learner;
         let mut provenance = Provenance::new(params, m, summary.squared_weight);
+        provenance.run_id = Some(self.run_id);
         let drift = || self.learned.drift.as_ref().and_then(Drift::report);
         provenance.drift = self.drifted.clone().or_else(drift);
         provenance.rows_waiting = rows_waiting;
