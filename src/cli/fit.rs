@@ -120,11 +120,6 @@ fn report(
             fitted.tally.rows_read
         )));
     }
-    if let Some(unresolved) = summary.unresolved()
-        && unresolved.held < plan.learner.components
-    {
-        say(&unresolved.warning(features.names()));
-    }
     let mut provenance = Provenance::new(&plan.learner, features.len(), summary.squared_weight);
     provenance.interrupted = fitted.is_interrupted;
     let estimate = summary.estimate(plan.learner.components, plan.learner.penalty);
@@ -157,6 +152,9 @@ fn report(
             ));
         }
         text.push_str(&super::show::bad_values(&snapshot));
+        if snapshot.estimate.is_widened {
+            text.push_str(super::show::WIDENED);
+        }
         text
     };
     print(&text)

@@ -26,6 +26,8 @@ pub trait Real:
     + Sync
     + 'static
 {
+    /// Relative distance of neighbouring values.
+    const ROUNDING: f64;
     /// Rounds to this type.
     fn of(value: f64) -> Self;
     /// Widens to f64.
@@ -33,6 +35,7 @@ pub trait Real:
 }
 
 impl Real for f32 {
+    const ROUNDING: f64 = f32::EPSILON as f64;
     #[inline(always)]
     fn of(value: f64) -> Self {
         value as f32
@@ -44,6 +47,7 @@ impl Real for f32 {
 }
 
 impl Real for f64 {
+    const ROUNDING: f64 = f64::EPSILON;
     #[inline(always)]
     fn of(value: f64) -> Self {
         value

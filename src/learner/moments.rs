@@ -5,6 +5,7 @@
 
 use crate::learner::block::Block;
 use crate::learner::center::{Apart, Centred, Centring, InPlace, Real, Shape, Totals, center};
+use crate::learner::ordinary::Ordinary;
 use crate::learner::params::{LearnerParams, Scale};
 use crate::learner::weighted::{Follow, Rows, Shares, Write};
 use crate::rows::{Buffer, Layout, Minibatch, Values};
@@ -16,6 +17,9 @@ const EARLY_MINIBATCHES: f64 = 8.0;
 /// A feature whose variance is below this share of its squared mean has not moved: the share is
 /// the square of the relative rounding of an f64 mean, with room for the sums.
 pub(super) const CONSTANT_SHARE: f64 = 1e-26;
+
+/// Variances below this are sums of squares that f64 holds with few digits or none.
+pub(super) const UNDERFLOW: f64 = 1e-290;
 
 /// Largest factor that single precision holds.
 const LARGEST_FACTOR: f64 = f32::MAX as f64;
@@ -47,6 +51,10 @@ pub struct Moments {
     pub scale: Vec<f64>,
     /// Weight of the observed values of each feature; empty until a value was missing.
     pub observed: Vec<f64>,
+    /// A feature whose last values differ by so little that their squares are lost.
+    pub(super) underflowing: Option<usize>,
+    /// Of ordinary rows, a few extreme ones left aside.
+    pub(super) ordinary: Ordinary,
     pub(super) block_center: Vec<f64>,
     pub(super) zeros: Vec<f64>,
     /// What stood before a block, while it is made in two passes.
@@ -79,6 +87,8 @@ impl Moments {
             variance: vec![0.0; features],
             scale: vec![1.0; features],
             observed: Vec::new(),
+            underflowing: None,
+            ordinary: Ordinary::default(),
             block_center: vec![0.0; features],
             zeros: vec![0.0; features],
             two_pass: Before::default(),
@@ -98,6 +108,8 @@ impl Moments {
             variance,
             scale,
             observed,
+            underflowing: _,
+            ordinary,
             block_center,
             zeros: _,
             two_pass: _,
@@ -109,7 +121,13 @@ impl Moments {
         self.variance.clone_from(variance);
         self.scale.clone_from(scale);
         self.observed.clone_from(observed);
+        self.ordinary = *ordinary;
         self.block_center.clone_from(block_center);
+    }
+
+    /// A feature that has moved in the minibatch taken last, by too little for its square to be known.
+    pub(super) fn underflowing(&self) -> Option<usize> {
+        self.underflowing
     }
 
     /// m.
@@ -230,6 +248,13 @@ impl Moments {
         };
         self.weight = block.total();
         self.rows += rows as u64;
+        if rescaled {
+            self.ordinary.rescale(&centring.ratios);
+        }
+        if rows > 1 {
+            let half = 0.5 * block.squared_distance(rows / 3, 2 * rows / 3);
+            self.ordinary.take(half, block.fade);
+        }
         rescaled
     }
 
@@ -388,6 +413,7 @@ impl Moments {
             .observed
             .extend(self.observed.iter().map(|n| n * fade));
         self.weight = n;
+        self.underflowing = None;
         let rows_of = Rows {
             x,
             row,

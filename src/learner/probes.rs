@@ -36,6 +36,9 @@ const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Weight of an epoch as a share of all that went before it.
 const EPOCH_SHARE: f64 = 0.5;
 
+/// Squared lengths of the probes that changes of units leave within an epoch.
+const UNIT_LENGTHS: std::ops::Range<f64> = 0.5..2.0;
+
 /// c probes outside the held directions, and what an epoch has gathered of them.
 #[derive(Clone)]
 pub struct Probes<T> {
@@ -306,6 +309,10 @@ impl<T: Width> Probes<T> {
     }
 
     /// Follows a change of units: with D = diag(`ratios`), C becomes DCD, V becomes D⁻¹V.
+    ///
+    /// Where the units have changed so much that V is far from orthonormal, the epoch ends without a
+    /// result: what little U leaves of its own directions in it would come back as many times as large
+    /// as V has grown, and pass for something found.
     pub fn rescale(&mut self, probes: &mut [T], ratios: &[f64]) {
         let m = self.features;
         for (v, z) in probes
@@ -315,6 +322,9 @@ impl<T: Width> Probes<T> {
             for ((v, z), ratio) in v.iter_mut().zip(z).zip(ratios) {
                 *v = T::of(v.wide() / ratio);
                 *z = T::of(z.wide() * ratio);
+            }
+            if !UNIT_LENGTHS.contains(&dot(v, v)) {
+                self.live = false;
             }
         }
     }

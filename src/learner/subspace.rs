@@ -230,6 +230,9 @@ impl<T: Width> Subspace<T> {
         if !(may_step && self.matrix_step(block)?) {
             self.exact(block)?;
             self.measure();
+            if self.probes.are_live() && self.is_full() && self.probes_leak(noise) {
+                self.probes.stop();
+            }
         }
         for i in 0..self.held {
             self.core[(i, i)] += noise;

@@ -101,7 +101,7 @@ impl Streaming<Subspace<f32>> {
                 }
                 Ok(()) => {}
                 Err(_) if is_young => resolves = false,
-                Err(source) => return Err(failed(batch, outlook.total, source)),
+                Err(source) => return Err(failed(batch, source)),
             }
         }
         if resolves {
@@ -166,7 +166,10 @@ impl Learner for Widening {
     }
 
     fn summary(&self) -> Result<Summary, LearnError> {
-        self.learner().summary()
+        Ok(Summary {
+            is_widened: matches!(self.state, State::Wide(_)),
+            ..self.learner().summary()?
+        })
     }
 
     fn save(&self, to: &mut Encoder) {

@@ -12,7 +12,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::{Deserialize, Serialize};
 
 use crate::disk::Disk;
-use crate::learner::Estimate;
+use crate::learner::{Estimate, Unresolved};
 use crate::rows::{Features, RunId, Tally, Watermark};
 use crate::snapshot::disk::checksum;
 use crate::snapshot::{FORMAT_VERSION, Provenance, Snapshot, SnapshotError};
@@ -39,6 +39,10 @@ pub(super) struct Metadata {
     total_variance: f64,
     components_above_noise: Option<usize>,
     components_above_noise_is_lower_bound: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unresolved: Option<Unresolved>,
+    #[serde(default)]
+    widened_to_f64: bool,
     constant_features: Vec<usize>,
     feature_schema_hash: String,
     learner: Provenance,
@@ -69,6 +73,8 @@ impl Metadata {
             total_variance: estimate.total_variance,
             components_above_noise: estimate.components_above_noise,
             components_above_noise_is_lower_bound: estimate.above_noise_is_lower_bound,
+            unresolved: estimate.unresolved,
+            widened_to_f64: estimate.is_widened,
             constant_features: (0..estimate.features)
                 .filter(|j| estimate.constant[*j])
                 .collect(),
@@ -335,5 +341,7 @@ fn estimate_of(
         total_variance: metadata.total_variance,
         components_above_noise: metadata.components_above_noise,
         above_noise_is_lower_bound: metadata.components_above_noise_is_lower_bound,
+        unresolved: metadata.unresolved,
+        is_widened: metadata.widened_to_f64,
     })
 }

@@ -28,6 +28,7 @@ mod following;
 mod footers;
 mod framing;
 mod handmade;
+mod hidden;
 mod hostile;
 mod house;
 mod http;

@@ -9,6 +9,7 @@ mod live;
 mod read_out;
 mod streams;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -62,6 +63,8 @@ struct Trainer<'a> {
     last_checkpoint_steps: u64,
     snapshot_steps: u64,
     is_ready: bool,
+    /// What was said in the log and is not said again; a run that goes on says it again.
+    told: HashSet<String>,
     /// A drift that the next snapshot tells of.
     drifted: Option<DriftReport>,
     shown: Option<Shown>,
@@ -141,6 +144,7 @@ pub fn run(
         last_checkpoint_steps: steps,
         snapshot_steps: steps,
         is_ready: true,
+        told: HashSet::new(),
         drifted: None,
         shown,
         push,
@@ -309,7 +313,12 @@ impl Trainer<'_> {
         }
         if let Some(learner) = &mut self.learned.learner {
             let began = Instant::now();
-            learner.update(&mut batch)?;
+            let learned = learner.update(&mut batch);
+            let agreement = self.learned.state.agreement.as_ref();
+            learned.map_err(|error| match agreement {
+                Some(agreement) => error.of(agreement.features()),
+                None => error,
+            })?;
             if let Some(shown) = &self.shown {
                 shown.live.updates.observe(began.elapsed().as_secs_f64());
             }
