@@ -127,8 +127,7 @@ where
                 .rescale(ratios)
                 .map_err(|source| failed(batch, source))?;
         }
-        self.learn()
-            .map_err(|source| failed(batch, source))?;
+        self.learn().map_err(|source| failed(batch, source))?;
         self.look(batch.rows());
         Ok(())
     }

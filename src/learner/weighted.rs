@@ -96,7 +96,11 @@ impl<X: Real> Rows<'_, X> {
                 let v = x[l] - center[l];
                 let v = if v.is_nan() { 0.0 } else { v };
                 about[l] += w * v * v;
-                largest[l] = if v.abs() > largest[l] { v.abs() } else { largest[l] };
+                largest[l] = if v.abs() > largest[l] {
+                    v.abs()
+                } else {
+                    largest[l]
+                };
             }
         }
         [about, largest]

@@ -87,7 +87,8 @@ fn hidden(estimate: &Estimate, features: &Features, alone: Option<usize>) -> Opt
                       `learner.scale = \"standard\"` (`--scale standard`)";
         (what, remedy)
     } else {
-        let what = format!("a few extreme values (the largest in `{name}`) outweigh all by so much");
+        let what =
+            format!("a few extreme values (the largest in `{name}`) outweigh all by so much");
         let remedy = "clean the rows that hold them";
         (what, remedy)
     };

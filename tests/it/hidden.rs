@@ -23,7 +23,11 @@ fn beside(size: f64, m: usize, seed: u64) -> RecordBatch {
         let wave = |i: usize| if j == 3 { size * (i as f64).sin() } else { 0.0 };
         let values = (0..ROWS).map(|i| wave(i) + random.random::<f64>());
         let column: ArrayRef = Arc::new(Float64Array::from_iter_values(values));
-        let name = if j == 3 { "level".to_owned() } else { format!("x{j}") };
+        let name = if j == 3 {
+            "level".to_owned()
+        } else {
+            format!("x{j}")
+        };
         (name, column)
     });
     RecordBatch::try_from_iter(columns.collect::<Vec<_>>()).expect("columns")
@@ -69,7 +73,10 @@ fn components_that_rounding_hides_are_told_of_wherever_components_are_shown() {
         assert_eq!(written["unresolved"]["held"], 1);
     }
     let mut merge = ojad();
-    merge.arg("merge").args([path("1"), path("2")]).arg("--output");
+    merge
+        .arg("merge")
+        .args([path("1"), path("2")])
+        .arg("--output");
     let output = merge.arg(path("both")).output().expect("it starts");
     succeeded(&output);
     assert!(is_said(&stderr(&output)), "{}", stderr(&output));
@@ -103,7 +110,9 @@ fn a_run_tells_of_them_in_its_log_once_in_its_snapshots_and_by_its_api() {
     let output = place.learn();
     succeeded(&output);
     let log = stderr(&output);
-    let written = log.lines().filter(|line| line.contains("snapshot published"));
+    let written = log
+        .lines()
+        .filter(|line| line.contains("snapshot published"));
     assert!(written.count() > 1, "several snapshots: {log}");
     assert_eq!(log.lines().filter(|line| is_said(line)).count(), 1, "{log}");
     let written = json(&place.path("model/latest/snapshot.json"));

@@ -186,7 +186,10 @@ fn singular(rows: &Rows, k: usize, is_scaled: bool) -> (Vec<f64>, Mat<f64>) {
     }
     let found = y.thin_svd().expect("finite rows");
     let values = (0..k).map(|i| found.S().column_vector()[i].powi(2) / n as f64);
-    (values.collect(), Mat::from_fn(k, m, |i, j| found.V()[(j, i)]))
+    (
+        values.collect(),
+        Mat::from_fn(k, m, |i, j| found.V()[(j, i)]),
+    )
 }
 
 #[test]

@@ -90,7 +90,9 @@ fn values_whose_squares_are_lost_are_refused_by_name_and_with_the_remedy() {
         let still: ArrayRef = Arc::new(Float64Array::from_iter_values([1e-200; 500]));
         write(&path, &batch(vec![("x", still), ("y", column(1.0))]), None);
         let mut command = crate::program::ojad();
-        let command = command.args(["fit", "-k", "1", "--scale", scale]).arg(&path);
+        let command = command
+            .args(["fit", "-k", "1", "--scale", scale])
+            .arg(&path);
         crate::program::succeeded(&command.output().expect("the program starts"));
     }
 }
