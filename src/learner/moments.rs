@@ -21,9 +21,6 @@ pub(super) const CONSTANT_SHARE: f64 = 1e-26;
 /// Variances below this are sums of squares that f64 holds with few digits or none.
 pub(super) const UNDERFLOW: f64 = 1e-290;
 
-/// Largest factor that single precision holds.
-const LARGEST_FACTOR: f64 = f32::MAX as f64;
-
 /// A feature whose standard deviation grows by this factor in one block has outgrown its scale.
 const OUTGROWN: f64 = 1.25;
 
@@ -110,7 +107,7 @@ impl Moments {
             observed,
             underflowing: _,
             ordinary,
-            block_center,
+            block_center: _,
             zeros: _,
             two_pass: _,
         } = other;
@@ -119,10 +116,11 @@ impl Moments {
         (self.weight, self.squared_weight) = (*weight, *squared_weight);
         self.mean.clone_from(mean);
         self.variance.clone_from(variance);
-        self.scale.clone_from(scale);
+        if *scaled {
+            self.scale.clone_from(scale);
+        }
         self.observed.clone_from(observed);
         self.ordinary = *ordinary;
-        self.block_center.clone_from(block_center);
     }
 
     /// A feature that has moved in the minibatch taken last, by too little for its square to be known.
@@ -269,8 +267,7 @@ impl Moments {
             let is_empty = empty.get(j).copied().unwrap_or(false);
             centring.ratios[j] = if is_empty { 1.0 } else { self.scale[j] / scale };
             self.scale[j] = scale;
-            // The scale of a feature that is missing for ever fades with the weight of its values.
-            centring.pivot.factor[j] = T::of((1.0 / scale).min(LARGEST_FACTOR));
+            centring.pivot.factor[j] = factor(scale);
         }
         true
     }
@@ -332,7 +329,7 @@ impl Moments {
             let ratio = self.scale[j] / scale;
             self.scale[j] = scale;
             ratios[j] *= ratio;
-            pivot.factor[j] = T::of(1.0 / scale);
+            pivot.factor[j] = factor(scale);
             let of_feature = totals.squares[j] - share * block.mean[j] * block.mean[j];
             block.energy += of_feature.max(0.0) * ratio * ratio;
             block.mean[j] *= ratio;
@@ -460,6 +457,12 @@ impl Moments {
             Some(_) => before.earlier.sqrt() * self.mean[j] / self.scale[j],
         }
     }
+}
+
+/// 1 ÷ scale, as far as T holds it: the scale of a feature that is missing for ever fades with the weight
+/// of its values, and what is there of one in units that are too small is for a wider T.
+fn factor<T: Real>(scale: f64) -> T {
+    T::of((1.0 / scale).min(T::LARGEST))
 }
 
 /// 1 + γ + … + γ^(rows−1).

@@ -108,6 +108,9 @@ impl Watched {
             self.rises += 1;
         } else if value < self.last {
             self.falls += 1;
+        } else if !value.is_nan() && !self.last.is_nan() {
+            // It has not moved: pixels at the border of a picture never do.
+            return true;
         }
         if !self.steps.is_uneven {
             let rounding = X::ROUNDING * value.abs().max(self.last.abs());

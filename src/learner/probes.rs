@@ -90,6 +90,16 @@ impl<T: Width> Probes<T> {
         }
     }
 
+    /// Becomes a copy of `other`'s state; allocates nothing where it was one before.
+    pub(super) fn set(&mut self, other: &Self) {
+        (self.features, self.count) = (other.features, other.count);
+        (self.live, self.looking) = (other.live, other.looking);
+        (self.seed, self.blocks) = (other.seed, other.blocks);
+        self.gathered.clone_from(&other.gathered);
+        (self.weight, self.elapsed) = (other.weight, other.elapsed);
+        self.weight_at_start = other.weight_at_start;
+    }
+
     /// The same probes in the other width; their directions are the engine's to convert.
     pub(super) fn converted<W: Width>(&self) -> Probes<W> {
         Probes {

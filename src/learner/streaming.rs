@@ -85,12 +85,11 @@ where
         Ok(rescaled)
     }
 
-    /// Lets the engine learn from the block.
+    /// Lets the engine learn from the block, with what is known of all rows.
     ///
     /// # Errors
     /// If the block holds a value that is no finite number.
-    pub(super) fn learn(&mut self) -> Result<(), LinalgError> {
-        let outlook = self.outlook(&self.moments.scale);
+    pub(super) fn learn(&mut self, outlook: Outlook) -> Result<(), LinalgError> {
         self.engine.update(&mut self.block, outlook)
     }
 
@@ -127,7 +126,9 @@ where
                 .rescale(ratios)
                 .map_err(|source| failed(batch, source))?;
         }
-        self.learn().map_err(|source| failed(batch, source))?;
+        let outlook = self.outlook(&self.moments.scale);
+        self.learn(outlook)
+            .map_err(|source| failed(batch, source))?;
         self.look(batch.rows());
         Ok(())
     }
