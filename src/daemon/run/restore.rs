@@ -397,7 +397,9 @@ pub(super) fn find(params: &RunParams, disk: Arc<dyn Disk>) -> Result<(Found, St
         rows: is_begun.then_some(learned.state.tally.rows_accepted),
     };
     let belonging = Belonging::settle(params, &parts, disk.as_ref())?;
-    let journal = Journal::resume(directory, disk, belonging.run_id, recorded, after);
+    let mut journal = Journal::resume(directory, disk, belonging.run_id, recorded, after);
+    // What both generations contain need not be written again.
+    journal.compact(store.contained());
     if let Some(reading) = &learned.state.reading {
         learned.state.rows_before = learned.state.rows_before(reading.file);
     }
