@@ -2,7 +2,7 @@
 """What a daemon's bookkeeping costs: many known files in one directory.
 
 For each number of files, and for each program beside the others: one-row Parquet files learned a
-second from an empty state; the time of a run that finds nothing new; then, with a checkpoint a second,
+second from an empty state, and their CPU time; both for a run that finds nothing new; then, with a checkpoint a second,
 one new file a second: the time from its rename to the log's word that it was taken, the daemon's and
 its worker's share of a core, and the bytes that a checkpoint writes.
 
@@ -97,13 +97,14 @@ def start(program, place, feed, checkpoint_s, *more):
 
 
 def until_idle(program, place, feed, checkpoint_s=30):
-    """Seconds that a run takes until nothing is left, and its largest resident memory in MiB."""
+    """Seconds and CPU seconds of a run until nothing is left, and its resident memory in MiB."""
     began = time.monotonic()
     daemon = start(program, place, feed, checkpoint_s, "--until-idle")
     _, status, usage = os.wait4(daemon.pid, 0)
     daemon.returncode = os.waitstatus_to_exitcode(status)
     assert daemon.returncode == 0, (place / "log").read_text()[-2000:]
-    return time.monotonic() - began, usage.ru_maxrss / 1024
+    cpu = usage.ru_utime + usage.ru_stime
+    return time.monotonic() - began, cpu, usage.ru_maxrss / 1024
 
 
 def family(pid):
@@ -191,23 +192,26 @@ def measure(program, number, files):
     if not learned.exists():
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir()
-        seconds, peak = until_idle(program, place, feed)
-        learned.write_text(json.dumps([seconds, peak]))
-    seconds, peak = json.loads(learned.read_text())
+        learned.write_text(json.dumps(until_idle(program, place, feed)))
+    seconds, cpu, peak = json.loads(learned.read_text())
     # What a run before added is gone: the first run notes it.
     until_idle(program, place, feed)
-    idle = min(until_idle(program, place, feed)[0] for _ in range(3))
+    idle, idle_cpu, _ = min(until_idle(program, place, feed) for _ in range(3))
     latencies, share, checkpoint = steadily(program, place, feed, files)
     latencies.sort()
     p99 = latencies[min(len(latencies) - 1, round(0.99 * len(latencies)))]
     return (
-        f"| {files:,} | {program} | {files / seconds:,.0f} | {peak:,.0f} | {idle:.2f} | "
+        f"| {files:,} | {program} | {files / seconds:,.0f} | {1e6 * cpu / files:.0f} | {peak:,.0f} | "
+        f"{idle:.2f} / {idle_cpu:.2f} | "
         f"{statistics.median(latencies):.1f} / {p99:.1f} | {100 * share:.1f} % | {checkpoint:,.0f} |"
     )
 
 
-print("| files | program | learned a second | peak MiB | start s | latency ms, median / p99 | of a core | bytes a checkpoint |")
-print("|---|---|---|---|---|---|---|---|")
+print(
+    "| files | program | learned a second | CPU µs each | peak MiB | start s / CPU s "
+    "| latency ms, median / p99 | of a core | bytes a checkpoint |"
+)
+print("|---|---|---|---|---|---|---|---|---|")
 for files in args.files:
     for number, program in enumerate(programs):
         print(measure(program, number, files), flush=True)

@@ -8,7 +8,7 @@
 pub const MESSAGE_BYTES_MAX: usize = 4096;
 
 /// The text itself, or, where it has more than `most` bytes, its beginning and its end, and how much is
-/// left out between them; no longer than `most` bytes, if these are 64 at least.
+/// left out between them; no longer than `most` bytes, if these are 256 at least.
 #[must_use]
 pub fn bounded(text: String, most: usize) -> String {
     if text.len() <= most {
@@ -37,7 +37,7 @@ mod tests {
         assert!(said.ends_with("éé; rename it"), "{said}");
         let short = "é".repeat(MESSAGE_BYTES_MAX / 2);
         assert_eq!(bounded(short.clone(), MESSAGE_BYTES_MAX), short);
-        for most in [64, 65, 100, 1001] {
+        for most in [256, 257, 300, 1001] {
             let said = bounded("é".repeat(9999), most);
             assert!(said.len() <= most, "{most}: {said}");
         }

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::rows::RunId;
+
 /// Why a state could not be kept or found; each names the path and the remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -46,6 +48,19 @@ pub enum CheckpointError {
         /// What is wrong with each.
         reasons: String,
     },
+    /// Parts of two runs in one directory.
+    #[error(
+        "{}: of run {found}, but the state is of run {run}; put back what belongs together, or start \
+         over with `--reset-state`", path.display()
+    )]
+    OtherRun {
+        /// The part.
+        path: PathBuf,
+        /// Its run.
+        found: RunId,
+        /// The run of the rest.
+        run: RunId,
+    },
     /// Another process holds the state.
     #[error(
         "{}: another ojad is running on this state (process {holder}); stop it, or name another \
@@ -61,7 +76,7 @@ pub enum CheckpointError {
 
 impl CheckpointError {
     /// Names the path of a failed operation.
-    pub(super) fn io(
+    pub(crate) fn io(
         path: &std::path::Path,
         action: &'static str,
     ) -> impl FnOnce(io::Error) -> Self {

@@ -3,7 +3,8 @@
 //! ```text
 //! offset  bytes  content
 //! 0       8      "OJADJRNL"
-//! 8       4      format version, 1
+//! 8       4      format version, 2
+//! 12      16     the run; not in version 1
 //! per entry:
 //! 0       4      n, bytes of the payload
 //! 4       8      sequence, one more than the entry's before
@@ -23,9 +24,12 @@ use sha2::{Digest as _, Sha256};
 
 use crate::checkpoint::CheckpointError;
 use crate::disk::{Disk, DiskFile};
+use crate::rows::RunId;
 
 const MAGIC: &[u8; 8] = b"OJADJRNL";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// The version that did not say whose it is.
+const WITHOUT_RUN: u32 = 1;
 const HEADER: usize = 12;
 const ENTRY_HEADER: usize = 12;
 const CHECKSUM: usize = 8;
@@ -43,10 +47,35 @@ pub struct Entry {
     pub bytes: Vec<u8>,
 }
 
+/// What a journal holds.
+#[derive(Debug, Default)]
+pub struct Recorded {
+    /// Whose it is; nothing where there is none, or of the version that did not say.
+    pub run: Option<RunId>,
+    /// Entries, in order.
+    pub entries: Vec<Entry>,
+}
+
+impl Recorded {
+    /// What the journal in `directory` holds.
+    ///
+    /// # Errors
+    /// If it cannot be read, or another version wrote it.
+    pub fn read(directory: &Path, disk: &dyn Disk) -> Result<Self, CheckpointError> {
+        let path = directory.join(NAME);
+        match disk.read(&path) {
+            Ok(bytes) => parse(&bytes, &path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(CheckpointError::io(&path, "cannot read")(error)),
+        }
+    }
+}
+
 /// A file of entries.
 pub struct Journal {
     directory: PathBuf,
     disk: Arc<dyn Disk>,
+    run: RunId,
     /// Entries that a checkpoint may still need.
     live: Vec<Entry>,
     /// Bytes of entries in the file that are not live.
@@ -57,32 +86,26 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// The journal in `directory`, and its entries; numbers go on behind `after` at least.
-    ///
-    /// # Errors
-    /// If it cannot be read, or another version wrote it.
-    pub fn open(
+    /// Goes on with the journal in `directory`, for `run`; numbers go on behind `after` at least. The
+    /// first append writes all of it anew.
+    pub fn resume(
         directory: &Path,
         disk: Arc<dyn Disk>,
+        run: RunId,
+        recorded: Recorded,
         after: u64,
-    ) -> Result<(Self, Vec<Entry>), CheckpointError> {
-        let path = directory.join(NAME);
-        let bytes = match disk.read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(CheckpointError::io(&path, "cannot read")(error)),
-        };
-        let live = parse(&bytes, &path)?;
+    ) -> Self {
+        let live = recorded.entries;
         let last = live.last().map_or(0, |entry| entry.sequence).max(after);
-        let journal = Self {
+        Self {
             directory: directory.to_owned(),
             disk,
-            live: live.clone(),
+            run,
+            live,
             dead_bytes: 0,
             last,
             file: None,
-        };
-        Ok((journal, live))
+        }
     }
 
     /// Writes entries and waits until the disk has them; the number of the last one.
@@ -130,6 +153,7 @@ impl Journal {
         let (path, temporary) = (self.directory.join(NAME), self.directory.join(TEMPORARY));
         let mut bytes = MAGIC.to_vec();
         bytes.extend_from_slice(&VERSION.to_le_bytes());
+        bytes.extend_from_slice(self.run.bytes());
         self.live.iter().for_each(|entry| put(entry, &mut bytes));
         let failed = |action| CheckpointError::io(&temporary, action);
         let disk = &self.disk;
@@ -179,9 +203,9 @@ fn put(entry: &Entry, to: &mut Vec<u8>) {
 }
 
 /// Entries up to the first that is not whole.
-fn parse(bytes: &[u8], path: &Path) -> Result<Vec<Entry>, CheckpointError> {
+fn parse(bytes: &[u8], path: &Path) -> Result<Recorded, CheckpointError> {
     if bytes.len() < HEADER {
-        return Ok(Vec::new());
+        return Ok(Recorded::default());
     }
     if !bytes.starts_with(MAGIC) {
         return Err(CheckpointError::Damaged {
@@ -195,25 +219,35 @@ fn parse(bytes: &[u8], path: &Path) -> Result<Vec<Entry>, CheckpointError> {
         .iter()
         .rev()
         .fold(0, |n, byte| n << 8 | u32::from(*byte));
-    if version != VERSION {
-        return Err(CheckpointError::Version {
-            path: path.to_owned(),
-            found: version,
-            known: VERSION,
-        });
+    let mut recorded = Recorded::default();
+    match version {
+        WITHOUT_RUN => {}
+        VERSION => {
+            let Some((run, behind)) = rest.split_first_chunk() else {
+                return Ok(recorded);
+            };
+            (recorded.run, rest) = (Some(RunId::of(*run)), behind);
+        }
+        found => {
+            return Err(CheckpointError::Version {
+                path: path.to_owned(),
+                found,
+                known: VERSION,
+            });
+        }
     }
-    let mut entries: Vec<Entry> = Vec::new();
+    let entries = &mut recorded.entries;
     while let Some((entry, after)) = take(rest) {
         if entries
             .last()
-            .is_some_and(|last| last.sequence + 1 != entry.sequence)
+            .is_some_and(|last: &Entry| last.sequence + 1 != entry.sequence)
         {
             break;
         }
         entries.push(entry);
         rest = after;
     }
-    Ok(entries)
+    Ok(recorded)
 }
 
 fn take(bytes: &[u8]) -> Option<(Entry, &[u8])> {

@@ -10,7 +10,7 @@ use crate::config::Plan;
 use crate::daemon::{Fitted, Room, Shutdown, fit};
 use crate::learner::{self, Learner};
 use crate::rows::Features;
-use crate::snapshot::{Provenance, Snapshot, table, warnings, write};
+use crate::snapshot::{Provenance, Snapshot, share, table, warnings, write};
 use crate::source::{self, SourceError};
 
 /// Fits the principal components of Parquet and Arrow rows in one pass and bounded memory.
@@ -89,6 +89,7 @@ fn check_writable(directory: &Path) -> Result<(), CliError> {
         ))
     };
     std::fs::create_dir_all(directory).map_err(refused)?;
+    share(directory).map_err(|error| CliError::Failed(error.to_string()))?;
     tempfile::Builder::new()
         .prefix(".probe-")
         .tempfile_in(directory)
@@ -118,11 +119,6 @@ fn report(
              `--on-nan` or `--on-inf`, or name other inputs",
             fitted.tally.rows_read
         )));
-    }
-    if let Some(unresolved) = summary.unresolved()
-        && unresolved.held < plan.learner.components
-    {
-        say(&unresolved.warning(features.names()));
     }
     let mut provenance = Provenance::new(&plan.learner, features.len(), summary.squared_weight);
     provenance.interrupted = fitted.is_interrupted;
@@ -156,6 +152,9 @@ fn report(
             ));
         }
         text.push_str(&super::show::bad_values(&snapshot));
+        if snapshot.estimate.is_widened {
+            text.push_str(super::show::WIDENED);
+        }
         text
     };
     print(&text)

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::cli::{CliError, is_unicode, print, say};
 use crate::learner::{Penalty, Summary, merge_all};
-use crate::snapshot::{Snapshot, read, summary_of, table, write};
+use crate::snapshot::{Snapshot, read, summary_of, table, warnings, write};
 
 /// Merges snapshots of disjoint rows (shards fitted apart) into one.
 ///
@@ -50,12 +50,20 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         )));
     }
     let mut provenance = first.provenance.clone();
+    // It is of several.
+    provenance.run_id = None;
     provenance.squared_weight = merged.squared_weight;
     provenance.interrupted = snapshots
         .iter()
         .any(|snapshot| snapshot.provenance.interrupted);
+    let estimate = merged.estimate(k, Penalty::Auto);
+    let counting = counting(&snapshots);
+    provenance.warnings = warnings(&estimate, &first.features, merged.is_scaled, &counting);
+    for warning in &provenance.warnings {
+        say(&format!("warning: {}", warning.text));
+    }
     let result = Snapshot {
-        estimate: merged.estimate(k, Penalty::Auto),
+        estimate,
         features: first.features.clone(),
         tally: snapshots
             .iter()
@@ -71,6 +79,20 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let path = write(&result, &args.output).map_err(|error| failed(&error))?;
     say(&format!("snapshot: {}", path.display()));
     print(&table(&result.estimate, &result.features, is_unicode()))
+}
+
+/// Features that only grow in some of the snapshots: how they move, only who saw the rows can say.
+fn counting(snapshots: &[Snapshot]) -> Vec<(usize, u64)> {
+    let warnings = snapshots.iter().flat_map(|s| &s.provenance.warnings);
+    let growing: Vec<&str> = warnings
+        .filter(|warning| warning.only_grows)
+        .map(|warning| warning.feature.as_str())
+        .collect();
+    let names = snapshots.iter().take(1).flat_map(|s| s.features.names());
+    let found = names
+        .enumerate()
+        .filter(|(_, name)| growing.contains(&name.as_str()));
+    found.map(|(j, _)| (j, 0)).collect()
 }
 
 /// Names the first feature in which two snapshots differ.

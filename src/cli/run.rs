@@ -9,12 +9,11 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::checkpoint::StateLock;
-use crate::cli::{CliError, environment, say};
+use crate::cli::{CliError, environment};
 use crate::config::{
     Config, ConfigError, ControlKey, LogFormat, LogKeys, LogLevel, TOKEN_VARIABLE, load,
 };
-use crate::daemon::run::{self, RunParams, Until};
+use crate::daemon::run::{self, Begin, RunParams, Until};
 use crate::disk::{Disk, RealDisk};
 use crate::http::{HttpParams, LogTail};
 use crate::source::worker::{Decode, Here, Process, ProcessParams};
@@ -40,7 +39,8 @@ pub struct Args {
     /// The configuration file.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Moves the state aside and starts over.
+    /// Moves the state aside and starts over: a new run, even where the output has a model of another one or
+    /// the state was lost. What the spool holds is learned anew.
     #[arg(long)]
     reset_state: bool,
     /// Ends when everything that is there was learned.
@@ -53,10 +53,6 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let params = params(args, &config)?;
     logs(config.log, params.log.clone());
     let failed = |error: &dyn std::fmt::Display| CliError::Failed(error.to_string());
-    let _lock = StateLock::acquire(&params.state_dir).map_err(|error| failed(&error))?;
-    if args.reset_state {
-        reset(&params.state_dir)?;
-    }
     let commands = run::commands().map_err(|error| failed(&error))?;
     let disk: Arc<dyn Disk> = super::faults::disk().unwrap_or_else(|| Arc::new(RealDisk));
     let decode: Box<dyn Decode> = if params.is_isolated {
@@ -103,6 +99,9 @@ fn params(args: &Args, config: &Config) -> Result<RunParams, CliError> {
     params.http = http(config, &params.output_dir).map_err(CliError::BadConfig)?;
     if args.until_idle {
         params.until = Until::Idle;
+    }
+    if args.reset_state {
+        params.begin = Begin::Anew;
     }
     Ok(params)
 }
@@ -166,20 +165,6 @@ fn http(config: &Config, output_dir: &Path) -> Result<Option<HttpParams>, String
     };
     crate::http::check(&params).map_err(|error| error.to_string())?;
     Ok(Some(params))
-}
-
-fn reset(directory: &Path) -> Result<(), CliError> {
-    match run::set_aside(directory) {
-        Ok(None) => say("there was no state; starting anew"),
-        Ok(Some(aside)) => say(&format!("the state was moved to {}", aside.display())),
-        Err(error) => {
-            return Err(CliError::Failed(format!(
-                "{}: the state cannot be moved aside: {error}; make it writable",
-                directory.display()
-            )));
-        }
-    }
-    Ok(())
 }
 
 /// Logs to stderr, for people or machines, and the last lines to whoever asks over HTTP.

@@ -46,6 +46,13 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     }
     let mut text = table(&snapshot.estimate, &snapshot.features, is_unicode());
     text.push_str(&bad_values(&snapshot));
+    if let Some(run) = snapshot.provenance.run_id {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "run {run}");
+    }
+    if snapshot.estimate.is_widened {
+        text.push_str(WIDENED);
+    }
     for warning in &snapshot.provenance.warnings {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "warning: {}", warning.text);
@@ -55,6 +62,10 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     }
     print(&text)
 }
+
+/// Said where f32 does not do.
+pub(super) const WIDENED: &str = "learned in f64 products: beside the largest direction, f32 would lose \
+     wanted components\n";
 
 /// Counts of values that were no finite numbers, or nothing.
 pub(super) fn bad_values(snapshot: &Snapshot) -> String {
@@ -132,6 +143,8 @@ pub(super) fn json(snapshot: &Snapshot, with_vectors: bool) -> Result<String, Cl
         "components_above_noise": estimate.components_above_noise,
         "components_above_noise_is_lower_bound": estimate.above_noise_is_lower_bound,
         "feature_schema_hash": snapshot.features.schema_hash(),
+        "run_id": snapshot.provenance.run_id,
+        "widened_to_f64": estimate.is_widened,
         "interrupted": snapshot.provenance.interrupted,
         "warnings": snapshot.provenance.warnings,
         "components": components,

@@ -1,11 +1,12 @@
 //! `ojad state`: what a checkpoint holds, and whether it is whole.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Subcommand;
 
-use crate::checkpoint::{Checkpoint, Store};
+use crate::checkpoint::{Checkpoint, CheckpointError, Recorded, RunFile, Store};
 use crate::cli::{CliError, print};
 use crate::daemon::run::{Restored, files_of, inspect};
 use crate::disk::RealDisk;
@@ -86,7 +87,7 @@ pub(super) fn newest(path: &Path) -> Result<(PathBuf, Checkpoint), CliError> {
     if !path.is_dir() {
         return Ok((path.to_owned(), read(path)?));
     }
-    let failed = |error: crate::checkpoint::CheckpointError| CliError::Failed(error.to_string());
+    let failed = |error: CheckpointError| CliError::Failed(error.to_string());
     let mut found: Vec<PathBuf> = generations(path)?;
     found.reverse();
     let mut reasons = Vec::new();
@@ -136,16 +137,43 @@ fn verify(path: &Path) -> Result<(), CliError> {
         ));
     }
     let (mut text, mut bad) = (String::new(), Vec::new());
-    for path in paths {
-        let verdict = read(&path).and_then(|checkpoint| whole(&path, &checkpoint));
+    let mut runs = BTreeSet::new();
+    for path in &paths {
+        let verdict = read(path).and_then(|checkpoint| whole(path, &checkpoint));
         match verdict {
-            Ok((found, _)) => text.push_str(&format!(
-                "{}: whole, {} rows learned\n",
-                path.display(),
-                found.rows_learned
-            )),
+            Ok((found, _)) => {
+                text.push_str(&format!(
+                    "{}: whole, {} rows learned, run {}\n",
+                    path.display(),
+                    found.rows_learned,
+                    run_of(&found)
+                ));
+                if let Some(run) = found.meta.run_id {
+                    runs.insert(run.to_string());
+                }
+            }
             Err(error) => bad.push(error.to_string()),
         }
+    }
+    if path.is_dir() {
+        let failed = |error: CheckpointError| error.to_string();
+        let said = RunFile::read(path, &RealDisk).map_err(failed);
+        let recorded = Recorded::read(path, &RealDisk).map_err(failed);
+        let said = said.map(|file| file.map(|file| file.run_id));
+        for part in [said, recorded.map(|recorded| recorded.run)] {
+            match part {
+                Ok(run) => runs.extend(run.map(|run| run.to_string())),
+                Err(error) => bad.push(error),
+            }
+        }
+    }
+    if runs.len() > 1 {
+        let runs: Vec<String> = runs.into_iter().collect();
+        bad.push(format!(
+            "{}: parts of several runs ({}); put back what belongs together",
+            path.display(),
+            runs.join(", ")
+        ));
     }
     print(&text)?;
     if bad.is_empty() {
@@ -155,12 +183,22 @@ fn verify(path: &Path) -> Result<(), CliError> {
     }
 }
 
+/// The id of the run, in words.
+fn run_of(found: &Restored) -> String {
+    let unknown = || "not named: of before runs had ids".to_owned();
+    found
+        .meta
+        .run_id
+        .map_or_else(unknown, |run| run.to_string())
+}
+
 /// Files that are named: the latest.
 const SHOWN: usize = 20;
 
 fn lines(found: &Restored, state: &FeedState) -> String {
     let mut text = format!(
-        "written       {} s after 1970 by ojad {}\n\
+        "run           {}\n\
+         written       {} s after 1970 by ojad {}\n\
          decision      {}\n\
          features      {}\n\
          rows learned  {}\n\
@@ -169,6 +207,7 @@ fn lines(found: &Restored, state: &FeedState) -> String {
          short         {} minibatches learned before they were full\n\
          files         {} remembered, {} refused so far\n\
          state         sha256 {}\n",
+        run_of(found),
         found.meta.written_unix_s,
         found.meta.ojad_version,
         found.sequence,

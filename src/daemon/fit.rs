@@ -113,7 +113,8 @@ fn in_turn(
             break;
         }
         monitor.look(&batch);
-        learner.update(&mut batch)?;
+        let learned = learner.update(&mut batch);
+        learned.map_err(|error| error.of(reader.features()))?;
         let now = Progress {
             rows_read: reader.tally().rows_read,
             extent: reader.extent(),
@@ -140,7 +141,7 @@ fn ahead(
     progress: &mut dyn FnMut(Progress, &dyn Learner),
 ) -> Result<Fitted, FitError> {
     let first = reader.new_minibatch(room.minibatch_rows);
-    let features = first.features();
+    let (features, names) = (first.features(), reader.features().clone());
     let waiting = room
         .channel_minibatches
         .unwrap_or_else(|| channel_minibatches(&first));
@@ -164,7 +165,8 @@ fn ahead(
     let mut monitor = Monitor::new(features);
     while let Some(mut arrived) = next(&filled, shutdown, &mut deadline) {
         monitor.look(&arrived.batch);
-        learner.update(&mut arrived.batch)?;
+        let learned = learner.update(&mut arrived.batch);
+        learned.map_err(|error| error.of(&names))?;
         rows_read = arrived.rows_read;
         progress(
             Progress {

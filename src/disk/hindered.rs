@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use super::{Disk, DiskFile, RealDisk};
+use super::{Disk, DiskFile, DiskLock, RealDisk};
 
 /// What is wrong with the disk.
 #[derive(Clone, Debug, Default)]
@@ -124,5 +124,13 @@ impl Disk for HinderedDisk {
 
     fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
         self.disk.list(path)
+    }
+
+    fn read_link(&self, link: &Path) -> io::Result<PathBuf> {
+        self.disk.read_link(link)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>> {
+        self.disk.lock(path)
     }
 }

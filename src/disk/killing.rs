@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Disk, DiskFile, RealDisk};
+use super::{Disk, DiskFile, DiskLock, RealDisk};
 
 /// The file system of the machine, with the end of the process at one step.
 #[derive(Debug)]
@@ -122,5 +122,13 @@ impl Disk for KillingDisk {
 
     fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
         self.disk.list(path)
+    }
+
+    fn read_link(&self, link: &Path) -> io::Result<PathBuf> {
+        self.disk.read_link(link)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>> {
+        self.around(|disk| disk.lock(path))
     }
 }

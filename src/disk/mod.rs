@@ -3,14 +3,19 @@
 //!
 //! Reading data files is not among them; what ojad writes for itself is.
 
+mod guarded;
 #[cfg(debug_assertions)]
 pub mod hindered;
 #[cfg(debug_assertions)]
 pub mod killing;
+mod lock;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
+
+pub use guarded::GuardedDisk;
+pub use lock::{DiskLock, Displaced, FileLock};
 
 /// An open file that is being written.
 pub trait DiskFile: Send {
@@ -102,11 +107,23 @@ pub trait Disk: Send + Sync {
     /// What the system says; also if `link` is there.
     fn symlink(&self, target: &Path, link: &Path) -> io::Result<()>;
 
+    /// Where a symbolic link leads, as it says.
+    ///
+    /// # Errors
+    /// What the system says; also if it is none.
+    fn read_link(&self, link: &Path) -> io::Result<PathBuf>;
+
     /// Names in a directory, sorted.
     ///
     /// # Errors
     /// What the system says.
     fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>>;
+
+    /// Locks a file, which is made if it is not there, until what is returned is dropped.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`] if another process holds it; else what the system says.
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>>;
 }
 
 /// The file system of the machine.
@@ -175,11 +192,19 @@ impl Disk for RealDisk {
         std::os::unix::fs::symlink(target, link)
     }
 
+    fn read_link(&self, link: &Path) -> io::Result<PathBuf> {
+        fs::read_link(link)
+    }
+
     fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
         let mut names = fs::read_dir(path)?
             .map(|entry| entry.map(|entry| PathBuf::from(entry.file_name())))
             .collect::<io::Result<Vec<_>>>()?;
         names.sort();
         Ok(names)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>> {
+        Ok(Box::new(FileLock::take(path)?))
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::{Asked, Named, answer, blocking, problem, tagged};
 use super::api::Shared;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, Warning};
 
 /// Whether long vectors are wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -37,6 +37,8 @@ pub(super) struct ComponentsView<'a> {
     total_variance: f64,
     components_above_noise: Option<usize>,
     components_above_noise_is_lower_bound: bool,
+    widened_to_f64: bool,
+    warnings: &'a [Warning],
     #[serde(skip_serializing_if = "Option::is_none")]
     features: Option<&'a [String]>,
     components: Vec<ComponentView<'a>>,
@@ -97,6 +99,8 @@ impl<'a> ComponentsView<'a> {
             total_variance: estimate.total_variance,
             components_above_noise: estimate.components_above_noise,
             components_above_noise_is_lower_bound: estimate.above_noise_is_lower_bound,
+            widened_to_f64: estimate.is_widened,
+            warnings: &snapshot.provenance.warnings,
             components: components.collect(),
             features: has_vectors.then(|| snapshot.features.names()),
         }

@@ -110,6 +110,14 @@ impl Connections {
         }
     }
 
+    /// The system has no room for one more: somebody must go who does nothing.
+    pub(super) fn shed(&self) {
+        if !self.make_way(Uses::Nothing, None) {
+            self.thin(Stage::Ending, 1);
+            self.thin(Stage::Open, 1);
+        }
+    }
+
     /// The connection has its last answer: it needs no place, and is read on for a while.
     pub(super) fn ending(&self, connection: &Connection) {
         self.thin(Stage::Ending, ENDING_MAX);
@@ -325,6 +333,24 @@ mod tests {
         for one in [&silent[1], &honest, &newcomer] {
             assert!(!is_ended(one).await);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_the_system_has_no_room_who_does_nothing_goes() {
+        let connections = Arc::new(Connections::new(2));
+        let busy = connections.open(ONE);
+        assert!(connections.claim(&busy.connection).await);
+        let _request = busy.connection.begin();
+        let silent = connections.open(ONE);
+        let idle = connections.open(ONE);
+        assert!(connections.claim(&idle.connection).await);
+        connections.shed();
+        assert!(is_ended(&idle).await);
+        assert!(!is_ended(&silent).await);
+        connections.shed();
+        assert!(is_ended(&silent).await);
+        connections.shed();
+        assert!(!is_ended(&busy).await);
     }
 
     #[tokio::test(start_paused = true)]

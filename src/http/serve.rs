@@ -19,6 +19,7 @@ use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setpriority_process, setrlimit};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -49,6 +50,8 @@ const END_PATIENCE: Duration = Duration::from_secs(1);
 const BUFFER_BYTES: usize = 64 << 10;
 /// Connections that the system holds until they are accepted; it may have a lower limit.
 const UNACCEPTED_MAX: u32 = 4096;
+/// What the system says when it has no room for one more connection.
+const SHORTAGES: [Errno; 4] = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
 /// Files that the rest of the daemon has open: feeds, state, snapshots.
 const FILES_BESIDE: u64 = 256;
 /// Priority of the server's thread: below that of learning, above that of scoring. Thousands of small
@@ -282,11 +285,17 @@ impl Listening {
             let Ok(socket) = Arc::clone(&self.sockets).acquire_owned().await else {
                 return;
             };
-            let Ok((stream, peer)) = listener.accept().await else {
-                // Too many open files, or a client that went away: others may do better.
-                self.connections.make_way(Uses::Nothing, None);
-                sleep(Duration::from_millis(50)).await;
-                continue;
+            let (stream, peer) = match listener.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Another one may do better than a client that went away.
+                    let errno = Errno::from_io_error(&error);
+                    if errno.is_some_and(|errno| SHORTAGES.contains(&errno)) {
+                        self.connections.shed();
+                        sleep(Duration::from_millis(50)).await;
+                    }
+                    continue;
+                }
             };
             // Small answers are not to wait for more.
             let _ = stream.set_nodelay(true);

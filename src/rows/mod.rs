@@ -4,6 +4,7 @@
 //! row may hold is the source's policy.
 
 mod epoch;
+mod run_id;
 mod tags;
 
 use std::fmt::Write as _;
@@ -15,6 +16,7 @@ use sha2::{Digest, Sha256};
 pub use ojad_core::rows::{Buffer, Layout, Lent, Minibatch, Values, Width};
 
 pub use epoch::{is_since_1970, since_1970};
+pub use run_id::{NoRunId, RunId};
 pub use tags::{TAG_BYTES, TAG_CUT, Tags};
 
 /// The names of the m features, in the order of a minibatch's columns.

@@ -56,4 +56,15 @@ pub enum SnapshotError {
         /// The newest version known.
         known: u32,
     },
+    /// A daemon publishes there.
+    #[error(
+        "{}: another ojad writes its snapshots here ({holder}); stop it, or name another directory \
+         (`output.dir`, `--output`)", path.display()
+    )]
+    Held {
+        /// The directory.
+        path: PathBuf,
+        /// Who it is, as it wrote it.
+        holder: String,
+    },
 }

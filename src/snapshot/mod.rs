@@ -5,6 +5,7 @@
 
 mod disk;
 mod error;
+mod output;
 mod plot;
 mod read;
 mod retain;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use error::SnapshotError;
 pub use ojad_core::score::{Cells, Lane, Projection, Room, Rows, Scores};
+pub use output::{Latest, Output, latest, share};
 pub use plot::draw;
 pub use read::read;
 pub use retain::{Listed, Retention, list, retain};
@@ -27,7 +29,7 @@ pub use write::{components_table, features_table, parquet_of, write, write_on};
 
 use crate::learner::drift::DriftReport;
 use crate::learner::{Estimate, LearnerParams};
-use crate::rows::{Features, Tally, Watermark};
+use crate::rows::{Features, RunId, Tally, Watermark};
 
 /// Version of the layout; a reader refuses a newer one.
 pub const FORMAT_VERSION: u32 = 1;
@@ -50,6 +52,9 @@ pub struct Snapshot {
 /// How the components were learned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
+    /// The run that learned them, where it was one; beside this in `snapshot.json`, not in it.
+    #[serde(skip)]
+    pub run_id: Option<RunId>,
     /// The rule and its parameters, as text.
     pub learner: String,
     /// Rows a minibatch.
@@ -78,6 +83,7 @@ impl Provenance {
     /// Provenance of a pass with these parameters over m features.
     pub fn new(params: &LearnerParams, features: usize, squared_weight: f64) -> Self {
         Self {
+            run_id: None,
             learner: format!(
                 "{:?}, {:?}, {:?}",
                 params.rule, params.precision, params.forgetting

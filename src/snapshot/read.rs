@@ -12,8 +12,8 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::{Deserialize, Serialize};
 
 use crate::disk::Disk;
-use crate::learner::Estimate;
-use crate::rows::{Features, Tally, Watermark};
+use crate::learner::{Estimate, Unresolved};
+use crate::rows::{Features, RunId, Tally, Watermark};
 use crate::snapshot::disk::checksum;
 use crate::snapshot::{FORMAT_VERSION, Provenance, Snapshot, SnapshotError};
 
@@ -22,6 +22,9 @@ use crate::snapshot::{FORMAT_VERSION, Provenance, Snapshot, SnapshotError};
 pub(super) struct Metadata {
     format_version: u32,
     ojad_version: String,
+    /// The run that it is of; none for `fit` and `merge`, and in files of before runs had ids.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    run_id: Option<RunId>,
     /// Seconds from 1970 to the writing; 0 in files of before it was written down.
     #[serde(default)]
     created_unix_s: u64,
@@ -36,6 +39,10 @@ pub(super) struct Metadata {
     total_variance: f64,
     components_above_noise: Option<usize>,
     components_above_noise_is_lower_bound: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unresolved: Option<Unresolved>,
+    #[serde(default)]
+    widened_to_f64: bool,
     constant_features: Vec<usize>,
     feature_schema_hash: String,
     learner: Provenance,
@@ -51,6 +58,7 @@ impl Metadata {
         Self {
             format_version: FORMAT_VERSION,
             ojad_version: env!("CARGO_PKG_VERSION").into(),
+            run_id: snapshot.provenance.run_id,
             created_unix_s: SystemTime::now()
                 .duration_since(UNIX_EPOCH)
                 .map_or(0, |since| since.as_secs()),
@@ -65,6 +73,8 @@ impl Metadata {
             total_variance: estimate.total_variance,
             components_above_noise: estimate.components_above_noise,
             components_above_noise_is_lower_bound: estimate.above_noise_is_lower_bound,
+            unresolved: estimate.unresolved,
+            widened_to_f64: estimate.is_widened,
             constant_features: (0..estimate.features)
                 .filter(|j| estimate.constant[*j])
                 .collect(),
@@ -84,6 +94,8 @@ pub(super) struct Brief {
     #[serde(default)]
     pub created_unix_s: u64,
     pub rows: u64,
+    #[serde(default)]
+    pub run_id: Option<RunId>,
     components_sha256: String,
     features_sha256: String,
 }
@@ -139,7 +151,10 @@ pub fn read(path: &Path) -> Result<Snapshot, SnapshotError> {
         features: features_read,
         tally: metadata.tally,
         watermark: metadata.watermark,
-        provenance: metadata.learner,
+        provenance: Provenance {
+            run_id: metadata.run_id,
+            ..metadata.learner
+        },
     })
 }
 
@@ -326,5 +341,7 @@ fn estimate_of(
         total_variance: metadata.total_variance,
         components_above_noise: metadata.components_above_noise,
         above_noise_is_lower_bound: metadata.components_above_noise_is_lower_bound,
+        unresolved: metadata.unresolved,
+        is_widened: metadata.widened_to_f64,
     })
 }

@@ -12,11 +12,10 @@ use crate::snapshot::Snapshot;
 pub fn summary_of(snapshot: &Snapshot) -> Summary {
     let estimate = &snapshot.estimate;
     let m = estimate.features;
-    let h = estimate
-        .eigenvalues
-        .iter()
-        .take_while(|value| **value > 0.0)
-        .count();
+    let positive = estimate.eigenvalues.iter().take_while(|v| **v > 0.0);
+    // Those that rounding hides have a variance and no direction.
+    let told = estimate.unresolved.map_or(usize::MAX, |found| found.held);
+    let h = positive.count().min(told);
     let active = (0..m)
         .filter(|j| {
             !estimate.constant[*j] || (!snapshot.provenance.center && estimate.mean[*j] != 0.0)
@@ -24,10 +23,11 @@ pub fn summary_of(snapshot: &Snapshot) -> Summary {
         .count();
     let eigenvalues = estimate.eigenvalues[..h].to_vec();
     let outside = (estimate.total_variance - eigenvalues.iter().sum::<f64>()).max(0.0);
-    let noise = if active > h {
-        outside / (active - h) as f64
-    } else {
-        0.0
+    let noise = match estimate.unresolved {
+        // The total has no digits left of it.
+        Some(found) => found.variance,
+        None if active > h => outside / (active - h) as f64,
+        None => 0.0,
     };
     let sample = estimate.effective_rows * estimate.effective_rows
         / snapshot.provenance.squared_weight.max(f64::MIN_POSITIVE);
@@ -55,7 +55,11 @@ pub fn summary_of(snapshot: &Snapshot) -> Summary {
         limit: estimate.components(),
         total: estimate.total_variance,
         active,
+        ordinary: estimate
+            .unresolved
+            .map(|found| found.variance * active as f64),
         quartics: Quartics::from_relative(h, |i, j| if i == j { fourth(i) } else { 1.0 }),
         eigenvalues,
+        is_widened: estimate.is_widened,
     }
 }

@@ -50,7 +50,10 @@ pub fn table(estimate: &Estimate, features: &Features, is_unicode: bool) -> Stri
         } else {
             angle.replace('°', "d")
         };
-        let off = if estimate.active[i] {
+        let is_hidden = estimate.unresolved.is_some_and(|found| i >= found.held);
+        let off = if is_hidden {
+            " (not told: mean variance of what is left)"
+        } else if estimate.active[i] {
             ""
         } else {
             " (inactive: below the penalty)"

@@ -1,4 +1,5 @@
-//! Features that ought not to be features: what is said of them, with the remedy.
+//! Features that ought not to be features, and components that rounding hides: what is said of them,
+//! with the remedy.
 
 use serde::{Deserialize, Serialize};
 
@@ -23,8 +24,19 @@ pub struct Warning {
     /// Whether its values only ever grow from row to row.
     #[serde(default)]
     pub only_grows: bool,
+    /// How many components can be told beside what it shows, where that is fewer than were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub components_told: Option<usize>,
     /// What is wrong and what to do.
     pub text: String,
+}
+
+impl Warning {
+    /// What tells it from others: one of each is enough for a log.
+    pub fn key(&self) -> String {
+        let about = self.components_told.map_or("feature", |_| "components");
+        format!("{about} {}", self.feature)
+    }
 }
 
 /// What is to be said of the features; `counting` are those that only grow, and how often each started
@@ -56,10 +68,41 @@ pub fn warnings(
             feature: name.to_owned(),
             variance_share: share,
             only_grows: falls.is_some(),
+            components_told: None,
             text: text(name, share, falls, since_1970(mean)),
         }
     };
-    concerned.map(of).collect()
+    let hidden = hidden(estimate, features, dominating.map(|(j, _)| j));
+    hidden.into_iter().chain(concerned.map(of)).collect()
+}
+
+/// What is to be said where components were asked for that rounding hides.
+fn hidden(estimate: &Estimate, features: &Features, alone: Option<usize>) -> Option<Warning> {
+    let found = estimate.unresolved?;
+    let feature = features.names().get(found.feature).map_or("", |name| name);
+    let (name, k) = (shortened(feature), estimate.components());
+    let (what, remedy) = if alone == Some(found.feature) {
+        let what = format!("feature `{name}` outweighs all others by so much");
+        let remedy = "leave its column out (`--exclude`; `features.exclude`), or set \
+                      `learner.scale = \"standard\"` (`--scale standard`)";
+        (what, remedy)
+    } else {
+        let what =
+            format!("a few extreme values (the largest in `{name}`) outweigh all by so much");
+        let remedy = "clean the rows that hold them";
+        (what, remedy)
+    };
+    Some(Warning {
+        feature: feature.to_owned(),
+        variance_share: None,
+        only_grows: false,
+        components_told: Some(found.held),
+        text: format!(
+            "{what} that double precision holds {} of the {k} components; the others are given \
+             without a direction, with the mean variance of what is left: {remedy}",
+            found.held
+        ),
+    })
 }
 
 /// The feature that holds nearly all of the variance in its own units, and its share.
@@ -74,11 +117,16 @@ fn dominating(estimate: &Estimate) -> Option<(usize, f64)> {
     (variance.len() > 1 && share > SHARE).then_some((j, share))
 }
 
-fn text(name: &str, share: Option<f64>, falls: Option<u64>, time: Option<String>) -> String {
+fn shortened(name: &str) -> String {
     let mut shown: String = name.chars().take(NAME_CHARS).collect();
     if shown.len() < name.len() {
         shown.push('…');
     }
+    shown
+}
+
+fn text(name: &str, share: Option<f64>, falls: Option<u64>, time: Option<String>) -> String {
+    let shown = shortened(name);
     let share_text = share.map(|share| match 100.0 * share {
         // Rounded it would be all of it.
         99.999.. => "alone holds more than 99.999% of the variance".to_owned(),

@@ -22,6 +22,7 @@ use crate::learner::Estimate;
 use crate::snapshot::disk::{
     checksum, fine_if_gone, point_latest, sync_directory, write_durably, writing,
 };
+use crate::snapshot::output::share;
 use crate::snapshot::read::{Brief, Metadata};
 use crate::snapshot::retain::ON_THE_WAY;
 use crate::snapshot::{Snapshot, SnapshotError};
@@ -33,13 +34,14 @@ const SAME_ROWS_AT_MOST: u32 = 10_000;
 /// it. Its name is `rows-` and the rows learned, with a suffix where that is taken.
 ///
 /// # Errors
-/// If a file cannot be written; nothing is left behind then.
+/// If a file cannot be written, or a daemon publishes there; nothing is left behind then.
 pub fn write(snapshot: &Snapshot, directory: &Path) -> Result<PathBuf, SnapshotError> {
+    let _lock = share(directory)?;
     write_on(snapshot, directory, &RealDisk)
 }
 
-/// The same, on any disk. A snapshot of the same rows with the same content is not written twice:
-/// a run that goes on after a crash comes by it again.
+/// The same, on any disk. A snapshot of the same run and rows with the same content is not written
+/// twice: a run that goes on after a crash comes by it again.
 ///
 /// # Errors
 /// As [`write`].
@@ -85,7 +87,8 @@ fn put(
             break;
         }
         let there = Brief::of(&directory.join(&name), disk);
-        if there.is_some_and(|brief| brief.checksums() == checksums) {
+        let run = snapshot.provenance.run_id;
+        if there.is_some_and(|brief| brief.run_id == run && brief.checksums() == checksums) {
             disk.remove_dir_all(temporary)
                 .map_err(writing(temporary, "cannot remove"))?;
             point_latest(disk, directory, &name)?;

@@ -254,7 +254,7 @@ pub enum SourceError {
     },
     /// A value that the policy does not let pass.
     #[error(
-        "{path}: row {row} (from 0 in this file), column `{column}`: value is {value}; clean the row, or set `{key}` to \"skip\" or \"mean\"",
+        "{path}: row {row} (from 0 in this file), column `{column}`: value is {value}; clean the row, set `{key}` to \"skip\" or \"mean\", or leave the column out with `features.exclude`",
         path = .path.display()
     )]
     BadValue {

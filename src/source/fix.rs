@@ -35,6 +35,21 @@ pub(super) enum Later<'a> {
     Unknown,
 }
 
+impl Later<'_> {
+    /// Whether a column of type null is a feature all the same, because its first values may come.
+    fn keeps_blank(self, params: &SourceParams) -> bool {
+        match self {
+            Self::All(_) => false,
+            // Where nulls are not welcome it would cost every row of a pass that can end.
+            Self::Some(_) => params.on_null == BadValue::Mean,
+            // With `mean` it says nothing and costs nothing until then. Else each row of the file is
+            // judged as what it is, one with a null: none is learned, and so the file fixes nothing that
+            // a later one would have to do without.
+            Self::Unknown => true,
+        }
+    }
+}
+
 /// What a feed's files must have in common.
 pub(super) struct Fixed {
     pub wanted: Vec<Wanted>,
@@ -78,8 +93,7 @@ pub(super) fn fix(
     } else {
         unmet.check(path)?;
     }
-    let may_come = !matches!(later, Later::All(_));
-    let settled = Settled::of(leaves, &mut selection, may_come, params, model);
+    let settled = Settled::of(leaves, &mut selection, later, params, model);
     let Settled {
         wanted,
         width,
@@ -116,7 +130,8 @@ pub(super) fn foresee(
     if !leaves.is_empty() && !leaves.iter().all(is_known) {
         return Ok(());
     }
-    let wanted = Settled::of(leaves, &mut selection, true, params, None).wanted;
+    let wanted = Settled::of(leaves, &mut selection, Later::Unknown, params, None);
+    let wanted = wanted.wanted;
     if wanted.is_empty() {
         return Err(no_feature(path.to_owned(), &selection));
     }
@@ -205,7 +220,7 @@ impl Settled {
     fn of(
         leaves: Vec<Leaf>,
         selection: &mut Selection,
-        may_come: bool,
+        later: Later<'_>,
         params: &SourceParams,
         model: Option<&Features>,
     ) -> Self {
@@ -219,9 +234,7 @@ impl Settled {
                 settled.take(&leaf, leaf.shape, leaf.len.unwrap_or(1));
             } else if let Some((shape, len)) = model.and_then(|model| of_model(model, &leaf.name)) {
                 settled.take(&leaf, shape, len);
-            } else if leaf.is_blank() && may_come && params.on_null == BadValue::Mean {
-                // Its first values may come later: until then it says nothing and costs nothing. Where
-                // nulls are not welcome it would cost every row.
+            } else if leaf.is_blank() && later.keeps_blank(params) {
                 settled.take(&leaf, Shape::Scalar, 1);
                 settled.width = Width::F64;
             } else if leaf.is_blank() {

@@ -19,7 +19,7 @@ pub(super) const STRUCT_DEPTH_MAX: usize = 32;
 /// Longest name of a feature.
 const NAME_BYTES_MAX: usize = 4096;
 /// As much of a longer one stands in the message that refuses it.
-const SHOWN_BYTES: usize = 100;
+const SHOWN_BYTES: usize = 256;
 
 /// How a column holds the values of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

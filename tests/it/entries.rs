@@ -281,11 +281,17 @@ fn an_old_state_directory_is_taken_over_with_all_its_files() {
         (&4.into(), &1200.into())
     );
     assert_eq!(before["quarantined"], 1);
+    assert!(before["meta"]["run_id"].is_null());
     parquet(&place.feed().join("e.parquet"), &rows(500, 1));
     let after = place.learned();
     assert_eq!(after.rows_read, 1700);
     let found = place.inspect();
     assert_eq!(found["files"], 5);
+    // It is given the id of a run, and what is published from now on says the same.
+    let id = found["meta"]["run_id"].as_str().expect("an id");
+    let snapshot = fs::read(place.path("model/latest/snapshot.json")).expect("a snapshot");
+    let snapshot: serde_json::Value = serde_json::from_slice(&snapshot).expect("JSON");
+    assert_eq!(snapshot["run_id"], id);
     let sections = found["sections"].to_string();
     assert!(sections.contains("[\"files\","), "{sections}");
     // The files themselves, not only their number: the last twenty are named.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::bounded;
 use ojad::checkpoint::Store;
 use ojad::config::load;
-use ojad::daemon::run::{Command, Restored, RunParams, Until, inspect, run};
+use ojad::daemon::run::{Command, Restored, RunError, RunParams, Until, inspect, run};
 use ojad::disk::Disk;
 use ojad::source::worker::{Decode, Here};
 
@@ -37,7 +37,16 @@ pub fn learn(place: &Place, disk: &SimDisk) -> bool {
 
 /// The same by a decoder of one's own.
 pub fn learn_by(place: &Place, disk: &SimDisk, decode: Box<dyn Decode>) -> bool {
-    let params = params(place);
+    learn_as(params(place), disk, decode).is_ok()
+}
+
+/// The same with parameters of one's own, and what it ends with.
+pub fn learn_with(params: RunParams, disk: &SimDisk) -> Result<(), RunError> {
+    let here = Here::new(params.source.clone());
+    learn_as(params, disk, Box::new(here))
+}
+
+fn learn_as(params: RunParams, disk: &SimDisk, decode: Box<dyn Decode>) -> Result<(), RunError> {
     let (to, commands) = bounded(1);
     let watched = disk.clone();
     let is_over = Arc::new(std::sync::atomic::AtomicBool::new(false));
@@ -56,7 +65,7 @@ pub fn learn_by(place: &Place, disk: &SimDisk, decode: Box<dyn Decode>) -> bool 
     let ended = run(params, &on, decode, &commands, &mut never);
     is_over.store(true, std::sync::atomic::Ordering::Relaxed);
     watcher.join().expect("a watcher");
-    ended.is_ok()
+    ended.map(drop)
 }
 
 /// What the newest checkpoint says.

@@ -6,8 +6,9 @@
 
 use faer::{Mat, MatRef};
 use ojad::codec::{Decoder, Encoder};
-use ojad::learner::{self, Learner, LearnerParams, Penalty, Precision, Scale};
-use ojad::rows::{Layout, Minibatch, Values, Width};
+use ojad::learner::{self, Learner, LearnerParams, Precision, Scale};
+use ojad::rows::{Features, Layout, Minibatch, Values, Width};
+use ojad::snapshot::warnings;
 use rand::SeedableRng as _;
 use rand::rngs::ChaCha8Rng;
 use rand_distr::{Distribution as _, StandardNormal};
@@ -124,16 +125,120 @@ fn directions_that_come_late_are_found_beside_a_counter() {
 #[test]
 fn very_small_units_change_nothing_but_the_unit() {
     let rows = rows_with(Large::Nothing, 300);
-    let ours = fitted(&rows, &default(WANTED));
-    for unit in [1e-26, 1e-60, 1e-120] {
-        let values = rows.values.iter().map(|v| v * unit).collect();
-        let small = fitted(&Rows::new(values, 300), &default(WANTED));
-        for (a, b) in small.eigenvalues.iter().zip(&ours.eigenvalues) {
-            // f64 products against f32 ones.
-            assert!((a / unit / unit / b - 1.0).abs() < 1e-4, "{unit}: {a} {b}");
+    for scale in [Scale::None, Scale::Standard] {
+        let params = LearnerParams {
+            scale,
+            ..default(WANTED)
+        };
+        let ours = fitted(&rows, &params);
+        for unit in [1e-26, 1e-60, 1e-120] {
+            let values = rows.values.iter().map(|v| v * unit).collect();
+            let small = fitted(&Rows::new(values, 300), &params);
+            let square = match scale {
+                Scale::None => unit * unit,
+                Scale::Standard => 1.0,
+            };
+            for (a, b) in small.eigenvalues.iter().zip(&ours.eigenvalues) {
+                // f64 products against f32 ones.
+                assert!((a / square / b - 1.0).abs() < 1e-4, "{unit}: {a} {b}");
+            }
+            let total = small.total_variance / square;
+            assert!((total / ours.total_variance - 1.0).abs() < 1e-9, "{unit}");
+            let off = apart(vectors(&small), &vectors(&ours).to_owned(), 0);
+            assert!(off < 1e-8, "{unit} {scale:?}: {off}");
         }
-        let total = small.total_variance / unit / unit;
-        assert!((total / ours.total_variance - 1.0).abs() < 1e-9, "{unit}");
+    }
+}
+
+/// The rows with a top eigenvalue of 10 × `ratio`, 10 being the last wanted one: by one column, or by
+/// one row of the same size in every column.
+fn outweighed(plain: &Rows, is_row: bool, ratio: f64) -> Rows {
+    let (n, m) = (plain.n(), plain.m);
+    let mut rows = Rows::new(plain.values.clone(), m);
+    let mut random = ChaCha8Rng::seed_from_u64(9);
+    if is_row {
+        let size = (10.0 * ratio * n as f64 / m as f64).sqrt();
+        let row = &mut rows.values[n / 2 * m..(n / 2 + 1) * m];
+        row.iter_mut().for_each(|v| *v += size);
+    } else {
+        for row in rows.values.chunks_exact_mut(m) {
+            let z: f64 = StandardNormal.sample(&mut random);
+            row[1] = (10.0 * ratio).sqrt() * z;
+        }
+    }
+    rows
+}
+
+/// Leading eigenvalues (divisor n) and directions by the singular values of the centred rows, divided
+/// by their deviations if `is_scaled`: of a covariance 10¹² times the wanted ones no digit is left.
+fn singular(rows: &Rows, k: usize, is_scaled: bool) -> (Vec<f64>, Mat<f64>) {
+    let (n, m) = (rows.n(), rows.m);
+    let mut y = rows.as_mat().to_owned();
+    for j in 0..m {
+        // Twice: what is left of a mean is as large as the rounding of the largest value.
+        for _ in 0..2 {
+            let mean = y.col(j).iter().sum::<f64>() / n as f64;
+            y.col_mut(j).iter_mut().for_each(|v| *v -= mean);
+        }
+        let square = y.col(j).iter().map(|v| v * v).sum::<f64>() / n as f64;
+        let divisor = if is_scaled { square.sqrt() } else { 1.0 };
+        y.col_mut(j).iter_mut().for_each(|v| *v /= divisor);
+    }
+    let found = y.thin_svd().expect("finite rows");
+    let values = (0..k).map(|i| found.S().column_vector()[i].powi(2) / n as f64);
+    (
+        values.collect(),
+        Mat::from_fn(k, m, |i, j| found.V()[(j, i)]),
+    )
+}
+
+#[test]
+fn up_to_ten_orders_of_magnitude_nothing_is_lost_and_beyond_it_is_told() {
+    // `benches/ratios.py` has more of them, and numpy.
+    let m = 200;
+    let (plain, _) = planted(1_500, &spikes(m, 4, 30.0, 10.0), 0.0, 1, &StandardNormal);
+    for (is_row, scale) in [
+        (false, Scale::None),
+        (true, Scale::None),
+        (true, Scale::Standard),
+    ] {
+        let params = LearnerParams {
+            scale,
+            ..default(WANTED + 1)
+        };
+        let is_scaled = scale == Scale::Standard;
+        let (_, truth) = singular(&plain, WANTED, is_scaled);
+        let wanted = LearnerParams {
+            components: WANTED,
+            ..params.clone()
+        };
+        let bar = apart(vectors(&fitted(&plain, &wanted)), &truth, 0);
+        for ratio in [1e4, 1e7, 1e10, 1e12, 1e15, 1e20] {
+            let rows = outweighed(&plain, is_row, ratio);
+            let (values, truth) = singular(&rows, WANTED + 1, is_scaled);
+            let estimate = fitted(&rows, &params);
+            assert!(estimate.eigenvalues.iter().all(|value| *value > 0.0));
+            let told = estimate.unresolved.map_or(WANTED + 1, |found| found.held);
+            let off = apart(vectors(&estimate), &truth, 1);
+            let worst = (1..told)
+                .map(|i| (estimate.eigenvalues[i] / values[i] - 1.0).abs())
+                .fold(0.0, f64::max);
+            println!(
+                "{is_row} {scale:?} {ratio:e}: told {told}, sin2 {off:.1e} ({bar:.1e} without), \
+                 eigenvalues {worst:.1e}"
+            );
+            if ratio <= 1e12 {
+                // With its earlier rows in other units, a wild row leaves a tail that is not isotropic.
+                let factor = if is_scaled { 10.0 } else { 2.0 };
+                assert!(off < factor * bar && told == WANTED + 1, "{ratio:e}: {off}");
+                assert!(worst < 5e-3, "{ratio:e}: {worst}");
+            } else {
+                assert_eq!(told, 1, "{ratio:e}");
+                let names = Features::new((0..m).map(|j| format!("f{j}")).collect());
+                let said = warnings(&estimate, &names, is_scaled, &[]);
+                assert_eq!(said[0].components_told, Some(1), "{said:?}");
+            }
+        }
     }
 }
 
@@ -226,21 +331,19 @@ fn what_f64_cannot_tell_is_named_and_never_zero() {
         for (i, row) in rows.values.chunks_exact_mut(m).enumerate() {
             row[3] = 1e14 * i as f64 / ROWS as f64;
         }
-        let summary = learned(&rows, &default(WANTED + 1))
-            .summary()
-            .expect("finite");
-        let found = summary.unresolved().expect("some are not told");
+        let estimate = fitted(&rows, &default(WANTED + 1));
+        let found = estimate.unresolved.expect("some are not told");
         assert_eq!((found.held, found.feature), (1, 3), "m = {m}");
-        let names: Vec<String> = (0..m).map(|j| format!("f{j}")).collect();
-        let warning = found.warning(&names);
-        assert!(warning.contains("`f3`") && warning.contains("--exclude"));
-        let estimate = summary.estimate(WANTED + 1, Penalty::Auto);
+        let names = Features::new((0..m).map(|j| format!("f{j}")).collect());
+        let said = warnings(&estimate, &names, false, &[]);
+        assert_eq!(said[0].components_told, Some(1), "{said:?}");
+        assert!(said[0].text.contains("`f3`") && said[0].text.contains("--exclude"));
         assert!(estimate.eigenvalues.iter().all(|value| *value > 0.0));
         assert_eq!(estimate.active[1..], [false; WANTED]);
     }
     for large in [Large::Nothing, Large::Counter] {
-        let summary = learned(&rows_with(large, 300), &default(WANTED + 1)).summary();
-        assert_eq!(summary.expect("finite").unresolved(), None, "{large:?}");
+        let estimate = fitted(&rows_with(large, 300), &default(WANTED + 1));
+        assert_eq!(estimate.unresolved, None, "{large:?}");
     }
 }
 

@@ -118,8 +118,8 @@ fn what_was_answered_for_outlives_a_power_loss_at_every_operation() {
     let body = stream(&rows(100, 1));
     let open = |disk: &SimDisk| {
         let inputs = [SpoolInput::Push];
-        let mut spool =
-            Spool::start(&directory, &inputs, 1 << 20, Box::new(|| {})).expect("a spool");
+        let (is_ours, wake) = (Box::new(|| true), Box::new(|| {}));
+        let mut spool = Spool::start(&directory, &inputs, 1 << 20, is_ours, wake).expect("a spool");
         let (disk, source) = (Arc::new(disk.clone()), SourceParams::default());
         let push = spool.take_pushed(disk, &FeedState::default(), &source);
         push.map(|push| (spool, push))

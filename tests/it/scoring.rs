@@ -201,6 +201,8 @@ fn small() -> Estimate {
         total_variance: 7.5,
         components_above_noise: Some(1),
         above_noise_is_lower_bound: false,
+        unresolved: None,
+        is_widened: false,
     }
 }
 

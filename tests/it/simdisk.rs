@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use ojad::disk::{Disk, DiskFile};
+use ojad::disk::{Disk, DiskFile, DiskLock, Displaced};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt as _, SeedableRng as _};
 
@@ -38,6 +38,7 @@ struct Content {
 enum Name {
     File(usize),
     Link(PathBuf),
+    Lock,
 }
 
 #[derive(Debug, Default)]
@@ -62,6 +63,23 @@ pub struct SimDisk(Arc<Mutex<Inner>>);
 struct SimFile {
     disk: SimDisk,
     content: usize,
+}
+
+struct SimLock {
+    disk: SimDisk,
+    path: PathBuf,
+}
+
+/// No other process has a disk in memory; its directories may be renamed and removed.
+impl DiskLock for SimLock {
+    fn displaced(&self) -> Option<Displaced> {
+        let is_there = self.disk.inner().names.get(&self.path) == Some(&Name::Lock);
+        (!is_there).then_some(Displaced::Removed)
+    }
+
+    fn note(&self, _holder: &str) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn error(fault: Fault) -> io::Error {
@@ -317,6 +335,24 @@ impl Disk for SimDisk {
         })
     }
 
+    fn read_link(&self, link: &Path) -> io::Result<PathBuf> {
+        match self.inner().names.get(link) {
+            Some(Name::Link(target)) => Ok(target.clone()),
+            _ => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>> {
+        self.act(|inner| {
+            inner.put(path, Some(Name::Lock));
+            Ok(())
+        })?;
+        Ok(Box::new(SimLock {
+            disk: self.clone(),
+            path: path.to_owned(),
+        }))
+    }
+
     fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
         let inner = self.inner();
         let below = inner.names.keys().filter_map(|there| {
@@ -334,7 +370,7 @@ impl SimDisk {
     pub fn has_whole_latest(&self, directory: &Path) -> bool {
         let target = match self.inner().names.get(&directory.join("latest")) {
             Some(Name::Link(target)) => directory.join(target),
-            Some(Name::File(_)) => return false,
+            Some(_) => return false,
             None => return true,
         };
         let read = |name: &str| self.read(&target.join(name));

@@ -57,25 +57,44 @@ fn files_that_are_no_data_are_named() {
 }
 
 #[test]
-fn values_that_are_too_small_are_not_called_too_large() {
+fn values_whose_squares_are_lost_are_refused_by_name_and_with_the_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tiny.parquet");
-    let tiny = |factor: f64| -> ArrayRef {
-        let values = (0..500).map(|i| factor * 1e-160 * f64::from(i * i % 83));
+    let column = |unit: f64| -> ArrayRef {
+        let values = (0..500).map(|i| unit * f64::from(i * i % 83));
         Arc::new(Float64Array::from_iter_values(values))
     };
-    write(
-        &path,
-        &batch(vec![("x", tiny(1.0)), ("y", tiny(-2.0))]),
-        None,
-    );
-    let mut command = crate::program::ojad();
-    let output = command.args(["fit", "-k", "1"]).arg(&path).output();
-    let output = output.expect("the program starts");
-    let said = crate::program::stderr(&output);
-    assert!(!said.contains("panicked"), "{said}");
-    // Either it is right, or it says what is in the way.
-    assert!(output.status.success() || said.contains("small"), "{said}");
+    let fit = |columns: [f64; 2], scale: &str| {
+        let [x, y] = columns.map(column);
+        write(&path, &batch(vec![("x", x), ("y", y)]), None);
+        let mut command = crate::program::ojad();
+        let flags = ["fit", "-k", "1", "--scale", scale];
+        let output = command.args(flags).arg(&path).output();
+        output.expect("the program starts")
+    };
+    let remedies = ["`x`", "multiply the column by a power of ten", "--exclude"];
+    for unit in [1e-150, 1e-160, 1e-200, 1e-300] {
+        for scale in ["none", "standard"] {
+            let output = fit([unit, -2.0 * unit], scale);
+            crate::program::refused(&output, 1, &remedies);
+            let said = crate::program::stderr(&output);
+            assert!(!said.contains("too large"), "{said}");
+        }
+        // Beside a column that varies by much more it is nothing; in units of its deviation it is as much.
+        crate::program::succeeded(&fit([unit, 1.0], "none"));
+        crate::program::refused(&fit([unit, 1.0], "standard"), 1, &remedies);
+    }
+    for scale in ["none", "standard"] {
+        crate::program::succeeded(&fit([1e-140, 3e-140], scale));
+        // A constant is one, however small.
+        let still: ArrayRef = Arc::new(Float64Array::from_iter_values([1e-200; 500]));
+        write(&path, &batch(vec![("x", still), ("y", column(1.0))]), None);
+        let mut command = crate::program::ojad();
+        let command = command
+            .args(["fit", "-k", "1", "--scale", scale])
+            .arg(&path);
+        crate::program::succeeded(&command.output().expect("the program starts"));
+    }
 }
 
 #[test]

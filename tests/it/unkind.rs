@@ -95,7 +95,7 @@ fn a_bomb_that_comes_first_of_all_is_refused() {
 }
 
 /// The worker process of a daemon.
-fn worker_of(daemon: &Child) -> Option<i32> {
+pub fn worker_of(daemon: &Child) -> Option<i32> {
     let children = format!("/proc/{0}/task", daemon.id());
     let tasks = fs::read_dir(children).ok()?;
     tasks.flatten().find_map(|task| {

@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, Sender};
 use tracing::{debug, info};
 
 use self::put_off::End;
-use crate::checkpoint::Journal;
+use crate::checkpoint::{Journal, StateLock};
 use crate::daemon::run::decision::Decision;
 use crate::daemon::run::messages::{Fed, RunError};
 use crate::daemon::run::notes::Note;
@@ -46,6 +46,8 @@ pub(super) struct Shared {
     pub(super) durable: AtomicU64,
     /// Events that the older checkpoint on disk contains.
     pub(super) durable_steps: AtomicU64,
+    /// Rows learned in the last checkpoint on the disk.
+    pub(super) checkpoint_rows: AtomicU64,
     /// Counts the turns of the feeder's loop: a watchdog looks at it.
     pub(super) turns: AtomicU64,
     /// Whether the journal can be written.
@@ -76,6 +78,7 @@ pub(super) struct Feeder {
     pub(super) reload: Receiver<RunParams>,
     pub(super) spool: Option<Spool>,
     pub(super) disk: Arc<dyn Disk>,
+    pub(super) lock: StateLock,
 }
 
 /// The end of the loop.
@@ -139,7 +142,7 @@ impl Feeder {
                     Stop::Failed(error) => Some(error),
                 };
                 running.pause();
-                running.note.clear();
+                running.clear_note();
                 // The trainer may have gone: nobody is left to tell.
                 let _ = to_trainer.send(Fed::Ended(ended));
             })
@@ -193,7 +196,8 @@ impl Loop {
         }
         loop {
             self.feeder.shared.turns.fetch_add(1, Ordering::Relaxed);
-            if self.is_stopped() {
+            // The trainer says why it ends.
+            if self.is_stopped() || self.feeder.lock.displaced().is_some() {
                 return Stop::Done;
             }
             if let Err(stop) = self.turn() {

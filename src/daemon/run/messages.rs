@@ -6,7 +6,8 @@ use std::time::Instant;
 use crate::checkpoint::CheckpointError;
 use crate::http::HttpError;
 use crate::learner::LearnError;
-use crate::rows::{Minibatch, Tags};
+use crate::rows::{Minibatch, RunId, Tags};
+use crate::snapshot::SnapshotError;
 use crate::source::follow::{Event, SpoolError};
 
 /// From the feeder to the trainer.
@@ -104,6 +105,73 @@ pub enum RunError {
     NotDurable {
         /// What the disk said.
         reason: String,
+    },
+    /// The state directory is not where it was.
+    #[error(
+        "{}: the state directory {how} while the run had it, so nothing more was written and the run \
+         ended; {remedy}: the last checkpoint has {rows} rows, and those after it are read again",
+        path.display()
+    )]
+    Displaced {
+        /// Where it was.
+        path: PathBuf,
+        /// What happened.
+        how: String,
+        /// What to do.
+        remedy: &'static str,
+        /// Rows learned in the last checkpoint.
+        rows: u64,
+    },
+    /// The directory of snapshots cannot be had.
+    #[error(transparent)]
+    Output(#[from] SnapshotError),
+    /// There is a model, and no state that it was read off.
+    #[error(
+        "{}: no state is here, but the latest snapshot in {} has {rows} rows{run}: the state was lost, or \
+         another directory is meant; put the state back, name the right `state.dir` or another \
+         `output.dir`, or begin anew over that snapshot with `--reset-state`",
+        state.display(), output.display()
+    )]
+    LostState {
+        /// The state directory.
+        state: PathBuf,
+        /// The directory of snapshots.
+        output: PathBuf,
+        /// Rows of the latest snapshot.
+        rows: u64,
+        /// Its run, in words.
+        run: String,
+    },
+    /// The model is that of another run.
+    #[error(
+        "{}: the latest snapshot ({rows} rows) is of run {found}, the state in {} is of run {run}; name \
+         the `state.dir` or `output.dir` that belongs to the other, or move the snapshots away",
+        output.display(), state.display()
+    )]
+    OtherOutput {
+        /// The directory of snapshots.
+        output: PathBuf,
+        /// Its run.
+        found: RunId,
+        /// Rows of the latest snapshot.
+        rows: u64,
+        /// The state directory.
+        state: PathBuf,
+        /// Its run.
+        run: RunId,
+    },
+    /// What waits to be learned came to another run.
+    #[error(
+        "{}: what is kept here came to run {found}, the state is of run {run}; put back the state that it \
+         belongs to, or move it away; `--reset-state` starts over and learns it", path.display()
+    )]
+    OtherSpool {
+        /// The spool.
+        path: PathBuf,
+        /// Its run.
+        found: RunId,
+        /// The run of the state.
+        run: RunId,
     },
     /// A thread could not be started, or died.
     #[error("the {thread} thread {cause}")]

@@ -5,6 +5,7 @@
 //! checkpoint holds. The publisher writes checkpoints and snapshots from copies, so that a slow disk
 //! stalls nobody; at most one of each is on its way.
 
+mod belonging;
 mod decision;
 mod feeder;
 mod history;
@@ -19,7 +20,7 @@ mod systemd;
 mod trainer;
 
 pub use messages::{Command, Outcome, RunError};
-pub use params::{RunParams, Until};
-pub use restore::{Meta, Restored, files_of, inspect, set_aside};
+pub use params::{Begin, RunParams, Until};
+pub use restore::{Meta, Restored, files_of, inspect};
 pub use signals::commands;
 pub use trainer::run;

@@ -23,6 +23,16 @@ pub enum Until {
     Idle,
 }
 
+/// How a run begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Begin {
+    /// It goes on with the state that is there.
+    #[default]
+    Resume,
+    /// What there is of a state is moved aside, and a new run begins, over whatever was published.
+    Anew,
+}
+
 /// What the change of a consumed file does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnChanged {
@@ -102,6 +112,8 @@ pub struct RunParams {
     pub http: Option<HttpParams>,
     /// The last lines of the log, for the HTTP server.
     pub log: LogTail,
+    /// How to begin.
+    pub begin: Begin,
     /// When to end.
     pub until: Until,
 }
@@ -179,6 +191,7 @@ impl TryFrom<&Config> for RunParams {
             snapshot_on_drift: config.drift.on_event == OnEventKey::Snapshot,
             http: None,
             log: LogTail::default(),
+            begin: Begin::Resume,
             until: Until::Stopped,
         })
     }

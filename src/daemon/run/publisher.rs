@@ -7,16 +7,19 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender};
 use tracing::{info, warn};
 
 use crate::checkpoint::{Change, Checkpoint, Store};
-use crate::daemon::run::feeder::shown;
+use crate::daemon::run::belonging::Belonging;
+use crate::daemon::run::feeder::{Shared, shown};
 use crate::daemon::run::history;
+use crate::daemon::run::trainer::renew;
 use crate::disk::Disk;
-use crate::snapshot::{Retention, Snapshot, retain, write_on};
+use crate::snapshot::{Output, Retention, Snapshot, retain, write_on};
 
 /// What is to be written.
 pub(super) enum Job {
@@ -48,75 +51,109 @@ pub(super) enum Done {
     Snapshot(Result<PathBuf, String>),
 }
 
-/// Starts the thread; it ends when the channel of jobs does.
-pub(super) fn spawn(
-    mut store: Store,
-    spool: PathBuf,
-    disk: Arc<dyn Disk>,
-    jobs: Receiver<Job>,
-    done: Sender<Done>,
-) -> io::Result<JoinHandle<()>> {
-    thread::Builder::new()
-        .name("ojad-publisher".into())
-        .spawn(move || {
-            for job in jobs {
-                let answer = match job {
-                    Job::Checkpoint {
-                        checkpoint,
-                        changes,
-                        files,
-                        rows,
-                        steps,
-                    } => {
-                        let synced = sync_spool(&spool).map_err(|error| {
-                            format!(
-                                "{}: {error}; free space, or make it writable",
-                                spool.display()
-                            )
-                        });
-                        store.owe(changes);
-                        let saved = synced.and_then(|()| {
-                            store.save(checkpoint, files).map_err(|e| e.to_string())
-                        });
-                        if let Ok(path) = &saved {
-                            info!(rows, file = %shown(path), "checkpoint written");
-                        }
-                        Done::Checkpoint {
-                            result: saved.map(drop),
-                            steps,
-                            contained: store.contained(),
-                        }
+/// What the thread works with.
+pub(super) struct Publisher {
+    pub(super) store: Store,
+    /// The directory of the spool.
+    pub(super) spool: PathBuf,
+    pub(super) output: Output,
+    pub(super) belonging: Belonging,
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) shared: Arc<Shared>,
+}
+
+impl Publisher {
+    /// Starts the thread; it ends when the channel of jobs does.
+    pub(super) fn spawn(
+        mut self,
+        jobs: Receiver<Job>,
+        done: Sender<Done>,
+    ) -> io::Result<JoinHandle<()>> {
+        thread::Builder::new()
+            .name("ojad-publisher".into())
+            .spawn(move || {
+                for job in jobs {
+                    // The trainer may have given up waiting: nobody is left to tell.
+                    if self
+                        .act(job)
+                        .is_some_and(|answer| done.send(answer).is_err())
+                    {
+                        return;
                     }
-                    Job::Snapshot {
-                        snapshot,
-                        directory,
-                        retention,
-                    } => {
-                        let written = write_on(&snapshot, &directory, disk.as_ref());
-                        if written.is_ok()
-                            && let Err(error) = retain(&directory, retention, disk.as_ref())
-                        {
-                            warn!(%error, "old snapshots could not be removed");
-                        }
-                        if let Ok(path) = &written {
-                            let rows = snapshot.estimate.rows;
-                            info!(rows, file = %shown(path), "snapshot published");
-                        }
-                        Done::Snapshot(written.map_err(|error| error.to_string()))
-                    }
-                    Job::History { bytes, directory } => {
-                        if let Err(error) = history::keep(&bytes, &directory, disk.as_ref()) {
-                            warn!(%error, "the history of the HTTP server could not be written");
-                        }
-                        continue;
-                    }
-                };
-                // The trainer may have given up waiting: nobody is left to tell.
-                if done.send(answer).is_err() {
-                    return;
                 }
+            })
+    }
+
+    fn act(&mut self, job: Job) -> Option<Done> {
+        match job {
+            Job::Checkpoint {
+                checkpoint,
+                changes,
+                files,
+                rows,
+                steps,
+            } => {
+                self.store.owe(changes);
+                let result = self.save(checkpoint, files);
+                if let Ok(path) = &result {
+                    self.shared.checkpoint_rows.store(rows, Ordering::Relaxed);
+                    info!(rows, file = %shown(path), "checkpoint written");
+                }
+                Some(Done::Checkpoint {
+                    result: result.map(drop),
+                    steps,
+                    contained: self.store.contained(),
+                })
             }
-        })
+            Job::Snapshot {
+                snapshot,
+                directory,
+                retention,
+            } => {
+                let result = self.publish(&snapshot, &directory, retention);
+                if let Ok(path) = &result {
+                    let rows = snapshot.estimate.rows;
+                    info!(rows, file = %shown(path), "snapshot published");
+                }
+                Some(Done::Snapshot(result))
+            }
+            Job::History { bytes, directory } => {
+                if let Err(error) = history::keep(&bytes, &directory, self.disk.as_ref()) {
+                    warn!(%error, "the history of the HTTP server could not be written");
+                }
+                None
+            }
+        }
+    }
+
+    fn save(&mut self, checkpoint: Checkpoint, files: u64) -> Result<PathBuf, String> {
+        let spool = &self.spool;
+        sync_spool(spool).map_err(|error| {
+            format!(
+                "{}: {error}; free space, or make it writable",
+                spool.display()
+            )
+        })?;
+        let saved = self.store.save(checkpoint, files);
+        saved.map_err(|error| error.to_string())
+    }
+
+    fn publish(
+        &mut self,
+        snapshot: &Snapshot,
+        directory: &Path,
+        retention: Retention,
+    ) -> Result<PathBuf, String> {
+        let disk = self.disk.as_ref();
+        self.output.go_to(directory);
+        renew(&mut self.output)?;
+        self.belonging.check_output(directory, disk)?;
+        let path = write_on(snapshot, directory, disk).map_err(|error| error.to_string())?;
+        if let Err(error) = retain(directory, retention, disk) {
+            warn!(%error, "old snapshots could not be removed");
+        }
+        Ok(path)
+    }
 }
 
 /// Streams of which the checkpoint will say that rows were taken must not lose them to a power cut:

@@ -11,8 +11,11 @@ use sha2::{Digest as _, Sha256};
 use tracing::{info, warn};
 
 use self::waiting::{decode_waiting, encode_waiting, waiting_rows};
-use crate::checkpoint::{Checkpoint, CheckpointError, Journal, Section, Store, read_entries};
+use crate::checkpoint::{
+    Checkpoint, CheckpointError, Journal, Recorded, Section, Store, read_entries,
+};
 use crate::codec::{CodecError, Decoder, Encoder};
+use crate::daemon::run::belonging::{Belonging, Parts};
 use crate::daemon::run::decision::Decision;
 use crate::daemon::run::feeder::unix_s;
 use crate::daemon::run::messages::RunError;
@@ -20,7 +23,7 @@ use crate::daemon::run::params::RunParams;
 use crate::disk::Disk;
 use crate::learner::drift::{Drift, DriftReport};
 use crate::learner::{self, Learner, Monitor};
-use crate::rows::{Minibatch, hex};
+use crate::rows::{Minibatch, RunId, hex};
 use crate::source::SourceParams;
 use crate::source::follow::{FeedState, FileLoader, FileTable, Spool};
 
@@ -38,9 +41,13 @@ pub struct Meta {
     pub state_keys: String,
     /// SHA-256 of these keys.
     pub state_keys_sha256: String,
+    /// The run; none in checkpoints of before runs had ids.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<RunId>,
 }
 
 /// What the learning side of a run goes on with.
+#[derive(Default)]
 pub(super) struct Learned {
     pub(super) state: FeedState,
     pub(super) learner: Option<Box<dyn Learner>>,
@@ -56,7 +63,8 @@ pub(super) struct Found {
     pub(super) learned: Learned,
     /// What is known of each file, for the feeder.
     pub(super) files: FileTable,
-    pub(super) store: Store,
+    /// The run that goes on, or begins.
+    pub(super) belonging: Belonging,
     pub(super) journal: Journal,
     pub(super) planned: VecDeque<(u64, Decision)>,
 }
@@ -99,7 +107,7 @@ pub struct Restored {
     pub sections: Vec<(String, usize)>,
 }
 
-fn meta_of(checkpoint: &Checkpoint) -> Result<Meta, String> {
+pub(super) fn meta_of(checkpoint: &Checkpoint) -> Result<Meta, String> {
     serde_json::from_slice(checkpoint.section(Section::Meta))
         .map_err(|error| format!("its section `meta` cannot be read: {error}"))
 }
@@ -240,8 +248,13 @@ fn state_hash(checkpoint: &Checkpoint) -> String {
 }
 
 impl Learned {
+    /// Rows learned.
+    pub(super) fn rows(&self) -> u64 {
+        self.learner.as_ref().map_or(0, |learner| learner.rows())
+    }
+
     /// A copy of everything, as bytes.
-    pub(super) fn checkpoint(&self, params: &RunParams) -> Checkpoint {
+    pub(super) fn checkpoint(&self, params: &RunParams, run_id: RunId) -> Checkpoint {
         let mut checkpoint = Checkpoint {
             sequence: self.state.sequence,
             sections: Vec::new(),
@@ -251,6 +264,7 @@ impl Learned {
             written_unix_s: unix_s(),
             state_keys: params.state_keys.clone(),
             state_keys_sha256: hex(&Sha256::digest(params.state_keys.as_bytes())),
+            run_id: Some(run_id),
         };
         // Strings and numbers: they can always be written.
         let meta = serde_json::to_vec(&meta).unwrap_or_default();
@@ -292,10 +306,7 @@ impl Learned {
         let Some(agreement) = state.agreement.clone() else {
             return Ok(Self {
                 state,
-                learner: None,
-                waiting: None,
-                drift: None,
-                monitor: None,
+                ..Self::default()
             });
         };
         let m = agreement.features().len();
@@ -331,7 +342,7 @@ impl Learned {
 }
 
 /// Finds the state of the run before, or begins one.
-pub(super) fn find(params: &RunParams, disk: Arc<dyn Disk>) -> Result<Found, RunError> {
+pub(super) fn find(params: &RunParams, disk: Arc<dyn Disk>) -> Result<(Found, Store), RunError> {
     let directory = params.state_dir.as_path();
     let mut store = Store::open(directory, Arc::clone(&disk))?;
     let loaded = store.load_into(room_for, |files, file, entry| {
@@ -344,14 +355,10 @@ pub(super) fn find(params: &RunParams, disk: Arc<dyn Disk>) -> Result<Found, Run
     };
     // A checkpoint of the first version holds its files itself: the next one writes all of them.
     let mut is_old = false;
+    let mut of = None;
+    let is_found = loaded.is_some();
     let mut learned = match loaded {
-        None => Learned {
-            state: FeedState::default(),
-            learner: None,
-            waiting: None,
-            drift: None,
-            monitor: None,
-        },
+        None => Learned::default(),
         Some((loaded, files)) => {
             if let Some(reason) = &loaded.fell_back {
                 warn!(%reason, "the newest checkpoint cannot be read; the one before is used");
@@ -366,6 +373,7 @@ pub(super) fn find(params: &RunParams, disk: Arc<dyn Disk>) -> Result<Found, Run
                     ),
                 });
             }
+            of = meta.run_id;
             let mut learned = Learned::of(&loaded.checkpoint, params).map_err(wrong)?;
             is_old = !learned.state.files.is_empty();
             if !is_old {
@@ -380,19 +388,18 @@ pub(super) fn find(params: &RunParams, disk: Arc<dyn Disk>) -> Result<Found, Run
         }
     };
     let after = learned.state.sequence;
-    let (journal, entries) = Journal::open(directory, disk, after)?;
-    let mut planned = VecDeque::new();
-    for entry in entries.iter().filter(|entry| entry.sequence > after) {
-        let decision = Decision::decode(&entry.bytes);
-        let mut decision = decision.map_err(|error| wrong(format!("journal: {error}")))?;
-        if let Decision::Take(reading) = &mut decision
-            && let Some(path) = Spool::name_now(&spool, &reading.segment.path)
-        {
-            reading.segment.path = path;
-        }
-        planned.push_back((entry.sequence, decision));
-    }
-    check_gap(&planned, after).map_err(wrong)?;
+    let recorded = Recorded::read(directory, disk.as_ref())?;
+    let planned = planned_in(&recorded, after, &spool).map_err(wrong)?;
+    let is_begun = is_found || !recorded.entries.is_empty();
+    let parts = Parts {
+        checkpoint: of,
+        journal: recorded.run,
+        rows: is_begun.then_some(learned.state.tally.rows_accepted),
+    };
+    let belonging = Belonging::settle(params, &parts, disk.as_ref())?;
+    let mut journal = Journal::resume(directory, disk, belonging.run_id, recorded, after);
+    // What both generations contain need not be written again.
+    journal.compact(store.contained());
     if let Some(reading) = &learned.state.reading {
         learned.state.rows_before = learned.state.rows_before(reading.file);
     }
@@ -401,13 +408,36 @@ pub(super) fn find(params: &RunParams, disk: Arc<dyn Disk>) -> Result<Found, Run
     if is_old {
         learned.state.files.owe(&files);
     }
-    Ok(Found {
+    let found = Found {
         learned,
         files,
-        store,
+        belonging,
         journal,
         planned,
-    })
+    };
+    Ok((found, store))
+}
+
+/// The decisions behind the checkpoint, with the names that spool files have now.
+fn planned_in(
+    recorded: &Recorded,
+    after: u64,
+    spool: &Path,
+) -> Result<VecDeque<(u64, Decision)>, String> {
+    let mut planned = VecDeque::new();
+    let behind = recorded.entries.iter();
+    for entry in behind.filter(|entry| entry.sequence > after) {
+        let decision = Decision::decode(&entry.bytes);
+        let mut decision = decision.map_err(|error| format!("journal: {error}"))?;
+        if let Decision::Take(reading) = &mut decision
+            && let Some(path) = Spool::name_now(spool, &reading.segment.path)
+        {
+            reading.segment.path = path;
+        }
+        planned.push_back((entry.sequence, decision));
+    }
+    check_gap(&planned, after)?;
+    Ok(planned)
 }
 
 /// The entry behind the checkpoint must be there if any is: else decisions are missing.
@@ -419,32 +449,4 @@ fn check_gap(planned: &VecDeque<(u64, Decision)>, after: u64) -> Result<(), Stri
         )),
         _ => Ok(()),
     }
-}
-
-/// A directory of states is moved aside, for a new beginning.
-///
-/// # Errors
-/// What the system says.
-pub fn set_aside(directory: &Path) -> std::io::Result<Option<std::path::PathBuf>> {
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(directory)? {
-        let name = entry?.file_name();
-        let text = name.to_string_lossy().into_owned();
-        if text.starts_with("checkpoint")
-            || text.starts_with("journal")
-            || text.starts_with("files-")
-            || text == "opening"
-        {
-            names.push(name);
-        }
-    }
-    if names.is_empty() {
-        return Ok(None);
-    }
-    let aside = directory.join(format!("discarded-{}", unix_s()));
-    std::fs::create_dir_all(&aside)?;
-    for name in names {
-        std::fs::rename(directory.join(&name), aside.join(&name))?;
-    }
-    Ok(Some(aside))
 }

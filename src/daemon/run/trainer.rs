@@ -1,6 +1,7 @@
 //! The trainer: owns the state, learns, and decides when something is written.
 
 mod apply;
+mod begin;
 mod checkpoint;
 mod close;
 mod drift;
@@ -8,6 +9,7 @@ mod live;
 mod read_out;
 mod streams;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -16,22 +18,25 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 use tracing::{error, info, warn};
 
+use crate::checkpoint::StateLock;
 use crate::daemon::run::feeder::{Feeder, Shared, unix_s};
 use crate::daemon::run::history;
 use crate::daemon::run::messages::{Command, Fed, Outcome, RunError};
 use crate::daemon::run::params::RunParams;
-use crate::daemon::run::publisher::{self, Done, Job};
-use crate::daemon::run::restore::{self, Learned};
+use crate::daemon::run::publisher::{Done, Job};
+use crate::daemon::run::restore::Learned;
 use crate::daemon::run::schedule::Schedule;
 use crate::daemon::run::systemd;
 use crate::disk::Disk;
 use crate::http::{self, Ask, Live, Server};
 use crate::learner::drift::DriftReport;
-use crate::rows::{Minibatch, Tags};
+use crate::rows::{Minibatch, RunId, Tags};
 use crate::snapshot::Retention;
 use crate::source::follow::{Event, FeedState, Push};
 use crate::source::worker::Decode;
 
+use self::begin::begin;
+pub(super) use self::begin::renew;
 use self::live::Shown;
 use self::streams::start_spool;
 
@@ -43,6 +48,8 @@ const ASKS_MAX: usize = 64;
 struct Trainer<'a> {
     params: RunParams,
     learned: Learned,
+    lock: StateLock,
+    run_id: RunId,
     shared: Arc<Shared>,
     jobs: Option<Sender<Job>>,
     to_feeder: Sender<Minibatch>,
@@ -56,6 +63,8 @@ struct Trainer<'a> {
     last_checkpoint_steps: u64,
     snapshot_steps: u64,
     is_ready: bool,
+    /// What was said in the log and is not said again; a run that goes on says it again.
+    told: HashSet<String>,
     /// A drift that the next snapshot tells of.
     drifted: Option<DriftReport>,
     shown: Option<Shown>,
@@ -78,11 +87,13 @@ pub fn run(
     commands: &Receiver<Command>,
     read_config: &mut dyn FnMut() -> Result<RunParams, String>,
 ) -> Result<Outcome, RunError> {
-    let found = restore::find(&params, Arc::clone(disk))?;
     let shared = Arc::new(Shared::default());
+    let (begun, found) = begin(&params, disk, &shared)?;
+    let (lock, disk) = (begun.lock, begun.disk);
     let (wake, woken) = bounded(1);
     let mut params = params;
-    let (spool, push) = start_spool(&mut params, &wake, disk, &found.learned.state)?;
+    let owner = (&lock, &found.belonging);
+    let (spool, push) = start_spool(&mut params, &wake, &disk, owner, &found.learned.state)?;
     let (to_trainer, fed) = bounded(params.channel_minibatches);
     let (to_feeder, empty) = bounded(params.channel_minibatches + 8);
     let (reload, reloaded) = bounded(1);
@@ -103,23 +114,17 @@ pub fn run(
         waker: wake.clone(),
         reload: reloaded,
         spool,
-        disk: Arc::clone(disk),
-    };
-    // One of each kind: none is put off because another is on its way.
-    let (jobs, todo) = bounded(3);
-    let (to_done, done) = bounded(4);
-    let failed = |thread: &'static str| {
-        move |error: std::io::Error| RunError::Thread {
-            thread,
-            cause: format!("could not be started: {error}"),
-        }
+        disk,
+        lock: lock.clone(),
     };
     let (asks, asked) = bounded(ASKS_MAX);
     let (_server, shown) = serve_http(&params, asks.clone(), push.clone())?;
-    let spool_dir = params.state_dir.join("spool");
-    let publishing = publisher::spawn(found.store, spool_dir, Arc::clone(disk), todo, to_done);
-    let publishing = publishing.map_err(failed("publisher"))?;
-    let feeding = feeder.spawn().map_err(failed("feeder"))?;
+    // One of each kind: none is put off because another is on its way.
+    let (jobs, todo) = bounded(3);
+    let (to_done, done) = bounded(4);
+    let publishing = begun.publisher.spawn(todo, to_done);
+    let publishing = publishing.map_err(unstarted("publisher"))?;
+    let feeding = feeder.spawn().map_err(unstarted("feeder"))?;
     let rows = found.learned.state.tally.rows_accepted;
     let steps = found.learned.state.steps;
     let [checkpoints, snapshots] = schedules(&params, rows);
@@ -127,6 +132,8 @@ pub fn run(
         checkpoints,
         snapshots,
         learned: found.learned,
+        lock,
+        run_id: found.belonging.run_id,
         shared,
         jobs: Some(jobs),
         to_feeder,
@@ -137,6 +144,7 @@ pub fn run(
         last_checkpoint_steps: steps,
         snapshot_steps: steps,
         is_ready: true,
+        told: HashSet::new(),
         drifted: None,
         shown,
         push,
@@ -155,8 +163,14 @@ pub fn run(
     // A feeder that is blocked by a silent file, or a publisher by its disk, is left behind.
     join_within(feeding, Duration::from_millis(500));
     join_within(publishing, Duration::from_secs(1));
-    ended?;
-    closed
+    ended.and(closed)
+}
+
+fn unstarted(thread: &'static str) -> impl FnOnce(std::io::Error) -> RunError {
+    move |error| RunError::Thread {
+        thread,
+        cause: format!("could not be started: {error}"),
+    }
 }
 
 /// When checkpoints and snapshots are due.
@@ -193,10 +207,7 @@ fn serve_http(
         &params.source.ids,
         wanted.label.as_deref(),
     );
-    let sampler = sampler.map_err(|error| RunError::Thread {
-        thread: "row",
-        cause: format!("could not be started: {error}"),
-    })?;
+    let sampler = sampler.map_err(unstarted("row"))?;
     let shown = Shown::new(Arc::clone(&live), wanted.clone(), history, sampler);
     let server = http::start(wanted, live)?;
     info!(address = %server.address(), "HTTP server listens");
@@ -205,8 +216,16 @@ fn serve_http(
 
 impl Trainer<'_> {
     fn rows(&self) -> u64 {
-        let learner = self.learned.learner.as_ref();
-        learner.map_or(0, |learner| learner.rows())
+        self.learned.rows()
+    }
+
+    /// Whether the state directory is where it was.
+    fn check_place(&self) -> Result<(), RunError> {
+        let Some(how) = self.lock.displaced() else {
+            return Ok(());
+        };
+        let rows = self.shared.checkpoint_rows.load(Ordering::Relaxed);
+        Err(begin::displaced(self.lock.directory(), &how, rows))
     }
 
     /// Learns until somebody says stop or nothing is left.
@@ -223,6 +242,7 @@ impl Trainer<'_> {
                 warn!("the time for draining is over; rows on their way are read again");
                 return Ok(());
             }
+            self.check_place()?;
             self.show();
             self.pulse
                 .beat(self.shared.turns.load(Ordering::Relaxed), self.rows());
@@ -293,7 +313,12 @@ impl Trainer<'_> {
         }
         if let Some(learner) = &mut self.learned.learner {
             let began = Instant::now();
-            learner.update(&mut batch)?;
+            let learned = learner.update(&mut batch);
+            let agreement = self.learned.state.agreement.as_ref();
+            learned.map_err(|error| match agreement {
+                Some(agreement) => error.of(agreement.features()),
+                None => error,
+            })?;
             if let Some(shown) = &self.shown {
                 shown.live.updates.observe(began.elapsed().as_secs_f64());
             }

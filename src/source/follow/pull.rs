@@ -169,6 +169,7 @@ fn keep(pending: &mut Pending, connect: &Connect, shared: &Shared) -> io::Result
         first.schema().fields().clone(),
         metadata,
     ));
+    shared.check_ours()?;
     let to = BufWriter::new(File::create(&temporary)?);
     let mut writer = StreamWriter::try_new(to, &schema).map_err(io::Error::other)?;
     for batch in &pending.batches {
@@ -182,6 +183,7 @@ fn keep(pending: &mut Pending, connect: &Connect, shared: &Shared) -> io::Result
     let file = to.get_ref();
     file.sync_all()?;
     let bytes = file.metadata()?.len();
+    shared.check_ours()?;
     fs::rename(&temporary, shared.directory.join(format!("{stem}.arrows")))?;
     File::open(&shared.directory)?.sync_all()?;
     shared.hold(bytes);

@@ -120,7 +120,7 @@ struct Listed {
     members: Vec<(usize, Folder)>,
     /// Time of its last change.
     changed_ns: i64,
-    listed_ns: i64,
+    at_ns: i64,
     /// Whether the kernel tells what happens in it.
     is_watched: bool,
     /// A time of change before which nothing was heard.
@@ -173,7 +173,7 @@ impl Scanner {
             let now_ns = Stamp::of(&meta).changed_ns;
             if !listed.is_watched {
                 // A change within the step of the last listing shows in no time.
-                let is_unsure = now_ns > listed.listed_ns - TIME_STEP_NS;
+                let is_unsure = now_ns > listed.at_ns - TIME_STEP_NS;
                 if is_unsure || now_ns != listed.changed_ns {
                     news.folders.insert(path.clone());
                 }
@@ -313,12 +313,12 @@ impl Scanner {
             let listed = listed.or_insert_with(|| Listed {
                 members: Vec::new(),
                 changed_ns,
-                listed_ns: 0,
+                at_ns: 0,
                 is_watched,
                 unheard_ns: None,
             });
             listed.changed_ns = changed_ns;
-            listed.listed_ns = self.wall_ns;
+            listed.at_ns = self.wall_ns;
             listed.members.push((index, folder.clone()));
             self.list_folder((place, &folder), &mut walk, params, believed);
         }

@@ -17,14 +17,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use self::connections::number;
 use super::pull::{self, Connect};
-use super::push::{Push, PushName};
+use super::push::Push;
 use super::state::FeedState;
 use crate::disk::Disk;
 use crate::source::SourceParams;
 
 mod connections;
+mod owner;
 mod progress;
 mod sockets;
 
@@ -84,6 +84,7 @@ pub(super) struct Shared {
     made_way: AtomicU64,
     /// Files whose connections last.
     open: Mutex<HashSet<PathBuf>>,
+    is_ours: Box<dyn Fn() -> bool + Send + Sync>,
     wake: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -101,7 +102,8 @@ impl Drop for Spool {
 
 impl Spool {
     /// Starts to read `inputs` into `directory`, at most `bytes_max` ahead of [`Spool::release`];
-    /// `wake` is called when something came.
+    /// `is_ours` says whether the directory is still that of this process, and `wake` is called when
+    /// something came.
     ///
     /// # Errors
     /// If the directory cannot be made, or an input cannot be opened.
@@ -109,9 +111,10 @@ impl Spool {
         directory: &Path,
         inputs: &[SpoolInput],
         bytes_max: u64,
+        is_ours: Box<dyn Fn() -> bool + Send + Sync>,
         wake: Box<dyn Fn() + Send + Sync>,
     ) -> Result<Self, SpoolError> {
-        let (held, next) = adopt(directory).map_err(|source| SpoolError {
+        let (held, next) = owner::adopt(directory).map_err(|source| SpoolError {
             path: directory.to_owned(),
             action: "cannot keep streams here",
             source,
@@ -127,6 +130,7 @@ impl Spool {
             failures: Mutex::default(),
             made_way: AtomicU64::new(0),
             open: Mutex::default(),
+            is_ours,
             wake,
         });
         for input in inputs {
@@ -235,35 +239,6 @@ impl Spool {
         };
         (now != path && (there == path || has_moved())).then_some(now)
     }
-}
-
-/// Takes up what a dead daemon left; bytes held and the number of the next file.
-fn adopt(directory: &Path) -> io::Result<(u64, u64)> {
-    fs::create_dir_all(directory)?;
-    let (mut held, mut next) = (0, 0);
-    for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|e| e == "part") {
-            // Its rows are had again.
-            fs::remove_file(&path)?;
-            continue;
-        }
-        let bytes = fs::metadata(&path)?.len();
-        held += bytes;
-        let number = PushName::of(&path)
-            .map(|name| name.number)
-            .or_else(|| number(&path));
-        next = next.max(number.map_or(0, |number| number + 1));
-        if bytes == 0 && Spool::is_pipe(&path) {
-            fs::remove_file(&path)?;
-            continue;
-        }
-        // As the first version called those whose connections lasted.
-        if path.extension().is_some_and(|e| e == "open") {
-            fs::rename(&path, path.with_extension("arrows"))?;
-        }
-    }
-    Ok((held, next))
 }
 
 fn spawn(input: &SpoolInput, shared: &Arc<Shared>) -> Result<(), SpoolError> {
@@ -378,6 +353,17 @@ impl Shared {
         self.held.fetch_sub(bytes, Ordering::Relaxed);
     }
 
+    /// Refuses to make a file where the directory may be that of another run by now: the rows would go
+    /// there.
+    pub(super) fn check_ours(&self) -> io::Result<()> {
+        let gone = || io::Error::other("the state directory is that of this run no more");
+        if (self.is_ours)() {
+            Ok(())
+        } else {
+            Err(gone())
+        }
+    }
+
     /// Something came.
     pub(super) fn wake(&self) {
         (self.wake)();
@@ -410,6 +396,9 @@ impl Shared {
 
     /// Keeps one stream, to its end.
     fn session(&self, name: &str, from: &mut dyn Read) {
+        if let Err(error) = self.check_ours() {
+            return self.fail(error.to_string());
+        }
         let mut open = self.open();
         // Under the lock: see `Spool::connections`.
         let number = self.take_number();

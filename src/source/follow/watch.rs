@@ -7,7 +7,7 @@
 //! it. A thread only waits for it to have something, and wakes whoever looks.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::ffi::OsStr;
+use std::ffi::{CStr, OsStr};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
@@ -142,7 +142,7 @@ impl Watch {
     pub(super) fn hear(&mut self) {
         let mut reader = inotify::Reader::new(&*self.queue, &mut self.buffer);
         while let Ok(event) = reader.next() {
-            let name = event.file_name().map(|name| name.to_bytes());
+            let name = event.file_name().map(CStr::to_bytes);
             self.news
                 .add(&self.folders, event.wd(), event.events(), name);
         }
@@ -212,7 +212,8 @@ impl News {
         }
         if self.is_lost {
             // Everything is listed.
-            (self.names.clear(), self.folders.clear());
+            self.names.clear();
+            self.folders.clear();
         }
     }
 }

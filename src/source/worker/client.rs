@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
-use super::limits::{MEMORY_VARIABLE, RESERVE_KIB, RESERVE_VARIABLE};
+use super::limits::{MEMORY_VARIABLE, RESERVE_KIB, RESERVE_VARIABLE, environment};
 use super::lost::{Lost, last_words, lost, not_started};
 use super::places::{Places, Teller};
 use super::protocol::{Reply, Request, Sent, receive, send};
@@ -120,6 +120,8 @@ impl Process {
         socket.set_write_timeout(Some(self.params.deadline))?;
         let child = Command::new(&self.params.program)
             .arg(self.params.argument)
+            .env_clear()
+            .envs(environment())
             .env(MEMORY_VARIABLE, self.params.memory_mib.to_string())
             // The allocator would reserve all address space that the worker may take.
             .env(RESERVE_VARIABLE, RESERVE_KIB)

@@ -1,5 +1,6 @@
 //! What a worker process may take, and when it must go.
 
+use std::ffi::OsString;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -15,6 +16,24 @@ pub(super) const MEMORY_VARIABLE: &str = "OJAD_WORKER_MEMORY_MIB";
 pub(super) const RESERVE_VARIABLE: &str = "MIMALLOC_ARENA_RESERVE";
 /// A part of the least limit that the configuration allows.
 pub(super) const RESERVE_KIB: &str = "32768";
+
+/// Variables of the daemon that a worker sees: where libraries are, what a debugging tool wants. A file
+/// may take the worker over; the rest, the token of the HTTP server and whatever else the daemon was given
+/// in secret, is not for it.
+const SEEN: [&str; 7] = [
+    "LD_LIBRARY_PATH",
+    "LD_PRELOAD",
+    "RUST_BACKTRACE",
+    "RUST_LIB_BACKTRACE",
+    "LLVM_PROFILE_FILE",
+    "ASAN_OPTIONS",
+    "TZ",
+];
+
+/// The variables of this process that a worker sees.
+pub(super) fn environment() -> impl Iterator<Item = (OsString, OsString)> {
+    std::env::vars_os().filter(|(name, _)| SEEN.iter().any(|seen| name == seen))
+}
 
 /// Dies with the daemon, leaves its signals to it, and takes no more memory than it may.
 pub(super) fn apply() -> io::Result<()> {

@@ -189,6 +189,13 @@ impl<T: Real> Block<T> {
         sums.iter().sum()
     }
 
+    /// ‖yᵢ − yₗ‖².
+    pub fn squared_distance(&self, i: usize, l: usize) -> f64 {
+        let y = self.as_mat();
+        let apart = (0..self.features).map(|j| y[(i, j)].wide() - y[(l, j)].wide());
+        apart.map(|v| v * v).sum()
+    }
+
     /// Multiplies the values of feature `j`.
     pub fn scale_feature(&mut self, j: usize, factor: f64) {
         let factor = T::of(factor);

@@ -26,6 +26,10 @@ pub trait Real:
     + Sync
     + 'static
 {
+    /// Relative distance of neighbouring values.
+    const ROUNDING: f64;
+    /// The largest value.
+    const LARGEST: f64;
     /// Rounds to this type.
     fn of(value: f64) -> Self;
     /// Widens to f64.
@@ -33,6 +37,8 @@ pub trait Real:
 }
 
 impl Real for f32 {
+    const ROUNDING: f64 = f32::EPSILON as f64;
+    const LARGEST: f64 = f32::MAX as f64;
     #[inline(always)]
     fn of(value: f64) -> Self {
         value as f32
@@ -44,6 +50,8 @@ impl Real for f32 {
 }
 
 impl Real for f64 {
+    const ROUNDING: f64 = f64::EPSILON;
+    const LARGEST: f64 = f64::MAX;
     #[inline(always)]
     fn of(value: f64) -> Self {
         value

@@ -12,6 +12,7 @@ use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::block::Block;
 use crate::learner::engine::{Directions, Engine, Outlook};
 use crate::learner::state::{EngineTag, expect, finite, restore_mat, save_mat};
+use crate::learner::width::HELD_SHARE;
 use crate::linalg::{LinalgError, Scratch, Spectrum};
 
 /// Features per held direction up to which all directions are held.
@@ -143,7 +144,7 @@ impl Engine for Dense {
             .eigen(self.covariance.as_ref(), &mut spectrum)?;
         let top = spectrum.values.first().copied().unwrap_or(0.0);
         // Round-off of the products leaves this much in a direction that holds nothing.
-        let floor = top * f64::EPSILON * m as f64;
+        let floor = top * HELD_SHARE.max(f64::EPSILON * m as f64);
         let held = spectrum.values.iter().filter(|v| **v > floor).count();
         Ok(Directions {
             vectors: Mat::from_fn(held, m, |i, j| spectrum.vectors[(j, i)]),

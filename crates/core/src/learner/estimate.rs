@@ -1,5 +1,7 @@
 //! What a learner says at any moment: the boundary between learning and publishing.
 
+use serde::{Deserialize, Serialize};
+
 /// Components, eigenvalues and moments read off a learner's state, in f64.
 ///
 /// m features, k components. Vectors live in scaled units (feature ÷ `scale`), eigenvalues in
@@ -51,6 +53,24 @@ pub struct Estimate {
     pub components_above_noise: Option<usize>,
     /// Whether that number is limited by the directions held, so that it is a lower bound.
     pub above_noise_is_lower_bound: bool,
+    /// Of the components asked for, those that rounding hides. Their eigenvalues are the mean variance
+    /// of what is left, their vectors zero rows, and none of them is active.
+    pub unresolved: Option<Unresolved>,
+    /// Whether the state is kept in f64 products because f32 would lose wanted components. False where
+    /// the rule has but one width.
+    pub is_widened: bool,
+}
+
+/// Components that drown in the rounding of larger ones.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Unresolved {
+    /// Components that are known.
+    pub held: usize,
+    /// Mean variance of a direction beyond them, squared scaled units: what the others are reported
+    /// with.
+    pub variance: f64,
+    /// The feature with the largest entry in the first component.
+    pub feature: usize,
 }
 
 impl Estimate {

@@ -18,6 +18,10 @@ use crate::linalg::LinalgError;
 /// an overestimated eigenvalue let through.
 const UNIT_TOLERANCE: f64 = 0.5;
 
+/// Variance that probes may see in the held directions, of that of a direction outside. Directions that
+/// turn slowly stay far below it; one of 10⁸ times the noise that comes at once is far above.
+const LEAK: f64 = 1e3;
+
 impl<T: Width> Subspace<T> {
     /// The best rank-r part of UᵀHU + ỸᵀỸ/N, H in `work.history`, P in `work.scores`.
     pub(super) fn exact(&mut self, block: &Block<T>) -> Result<(), LinalgError> {
@@ -199,6 +203,21 @@ impl<T: Width> Subspace<T> {
             Par::Seq,
         );
         Ok(())
+    }
+
+    /// Whether the probes, which were outside the held directions when their epoch began, see so much
+    /// more in those of now than is outside that what leaks out of them would pass for something found:
+    /// a direction that outweighs all others has come.
+    pub(super) fn probes_leak(&self, noise: f64) -> bool {
+        let (h, m, c) = (self.held, self.features, self.probes.count());
+        let (held, rest) = self.weights.split_at(h * m);
+        let inside = rows_of(&rest[..c * m], c, m) * rows_of(held, h, m).transpose();
+        let inside = inside.as_ref();
+        let seen = |i: usize| (0..h).map(move |j| (j, inside[(i, j)].wide()));
+        (0..c).any(|i| {
+            let variance: f64 = seen(i).map(|(j, v)| v * v * self.core[(j, j)]).sum();
+            variance > LEAK * noise
+        })
     }
 
     /// Probes: starts them, and at the end of an epoch lets what they found take its place.

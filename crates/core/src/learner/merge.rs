@@ -131,7 +131,9 @@ pub fn merge_all(states: &[&Summary]) -> Result<Summary, MergeError> {
         eigenvalues,
         noise,
         limit,
+        ordinary: ordinary(states, &shares),
         quartics: average(states, &shares),
+        is_widened: states.iter().any(|state| state.is_widened),
     })
 }
 
@@ -216,6 +218,17 @@ fn best_part(
         svd.U().subcols(0, found).transpose().to_owned(),
         eigenvalues,
     ))
+}
+
+/// Geometric mean of what is known of ordinary rows.
+fn ordinary(states: &[&Summary], shares: &[f64]) -> Option<f64> {
+    let known = || {
+        let all = states.iter().zip(shares);
+        all.filter_map(|(state, share)| Some((state.ordinary?.ln(), share)))
+    };
+    let weight: f64 = known().map(|(_, share)| share).sum();
+    let sum: f64 = known().map(|(log, share)| share * log).sum();
+    (weight > 0.0).then(|| (sum / weight).exp())
 }
 
 /// Weighted averages of what all have; components of the same rank stand for each other.

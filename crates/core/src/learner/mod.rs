@@ -18,6 +18,7 @@ pub mod moments;
 mod monitor;
 pub mod noise;
 pub mod oja;
+mod ordinary;
 mod params;
 pub mod probes;
 pub mod quartics;
@@ -31,7 +32,7 @@ mod widening;
 pub mod width;
 
 use dense::Dense;
-pub use estimate::Estimate;
+pub use estimate::{Estimate, Unresolved};
 use full::Full;
 pub use merge::{MergeError, merge, merge_all};
 pub use monitor::Monitor;
@@ -39,12 +40,12 @@ use oja::{MatrixStep, Oja};
 pub use params::{Forgetting, LearnerParams, Penalty, Precision, Rule, Scale, Step};
 pub use quartics::Quartics;
 use streaming::Streaming;
-pub use summary::{Summary, Unresolved};
+pub use summary::Summary;
 use widening::Widening;
 
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::linalg::LinalgError;
-use crate::rows::Minibatch;
+use crate::rows::{Features, Minibatch};
 
 /// Why a minibatch could not be learned from.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -69,16 +70,19 @@ pub enum LearnError {
         /// m of the minibatch.
         found: usize,
     },
-    /// Squares of the values are below what f64 holds.
+    /// Squares of a feature's values are below what f64 holds.
     #[error(
-        "after row {first_row}: {source}; the values vary by so little (below 1e-145) that their \
-         squares are lost: multiply the columns by a power of ten and read them again"
+        "after row {first_row}, feature {name}: its values vary by so little (below 1e-145) that their \
+         squares are lost: multiply the column by a power of ten and read it again, or leave it out \
+         (`--exclude`; `features.exclude`)"
     )]
     TooSmall {
         /// Accepted rows before the minibatch.
         first_row: u64,
-        /// What the algebra refused.
-        source: LinalgError,
+        /// The feature, from 0.
+        feature: usize,
+        /// What people know it by: its number, until [`LearnError::of`] is told the names.
+        name: String,
     },
     /// The state stopped being finite.
     #[error(
@@ -91,6 +95,28 @@ pub enum LearnError {
         /// What the algebra refused.
         source: LinalgError,
     },
+}
+
+impl LearnError {
+    /// The error of this feature, by its number.
+    fn too_small(first_row: u64, feature: usize) -> Self {
+        Self::TooSmall {
+            first_row,
+            feature,
+            name: format!("number {}", feature + 1),
+        }
+    }
+
+    /// The same with a feature's name in the place of its number.
+    #[must_use]
+    pub fn of(mut self, features: &Features) -> Self {
+        if let Self::TooSmall { feature, name, .. } = &mut self
+            && let Some(known) = features.names().get(*feature)
+        {
+            *name = format!("`{known}`");
+        }
+        self
+    }
 }
 
 /// A rule that learns from minibatches, and what it has learned.

@@ -5,6 +5,7 @@
 
 use crate::learner::block::Block;
 use crate::learner::center::{Apart, Centred, Centring, InPlace, Real, Shape, Totals, center};
+use crate::learner::ordinary::Ordinary;
 use crate::learner::params::{LearnerParams, Scale};
 use crate::learner::weighted::{Follow, Rows, Shares, Write};
 use crate::rows::{Buffer, Layout, Minibatch, Values};
@@ -17,8 +18,8 @@ const EARLY_MINIBATCHES: f64 = 8.0;
 /// the square of the relative rounding of an f64 mean, with room for the sums.
 pub(super) const CONSTANT_SHARE: f64 = 1e-26;
 
-/// Largest factor that single precision holds.
-const LARGEST_FACTOR: f64 = f32::MAX as f64;
+/// Variances below this are sums of squares that f64 holds with few digits or none.
+pub(super) const UNDERFLOW: f64 = 1e-290;
 
 /// A feature whose standard deviation grows by this factor in one block has outgrown its scale.
 const OUTGROWN: f64 = 1.25;
@@ -47,6 +48,10 @@ pub struct Moments {
     pub scale: Vec<f64>,
     /// Weight of the observed values of each feature; empty until a value was missing.
     pub observed: Vec<f64>,
+    /// A feature whose last values differ by so little that their squares are lost.
+    pub(super) underflowing: Option<usize>,
+    /// Of ordinary rows, a few extreme ones left aside.
+    pub(super) ordinary: Ordinary,
     pub(super) block_center: Vec<f64>,
     pub(super) zeros: Vec<f64>,
     /// What stood before a block, while it is made in two passes.
@@ -79,6 +84,8 @@ impl Moments {
             variance: vec![0.0; features],
             scale: vec![1.0; features],
             observed: Vec::new(),
+            underflowing: None,
+            ordinary: Ordinary::default(),
             block_center: vec![0.0; features],
             zeros: vec![0.0; features],
             two_pass: Before::default(),
@@ -98,7 +105,9 @@ impl Moments {
             variance,
             scale,
             observed,
-            block_center,
+            underflowing: _,
+            ordinary,
+            block_center: _,
             zeros: _,
             two_pass: _,
         } = other;
@@ -107,9 +116,16 @@ impl Moments {
         (self.weight, self.squared_weight) = (*weight, *squared_weight);
         self.mean.clone_from(mean);
         self.variance.clone_from(variance);
-        self.scale.clone_from(scale);
+        if *scaled {
+            self.scale.clone_from(scale);
+        }
         self.observed.clone_from(observed);
-        self.block_center.clone_from(block_center);
+        self.ordinary = *ordinary;
+    }
+
+    /// A feature that has moved in the minibatch taken last, by too little for its square to be known.
+    pub(super) fn underflowing(&self) -> Option<usize> {
+        self.underflowing
     }
 
     /// m.
@@ -230,6 +246,13 @@ impl Moments {
         };
         self.weight = block.total();
         self.rows += rows as u64;
+        if rescaled {
+            self.ordinary.rescale(&centring.ratios);
+        }
+        if rows > 1 {
+            let half = 0.5 * block.squared_distance(rows / 3, 2 * rows / 3);
+            self.ordinary.take(half, block.fade);
+        }
         rescaled
     }
 
@@ -244,8 +267,7 @@ impl Moments {
             let is_empty = empty.get(j).copied().unwrap_or(false);
             centring.ratios[j] = if is_empty { 1.0 } else { self.scale[j] / scale };
             self.scale[j] = scale;
-            // The scale of a feature that is missing for ever fades with the weight of its values.
-            centring.pivot.factor[j] = T::of((1.0 / scale).min(LARGEST_FACTOR));
+            centring.pivot.factor[j] = factor(scale);
         }
         true
     }
@@ -307,7 +329,7 @@ impl Moments {
             let ratio = self.scale[j] / scale;
             self.scale[j] = scale;
             ratios[j] *= ratio;
-            pivot.factor[j] = T::of(1.0 / scale);
+            pivot.factor[j] = factor(scale);
             let of_feature = totals.squares[j] - share * block.mean[j] * block.mean[j];
             block.energy += of_feature.max(0.0) * ratio * ratio;
             block.mean[j] *= ratio;
@@ -388,6 +410,7 @@ impl Moments {
             .observed
             .extend(self.observed.iter().map(|n| n * fade));
         self.weight = n;
+        self.underflowing = None;
         let rows_of = Rows {
             x,
             row,
@@ -434,6 +457,12 @@ impl Moments {
             Some(_) => before.earlier.sqrt() * self.mean[j] / self.scale[j],
         }
     }
+}
+
+/// 1 ÷ scale, as far as T holds it: the scale of a feature that is missing for ever fades with the weight
+/// of its values, and what is there of one in units that are too small is for a wider T.
+fn factor<T: Real>(scale: f64) -> T {
+    T::of((1.0 / scale).min(T::LARGEST))
 }
 
 /// 1 + γ + … + γ^(rows−1).

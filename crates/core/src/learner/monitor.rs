@@ -1,55 +1,131 @@
 //! Features that only number the rows, told by how they move: row numbers, times, meters, sorted ids.
 //!
 //! In: minibatches that are not learned yet. Out: features whose values rise again and again and hardly
-//! ever fall. All of the first rows are looked at, then a few of each minibatch, and a feature that falls
-//! too often no more: what it costs is a small part of one pass over the values, and which rows are
-//! looked at depends on their positions alone.
-
-use std::collections::HashSet;
+//! ever fall, and those that count in equal steps and fall to where they began and nowhere else, however
+//! often. All of the first rows are looked at, then the last few of each minibatch, and a feature that
+//! falls otherwise no more: what it costs is a small part of one pass over the values, and which
+//! rows are looked at depends on their positions alone.
 
 use crate::codec::{CodecError, Decoder, Encoder};
+use crate::learner::center::Real;
 use crate::rows::{Minibatch, Values};
 
 /// Rows of a feed that are all looked at: few files have fewer, and of values in any other order hardly
 /// a feature is left after ten.
 const FIRST_ROWS: u64 = 128;
-/// Rows of a minibatch looked at behind those: a minibatch has 64 and more.
+/// Rows at the end of a minibatch looked at behind those: a minibatch has 64 and more.
 const ROWS_A_MINIBATCH: usize = 4;
 /// Rises that show something: a feature that moves either way rises 20 times out of 20 once in 10⁶.
 const RISES_LEAST: u64 = 20;
 /// Rises for one fall that a counter may show: it starts over with a file, a day, a power cut.
 const RISES_A_FALL: u64 = 100;
+/// Steps from its start that something must have counted to be told if it falls there again and again.
+/// Hours, minutes and seconds of a clock have fewer, and may be features that somebody wants.
+const STEPS_LEAST: f64 = 64.0;
 /// Falls beside these after which a feature is looked at no more.
 const FALLS_SPARE: u64 = 2;
+/// Roundings by which two equal steps may differ: those of the two values and of their reading.
+const ROUNDINGS: f64 = 4.0;
 /// Version of what is written.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// The version before it, of which the steps are taken from then on.
+const WITHOUT_STEPS: u8 = 1;
 
 /// How one feature has moved.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 struct Watched {
     feature: usize,
-    /// The last value looked at; NaN before the first.
+    /// The last value looked at; NaN before the first, and where it was missing.
     last: f64,
     rises: u64,
     falls: u64,
+    steps: Steps,
+}
+
+/// How it has moved from a row to the very next one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Steps {
+    /// The least value looked at: where counting starts.
+    start: f64,
+    /// The largest one.
+    end: f64,
+    /// The step of every rise so far; 0 before the first.
+    size: f64,
+    rises: u64,
+    /// Whether it has moved by other steps, or fallen elsewhere.
+    is_uneven: bool,
+}
+
+impl Steps {
+    const NONE: Self = Self {
+        start: f64::INFINITY,
+        end: f64::NEG_INFINITY,
+        size: 0.0,
+        rises: 0,
+        is_uneven: false,
+    };
+
+    /// Takes a move; `rounding` is that of the larger of both values.
+    fn take(&mut self, from: f64, to: f64, rounding: f64) {
+        if to > from {
+            let (step, room) = (to - from, ROUNDINGS * rounding);
+            if self.rises == 0 {
+                self.size = step;
+            }
+            self.rises += 1;
+            // Steps that are all but rounding are equal to anything.
+            let is_even = (step - self.size).abs() <= room && 4.0 * room < self.size;
+            self.is_uneven |= !is_even;
+        } else if to < from {
+            self.is_uneven |= to > self.start;
+        }
+    }
+
+    /// Takes any value looked at: whole steps from the start, as far as rounding tells.
+    fn visit(&mut self, value: f64, rounding: f64) {
+        if self.rises > 0 && !self.is_uneven {
+            let steps = (value - self.start) / self.size;
+            // The size of a step is known to the rounding of two values, and taken so many times.
+            let room = ROUNDINGS * rounding / self.size * (1.0 + steps.abs());
+            self.is_uneven |= room < 0.1 && (steps - steps.round()).abs() > room;
+        }
+        self.start = self.start.min(value);
+        self.end = self.end.max(value);
+    }
+
+    fn counts(&self) -> bool {
+        let is_far = self.end - self.start >= STEPS_LEAST * self.size;
+        !self.is_uneven && self.rises >= RISES_LEAST && is_far
+    }
 }
 
 impl Watched {
-    /// Takes the next value; whether the feature may still be one that counts.
-    fn take(&mut self, value: f64) -> bool {
+    /// Takes the next value, that of the row behind the last one if `is_next`; whether the feature may
+    /// still be one that counts.
+    fn take<X: Real>(&mut self, value: X, is_next: bool) -> bool {
+        let value = value.wide();
         if value > self.last {
             self.rises += 1;
         } else if value < self.last {
             self.falls += 1;
+        } else if !value.is_nan() && !self.last.is_nan() {
+            // It has not moved: pixels at the border of a picture never do.
+            return true;
         }
-        if !value.is_nan() {
-            self.last = value;
+        if !self.steps.is_uneven {
+            let rounding = X::ROUNDING * value.abs().max(self.last.abs());
+            if is_next {
+                self.steps.take(self.last, value, rounding);
+            }
+            self.steps.visit(value, rounding);
         }
-        self.falls <= FALLS_SPARE + self.rises / RISES_A_FALL
+        self.last = value;
+        self.falls <= FALLS_SPARE + self.rises / RISES_A_FALL || !self.steps.is_uneven
     }
 
     fn counts(&self) -> bool {
-        self.rises >= RISES_LEAST && self.falls <= self.rises / RISES_A_FALL
+        let hardly_falls = self.rises >= RISES_LEAST && self.falls <= self.rises / RISES_A_FALL;
+        hardly_falls || self.steps.counts()
     }
 }
 
@@ -60,8 +136,6 @@ pub struct Monitor {
     /// Rows seen.
     rows: u64,
     watched: Vec<Watched>,
-    /// Features of which a warning was given; a run that goes on gives it again.
-    told: HashSet<String>,
 }
 
 impl Monitor {
@@ -72,12 +146,12 @@ impl Monitor {
             last: f64::NAN,
             rises: 0,
             falls: 0,
+            steps: Steps::NONE,
         });
         Self {
             features,
             rows: 0,
             watched: watched.collect(),
-            told: HashSet::new(),
         }
     }
 
@@ -88,41 +162,36 @@ impl Monitor {
         }
         let rows = batch.rows();
         if !self.watched.is_empty() {
-            let left = FIRST_ROWS.saturating_sub(self.rows);
-            let all = rows.min(usize::try_from(left).unwrap_or(usize::MAX));
-            // The last row of each of as many equal parts: those of the next minibatch go on from there.
-            let rest = rows - all;
-            let parts = ROWS_A_MINIBATCH.min(rest);
-            let some = (1..=parts).map(|part| all + rest * part / parts - 1);
-            let looked_at = (0..all).chain(some);
-            let (row, col) = (batch.row_stride(), batch.col_stride());
             match batch.values() {
-                Values::F32(x) => self.watched.retain_mut(|watched| {
-                    let x = &x[watched.feature * col..];
-                    looked_at
-                        .clone()
-                        .all(|i| watched.take(f64::from(x[i * row])))
-                }),
-                Values::F64(x) => self.watched.retain_mut(|watched| {
-                    let x = &x[watched.feature * col..];
-                    looked_at.clone().all(|i| watched.take(x[i * row]))
-                }),
+                Values::F32(x) => self.look_at(x, batch),
+                Values::F64(x) => self.look_at(x, batch),
             }
         }
         self.rows += rows as u64;
     }
 
-    /// Features that only count, in their order, and how often each began anew.
+    fn look_at<X: Real>(&mut self, x: &[X], batch: &Minibatch) {
+        let rows = batch.rows();
+        let left = FIRST_ROWS.saturating_sub(self.rows);
+        let all = rows.min(usize::try_from(left).unwrap_or(usize::MAX));
+        let last = rows - ROWS_A_MINIBATCH.min(rows - all);
+        let (row, col) = (batch.row_stride(), batch.col_stride());
+        self.watched.retain_mut(|watched| {
+            let x = &x[watched.feature * col..];
+            // The last row of a minibatch is always looked at, so that the first one follows it.
+            let is_next = |i| i <= all || i > last;
+            (0..all)
+                .chain(last..rows)
+                .all(|i| watched.take(x[i * row], is_next(i)))
+        });
+    }
+
+    /// Features that only count, in their order, and how often each was seen to begin anew.
     pub fn counting(&self) -> Vec<(usize, u64)> {
         let counting = self.watched.iter().filter(|watched| watched.counts());
         counting
             .map(|watched| (watched.feature, watched.falls))
             .collect()
-    }
-
-    /// Whether this is the first that is told of the feature.
-    pub fn tell(&mut self, feature: &str) -> bool {
-        self.told.insert(feature.to_owned())
     }
 
     /// Writes all that later looks depend on.
@@ -135,6 +204,12 @@ impl Monitor {
             to.f64(watched.last);
             to.u64(watched.rises);
             to.u64(watched.falls);
+            let steps = &watched.steps;
+            to.f64(steps.start);
+            to.f64(steps.end);
+            to.f64(steps.size);
+            to.u64(steps.rises);
+            to.bool(steps.is_uneven);
         }
     }
 
@@ -144,18 +219,28 @@ impl Monitor {
     /// If the bytes are not what was written.
     pub fn restore(from: &mut Decoder<'_>, features: usize) -> Result<Self, CodecError> {
         let version = from.u8()?;
-        if version != VERSION {
+        if version != VERSION && version != WITHOUT_STEPS {
             return Err(from.refuse(format!("version {version}")));
         }
         let rows = from.u64()?;
         let mut watched = Vec::new();
         for _ in 0..from.count(32)? {
-            let one = Watched {
+            let mut one = Watched {
                 feature: from.usize()?,
                 last: from.f64()?,
                 rises: from.u64()?,
                 falls: from.u64()?,
+                steps: Steps::NONE,
             };
+            if version == VERSION {
+                one.steps = Steps {
+                    start: from.f64()?,
+                    end: from.f64()?,
+                    size: from.f64()?,
+                    rises: from.u64()?,
+                    is_uneven: from.bool()?,
+                };
+            }
             if one.feature >= features {
                 return Err(from.refuse(format!("feature {} of {features}", one.feature)));
             }
@@ -165,7 +250,6 @@ impl Monitor {
             features,
             rows,
             watched,
-            told: HashSet::new(),
         })
     }
 }
@@ -174,35 +258,55 @@ impl Monitor {
 mod tests {
     use rand::rngs::ChaCha8Rng;
     use rand::{RngExt as _, SeedableRng as _};
+    use rand_distr::{Distribution as _, StandardNormal};
 
     use super::*;
 
     /// Features that count: a row number, a time in steps of seven rows, a meter, a row number that
-    /// starts over with a second file. Then those that do not: noise, a sine, a column that is
-    /// nearly always zero, a constant, a sawtooth of 24.
+    /// starts over with a second file, one that does so every 1,000 rows and one that does with files
+    /// of other lengths. Then those that do not: noise, a sine, a column that is nearly always zero,
+    /// a constant, the hour of a day, the minute of an hour, a tank that fills evenly and is emptied,
+    /// but not to the same level.
     fn row(i: usize, random: &mut ChaCha8Rng, meter: &mut f64) -> Vec<f64> {
         *meter += random.random::<f64>();
         let t = i as f64;
         let rare = if i.is_multiple_of(37) { 5.0 } else { 0.0 };
         let noise = random.random::<f64>();
-        let (day, sine) = ((i % 24) as f64, (t / 30.0).sin());
+        let sine = (t / 30.0).sin();
+        let of_file = (0..).map(|file| 100 + file * 37 % 90);
+        let mut in_file = i;
+        for rows in of_file {
+            if in_file < rows {
+                break;
+            }
+            in_file -= rows;
+        }
+        let level = 0.3 * (i / 150 * 7919 % 13) as f64 + (i % 150) as f64;
         vec![
             t,
             (i / 7) as f64,
             *meter,
             (i % 10_000) as f64,
+            (i % 1_000) as f64,
+            in_file as f64 + 1.0,
             noise,
             sine,
             rare,
             3.0,
-            day,
+            (i % 24) as f64,
+            (i % 60) as f64,
+            level,
         ]
     }
+
+    /// Features in a row.
+    const M: usize = 13;
+    const COUNTING: [usize; 6] = [0, 1, 2, 3, 4, 5];
 
     fn counting(rows: usize, b: usize) -> Vec<usize> {
         let mut random = ChaCha8Rng::seed_from_u64(7);
         let mut meter = 0.0;
-        let mut monitor = Monitor::new(9);
+        let mut monitor = Monitor::new(M);
         let mut left = rows;
         let mut at = 0;
         while left > 0 {
@@ -210,7 +314,7 @@ mod tests {
             let values: Vec<f64> = (at..at + n)
                 .flat_map(|i| row(i, &mut random, &mut meter))
                 .collect();
-            monitor.look(&Minibatch::from_rows(&values, 9));
+            monitor.look(&Minibatch::from_rows(&values, M));
             (at, left) = (at + n, left - n);
         }
         monitor.counting().into_iter().map(|(j, _)| j).collect()
@@ -219,14 +323,33 @@ mod tests {
     #[test]
     fn what_only_numbers_the_rows_is_told_from_what_moves_either_way() {
         for b in [64, 240, 5_000] {
-            assert_eq!(counting(20_000, b), [0, 1, 2, 3], "minibatches of {b}");
-            assert_eq!(
-                counting(200, b),
-                [0, 1, 2, 3],
-                "200 rows, minibatches of {b}"
-            );
+            assert_eq!(counting(20_000, b), COUNTING, "minibatches of {b}");
         }
         assert!(counting(20, 64).is_empty(), "20 rows show nothing");
+    }
+
+    #[test]
+    fn hardly_a_walk_or_a_process_passes_for_a_counter() {
+        const WALKS: usize = 4_000;
+        let mut random = ChaCha8Rng::seed_from_u64(5);
+        let mut normal = || -> f64 { StandardNormal.sample(&mut random) };
+        // A walk, one with a drift of a tenth of its steps, slow noise, and a sawtooth of 300 rows with
+        // noise of a tenth of its steps: none of them rises from row to row for long.
+        let (mut walks, mut slow) = (vec![0.0; 2 * WALKS], vec![0.0; WALKS]);
+        let mut monitor = Monitor::new(4 * WALKS);
+        for i in 0..640 {
+            let saw = (i % 300) as f64;
+            for (j, walk) in walks.iter_mut().enumerate() {
+                *walk += normal() + if j < WALKS { 0.0 } else { 0.1 };
+            }
+            for value in &mut slow {
+                *value = 0.99 * *value + 0.1 * normal();
+            }
+            let saws: Vec<f64> = (0..WALKS).map(|_| saw + 0.5 * normal()).collect();
+            let values = [walks.clone(), slow.clone(), saws].concat();
+            monitor.look(&Minibatch::from_rows(&values, 4 * WALKS));
+        }
+        assert_eq!(monitor.counting(), []);
     }
 
     #[test]
@@ -236,23 +359,29 @@ mod tests {
         let values: Vec<f64> = (0..300)
             .flat_map(|i| row(i, &mut random, &mut meter))
             .collect();
-        let (first, second) = values.split_at(9 * 100);
-        let mut whole = Monitor::new(9);
-        whole.look(&Minibatch::from_rows(first, 9));
+        let (first, second) = values.split_at(M * 100);
+        let mut whole = Monitor::new(M);
+        whole.look(&Minibatch::from_rows(first, M));
         let mut bytes = Encoder::new();
         whole.save(&mut bytes);
         let bytes = bytes.into_bytes();
         let mut from = Decoder::new("monitor", &bytes);
-        let mut resumed = Monitor::restore(&mut from, 9).unwrap();
+        let mut resumed = Monitor::restore(&mut from, M).unwrap();
         from.finish().unwrap();
         for monitor in [&mut whole, &mut resumed] {
-            monitor.look(&Minibatch::from_rows(second, 9));
+            monitor.look(&Minibatch::from_rows(second, M));
         }
-        assert_eq!(whole.watched, resumed.watched);
+        let state = |monitor: &Monitor| {
+            let mut bytes = Encoder::new();
+            monitor.save(&mut bytes);
+            bytes.into_bytes()
+        };
+        // The bits: a value that was missing is a NaN.
+        assert_eq!(state(&whole), state(&resumed));
         assert_eq!(whole.counting(), resumed.counting());
         for len in 0..bytes.len() {
             let mut from = Decoder::new("monitor", &bytes[..len]);
-            assert!(Monitor::restore(&mut from, 9).is_err(), "{len} bytes");
+            assert!(Monitor::restore(&mut from, M).is_err(), "{len} bytes");
         }
         assert!(Monitor::restore(&mut Decoder::new("monitor", &bytes), 2).is_err());
     }

@@ -32,10 +32,14 @@ pub enum Step {
 /// The width of the large products.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
-    /// f32 products, f64 mean and small algebra: eigenvalues below 1e-8 of the top are noise.
+    /// f32 products, f64 mean and small algebra, while f32 resolves the wanted components; f64 products
+    /// for the minibatches where it does not, and wherever all directions are held. Wanted eigenvalues
+    /// down to 1e-10 of the top come out as float64 batch PCA has them; what is below 1e-14 of it is
+    /// rounding, and [`Estimate::unresolved`](crate::learner::Estimate::unresolved) says so.
     #[default]
     F32,
-    /// f64 and orthogonal factorisations throughout: keeps eigenvalues 1e-18 below the top.
+    /// f64 and orthogonal factorisations throughout, never a Gram matrix: keeps eigenvalues 1e-18 below
+    /// the top.
     F64,
 }
 

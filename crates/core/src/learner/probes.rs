@@ -36,6 +36,9 @@ const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Weight of an epoch as a share of all that went before it.
 const EPOCH_SHARE: f64 = 0.5;
 
+/// Squared lengths of the probes that changes of units leave within an epoch.
+const UNIT_LENGTHS: std::ops::Range<f64> = 0.5..2.0;
+
 /// c probes outside the held directions, and what an epoch has gathered of them.
 #[derive(Clone)]
 pub struct Probes<T> {
@@ -85,6 +88,16 @@ impl<T: Width> Probes<T> {
             scratch: Scratch::default(),
             spectrum: Spectrum::default(),
         }
+    }
+
+    /// Becomes a copy of `other`'s state; allocates nothing where it was one before.
+    pub(super) fn set(&mut self, other: &Self) {
+        (self.features, self.count) = (other.features, other.count);
+        (self.live, self.looking) = (other.live, other.looking);
+        (self.seed, self.blocks) = (other.seed, other.blocks);
+        self.gathered.clone_from(&other.gathered);
+        (self.weight, self.elapsed) = (other.weight, other.elapsed);
+        self.weight_at_start = other.weight_at_start;
     }
 
     /// The same probes in the other width; their directions are the engine's to convert.
@@ -306,6 +319,10 @@ impl<T: Width> Probes<T> {
     }
 
     /// Follows a change of units: with D = diag(`ratios`), C becomes DCD, V becomes D⁻¹V.
+    ///
+    /// Where the units have changed so much that V is far from orthonormal, the epoch ends without a
+    /// result: what little U leaves of its own directions in it would come back as many times as large
+    /// as V has grown, and pass for something found.
     pub fn rescale(&mut self, probes: &mut [T], ratios: &[f64]) {
         let m = self.features;
         for (v, z) in probes
@@ -315,6 +332,9 @@ impl<T: Width> Probes<T> {
             for ((v, z), ratio) in v.iter_mut().zip(z).zip(ratios) {
                 *v = T::of(v.wide() / ratio);
                 *z = T::of(z.wide() * ratio);
+            }
+            if !UNIT_LENGTHS.contains(&dot(v, v)) {
+                self.live = false;
             }
         }
     }

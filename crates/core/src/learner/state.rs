@@ -7,10 +7,11 @@ use faer::Mat;
 
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::moments::Moments;
+use crate::learner::ordinary::Ordinary;
 use crate::learner::quartics::Quartics;
 
-/// Version of the section.
-pub(super) const VERSION: u8 = 1;
+/// Version of the section. Version 1 has nothing of ordinary rows.
+pub(super) const VERSION: u8 = 2;
 
 /// The numbers of engines in the section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +107,7 @@ pub(super) fn finites_f32(from: &mut Decoder<'_>, len: usize) -> Result<Vec<f32>
 impl Moments {
     /// Writes what later minibatches depend on.
     pub(super) fn save(&self, to: &mut Encoder) {
+        to.u8(VERSION);
         to.u64(self.rows);
         to.f64(self.weight);
         to.f64(self.squared_weight);
@@ -113,10 +115,16 @@ impl Moments {
         to.f64s(&self.variance);
         to.f64s(&self.scale);
         to.f64s(&self.observed);
+        to.f64(self.ordinary.log);
+        to.f64(self.ordinary.blocks);
     }
 
-    /// Reads what was written, for as many features.
+    /// Reads what was written with its version before it, for as many features.
     pub(super) fn restore(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError> {
+        let version = from.u8()?;
+        if !(1..=VERSION).contains(&version) {
+            return Err(from.refuse(format!("version {version}")));
+        }
         let m = self.features();
         self.rows = from.u64()?;
         self.weight = finite(from)?;
@@ -127,6 +135,11 @@ impl Moments {
         self.observed = from.f64s()?;
         if !self.observed.is_empty() && self.observed.len() != m {
             return Err(from.refuse(format!("{} observed weights", self.observed.len())));
+        }
+        self.ordinary = Ordinary::default();
+        if version > 1 {
+            self.ordinary.log = finite(from)?;
+            self.ordinary.blocks = finite(from)?;
         }
         let is_fine = self.weight >= 0.0 && self.scale.iter().all(|scale| *scale > 0.0);
         if !is_fine {

@@ -6,10 +6,9 @@ use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::block::Block;
 use crate::learner::center::{Centred, Centring};
 use crate::learner::engine::{Engine, Outlook};
-use crate::learner::moments::Moments;
+use crate::learner::moments::{Moments, UNDERFLOW};
 use crate::learner::params::{LearnerParams, Scale};
 use crate::learner::quartics::Quartics;
-use crate::learner::state;
 use crate::learner::summary::Summary;
 use crate::learner::{LearnError, Learner};
 use crate::linalg::LinalgError;
@@ -42,10 +41,6 @@ impl<E: Engine> Streaming<E> {
 
     /// Reads what [`Learner::save`] wrote up to the engine.
     pub(super) fn restore_moments(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError> {
-        let version = from.u8()?;
-        if version != state::VERSION {
-            return Err(from.refuse(format!("version {version}")));
-        }
         self.moments.restore(from)?;
         self.quartics.restore(from, self.moments.features())
     }
@@ -69,7 +64,7 @@ where
     /// Moves the moments on and makes a block of the minibatch; true if the units have changed.
     ///
     /// # Errors
-    /// If the minibatch has another number of features.
+    /// If the minibatch has another number of features, or squares of its values are lost.
     pub(super) fn take(&mut self, batch: &mut Minibatch) -> Result<bool, LearnError> {
         if batch.features() != self.moments.features() {
             return Err(LearnError::Features {
@@ -77,17 +72,24 @@ where
                 found: batch.features(),
             });
         }
-        Ok(self
+        let rescaled = self
             .moments
-            .take(batch, &mut self.centring, &mut self.block))
+            .take(batch, &mut self.centring, &mut self.block);
+        // Beside larger features it is as good as constant; divided by its deviation it is not.
+        if let Some(feature) = self.moments.underflowing()
+            && (self.params.scale == Scale::Standard
+                || self.moments.total_variance(&self.moments.scale) < UNDERFLOW)
+        {
+            return Err(LearnError::too_small(batch.first_row(), feature));
+        }
+        Ok(rescaled)
     }
 
-    /// Lets the engine learn from the block.
+    /// Lets the engine learn from the block, with what is known of all rows.
     ///
     /// # Errors
     /// If the block holds a value that is no finite number.
-    pub(super) fn learn(&mut self) -> Result<(), LinalgError> {
-        let outlook = self.outlook(&self.moments.scale);
+    pub(super) fn learn(&mut self, outlook: Outlook) -> Result<(), LinalgError> {
         self.engine.update(&mut self.block, outlook)
     }
 
@@ -99,16 +101,11 @@ where
     }
 }
 
-/// Total variances below this are sums of squares that f64 holds with few digits or none.
-const UNDERFLOW: f64 = 1e-290;
-
-/// Why a minibatch could not be learned, of rows whose variances add up to `total`.
-pub(super) fn failed(batch: &Minibatch, total: f64, source: LinalgError) -> LearnError {
-    let first_row = batch.first_row();
-    if total < UNDERFLOW {
-        LearnError::TooSmall { first_row, source }
-    } else {
-        LearnError::NotFinite { first_row, source }
+/// Why the algebra refused a minibatch.
+pub(super) fn failed(batch: &Minibatch, source: LinalgError) -> LearnError {
+    LearnError::NotFinite {
+        first_row: batch.first_row(),
+        source,
     }
 }
 
@@ -123,15 +120,15 @@ where
             return Ok(());
         }
         let rescaled = self.take(batch)?;
-        let total = self.moments.total_variance(&self.moments.scale);
         if rescaled {
             let ratios = &self.centring.ratios;
             self.engine
                 .rescale(ratios)
-                .map_err(|source| failed(batch, total, source))?;
+                .map_err(|source| failed(batch, source))?;
         }
-        self.learn()
-            .map_err(|source| failed(batch, total, source))?;
+        let outlook = self.outlook(&self.moments.scale);
+        self.learn(outlook)
+            .map_err(|source| failed(batch, source))?;
         self.look(batch.rows());
         Ok(())
     }
@@ -175,12 +172,13 @@ where
             limit: directions.limit,
             total: outlook.total,
             active: outlook.active,
+            ordinary: self.moments.ordinary.variance(),
             quartics: self.quartics.clone(),
+            is_widened: false,
         })
     }
 
     fn save(&self, to: &mut Encoder) {
-        to.u8(state::VERSION);
         self.moments.save(to);
         self.quartics.save(to);
         self.engine.save(to);

@@ -230,6 +230,9 @@ impl<T: Width> Subspace<T> {
         if !(may_step && self.matrix_step(block)?) {
             self.exact(block)?;
             self.measure();
+            if self.probes.are_live() && self.is_full() && self.probes_leak(noise) {
+                self.probes.stop();
+            }
         }
         for i in 0..self.held {
             self.core[(i, i)] += noise;
@@ -285,6 +288,26 @@ impl<T: Width> Subspace<T> {
         self.held >= wanted && self.resolves(outlook, 1.0, share)
     }
 
+    /// Becomes a copy of `other`'s state; allocates nothing where it was one before.
+    pub(super) fn set(&mut self, other: &Self) {
+        (self.features, self.limit) = (other.features, other.limit);
+        (self.components, self.held) = (other.components, other.held);
+        self.weights.clone_from(&other.weights);
+        self.lengths.clone_from(&other.lengths);
+        let r = other.limit;
+        self.core.resize_with(r, r, |_, _| 0.0);
+        self.core.copy_from(&other.core);
+        self.probes.set(&other.probes);
+        self.steps_since_rotation = other.steps_since_rotation;
+    }
+
+    /// Gives back what a copy takes most of.
+    pub(super) fn release(&mut self) {
+        if self.weights.capacity() > 0 {
+            self.weights = Vec::new();
+        }
+    }
+
     /// The same state in the other width.
     pub(super) fn converted<W: Width>(&self) -> Subspace<W> {
         let mut other = Subspace {
@@ -293,8 +316,8 @@ impl<T: Width> Subspace<T> {
             components: self.components,
             held: self.held,
             weights: converted(&self.weights),
-            next: converted(&self.next),
-            between: converted(&self.between),
+            next: vec![W::of(0.0); self.weights.len()],
+            between: vec![W::of(0.0); self.limit * self.features],
             lengths: self.lengths.clone(),
             core: self.core.clone(),
             probes: self.probes.converted(),

@@ -2,7 +2,7 @@
 
 use faer::Mat;
 
-use crate::learner::estimate::Estimate;
+use crate::learner::estimate::{Estimate, Unresolved};
 use crate::learner::noise::above_noise;
 use crate::learner::params::Penalty;
 use crate::learner::quartics::Quartics;
@@ -11,28 +11,9 @@ use crate::linalg::orient;
 /// A share of a feature's own variance that no direction accounts for, above rounding.
 const UNRESOLVED: f64 = 1e-3;
 
-/// Components that drown in the rounding of larger ones.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Unresolved {
-    /// Components that are known.
-    pub held: usize,
-    /// Mean variance of a direction beyond them: what the others are reported with.
-    pub variance: f64,
-    /// The feature with the largest entry in the first component.
-    pub feature: usize,
-}
-
-impl Unresolved {
-    /// What to tell people, by the names of the features.
-    pub fn warning(&self, names: &[String]) -> String {
-        let name = names.get(self.feature).map_or("?", String::as_str);
-        format!(
-            "beside the variance of `{name}` only {} components can be told in double precision: \
-             leave it out (`--exclude`), or set `learner.scale = \"standard\"`",
-            self.held
-        )
-    }
-}
+/// Where an ordinary row has less than this share of the top eigenvalue in each direction, directions
+/// that are missing may be there all the same.
+const HIDDEN: f64 = 1e-12;
 
 /// Moments and directions of some rows, in f64: m features, h directions.
 #[derive(Clone, Debug)]
@@ -69,8 +50,13 @@ pub struct Summary {
     pub total: f64,
     /// Features that carry variance.
     pub active: usize,
+    /// Total variance of ordinary rows, scaled units: as if no row were extreme. `None` where it is not
+    /// known: a minibatch of one row does not tell.
+    pub ordinary: Option<f64>,
     /// Fourth moments of the scores.
     pub quartics: Quartics,
+    /// Whether the state is kept in f64 products because f32 would lose wanted components.
+    pub is_widened: bool,
 }
 
 impl Summary {
@@ -105,7 +91,7 @@ impl Summary {
             orient(row);
         }
         let mut eigenvalues: Vec<f64> = self.eigenvalues.iter().copied().take(k).collect();
-        let unresolved = self.unresolved();
+        let unresolved = self.unresolved().filter(|found| found.held < k);
         eigenvalues.resize(k, unresolved.map_or(0.0, |found| found.variance));
         let real = above_noise(
             &self.eigenvalues,
@@ -157,16 +143,41 @@ impl Summary {
             total_variance: self.total,
             components_above_noise: real.count,
             above_noise_is_lower_bound: real.is_lower_bound,
+            unresolved,
+            is_widened: self.is_widened,
         }
     }
 
     /// What the directions held leave out for want of digits, where there are fewer than there could
-    /// be: a feature's own variance keeps its digits whatever it stands beside, so that it tells.
+    /// be: a feature's own variance keeps its digits whatever it stands beside, and so do ordinary rows
+    /// beside extreme ones.
     pub fn unresolved(&self) -> Option<Unresolved> {
         let (m, h) = (self.features(), self.eigenvalues.len());
         if h >= self.limit.min(self.active) || h == 0 {
             return None;
         }
+        let dimensions = (self.active - h) as f64;
+        let variance = match self.left_out() {
+            left if left > 0.0 => left / dimensions,
+            _ => {
+                let each = self.ordinary? / self.active as f64;
+                let has_rows = self.rows > h as u64 + 1;
+                let is_hidden = has_rows && each < HIDDEN * self.eigenvalues[0];
+                is_hidden.then_some(each)?
+            }
+        };
+        let load = |j: &usize| self.vectors[(0, *j)].abs();
+        let feature = (0..m).max_by(|a, b| load(a).total_cmp(&load(b)))?;
+        Some(Unresolved {
+            held: h,
+            variance,
+            feature,
+        })
+    }
+
+    /// Variance of features that the directions held do not account for.
+    fn left_out(&self) -> f64 {
+        let (m, h) = (self.features(), self.eigenvalues.len());
         let mut left = 0.0;
         for j in (0..m).filter(|j| !self.constant[*j]) {
             let mean = if self.is_centered { 0.0 } else { self.mean[j] };
@@ -177,13 +188,7 @@ impl Summary {
                 left += rest;
             }
         }
-        let load = |j: &usize| self.vectors[(0, *j)].abs();
-        let feature = (0..m).max_by(|a, b| load(a).total_cmp(&load(b)))?;
-        (left > 0.0).then(|| Unresolved {
-            held: h,
-            variance: left / (self.active - h) as f64,
-            feature,
-        })
+        left
     }
 
     /// Asymptotic standard error of eigenvalue i: √((E zᵢ⁴ − λᵢ²)/n), with the data's own fourth

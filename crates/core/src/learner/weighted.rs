@@ -11,8 +11,14 @@
 
 use crate::learner::block::Block;
 use crate::learner::center::{Centred, Pivot, Real, Shape};
-use crate::learner::moments::Moments;
+use crate::learner::moments::{Moments, UNDERFLOW};
 use crate::rows::Layout;
+
+/// Deviations whose squares are below [`UNDERFLOW`].
+const TINY: f64 = 1e-145;
+
+/// Share of the mean by which values deviate that are not all the same.
+const MOVED: f64 = 1e-12;
 
 /// Features whose sums run side by side.
 const LANES: usize = 16;
@@ -80,18 +86,24 @@ impl<X: Real> Rows<'_, X> {
         (mean, weight)
     }
 
-    /// Σw(x − center)²; a missing x deviates by nothing.
+    /// Σw(x − center)² and the largest |x − center|; a missing x deviates by nothing.
     #[inline(always)]
-    fn squares(&self, j: usize, width: usize, center: &[f64; LANES]) -> [f64; LANES] {
-        let mut about = [0.0; LANES];
+    fn squares(&self, j: usize, width: usize, center: &[f64; LANES]) -> [[f64; LANES]; 2] {
+        let (mut about, mut largest) = ([0.0; LANES], [0.0; LANES]);
         for (i, w) in self.weights.iter().enumerate() {
             let x = self.lanes(i, j, width);
             for l in 0..LANES {
                 let v = x[l] - center[l];
-                about[l] += if x[l].is_nan() { 0.0 } else { w * v * v };
+                let v = if v.is_nan() { 0.0 } else { v };
+                about[l] += w * v * v;
+                largest[l] = if v.abs() > largest[l] {
+                    v.abs()
+                } else {
+                    largest[l]
+                };
             }
         }
-        about
+        [about, largest]
     }
 }
 
@@ -148,12 +160,17 @@ impl<X: Real> pulp::NullaryFnOnce for Follow<'_, X> {
                     (center[l], between[l]) = (*running, before);
                 }
             }
-            let about = rows.squares(j, width, &center);
+            let [about, largest] = rows.squares(j, width, &center);
             for l in 0..width {
                 let moved = center[l] - previous[j + l];
                 let between = between[l] * moved * moved;
                 let variance = &mut moments.variance[j + l];
                 *variance = kept * *variance + (about[l] + between) / n;
+                // A constant deviates by the rounding of its mean.
+                let has_moved = largest[l] > MOVED * center[l].abs();
+                if has_moved && largest[l] < TINY && *variance < UNDERFLOW {
+                    moments.underflowing.get_or_insert(j + l);
+                }
                 moments.block_center[j + l] = center[l];
             }
         }

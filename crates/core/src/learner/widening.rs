@@ -12,6 +12,7 @@
 //! The answer is a function of the rows, so that a resumed run repeats the bits.
 
 use crate::codec::{CodecError, Decoder, Encoder};
+use crate::learner::center::Real as _;
 use crate::learner::engine::{Engine as _, Outlook};
 use crate::learner::moments::Moments;
 use crate::learner::params::LearnerParams;
@@ -38,6 +39,8 @@ pub struct Widening {
     minibatch_rows: usize,
     /// The moments before the minibatch that is being learned.
     before: Moments,
+    /// The engine before it, where that changes it before anybody knows whether f32 will do.
+    engine_before: Subspace<f32>,
     state: State,
 }
 
@@ -53,6 +56,7 @@ impl Widening {
             features,
             minibatch_rows: rows,
             before: Moments::new(&params, features),
+            engine_before: Subspace::new(features, params.components, 0, params.seed),
             state: State::Narrow(streaming(params, features, rows)),
         }
     }
@@ -76,14 +80,31 @@ fn streaming<T: crate::learner::width::Width>(
 }
 
 impl Streaming<Subspace<f32>> {
-    /// Takes a minibatch in if f32 resolves it. If not, what the engine was before it: of the rest, only
-    /// the error bars are of use then.
-    fn try_update(&mut self, batch: &mut Minibatch) -> Result<Option<Subspace<f32>>, LearnError> {
+    /// Whether the block is in units that f32 holds: values below 10⁻³⁸, divided by their deviation, are
+    /// not.
+    fn holds_units(&self) -> bool {
+        let factors = self.centring.pivot.factor.iter().enumerate();
+        let mut beyond = factors.filter(|(_, factor)| **factor >= f32::MAX);
+        beyond.all(|(j, _)| self.block.as_mat().col(j).iter().all(|v| *v == 0.0))
+    }
+
+    /// Takes a minibatch in if f32 resolves it. If not, of all this is only the error bars are of use any
+    /// more, and `before` is the engine as it was.
+    fn try_update(
+        &mut self,
+        batch: &mut Minibatch,
+        before: &mut Subspace<f32>,
+    ) -> Result<bool, LearnError> {
         let rescaled = self.take(batch)?;
         let outlook = self.outlook(&self.moments.scale);
         // Fewer directions than are wanted tell nothing before the block is learned.
         let is_young = !self.engine.holds_all_wanted();
-        let before = (rescaled || is_young).then(|| self.engine.clone());
+        let is_kept = rescaled || is_young;
+        if is_kept {
+            before.set(&self.engine);
+        } else {
+            before.release();
+        }
         let rescaling = if rescaled {
             self.engine.rescale(&self.centring.ratios)
         } else {
@@ -91,25 +112,27 @@ impl Streaming<Subspace<f32>> {
         };
         let kept = self.block.earlier / self.block.total();
         let mut resolves = rescaling.is_ok()
+            && self.holds_units()
             && is_in_range(outlook, self.block.energy / self.block.total())
             && (is_young || self.engine.resolves(outlook, kept, SHARE));
         if resolves {
-            match self.learn() {
+            match self.learn(outlook) {
                 Ok(()) if is_young => {
                     let wanted = (self.moments.rows as usize).saturating_sub(1);
                     resolves = self.engine.resolves_all(outlook, wanted, SHARE);
                 }
                 Ok(()) => {}
                 Err(_) if is_young => resolves = false,
-                Err(source) => return Err(failed(batch, outlook.total, source)),
+                Err(source) => return Err(failed(batch, source)),
             }
         }
         if resolves {
             self.look(batch.rows());
-            Ok(None)
-        } else {
-            Ok(Some(before.unwrap_or_else(|| self.engine.clone())))
+        } else if !is_kept {
+            // It has learned nothing since.
+            before.set(&self.engine);
         }
+        Ok(resolves)
     }
 }
 
@@ -129,13 +152,13 @@ impl Learner for Widening {
         match &mut self.state {
             State::Narrow(narrow) => {
                 self.before.set(&narrow.moments);
-                let Some(engine) = narrow.try_update(batch)? else {
+                if narrow.try_update(batch, &mut self.engine_before)? {
                     return Ok(());
-                };
+                }
                 let mut wide = streaming(narrow.params().clone(), m, rows);
                 wide.moments.set(&self.before);
                 std::mem::swap(&mut wide.quartics, &mut narrow.quartics);
-                wide.engine = engine.converted();
+                wide.engine = self.engine_before.converted();
                 let again = narrow.block.as_read(&narrow.centring.pivot).map(|values| {
                     let mut again = Minibatch::from_rows(&values, m);
                     again.set_first_row(batch.first_row());
@@ -150,7 +173,9 @@ impl Learner for Widening {
             State::Wide(wide) => {
                 wide.update(batch)?;
                 let outlook = wide.outlook(&wide.moments.scale);
+                let factors = &wide.centring.pivot.factor;
                 if F32_RANGE.contains(&outlook.total)
+                    && factors.iter().all(|factor| *factor < f32::LARGEST)
                     && wide.engine.holds_all_wanted()
                     && wide.engine.resolves(outlook, 1.0, SHARE_TO_RETURN)
                 {
@@ -166,7 +191,10 @@ impl Learner for Widening {
     }
 
     fn summary(&self) -> Result<Summary, LearnError> {
-        self.learner().summary()
+        Ok(Summary {
+            is_widened: matches!(self.state, State::Wide(_)),
+            ..self.learner().summary()?
+        })
     }
 
     fn save(&self, to: &mut Encoder) {

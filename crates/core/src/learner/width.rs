@@ -8,6 +8,11 @@ use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::center::{Centred, Real};
 use crate::learner::state::{EngineTag, finites, finites_f32};
 
+/// Directions with less than this share of the leading eigenvalue are rounding of f64 products: beside
+/// one row that outweighs all others, eigenvalues of ten times the share are right to parts in a
+/// thousand, those of the share itself to parts in ten.
+pub(super) const HELD_SHARE: f64 = 1e-14;
+
 /// f32 or f64.
 pub trait Width: Centred<Self> + Default {
     /// The number of such an engine in a checkpoint.
@@ -48,7 +53,7 @@ impl Width for f32 {
 
 impl Width for f64 {
     const ENGINE: EngineTag = EngineTag::WideSubspace;
-    const PRECISION: f64 = 1e-14;
+    const PRECISION: f64 = HELD_SHARE;
     const IN_SPAN: f64 = 1e-13;
     const GAIN_IS_RELATIVE: bool = true;
 

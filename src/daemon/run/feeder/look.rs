@@ -17,6 +17,9 @@ use crate::source::worker::{Fault, Refusal};
 /// may hold, so that a whole directory may go away and come back.
 const GONE_MAX: usize = 1_000_000;
 
+/// Pause after a look that found nothing to take.
+const LOOK_PAUSE: Duration = Duration::from_millis(4);
+
 impl Loop {
     /// Looks at the places; whether there is something to take.
     pub(super) fn look(&mut self) -> Result<bool, Stop> {
@@ -207,8 +210,10 @@ impl Loop {
             }
             patience = patience.min(latency.saturating_sub(waited));
         }
-        // A listing of many files must not be all that the feeder does.
-        let pause = (LISTING_SHARE * self.listing).saturating_sub(self.listed.elapsed());
+        // Neither a listing of many files nor news of one that is being written, again and again, must be
+        // all that the feeder does.
+        let pause = LOOK_PAUSE.max(LISTING_SHARE * self.listing);
+        let pause = pause.saturating_sub(self.listed.elapsed());
         if pause > Duration::from_millis(1) {
             std::thread::sleep(pause.min(patience));
         }

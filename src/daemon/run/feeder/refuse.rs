@@ -94,6 +94,13 @@ impl Loop {
         }
     }
 
+    /// Nothing is being read any more. Where the state directory is another one by now, so is the note.
+    pub(super) fn clear_note(&mut self) {
+        if self.feeder.lock.displaced().is_none() {
+            self.note.clear();
+        }
+    }
+
     /// Lets time pass, but for being stopped.
     pub(super) fn wait(&self, pause: Duration) -> Result<(), Stop> {
         let until = Instant::now() + pause;

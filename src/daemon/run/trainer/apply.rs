@@ -34,6 +34,7 @@ impl Trainer<'_> {
                 // They went, and what was made for them has seen no row.
                 (self.learned.learner, self.learned.drift) = (None, None);
                 self.learned.monitor = None;
+                self.told.clear();
             }
             if matches!(event, Event::Agreed(_)) {
                 self.watch_as_configured();

@@ -25,7 +25,7 @@ impl Trainer<'_> {
     /// The state as it is now, and what changed of the files since the last of these.
     pub(super) fn checkpoint_job(&mut self, rows: u64, steps: u64) -> Job {
         Job::Checkpoint {
-            checkpoint: self.learned.checkpoint(&self.params),
+            checkpoint: self.learned.checkpoint(&self.params, self.run_id),
             changes: self.learned.state.files.take_changes(),
             files: self.learned.state.files.len() as u64,
             rows,

@@ -12,6 +12,8 @@ use crate::rows::Minibatch;
 impl Trainer<'_> {
     /// Writes the last checkpoint and snapshot, within the time for draining.
     pub(super) fn close(&mut self, done: &Receiver<Done>) -> Result<Outcome, RunError> {
+        // Nothing more is written then.
+        self.check_place()?;
         let deadline = Instant::now() + self.params.drain;
         let outcome = Outcome {
             rows: self.rows(),
@@ -56,6 +58,7 @@ impl Trainer<'_> {
                 }
             }
         }
+        self.check_place()?;
         self.snapshots.failures = 0;
         self.snapshot();
         while self.snapshots.is_under_way {

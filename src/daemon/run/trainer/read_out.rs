@@ -4,7 +4,7 @@
 //! them, and the state keeps the borders of its minibatches, and so its bits, whenever somebody looked
 //! and however often the run was stopped.
 
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::Trainer;
 use crate::codec::{Decoder, Encoder};
@@ -25,7 +25,9 @@ impl Trainer<'_> {
         };
         let m = agreement.features().len();
         let mut rows_waiting = self.learned.waiting.as_ref().map_or(0, Minibatch::rows) as u64;
-        let summary = match self.ahead(learner.as_ref(), m)? {
+        let ahead = self.ahead(learner.as_ref(), m);
+        let ahead = ahead.map_err(|error| error.of(agreement.features()))?;
+        let summary = match ahead {
             Some(ahead) => {
                 rows_waiting = 0;
                 ahead
@@ -35,6 +37,7 @@ impl Trainer<'_> {
         };
         let params = &self.params.learner;
         let mut provenance = Provenance::new(params, m, summary.squared_weight);
+        provenance.run_id = Some(self.run_id);
         let drift = || self.learned.drift.as_ref().and_then(Drift::report);
         provenance.drift = self.drifted.clone().or_else(drift);
         provenance.rows_waiting = rows_waiting;
@@ -73,15 +76,19 @@ impl Trainer<'_> {
         warnings(estimate, features, is_scaled, &counting)
     }
 
-    /// Says what a snapshot warns of, once a feature.
+    /// Says what a snapshot warns of, and that f32 does not do for it, once each.
     pub(super) fn warn(&mut self, snapshot: &Snapshot) {
-        let Some(monitor) = &mut self.learned.monitor else {
-            return;
-        };
         for warning in &snapshot.provenance.warnings {
-            if monitor.tell(&warning.feature) {
+            if self.told.insert(warning.key()) {
                 warn!(feature = warning.feature, "{}", warning.text);
             }
+        }
+        if snapshot.estimate.is_widened && self.told.insert("f64".to_owned()) {
+            info!(
+                rows = snapshot.estimate.rows,
+                "learning in f64 products: beside the largest direction, f32 would lose wanted \
+                 components; it goes back to f32 when that would do"
+            );
         }
     }
 }

@@ -17,6 +17,8 @@ pub struct FileLoader {
     keys: Vec<(u64, u64)>,
     /// Files of which another entry came.
     again: HashSet<u64>,
+    /// The largest number so far: most that come are larger.
+    last: Option<u64>,
 }
 
 impl FileLoader {
@@ -37,7 +39,9 @@ impl FileLoader {
     /// # Errors
     /// If it is not what was written.
     pub fn take_up(&mut self, file: u64, entry: Option<&[u8]>) -> Result<(), CodecError> {
-        if self.table.by_number.contains_key(&file) {
+        let is_new = self.last.is_none_or(|last| file > last);
+        self.last = self.last.max(Some(file));
+        if !is_new && self.table.by_number.contains_key(&file) {
             self.table.take_out(file);
             self.again.insert(file);
         }

@@ -152,13 +152,18 @@ impl Follower {
             awaited: &|path| awaited.contains(path),
             marks: Vec::new(),
         };
-        for path in &asked.0 {
-            self.told.remove(path);
+        let mut looked_at = HashSet::new();
+        if !self.told.is_empty() {
+            let places = &self.params.places;
+            looked_at.extend(asked.0.iter().chain(&asked.1).chain(places).cloned());
         }
         let listing = self
             .scanner
             .look(&self.params, &mut believed, asked, wall_ns)?;
         self.awaited.clear();
+        let troubles = &listing.troubles;
+        self.told
+            .retain(|path, told| !looked_at.contains(path) || troubles.contains(told));
         for trouble in listing.troubles {
             self.tell(trouble, found);
         }

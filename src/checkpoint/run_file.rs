@@ -1,0 +1,75 @@
+//! Which run a state directory belongs to, before its first checkpoint says so: the file `run`.
+//!
+//! It is written when a directory is begun, before anything else in it. Where `--reset-state` began it
+//! over the snapshots of another run, that consent is a part of it: it holds over restarts, until the
+//! first snapshot of this run is `latest`.
+
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::checkpoint::CheckpointError;
+use crate::disk::Disk;
+use crate::rows::RunId;
+
+const NAME: &str = "run";
+const TEMPORARY: &str = "run.new";
+
+/// The file `run` of a state directory: JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunFile {
+    /// The run.
+    pub run_id: RunId,
+    /// Whose snapshots may be followed by those of this run, because somebody said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over: Option<Over>,
+}
+
+/// Snapshots that another run, or none, left in the output directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Over {
+    /// Its run, where they say one.
+    pub run_id: Option<RunId>,
+}
+
+impl RunFile {
+    /// What the file in `directory` says; nothing where there is none.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is not what was written.
+    pub fn read(directory: &Path, disk: &dyn Disk) -> Result<Option<Self>, CheckpointError> {
+        let path = directory.join(NAME);
+        let bytes = match disk.read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(CheckpointError::io(&path, "cannot read")(error)),
+        };
+        serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+            let reason = format!(
+                "{error}; put it back, or remove it where a checkpoint says which run it is, or start \
+                 over with `--reset-state`"
+            );
+            CheckpointError::Damaged { path, reason }
+        })
+    }
+
+    /// Writes it, whole or not at all, and waits until the disk has it.
+    ///
+    /// # Errors
+    /// If an operation fails.
+    pub fn write(&self, directory: &Path, disk: &dyn Disk) -> Result<(), CheckpointError> {
+        let (path, temporary) = (directory.join(NAME), directory.join(TEMPORARY));
+        // Hexadecimal digits: they can always be written.
+        let json = serde_json::to_vec(self).unwrap_or_default();
+        let failed = |action| CheckpointError::io(&temporary, action);
+        let mut file = disk.create(&temporary).map_err(failed("cannot create"))?;
+        file.write(&json).map_err(failed("cannot write"))?;
+        file.sync().map_err(failed("cannot fsync"))?;
+        drop(file);
+        disk.rename(&temporary, &path)
+            .map_err(CheckpointError::io(&path, "cannot rename to"))?;
+        disk.sync_dir(directory)
+            .map_err(CheckpointError::io(directory, "cannot fsync"))
+    }
+}

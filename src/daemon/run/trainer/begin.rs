@@ -1,0 +1,102 @@
+//! The beginning: the state directory and the output are this process's own, and belong together.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tracing::warn;
+
+use crate::checkpoint::StateLock;
+use crate::daemon::run::belonging;
+use crate::daemon::run::feeder::{Shared, shown};
+use crate::daemon::run::messages::RunError;
+use crate::daemon::run::params::{Begin, RunParams};
+use crate::daemon::run::publisher::Publisher;
+use crate::daemon::run::restore::{self, Found};
+use crate::disk::{Disk, Displaced};
+use crate::snapshot::{Output, SnapshotError};
+
+/// What a run begins with, beside the state.
+pub(super) struct Begun {
+    pub(super) lock: StateLock,
+    /// The disk, as long as the state directory is where it is now.
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) publisher: Publisher,
+}
+
+/// Locks state and output, and finds the state of the run before, or begins one.
+pub(super) fn begin(
+    params: &RunParams,
+    disk: &Arc<dyn Disk>,
+    shared: &Arc<Shared>,
+) -> Result<(Begun, Found), RunError> {
+    let lock = StateLock::acquire(&params.state_dir, disk.as_ref())?;
+    let disk = lock.guard(Arc::clone(disk));
+    let holder = format!(
+        "process {}, state {}",
+        std::process::id(),
+        params.state_dir.display()
+    );
+    let mut output = Output::new(&params.output_dir, Arc::clone(&disk), holder);
+    match output.claim() {
+        Ok(_) => {}
+        Err(held @ SnapshotError::Held { .. }) => return Err(held.into()),
+        // A disk that is full or out of reach stops no run: the first snapshot tries again.
+        Err(error) => warn!(%error, "the output directory cannot be had yet"),
+    }
+    if params.begin == Begin::Anew {
+        belonging::begin_anew(params, disk.as_ref())?;
+    }
+    let (found, store) = restore::find(params, Arc::clone(&disk))?;
+    let learned = found.learned.rows();
+    shared.checkpoint_rows.store(learned, Ordering::Relaxed);
+    let publisher = Publisher {
+        store,
+        spool: params.state_dir.join("spool"),
+        output,
+        belonging: found.belonging,
+        disk: Arc::clone(&disk),
+        shared: Arc::clone(shared),
+    };
+    let begun = Begun {
+        lock,
+        disk,
+        publisher,
+    };
+    Ok((begun, found))
+}
+
+/// Why a run ends whose state directory is not where it was; `rows` are those of its last checkpoint.
+pub(super) fn displaced(directory: &Path, displaced: &Displaced, rows: u64) -> RunError {
+    let remedy = match displaced {
+        Displaced::Renamed(_) => "give it its name back and start again",
+        Displaced::Replaced(Some(_)) => {
+            "put it back in the place of the other one, or name it in `state.dir`, and start again"
+        }
+        Displaced::Removed | Displaced::Replaced(None) => {
+            "put it back from a copy and start again, or begin anew with `--reset-state`"
+        }
+        Displaced::Unlocked => {
+            "make sure that no other ojad has it, leave its lock alone, and start again"
+        }
+    };
+    RunError::Displaced {
+        path: directory.to_owned(),
+        how: displaced.to_string(),
+        remedy,
+        rows,
+    }
+}
+
+/// Has `output` for this run before it publishes, and says if that is another directory than before.
+pub(in crate::daemon::run) fn renew(output: &mut Output) -> Result<(), String> {
+    match output.claim() {
+        Ok(None) => Ok(()),
+        Ok(Some(displaced)) => {
+            let directory = shown(output.directory());
+            warn!(%directory, "the output directory {displaced}; it is made again, and snapshots go on in it");
+            Ok(())
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}

@@ -1,0 +1,125 @@
+//! A directory of snapshots belongs to one daemon at a time, and `latest` to one run.
+//!
+//! The lock is a file with a dot before its name: whoever reads snapshots does not see it. `fit` and
+//! `merge` are refused while a daemon has it; else they share it for the moment in which they write, so
+//! that none of them keeps a daemon from starting.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::disk::{Disk, DiskLock, Displaced, FileLock};
+use crate::rows::RunId;
+use crate::snapshot::SnapshotError;
+use crate::snapshot::disk::writing;
+use crate::snapshot::read::Brief;
+
+const NAME: &str = ".lock";
+
+/// What `latest` of a directory leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Latest {
+    /// The name of the snapshot.
+    pub id: PathBuf,
+    /// Rows learned.
+    pub rows: u64,
+    /// The run that it is of, if it says.
+    pub run_id: Option<RunId>,
+}
+
+/// The snapshot that `latest` in `directory` leads to; nothing where there is none that can be read.
+pub fn latest(directory: &Path, disk: &dyn Disk) -> Option<Latest> {
+    let id = disk.read_link(&directory.join("latest")).ok()?;
+    let brief = Brief::of(&directory.join(&id), disk)?;
+    Some(Latest {
+        id,
+        rows: brief.rows,
+        run_id: brief.run_id,
+    })
+}
+
+/// The directory that a daemon publishes into.
+pub struct Output {
+    directory: PathBuf,
+    disk: Arc<dyn Disk>,
+    holder: String,
+    lock: Option<Box<dyn DiskLock>>,
+}
+
+impl Output {
+    /// `directory`, which nobody has yet; `holder` is who it is, for the message to whoever is refused.
+    pub fn new(directory: &Path, disk: Arc<dyn Disk>, holder: String) -> Self {
+        Self {
+            directory: directory.to_owned(),
+            disk,
+            holder,
+            lock: None,
+        }
+    }
+
+    /// The directory.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Goes over to another directory, if it is one; the one before is let go.
+    pub fn go_to(&mut self, directory: &Path) {
+        if self.directory != directory {
+            directory.clone_into(&mut self.directory);
+            self.lock = None;
+        }
+    }
+
+    /// Has the directory for this process alone from now on; it is made if it is not there, and what
+    /// happened to the one before is told.
+    ///
+    /// # Errors
+    /// [`SnapshotError::Held`] if another daemon has it; else what the system says.
+    pub fn claim(&mut self) -> Result<Option<Displaced>, SnapshotError> {
+        let displaced = match &self.lock {
+            None => None,
+            Some(lock) => match lock.displaced() {
+                None => return Ok(None),
+                displaced => displaced,
+            },
+        };
+        self.lock = None;
+        let path = self.directory.join(NAME);
+        self.disk
+            .create_dir_all(&self.directory)
+            .map_err(writing(&self.directory, "cannot create the directory"))?;
+        let lock = match self.disk.lock(&path) {
+            Ok(lock) => lock,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return Err(held(&self.directory));
+            }
+            Err(error) => return Err(writing(&path, "cannot lock")(error)),
+        };
+        // It is for the message alone.
+        let _ = lock.note(&self.holder);
+        self.lock = Some(lock);
+        Ok(displaced)
+    }
+}
+
+/// Keeps daemons out of `directory` for as long as what is returned lives; others may share it. Where
+/// no daemon ever published there is nothing to keep.
+///
+/// # Errors
+/// [`SnapshotError::Held`] if a daemon publishes there; else what the system says.
+pub fn share(directory: &Path) -> Result<Option<FileLock>, SnapshotError> {
+    let path = directory.join(NAME);
+    match FileLock::share(&path) {
+        Ok(lock) => Ok(lock),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(held(directory)),
+        Err(error) => Err(writing(&path, "cannot lock")(error)),
+    }
+}
+
+fn held(directory: &Path) -> SnapshotError {
+    let holder = std::fs::read_to_string(directory.join(NAME)).unwrap_or_default();
+    SnapshotError::Held {
+        path: directory.to_owned(),
+        holder: holder.trim().escape_debug().to_string(),
+    }
+}

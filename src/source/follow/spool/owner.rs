@@ -1,0 +1,109 @@
+//! What the run before left in a spool, and whose that is: the file `_run` says so, that no run learns
+//! what came to another.
+//!
+//! The name begins as those that nobody learns from. A spool without the file is of before runs had
+//! ids, or was released by `--reset-state`: it becomes the run's that finds it.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use super::Spool;
+use super::connections::number;
+use crate::disk::Disk;
+use crate::rows::RunId;
+use crate::source::follow::push::PushName;
+
+/// The file.
+const NAME: &str = "_run";
+/// On its way; removed as every other part.
+const TEMPORARY: &str = "_run.part";
+
+impl Spool {
+    /// Makes the spool in `directory`, which is made if it is not there, that of `run`. Where it holds
+    /// what came to another run, nothing is changed, and that run is returned.
+    ///
+    /// # Errors
+    /// If the disk refuses it, or nobody can say whose it is.
+    pub fn claim(directory: &Path, run: RunId, disk: &dyn Disk) -> io::Result<Option<RunId>> {
+        disk.create_dir_all(directory)?;
+        let path = directory.join(NAME);
+        match disk.read(&path) {
+            Ok(bytes) => {
+                let text = String::from_utf8_lossy(&bytes);
+                let owner: RunId = text.trim().parse().map_err(|why| {
+                    let why =
+                        format!("`{NAME}` is damaged ({why}); remove it to go on with the spool");
+                    io::Error::new(io::ErrorKind::InvalidData, why)
+                })?;
+                if owner == run {
+                    return Ok(None);
+                }
+                let holds = |name: &Path| !is_aside(name);
+                if disk.list(directory)?.iter().any(|name| holds(name)) {
+                    return Ok(Some(owner));
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        let temporary = directory.join(TEMPORARY);
+        let mut file = disk.create(&temporary)?;
+        file.write(format!("{run}\n").as_bytes())?;
+        file.sync()?;
+        drop(file);
+        disk.rename(&temporary, &path)?;
+        disk.sync_dir(directory)?;
+        Ok(None)
+    }
+
+    /// Lets the spool in `directory` be whose it may: the next run takes it up.
+    ///
+    /// # Errors
+    /// If the disk refuses it.
+    pub fn release_claim(directory: &Path, disk: &dyn Disk) -> io::Result<()> {
+        match disk.remove_file(&directory.join(NAME)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => disk.sync_dir(directory),
+        }
+    }
+}
+
+/// Whether a file of a spool holds nothing that came.
+fn is_aside(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == NAME)
+        || path.extension().is_some_and(|e| e == "part")
+}
+
+/// Takes up what a dead daemon left; bytes held and the number of the next file.
+pub(super) fn adopt(directory: &Path) -> io::Result<(u64, u64)> {
+    fs::create_dir_all(directory)?;
+    let (mut held, mut next) = (0, 0);
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|e| e == "part") {
+            // Its rows are had again.
+            fs::remove_file(&path)?;
+            continue;
+        }
+        if is_aside(&path) {
+            continue;
+        }
+        let bytes = fs::metadata(&path)?.len();
+        held += bytes;
+        let number = PushName::of(&path)
+            .map(|name| name.number)
+            .or_else(|| number(&path));
+        next = next.max(number.map_or(0, |number| number + 1));
+        if bytes == 0 && Spool::is_pipe(&path) {
+            fs::remove_file(&path)?;
+            continue;
+        }
+        // As the first version called those whose connections lasted.
+        if path.extension().is_some_and(|e| e == "open") {
+            fs::rename(&path, path.with_extension("arrows"))?;
+        }
+    }
+    Ok((held, next))
+}
