@@ -114,7 +114,7 @@ fn in_turn(
         }
         monitor.look(&batch);
         let learned = learner.update(&mut batch);
-        learned.map_err(|error| error.of(reader.features()))?;
+        learned.map_err(|error| error.of(reader.features().names()))?;
         let now = Progress {
             rows_read: reader.tally().rows_read,
             extent: reader.extent(),
@@ -166,7 +166,7 @@ fn ahead(
     while let Some(mut arrived) = next(&filled, shutdown, &mut deadline) {
         monitor.look(&arrived.batch);
         let learned = learner.update(&mut arrived.batch);
-        learned.map_err(|error| error.of(&names))?;
+        learned.map_err(|error| error.of(names.names()))?;
         rows_read = arrived.rows_read;
         progress(
             Progress {

@@ -316,7 +316,7 @@ impl Trainer<'_> {
             let learned = learner.update(&mut batch);
             let agreement = self.learned.state.agreement.as_ref();
             learned.map_err(|error| match agreement {
-                Some(agreement) => error.of(agreement.features()),
+                Some(agreement) => error.of(agreement.features().names()),
                 None => error,
             })?;
             if let Some(shown) = &self.shown {

@@ -45,7 +45,7 @@ use widening::Widening;
 
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::linalg::LinalgError;
-use crate::rows::{Features, Minibatch};
+use crate::rows::Minibatch;
 
 /// Why a minibatch could not be learned from.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -109,9 +109,9 @@ impl LearnError {
 
     /// The same with a feature's name in the place of its number.
     #[must_use]
-    pub fn of(mut self, features: &Features) -> Self {
+    pub fn of(mut self, names: &[String]) -> Self {
         if let Self::TooSmall { feature, name, .. } = &mut self
-            && let Some(known) = features.names().get(*feature)
+            && let Some(known) = names.get(*feature)
         {
             *name = format!("`{known}`");
         }
@@ -161,14 +161,9 @@ pub trait Learner: Send {
 
 /// The learner that `params` ask for, for `features` features.
 ///
-/// Switches faer's global parallelism off: the same rows must give the same bits on any machine
-/// of the same kind.
-///
 /// # Errors
 /// If there are fewer features than components.
 pub fn new(params: &LearnerParams, features: usize) -> Result<Box<dyn Learner>, LearnError> {
-    // Products on several threads sum in an order that depends on how many there are.
-    faer::set_global_parallelism(faer::Par::Seq);
     let k = params.components;
     if k > features {
         return Err(LearnError::TooManyComponents {

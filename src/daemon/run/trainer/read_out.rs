@@ -26,7 +26,7 @@ impl Trainer<'_> {
         let m = agreement.features().len();
         let mut rows_waiting = self.learned.waiting.as_ref().map_or(0, Minibatch::rows) as u64;
         let ahead = self.ahead(learner.as_ref(), m);
-        let ahead = ahead.map_err(|error| error.of(agreement.features()))?;
+        let ahead = ahead.map_err(|error| error.of(agreement.features().names()))?;
         let summary = match ahead {
             Some(ahead) => {
                 rows_waiting = 0;
