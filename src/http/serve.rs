@@ -52,6 +52,9 @@ const BUFFER_BYTES: usize = 64 << 10;
 const UNACCEPTED_MAX: u32 = 4096;
 /// What the system says when it has no room for one more connection.
 const SHORTAGES: [Errno; 4] = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+/// Pause before the next one is accepted then, and after any other error.
+const SHORTAGE_PAUSE: Duration = Duration::from_millis(50);
+const PAUSE: Duration = Duration::from_millis(1);
 /// Files that the rest of the daemon has open: feeds, state, snapshots.
 const FILES_BESIDE: u64 = 256;
 /// Priority of the server's thread: below that of learning, above that of scoring. Thousands of small
@@ -288,11 +291,13 @@ impl Listening {
             let (stream, peer) = match listener.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    // Another one may do better than a client that went away.
                     let errno = Errno::from_io_error(&error);
                     if errno.is_some_and(|errno| SHORTAGES.contains(&errno)) {
                         self.connections.shed();
-                        sleep(Duration::from_millis(50)).await;
+                        sleep(SHORTAGE_PAUSE).await;
+                    } else {
+                        // A client that went away: another one may do better.
+                        sleep(PAUSE).await;
                     }
                     continue;
                 }

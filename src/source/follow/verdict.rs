@@ -107,6 +107,8 @@ pub struct Follower {
     slow: Option<Instant>,
     /// The first file whose stamp the next listing looks at though its name says that it is as it was.
     check_from: Option<Slot>,
+    /// The moment of the last look.
+    looked: Option<Instant>,
     /// Where streams are kept, and the connections that last: other files there grow no more.
     spool: Option<(PathBuf, Connections)>,
 }
@@ -156,6 +158,7 @@ impl Follower {
             is_cut: false,
             slow: None,
             check_from: None,
+            looked: None,
             spool: None,
         }
     }
@@ -222,6 +225,7 @@ impl Follower {
         wall_ns: i64,
     ) -> Found {
         let mut found = Found::default();
+        self.looked = Some(now);
         let (mut seen, is_full) = self.see(state, now, wall_ns, &mut found);
         self.sort(&mut seen);
         if is_full {

@@ -159,6 +159,6 @@ impl Loop {
             self.is_set_back = true;
             return true;
         }
-        self.follower.is_patient(Instant::now())
+        self.follower.is_patient()
     }
 }

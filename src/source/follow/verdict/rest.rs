@@ -48,9 +48,13 @@ impl Follower {
     }
 
     /// Whether a run that ends when nothing is left should look again: something may be over soon.
-    pub fn is_patient(&mut self, now: Instant) -> bool {
-        let mut resting = self.resting.values();
-        if resting.any(|rest| now < rest.until && rest.pause <= PAUSE_PATIENT) {
+    pub fn is_patient(&mut self) -> bool {
+        // As of the last look: a file whose rest has ended since has not been looked at yet.
+        let is_short = |rest: &Rest| {
+            let is_resting = self.looked.is_none_or(|at| at < rest.until);
+            is_resting && rest.pause <= PAUSE_PATIENT
+        };
+        if self.resting.values().any(is_short) {
             return true;
         }
         let is_unsettled = self.is_unsettled || !self.twins.is_empty();
