@@ -22,6 +22,9 @@
 //! | 6 | [`daemon`] | threads, channels, draining |
 //! | 6 | [`lab`] | the theory in memory: algorithms, figures, a page |
 //! | 7 | [`cli`] | arguments → call → exit code |
+//!
+//! [`linalg`], [`codec`], [`learner`], minibatches and scores are the crate `ojad-core`, which stands without
+//! files, threads and servers: whoever has rows in memory uses that.
 
 pub mod checkpoint;
 pub mod cli;

@@ -73,7 +73,12 @@ fn unsafe_code_has_its_argument_beside_it() {
 
 #[test]
 fn every_dependency_has_its_reason() {
-    let text = root("Cargo.toml");
+    for manifest in ["Cargo.toml", "crates/core/Cargo.toml"] {
+        reasons(&root(manifest));
+    }
+}
+
+fn reasons(text: &str) {
     let table = text.split("[dependencies]").nth(1).expect("dependencies");
     let table = table.split("\n[").next().expect("a table");
     let mut commented = false;

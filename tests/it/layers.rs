@@ -24,10 +24,36 @@ const RANKS: [(&str, u8); 17] = [
     ("lib", 8),
 ];
 
-/// All Rust files below `src`.
+/// The same of `crates/core`: what its modules are made of.
+const CORE: [(&str, u8); 8] = [
+    ("linalg", 0),
+    ("codec", 0),
+    ("rows", 1),
+    ("learner", 2),
+    ("score", 3),
+    ("arrow", 4),
+    ("pca", 4),
+    ("lib", 5),
+];
+
+/// Directories of Rust files, with the ranks of the modules in them.
+const ROOTS: [(&str, &[(&str, u8)]); 2] = [("src", &RANKS), ("crates/core/src", &CORE)];
+
+fn below(root: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(root)
+}
+
+/// All Rust files of the program and of the core.
 pub fn sources() -> Vec<PathBuf> {
+    ROOTS
+        .iter()
+        .flat_map(|(root, _)| sources_of(root))
+        .collect()
+}
+
+fn sources_of(root: &str) -> Vec<PathBuf> {
     fn walk(directory: &Path, found: &mut Vec<PathBuf>) {
-        for entry in fs::read_dir(directory).expect("src").flatten() {
+        for entry in fs::read_dir(directory).expect("a directory").flatten() {
             let path = entry.path();
             if path.is_dir() {
                 walk(&path, found);
@@ -37,17 +63,14 @@ pub fn sources() -> Vec<PathBuf> {
         }
     }
     let mut found = Vec::new();
-    walk(
-        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")),
-        &mut found,
-    );
+    walk(&below(root), &mut found);
     found.sort();
+    assert!(!found.is_empty(), "{root}");
     found
 }
 
-fn module_of(path: &Path) -> String {
-    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"));
-    let inside = path.strip_prefix(root).expect("below src");
+fn module_of(path: &Path, root: &str) -> String {
+    let inside = path.strip_prefix(below(root)).expect("below the root");
     let first = inside
         .components()
         .next()
@@ -57,8 +80,8 @@ fn module_of(path: &Path) -> String {
     first.trim_end_matches(".rs").to_owned()
 }
 
-fn rank(module: &str) -> Option<u8> {
-    RANKS
+fn rank(ranks: &[(&str, u8)], module: &str) -> Option<u8> {
+    ranks
         .iter()
         .find(|(name, _)| *name == module)
         .map(|(_, rank)| *rank)
@@ -66,27 +89,50 @@ fn rank(module: &str) -> Option<u8> {
 
 #[test]
 fn no_import_points_up() {
-    for path in sources() {
-        let module = module_of(&path);
-        if module == "main" {
-            continue;
-        }
-        let own = rank(&module).unwrap_or_else(|| panic!("{module} has no rank"));
-        let text = fs::read_to_string(&path).expect("text");
-        for (number, line) in text.lines().enumerate() {
-            for part in line.split("crate::").skip(1) {
-                let name: String = part
-                    .chars()
-                    .take_while(|c| c.is_alphanumeric() || *c == '_')
-                    .collect();
-                let Some(other) = rank(&name) else { continue };
-                assert!(
-                    name == module || other < own,
-                    "{}:{}: {module} (rank {own}) uses {name} (rank {other})",
-                    path.display(),
-                    number + 1,
-                );
+    for (root, ranks) in ROOTS {
+        for path in sources_of(root) {
+            let module = module_of(&path, root);
+            if module == "main" {
+                continue;
             }
+            let own = rank(ranks, &module).unwrap_or_else(|| panic!("{module} has no rank"));
+            let text = fs::read_to_string(&path).expect("text");
+            for (number, line) in text.lines().enumerate() {
+                for part in line.split("crate::").skip(1) {
+                    let name: String = part
+                        .chars()
+                        .take_while(|c| c.is_alphanumeric() || *c == '_')
+                        .collect();
+                    let Some(other) = rank(ranks, &name) else {
+                        continue;
+                    };
+                    assert!(
+                        name == module || other < own,
+                        "{}:{}: {module} (rank {own}) uses {name} (rank {other})",
+                        path.display(),
+                        number + 1,
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// The core is a library for whoever has rows in memory: no files, threads, sockets or clocks.
+#[test]
+fn the_core_touches_nothing_outside_itself() {
+    for path in sources_of("crates/core/src") {
+        let text = fs::read_to_string(&path).expect("text");
+        let code = text.split("#[cfg(test)]").next().unwrap_or(&text);
+        for word in [
+            "std::fs",
+            "std::thread",
+            "std::net",
+            "std::env",
+            "std::time",
+            "std::process",
+        ] {
+            assert!(!code.contains(word), "{}: {word}", path.display());
         }
     }
 }
