@@ -336,8 +336,7 @@ impl FileTable {
         for (file, entry) in self.iter().rev().take(at_most) {
             table.put(file, entry);
         }
-        let mut known = Numbers::default();
-        self.by_number.keys().for_each(|file| known.insert(*file));
+        let known = Numbers::ascending(self.by_number.keys().copied());
         table.latest = Some(Latest {
             at_most,
             known,

@@ -338,7 +338,7 @@ mod tests {
         let (mut walks, mut slow) = (vec![0.0; 2 * WALKS], vec![0.0; WALKS]);
         let mut monitor = Monitor::new(4 * WALKS);
         for i in 0..640 {
-            let saw = (i % 300) as f64;
+            let saw = f64::from(i % 300);
             for (j, walk) in walks.iter_mut().enumerate() {
                 *walk += normal() + if j < WALKS { 0.0 } else { 0.1 };
             }

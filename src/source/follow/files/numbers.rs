@@ -10,6 +10,22 @@ pub(super) struct Numbers {
 }
 
 impl Numbers {
+    /// Those that come in ascending order.
+    pub(super) fn ascending(numbers: impl Iterator<Item = u64>) -> Self {
+        let (mut ranges, mut len) = (Vec::<(u64, u64)>::new(), 0);
+        for number in numbers {
+            len += 1;
+            match ranges.last_mut() {
+                Some((_, last)) if last.checked_add(1) == Some(number) => *last = number,
+                _ => ranges.push((number, number)),
+            }
+        }
+        Self {
+            ranges: ranges.into_iter().collect(),
+            len,
+        }
+    }
+
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.len
@@ -74,6 +90,9 @@ mod tests {
         for number in 0..300 {
             assert_eq!(numbers.around(number).is_some(), plain.contains(&number));
         }
+        let ascending = Numbers::ascending(plain.iter().copied());
+        assert_eq!(ascending.len(), numbers.len());
+        assert_eq!(ascending.ranges, numbers.ranges);
         // Neighbours are one range.
         (0..300).for_each(|number| numbers.insert(number));
         assert_eq!(numbers.ranges.len(), 1);
