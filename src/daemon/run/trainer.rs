@@ -221,9 +221,13 @@ impl Trainer<'_> {
 
     /// Whether the state directory is where it was.
     fn check_place(&self) -> Result<(), RunError> {
-        let Some(how) = self.lock.displaced() else {
+        let Some(first) = self.lock.displaced() else {
             return Ok(());
         };
+        // Whoever removes a directory removes its files one by one, and may make another one: what is said
+        // is what it came to. Nothing is written meanwhile.
+        thread::sleep(begin::SETTLED_AFTER);
+        let how = self.lock.displaced().unwrap_or(first);
         let rows = self.shared.checkpoint_rows.load(Ordering::Relaxed);
         Err(begin::displaced(self.lock.directory(), &how, rows))
     }

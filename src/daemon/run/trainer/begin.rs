@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tracing::warn;
 
@@ -15,6 +16,9 @@ use crate::daemon::run::publisher::Publisher;
 use crate::daemon::run::restore::{self, Found};
 use crate::disk::{Disk, Displaced};
 use crate::snapshot::{Output, SnapshotError};
+
+/// How long whoever moves or removes a directory may take for it, before it is said what happened.
+pub(super) const SETTLED_AFTER: Duration = Duration::from_millis(500);
 
 /// What a run begins with, beside the state.
 pub(super) struct Begun {
