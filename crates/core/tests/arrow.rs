@@ -1,5 +1,7 @@
 //! Record batches of every shape against the same rows as plain values.
 
+#![allow(clippy::expect_used)]
+
 use std::sync::Arc;
 
 use arrow_array::types::Float32Type;
@@ -44,7 +46,7 @@ fn numbers_of_every_type_are_features() {
         ),
         (
             "d",
-            Arc::new(BooleanArray::from_iter((0..n).map(|i| Some(i % 3 == 0)))),
+            Arc::new((0..n).map(|i| Some(i % 3 == 0)).collect::<BooleanArray>()),
         ),
     ])
     .expect("a batch");
@@ -92,7 +94,7 @@ fn a_slice_of_a_list_column_is_its_rows() {
 fn nulls_are_missing_and_text_is_refused() {
     let values = (0..100).map(|i| (i % 4 != 0).then(|| f64::from(i % 9)));
     let other = Float64Array::from_iter_values((0..100).map(|i| f64::from(i % 5)));
-    let nulls = Float64Array::from_iter(values.clone());
+    let nulls: Float64Array = values.clone().collect();
     let batch =
         RecordBatch::try_from_iter([("a", Arc::new(nulls) as ArrayRef), ("b", Arc::new(other))])
             .expect("a batch");

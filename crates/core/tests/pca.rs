@@ -1,5 +1,7 @@
 //! The face of the library against batch PCA in f64, and its promises.
 
+#![allow(clippy::expect_used)]
+
 use faer::Mat;
 use ojad_core::{BuildError, Missing, Pca, Penalty, Rows, Scale, UpdateError};
 
