@@ -33,8 +33,8 @@ impl AboveNoise {
 
 /// Tests the eigenvalues in descending order until one could be noise.
 ///
-/// Where directions are left out, they are the noise ([`against_the_rest`]); where all are held, few
-/// of them and many rows, noise is eigenvalues that could be equal ([`until_equal`]). A single one is
+/// Where directions are left out, they are the noise (`against_the_rest`); where all are held, few
+/// of them and many rows, noise is eigenvalues that could be equal (`until_equal`). A single one is
 /// equal to nothing: noise then has no size that could be told.
 ///
 /// Shapes: `eigenvalues` of length h ≤ `active` = p, divisor n; `total` is the trace.

@@ -8,9 +8,9 @@
 //!
 //! and D = that + σ²I: λ = σ² is subtracted and added back, never left off. Two ways lead there:
 //!
-//! * **Matrix step** ([`super::step`]). One product with Ỹ and back; it agrees with the best rank-r
+//! * **Matrix step** (`step.rs`). One product with Ỹ and back; it agrees with the best rank-r
 //!   part to first order in the block's share of all rows, so it is what runs for ever.
-//! * **Exact** ([`super::exact`]). Where the step gains so much that its second order matters (the
+//! * **Exact** (`exact.rs`). Where the step gains so much that its second order matters (the
 //!   first minibatches, a drift, rows sorted by class), the Gram matrix of the h + b factor rows
 //!   gives the answer itself. The step's own gain decides, so the choice is a function of the rows.
 //!

@@ -2,7 +2,7 @@
 //!
 //! f32 is twice as fast and resolves what ordinary rows hold. f64 is for rows of which one
 //! direction outweighs the wanted ones so far that they drown in the rounding of f32
-//! ([`super::widening`]).
+//! (`widening.rs`).
 
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::center::{Centred, Real};

@@ -1,6 +1,6 @@
 //! Drift: whether the last rows still come from what the rows before came from.
 //!
-//! At some moment the learner's components, and random directions beside them, become a [`Frame`].
+//! At some moment the learner's components, and random directions beside them, become a `Frame`.
 //! From then on every row gives bounded statistics in its coordinates: products of pairs of them
 //! (the components' variances, and their turning out of the subspace or into each other), the
 //! coordinates (the mean), and the energy beside the components. Two states keep means of these over
