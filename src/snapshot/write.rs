@@ -44,7 +44,7 @@ pub fn write(snapshot: &Snapshot, directory: &Path) -> Result<PathBuf, SnapshotE
 /// twice: a run that goes on after a crash comes by it again.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_on(
     snapshot: &Snapshot,
     directory: &Path,

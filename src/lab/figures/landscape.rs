@@ -16,7 +16,7 @@ const RANK: f64 = 1e-12;
 
 /// Visits every critical point of the three losses on the strongest principal directions.
 ///
-/// Rows of more features are first turned into their scores on [`DIRECTIONS`] components, which
+/// Rows of more features are first turned into their scores on `DIRECTIONS` components, which
 /// keeps these eigenvalues and drops the others.
 ///
 /// # Errors
