@@ -403,23 +403,40 @@ impl Held {
     }
 }
 
+/// Prints the log of a daemon when the test fails.
+struct Shown<'a>(&'a Place);
+
+impl Drop for Shown<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("{}", log(self.0));
+        }
+    }
+}
+
 #[test]
 fn what_a_file_held_that_was_replaced_before_its_turn_is_said_by_name() {
     let place = Place::new("");
     let feed = place.feed();
     parquet(&feed.join("first.parquet"), &rows(100, 1));
     let daemon = Daemon::start(&place);
+    let _shown = Shown(&place);
     wait_for("the first", || log(&place).contains("file taken"));
     let held = Held::of(&daemon);
-    parquet(&feed.join("lost.parquet"), &rows(200, 2));
-    parquet(&feed.join("moved.parquet"), &rows(300, 3));
+    // Both in one look: a directory that comes by its name.
+    let made = place.path("made");
+    fs::create_dir(&made).expect("a directory");
+    parquet(&made.join("lost.parquet"), &rows(200, 2));
+    parquet(&made.join("moved.parquet"), &rows(300, 3));
+    fs::rename(&made, feed.join("both")).expect("a name");
+    let both = feed.join("both");
     let journal = || fs::read(place.state().join("journal")).unwrap_or_default();
     let is_decided = |name: &[u8]| journal().windows(name.len()).any(|part| part == name);
     wait_for("decisions", || {
         is_decided(b"lost.parquet") && is_decided(b"moved.parquet")
     });
-    parquet(&feed.join("lost.parquet"), &rows(400, 4));
-    fs::rename(feed.join("moved.parquet"), feed.join("under.parquet")).expect("a name");
+    parquet(&both.join("lost.parquet"), &rows(400, 4));
+    fs::rename(both.join("moved.parquet"), both.join("under.parquet")).expect("a name");
     held.signal("-CONT");
     let is_said = |name: &str| {
         let text = log(&place);
