@@ -21,7 +21,7 @@ use crate::source::worker::{Decode, Here, Process, ProcessParams};
 /// Characters of a token that nobody guesses.
 const TOKEN_LEAST: usize = 16;
 
-/// Learns from inputs that grow, for ever: checkpoints, snapshots, nothing lost and nothing twice.
+/// Learns continuously from growing inputs, each row exactly once.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -107,7 +107,7 @@ impl HttpKeys {
     pub(super) fn check(&self, ids: &[String]) -> Result<(), ConfigError> {
         self.address()?;
         if let Some(label) = self.label.as_ref().filter(|label| !ids.contains(*label)) {
-            let remedy = "name one of `features.ids`: a label is no feature";
+            let remedy = "name one of `features.ids`: a label cannot also be a feature";
             return Err(refuse("http.label", label, remedy));
         }
         let angle = self.target_angle_deg;

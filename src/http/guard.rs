@@ -127,7 +127,7 @@ fn refusal(guard: &Guard, request: &Request) -> Option<Response> {
     }
     let path = request.uri().path();
     if !is_known_host(params, headers) {
-        let why = "this server is not called so; set `http.hosts` to the names it has";
+        let why = "unknown Host header; set `http.hosts` to the names of this server";
         return Some(problem(StatusCode::MISDIRECTED_REQUEST, why));
     }
     // Whoever starts the process must see whether it lives, token or not, and however often.

@@ -47,7 +47,7 @@ pub fn serve_page(
         .method_not_allowed_fallback(|| async {
             problem(
                 StatusCode::METHOD_NOT_ALLOWED,
-                "here can only be asked: GET",
+                "only GET is allowed",
             )
         })
         .layer(from_fn_with_state(judge, guard));

@@ -111,7 +111,7 @@ impl Status {
                 format!("Drifted: the last rows differ from those before; learning goes on{files}")
             }
             (RunState::Waiting, 0) => "Waiting for the first rows".to_owned(),
-            (RunState::Waiting, _) => "Waiting for rows: all that is there was learned".to_owned(),
+            (RunState::Waiting, _) => "Idle: every available row has been learned".to_owned(),
             _ if self.rows_per_s > 0.0 => {
                 format!("Learning {:.0} rows/s{files}", self.rows_per_s)
             }

@@ -19,7 +19,7 @@ pub enum Until {
     /// Never.
     #[default]
     Stopped,
-    /// When all that is there was learned.
+    /// When every available row has been learned.
     Idle,
 }
 
