@@ -45,10 +45,7 @@ pub fn serve_page(
         .route("/-/healthy", get(|| async { "healthy\n" }))
         .fallback(|| async { problem(StatusCode::NOT_FOUND, "nothing is here") })
         .method_not_allowed_fallback(|| async {
-            problem(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "only GET is allowed",
-            )
+            problem(StatusCode::METHOD_NOT_ALLOWED, "only GET is allowed")
         })
         .layer(from_fn_with_state(judge, guard));
     serve(&params, move || router)
