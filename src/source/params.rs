@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::rows::Width;
+
 /// What happens to a value that is no finite number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -81,10 +83,10 @@ pub enum Decoders {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Limit {
-    /// 1e15: its square summed over 10⁵ features stays below the largest f32, 3.4e38.
+    /// What products in f32 learn from: 1e15.
     #[default]
     F32,
-    /// 1e150, by the same reasoning for f64.
+    /// What products in f64 learn from: 1e150.
     F64,
 }
 
@@ -92,8 +94,8 @@ impl Limit {
     /// The magnitude itself.
     pub fn magnitude(self) -> f64 {
         match self {
-            Self::F32 => 1e15,
-            Self::F64 => 1e150,
+            Self::F32 => Width::F32.largest(),
+            Self::F64 => Width::F64.largest(),
         }
     }
 }

@@ -8,7 +8,6 @@ mod waiting;
 pub use builder::{Missing, PcaBuilder};
 pub use error::{BuildError, UpdateError};
 
-use crate::codec::{Decoder, Encoder};
 use crate::learner::{self, Estimate, LearnError, Learner, LearnerParams, MergeError, Summary};
 use crate::score::{Projection, Room, Rows, Scores};
 use waiting::Waiting;
@@ -155,17 +154,7 @@ impl Pca {
         if self.waiting.rows() == 0 {
             return self.learner.summary();
         }
-        // A copy learns the rows that wait, so that the borders of minibatches do not depend on who looks.
-        let mut bytes = Encoder::new();
-        self.learner.save(&mut bytes);
-        let bytes = bytes.into_bytes();
-        let mut copy = learner::new(&self.params, self.features())?;
-        if copy.restore(&mut Decoder::new("learner", &bytes)).is_err() {
-            return self.learner.summary();
-        }
-        let mut waiting = self.waiting.clone();
-        copy.update(waiting.minibatch(self.learner.rows()))?;
-        copy.summary()
+        learner::ahead(self.learner.as_ref(), self.waiting.as_minibatch().clone())
     }
 
     /// Components, eigenvalues, their standard errors, and the moments of the features.

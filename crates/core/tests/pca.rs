@@ -159,6 +159,49 @@ fn a_model_goes_on_where_its_bytes_were_written() {
 }
 
 #[test]
+fn rows_that_wait_keep_their_width_layout_and_gaps() {
+    let (n, m) = (700, 12);
+    let mut values = rows(n, m, 11);
+    values[5 * m + 3] = f64::NAN;
+    let column = |j: usize| (0..n).map(|i| values[i * m + j]).collect::<Vec<_>>();
+    let columns: Vec<Vec<f64>> = (0..m).map(column).collect();
+    let part = |from: usize, to: usize| {
+        let parts = columns.iter().map(|column| &column[from..to]);
+        parts.collect::<Vec<&[f64]>>()
+    };
+    let single: Vec<f32> = values.iter().map(|v| *v as f32).collect();
+    let build = || {
+        let builder = Pca::builder().components(3).missing(Missing::Mean);
+        builder.build(m).expect("a model")
+    };
+    for cut in [7, 650] {
+        let by_columns = (part(0, cut), part(cut, n));
+        let pieces = [
+            (
+                Rows::from_columns(&by_columns.0),
+                Rows::from_columns(&by_columns.1),
+            ),
+            (
+                Rows::from_f32(&single[..cut * m], m),
+                Rows::from_f32(&single[cut * m..], m),
+            ),
+        ];
+        for (first, second) in pieces {
+            let (mut whole, mut half) = (build(), build());
+            half.update(&first).expect("rows");
+            let mut restored = Pca::from_bytes(&half.to_bytes()).expect("a saved model");
+            for pca in [&mut half, &mut restored] {
+                pca.update(&second).expect("rows");
+            }
+            whole.update(&first).expect("rows");
+            whole.update(&second).expect("rows");
+            assert_eq!(restored.to_bytes(), half.to_bytes());
+            assert_eq!(restored.to_bytes(), whole.to_bytes());
+        }
+    }
+}
+
+#[test]
 fn damaged_bytes_are_refused() {
     let bytes = fitted(&rows(400, 9, 6), 9, 400).to_bytes();
     for at in 0..bytes.len() {

@@ -159,6 +159,27 @@ pub trait Learner: Send {
     }
 }
 
+/// What `learner` would say if it had learned `waiting` too: a copy learns these rows and is thrown away,
+/// so that the borders of minibatches, and with them the bits, do not depend on who looked and when.
+///
+/// # Errors
+/// If the state is not finite, or becomes so.
+pub fn ahead(learner: &dyn Learner, mut waiting: Minibatch) -> Result<Summary, LearnError> {
+    let mut bytes = Encoder::new();
+    learner.save(&mut bytes);
+    let bytes = bytes.into_bytes();
+    let mut copy = new(learner.params(), waiting.features())?;
+    // What was just written is refused only where a number of it is not finite.
+    let restored = copy.restore(&mut Decoder::new("learner", &bytes));
+    restored.map_err(|_| LearnError::NotFinite {
+        first_row: learner.rows(),
+        source: LinalgError::NoConvergence,
+    })?;
+    waiting.set_first_row(learner.rows());
+    copy.update(&mut waiting)?;
+    copy.summary()
+}
+
 /// The learner that `params` ask for, for `features` features.
 ///
 /// # Errors

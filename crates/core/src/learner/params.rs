@@ -1,6 +1,7 @@
 //! What a learner may be told: the keys of `[learner]`.
 
 use crate::learner::dense::Dense;
+use crate::rows::Width;
 
 /// Which rule turns a minibatch into a better state.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -44,12 +45,11 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// Largest magnitude of a value: 1e15 in f32, so that its square summed over 10⁵ features stays below
-    /// the largest f32, 3.4e38; 1e150 in f64, by the same reasoning.
+    /// Largest magnitude of a value.
     pub fn largest(self) -> f64 {
         match self {
-            Self::F32 => 1e15,
-            Self::F64 => 1e150,
+            Self::F32 => Width::F32.largest(),
+            Self::F64 => Width::F64.largest(),
         }
     }
 }

@@ -8,8 +8,7 @@ use super::builder::{Missing, check};
 use super::waiting::Waiting;
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::{Forgetting, LearnerParams, Penalty, Precision, Rule, Scale, Step};
-use crate::rows::{Layout, Minibatch, Values, Width};
-use crate::score::Rows;
+use crate::rows::{Layout, Minibatch, Width};
 
 const MAGIC: &[u8; 8] = b"OJADPCA1";
 /// Name of the bytes in errors.
@@ -177,46 +176,21 @@ fn restore_option(from: &mut Decoder<'_>) -> Result<Option<usize>, CodecError> {
     Ok(is_some.then_some(value))
 }
 
-/// Rows, layout, whether one is missing, width, and the values row by row.
+/// Width and layout, then the rows.
 fn save_waiting(batch: &Minibatch, to: &mut Encoder) {
-    let (rows, features) = (batch.rows(), batch.features());
-    to.usize(rows);
-    to.bool(batch.layout() == Layout::ColumnMajor);
-    to.bool(batch.has_missing());
     to.bool(batch.width() == Width::F64);
-    let each = (0..rows * features).map(|at| batch.value(at / features, at % features));
-    match batch.values() {
-        Values::F32(_) => to.f32s(&each.map(|value| value as f32).collect::<Vec<_>>()),
-        Values::F64(_) => to.f64s(&each.collect::<Vec<_>>()),
-    }
+    to.bool(batch.layout() == Layout::ColumnMajor);
+    batch.save(to);
 }
 
 fn restore_waiting(from: &mut Decoder<'_>, empty: &Minibatch) -> Result<Waiting, CodecError> {
-    let (capacity, features) = (empty.capacity(), empty.features());
-    let rows = from.usize()?;
-    if rows >= capacity.max(1) {
-        return Err(from.refuse(format!("{rows} rows wait for a minibatch of {capacity}")));
-    }
+    let width = if from.bool()? { Width::F64 } else { Width::F32 };
     let layout = if from.bool()? {
         Layout::ColumnMajor
     } else {
         Layout::RowMajor
     };
-    let has_missing = from.bool()?;
-    let width = if from.bool()? { Width::F64 } else { Width::F32 };
-    let mut batch = Minibatch::new(width, layout, capacity, features);
-    let len = rows * features;
-    match width {
-        Width::F32 => {
-            let values = from.f32s_of(len)?;
-            Rows::from_f32(&values, features).copy_to((0, rows), &mut batch, 0);
-        }
-        Width::F64 => {
-            let values = from.f64s_of(len)?;
-            Rows::from_f64(&values, features).copy_to((0, rows), &mut batch, 0);
-        }
-    }
-    batch.set_rows(rows);
-    batch.set_has_missing(has_missing);
+    let mut batch = Minibatch::new(width, layout, empty.capacity(), empty.features());
+    batch.restore(from)?;
     Ok(Waiting::of(batch))
 }

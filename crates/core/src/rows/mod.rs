@@ -3,6 +3,7 @@
 //! Refuses nothing: which values a row may hold is decided by whoever fills it.
 
 mod buffer;
+mod saved;
 
 pub use buffer::{Buffer, Lent};
 
@@ -13,6 +14,17 @@ pub enum Width {
     F32,
     /// For f64, wider integers and decimals: centred in f64 before any f32 product.
     F64,
+}
+
+impl Width {
+    /// Largest magnitude that products of this width learn from: 1e15 in f32, so that its square summed
+    /// over 10⁵ features stays below the largest f32, 3.4e38; 1e150 in f64, by the same reasoning.
+    pub fn largest(self) -> f64 {
+        match self {
+            Self::F32 => 1e15,
+            Self::F64 => 1e150,
+        }
+    }
 }
 
 /// Which neighbour of a value is adjacent in memory.

@@ -1,7 +1,7 @@
 //! The section `waiting`: rows that wait for a full minibatch.
 
 use crate::codec::{CodecError, Decoder, Encoder};
-use crate::rows::{Minibatch, Values};
+use crate::rows::Minibatch;
 use crate::source::Agreement;
 
 /// Version of the section.
@@ -11,20 +11,7 @@ const WAITING_VERSION: u8 = 1;
 pub(super) fn encode_waiting(batch: &Minibatch) -> Vec<u8> {
     let mut to = Encoder::new();
     to.u8(WAITING_VERSION);
-    to.usize(batch.rows());
-    to.bool(batch.has_missing());
-    let (m, row, col) = (batch.features(), batch.row_stride(), batch.col_stride());
-    let places = (0..batch.rows()).flat_map(|i| (0..m).map(move |j| i * row + j * col));
-    match batch.values() {
-        Values::F32(values) => {
-            to.bool(false);
-            to.f32s(&places.map(|at| values[at]).collect::<Vec<_>>());
-        }
-        Values::F64(values) => {
-            to.bool(true);
-            to.f64s(&places.map(|at| values[at]).collect::<Vec<_>>());
-        }
-    }
+    batch.save(&mut to);
     to.into_bytes()
 }
 
@@ -46,28 +33,8 @@ pub(super) fn decode_waiting(
     if version != WAITING_VERSION {
         return Err(from.refuse(format!("version {version}")));
     }
-    let (rows, has_missing, is_wide) = (from.usize()?, from.bool()?, from.bool()?);
     let mut batch = agreement.new_minibatch(minibatch_rows);
-    if rows > minibatch_rows {
-        return Err(from.refuse(format!(
-            "{rows} rows wait for a minibatch of {minibatch_rows}"
-        )));
-    }
-    let (m, row, col) = (batch.features(), batch.row_stride(), batch.col_stride());
-    let places = (0..rows).flat_map(|i| (0..m).map(move |j| i * row + j * col));
-    match (batch.values_mut(), is_wide) {
-        (Values::F32(to), false) => {
-            let values = from.f32s_of(rows * m)?;
-            places.zip(values).for_each(|(at, value)| to[at] = value);
-        }
-        (Values::F64(to), true) => {
-            let values = from.f64s_of(rows * m)?;
-            places.zip(values).for_each(|(at, value)| to[at] = value);
-        }
-        _ => return Err(from.refuse("values of another width")),
-    }
+    batch.restore(&mut from)?;
     from.finish()?;
-    batch.set_rows(rows);
-    batch.set_has_missing(has_missing);
     Ok(batch)
 }

@@ -7,10 +7,9 @@
 use tracing::{info, warn};
 
 use super::Trainer;
-use crate::codec::{Decoder, Encoder};
 use crate::learner::drift::Drift;
-use crate::learner::{self, Estimate, LearnError, Learner, Monitor, Summary};
-use crate::rows::{Features, Minibatch};
+use crate::learner::{self, Estimate, LearnError, Monitor};
+use crate::rows::Features;
 use crate::snapshot::{Provenance, Snapshot, Warning, warnings};
 
 /// Files named in a snapshot's watermark: the latest.
@@ -24,23 +23,18 @@ impl Trainer<'_> {
             return Ok(None);
         };
         let m = agreement.features().len();
-        let mut rows_waiting = self.learned.waiting.as_ref().map_or(0, Minibatch::rows) as u64;
-        let ahead = self.ahead(learner.as_ref(), m);
-        let ahead = ahead.map_err(|error| error.of(agreement.features().names()))?;
-        let summary = match ahead {
-            Some(ahead) => {
-                rows_waiting = 0;
-                ahead
-            }
+        let waiting = self.learned.waiting.clone();
+        let summary = match waiting.filter(|waiting| waiting.rows() > 0) {
+            Some(waiting) => learner::ahead(learner.as_ref(), waiting),
             None if learner.rows() == 0 => return Ok(None),
-            None => learner.summary()?,
+            None => learner.summary(),
         };
+        let summary = summary.map_err(|error| error.of(agreement.features().names()))?;
         let params = &self.params.learner;
         let mut provenance = Provenance::new(params, m, summary.squared_weight);
         provenance.run_id = Some(self.run_id);
         let drift = || self.learned.drift.as_ref().and_then(Drift::report);
         provenance.drift = self.drifted.clone().or_else(drift);
-        provenance.rows_waiting = rows_waiting;
         let estimate = summary.estimate(params.components, params.penalty);
         let features = agreement.features();
         provenance.warnings = self.warnings(&estimate, features, summary.is_scaled);
@@ -51,23 +45,6 @@ impl Trainer<'_> {
             watermark: state.watermark(WATERMARK_FILES),
             provenance,
         }))
-    }
-
-    /// What a copy of the learner says that has learned the rows that wait too; nothing if none does.
-    fn ahead(&self, learner: &dyn Learner, m: usize) -> Result<Option<Summary>, LearnError> {
-        let Some(mut waiting) = self.learned.waiting.clone().filter(|b| b.rows() > 0) else {
-            return Ok(None);
-        };
-        let mut bytes = Encoder::new();
-        learner.save(&mut bytes);
-        let bytes = bytes.into_bytes();
-        let mut copy = learner::new(&self.params.learner, m)?;
-        // What was written is read: the codec of the checkpoint.
-        if copy.restore(&mut Decoder::new("learner", &bytes)).is_err() {
-            return Ok(None);
-        }
-        copy.update(&mut waiting)?;
-        copy.summary().map(Some)
     }
 
     fn warnings(&self, estimate: &Estimate, features: &Features, is_scaled: bool) -> Vec<Warning> {
