@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float32Array, RecordBatch};
@@ -144,6 +144,31 @@ impl Place {
         let mut command = ojad();
         command.arg("run").arg("--config").arg(self.config());
         command
+    }
+
+    /// Starts `ojad run` with its log in a file.
+    pub fn spawn(&self) -> Child {
+        self.spawn_with(self.daemon())
+    }
+
+    /// The same of a command that was made from [`Place::daemon`].
+    pub fn spawn_with(&self, mut daemon: Command) -> Child {
+        let log = File::create(self.path("log")).expect("a log");
+        let daemon = daemon.stderr(log).stdout(Stdio::null());
+        daemon.spawn().expect("the program starts")
+    }
+
+    /// The log so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
+    /// Address of the HTTP server, once the log tells it. Half of it may have been written.
+    pub fn address(&self) -> Option<String> {
+        let log = self.log();
+        let (_, rest) = log.split_once("address=")?;
+        let (address, _) = rest.split_once(char::is_whitespace)?;
+        Some(address.to_owned())
     }
 
     /// Learns what is there, and ends.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::process::{Child, Stdio};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use crate::feeds::{FEATURES, Place, parquet, rows};
@@ -61,24 +61,14 @@ impl Answer {
 
 impl Daemon {
     pub fn start(place: &Place) -> Self {
-        let log = place.path("log");
-        let child = place
-            .daemon()
-            .stderr(fs::File::create(&log).expect("a log"))
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("the program starts");
         let mut daemon = Self {
-            child,
+            child: place.spawn(),
             address: String::new(),
         };
         let until = Instant::now() + PATIENCE;
         while daemon.address.is_empty() {
-            let text = fs::read_to_string(&log).unwrap_or_default();
-            let said = text.split_once("address=").map(|(_, rest)| rest);
-            let address = said.and_then(|rest| rest.split_whitespace().next());
-            address.unwrap_or_default().clone_into(&mut daemon.address);
-            assert!(Instant::now() < until, "{text}");
+            daemon.address = place.address().unwrap_or_default();
+            assert!(Instant::now() < until, "{}", place.log());
             std::thread::sleep(Duration::from_millis(5));
         }
         daemon

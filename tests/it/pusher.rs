@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
-use std::process::{Child, Stdio};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use crate::feeds::{Place, rows, stream};
@@ -36,34 +36,25 @@ pub struct Answer {
 impl Daemon {
     pub fn start(place: &Place) -> Self {
         let started = Self::start_with(place, &[]);
-        started.unwrap_or_else(|| panic!("{:?}", fs::read_to_string(place.path("log"))))
+        started.unwrap_or_else(|| panic!("{:?}", place.log()))
     }
 
     /// Starts with variables of the environment; nothing if it ends before it listens.
     pub fn start_with(place: &Place, variables: &[(&str, String)]) -> Option<Self> {
-        let log = place.path("log");
-        let child = place
-            .daemon()
-            .envs(variables.iter().map(|(name, value)| (*name, value)))
-            .stderr(fs::File::create(&log).expect("a log"))
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("the program starts");
+        let mut command = place.daemon();
+        command.envs(variables.iter().map(|(name, value)| (*name, value)));
         let mut daemon = Self {
-            child,
+            child: place.spawn_with(command),
             address: String::new(),
         };
         let until = Instant::now() + PATIENCE;
         while daemon.address.is_empty() {
-            let text = fs::read_to_string(&log).unwrap_or_default();
-            let said = text.split_once("address=").map(|(_, rest)| rest);
-            let said = said.and_then(|rest| rest.split_once('\n'));
-            if let Some((address, _)) = said {
-                address.trim().clone_into(&mut daemon.address);
+            if let Some(address) = place.address() {
+                daemon.address = address;
             } else if daemon.child.try_wait().expect("a status").is_some() {
                 return None;
             }
-            assert!(Instant::now() < until, "{text}");
+            assert!(Instant::now() < until, "{}", place.log());
             std::thread::sleep(Duration::from_millis(2));
         }
         Some(daemon)

@@ -22,20 +22,14 @@ impl Drop for Daemon {
 
 impl Daemon {
     fn start(place: &Place) -> Self {
-        let log = place.path("log");
-        let file = fs::File::create(&log).expect("a log");
-        let child = place.daemon().stderr(file).stdout(Stdio::null()).spawn();
-        let mut daemon = Self(child.expect("the program starts"), String::new());
+        let mut daemon = Self(place.spawn(), String::new());
         let until = Instant::now() + PATIENCE;
         loop {
-            let text = fs::read_to_string(&log).unwrap_or_default();
-            let said = text.split_once("address=").map(|(_, rest)| rest);
-            // Half a line may have been written.
-            if let Some((address, _)) = said.and_then(|rest| rest.split_once(char::is_whitespace)) {
+            if let Some(address) = place.address() {
                 daemon.1 = format!("http://{address}");
                 return daemon;
             }
-            assert!(Instant::now() < until, "{text}");
+            assert!(Instant::now() < until, "{}", place.log());
             std::thread::sleep(Duration::from_millis(5));
         }
     }
