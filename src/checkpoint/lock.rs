@@ -49,6 +49,17 @@ impl StateLock {
         })
     }
 
+    /// Takes away a directory that was made for the lock and in which nothing was begun: whoever puts one
+    /// back finds its place free.
+    pub fn leave(&self, disk: &dyn Disk) {
+        let names = disk.list(&self.directory).unwrap_or_default();
+        let is_empty = names.iter().all(|name| name.ends_with(NAME));
+        if is_empty && self.displaced().is_none() {
+            // One that stays does no harm.
+            let _ = disk.remove_dir_all(&self.directory);
+        }
+    }
+
     /// The directory.
     pub fn directory(&self) -> &Path {
         &self.directory

@@ -24,9 +24,7 @@ struct Daemon(Child);
 
 impl Daemon {
     fn start(place: &Place) -> Self {
-        let mut command = place.daemon();
-        let log = fs::File::create(place.path("log")).expect("a log");
-        Self(command.stderr(Stdio::from(log)).spawn().expect("a daemon"))
+        Self(place.spawn())
     }
 
     fn signal(&self, signal: &str) {
@@ -52,7 +50,7 @@ impl Drop for Daemon {
 }
 
 fn log(place: &Place) -> String {
-    fs::read_to_string(place.path("log")).unwrap_or_default()
+    place.log()
 }
 
 fn add(place: &Place, name: &str, bytes: &[u8]) {
@@ -376,6 +374,31 @@ fn a_file_replaced_between_two_runs_is_learned_with_the_next() {
         assert_eq!(read(&place), 200 * turn);
     }
     assert_eq!(place.result().quarantined, 0);
+}
+
+#[test]
+fn a_run_until_all_is_learned_names_what_was_not_whole() {
+    let place = Place::new("");
+    let feed = place.feed();
+    parquet(&feed.join("a.parquet"), &rows(300, 1));
+    parquet(&feed.join("b.parquet"), &rows(400, 2));
+    let whole = fs::read(feed.join("b.parquet")).expect("bytes");
+    fs::write(feed.join("b.parquet"), &whole[..whole.len() / 2]).expect("half a file");
+    fs::write(feed.join("c.parquet"), []).expect("an empty file");
+    let output = place.learn();
+    succeeded(&output);
+    let log = stderr(&output);
+    let said = log.lines().find(|line| line.contains("not whole"));
+    let said = said.unwrap_or_else(|| panic!("{log}"));
+    for word in ["b.parquet", "files=2", "footer", "WARN"] {
+        assert!(said.contains(word), "no {word}: {said}");
+    }
+    assert_eq!(place.result().rows_read, 300);
+    fs::write(feed.join("b.parquet"), whole).expect("the whole file");
+    fs::remove_file(feed.join("c.parquet")).expect("removed");
+    let log = stderr(&place.learn());
+    assert!(!log.contains("not whole"), "{log}");
+    assert_eq!(place.result().rows_read, 700);
 }
 
 /// The process that decodes, held still.

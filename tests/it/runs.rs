@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Output, Stdio};
+use std::process::{Child, Output};
 use std::time::{Duration, Instant};
 
 use ojad::daemon::run::{Begin, RunParams};
@@ -35,13 +35,7 @@ impl Drop for Following {
 
 impl Following {
     fn start(place: &Place) -> Self {
-        let log = place.path("log");
-        let child = place
-            .daemon()
-            .stderr(fs::File::create(&log).expect("a log"))
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("the program starts");
+        let (child, log) = (place.spawn(), place.path("log"));
         Self { child, log }
     }
 
@@ -442,6 +436,19 @@ fn everything_says_which_run_it_is_of_and_equal_feeds_end_in_equal_states() {
     assert_eq!(metadata(place)["run_id"], id.as_str());
 }
 
+/// A copy of a directory and of those in it.
+fn copied(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a directory");
+    for entry in fs::read_dir(from).expect("a directory").flatten() {
+        let (path, to) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() {
+            copied(&path, &to);
+        } else {
+            fs::copy(path, to).expect("a copy");
+        }
+    }
+}
+
 #[test]
 fn a_state_that_was_lost_begins_nothing_anew_without_being_told_to() {
     let place = Place::new("");
@@ -465,8 +472,13 @@ fn a_state_that_was_lost_begins_nothing_anew_without_being_told_to() {
             fs::create_dir(state).expect("a directory");
         },
     ];
+    let kept = place.path("kept");
+    copied(&state, &kept);
     for lose in losses {
+        let _ = fs::remove_dir_all(&state);
+        copied(&kept, &state);
         lose(&state);
+        let was_there = state.exists();
         for _ in 0..2 {
             let told = [
                 "--reset-state",
@@ -476,6 +488,8 @@ fn a_state_that_was_lost_begins_nothing_anew_without_being_told_to() {
             ];
             refused(&place.learn(), 1, &told);
             assert_eq!(latest(), published);
+            // Who puts it back finds its place free.
+            assert_eq!(state.exists(), was_there);
         }
     }
     let reset = place

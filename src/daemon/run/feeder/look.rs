@@ -198,6 +198,10 @@ impl Loop {
         let is_over = only_streams && !takes_pushed;
         let is_idle = is_over || self.feeder.params.until == Until::Idle;
         if is_ended && is_idle && !self.is_patient() {
+            if let Some((files, path, reason)) = self.follower.unfinished() {
+                let file = shown(path);
+                warn!(%file, reason, files, "not whole: left for a later run; write it again or leave it out");
+            }
             return Err(Stop::Done);
         }
         let mut patience = self.feeder.params.rescan;

@@ -34,7 +34,21 @@ pub(super) fn begin(
     disk: &Arc<dyn Disk>,
     shared: &Arc<Shared>,
 ) -> Result<(Begun, Found), RunError> {
+    let was_there = disk.list(&params.state_dir).is_ok();
     let lock = StateLock::acquire(&params.state_dir, disk.as_ref())?;
+    let begun = begin_locked(params, &lock, disk, shared);
+    if begun.is_err() && !was_there {
+        lock.leave(disk.as_ref());
+    }
+    begun
+}
+
+fn begin_locked(
+    params: &RunParams,
+    lock: &StateLock,
+    disk: &Arc<dyn Disk>,
+    shared: &Arc<Shared>,
+) -> Result<(Begun, Found), RunError> {
     let disk = lock.guard(Arc::clone(disk));
     let holder = format!(
         "process {}, state {}",
@@ -63,7 +77,7 @@ pub(super) fn begin(
         shared: Arc::clone(shared),
     };
     let begun = Begun {
-        lock,
+        lock: lock.clone(),
         disk,
         publisher,
     };

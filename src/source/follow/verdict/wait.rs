@@ -19,6 +19,7 @@ pub(super) struct Waiting {
     since: Instant,
     looks: u32,
     is_told: bool,
+    reason: String,
 }
 
 impl Follower {
@@ -72,6 +73,15 @@ impl Follower {
         self.wait(seen, now, "its last message is incomplete", Some(looks))
     }
 
+    /// How many files are not whole yet, the first of them, and what it lacks.
+    pub fn unfinished(&self) -> Option<(usize, &Path, &str)> {
+        let waiting = self.waiting.iter();
+        let waiting = waiting.filter(|(_, waiting)| !waiting.is_told && !waiting.reason.is_empty());
+        let files = waiting.clone().count();
+        let (path, waiting) = waiting.min_by_key(|(path, _)| *path)?;
+        Some((files, path, &waiting.reason))
+    }
+
     /// Looks at which a file that waits was as it is now, this one among them.
     pub(super) fn looks_at(&mut self, seen: &Seen, now: Instant) -> u32 {
         self.look_at(seen, now).looks
@@ -86,6 +96,7 @@ impl Follower {
                 since: now,
                 looks: 0,
                 is_told: false,
+                reason: String::new(),
             });
         if waiting.stamp != seen.stamp {
             (waiting.stamp, waiting.since, waiting.looks) = (seen.stamp.clone(), now, 0);
@@ -106,6 +117,7 @@ impl Follower {
         let incomplete_age = self.params.incomplete_age;
         let has_ended = self.has_ended(seen);
         let waiting = self.look_at(seen, now);
+        reason.clone_into(&mut waiting.reason);
         let age = now.duration_since(waiting.since);
         let is_old = age >= incomplete_age;
         let is_over = match looks {
