@@ -123,6 +123,30 @@ fn directions_that_come_late_are_found_beside_a_counter() {
 }
 
 #[test]
+fn what_f32_still_resolves_is_found_beside_a_large_direction_too() {
+    // Ten thousand times the last wanted variance is for f32 to learn. The squares of the large row's
+    // thousand small entries drowned in that of its one large entry, so that a step's gain came out
+    // negative and every step called itself arrived: sin² 1.1e-4, not
+    // 8.2e-5, and at 2,000 features twice that of the plain rows.
+    let (m, n) = (1_000, 4_000);
+    let (plain, _) = planted(n, &spikes(m, WANTED, 30.0, 10.0), 0.0, 1, &StandardNormal);
+    let (_, truth) = batch(&plain, WANTED, |_| 1.0);
+    let bar = apart(vectors(&fitted(&plain, &default(WANTED))), &truth, 0);
+    let mut rows = Rows::new(plain.values.clone(), m);
+    let mut random = ChaCha8Rng::seed_from_u64(9);
+    for row in rows.values.chunks_exact_mut(m) {
+        let z: f64 = StandardNormal.sample(&mut random);
+        row[3] = 1e5_f64.sqrt() * z;
+    }
+    let (_, truth) = batch(&rows, WANTED + 1, |_| 1.0);
+    let estimate = fitted(&rows, &default(WANTED + 1));
+    let off = apart(vectors(&estimate), &truth, 1);
+    println!("a column of 1e4 times the last variance: sin2 {off:.1e} ({bar:.1e} without)");
+    assert!(!estimate.is_widened);
+    assert!(off < 1.1 * bar, "{off} against {bar}");
+}
+
+#[test]
 fn very_small_units_change_nothing_but_the_unit() {
     let rows = rows_with(Large::Nothing, 300);
     for scale in [Scale::None, Scale::Standard] {

@@ -44,7 +44,7 @@ pub struct Moments {
     /// Variance about μ, length m, squared feature units, divisor N: a missing value counts as one
     /// at μ, wherever it stood, so that n observed ones of variance v among N give v·n/N.
     pub variance: Vec<f64>,
-    /// Divisor of each feature in the blocks made last, length m.
+    /// Divisor of each feature in the blocks made last, length m ([`Moments::block_scale`]).
     pub scale: Vec<f64>,
     /// Weight of the observed values of each feature; empty until a value was missing.
     pub observed: Vec<f64>,
@@ -157,12 +157,30 @@ impl Moments {
             .count()
     }
 
-    /// Divisor of feature `j` by what is known now.
+    /// Divisor of feature `j` by what is known now, a missing value counting as one at the mean.
     pub fn current_scale(&self, j: usize) -> f64 {
         if self.scaled && !self.is_constant(j) {
             self.variance[j].sqrt()
         } else {
             1.0
+        }
+    }
+
+    /// Divisor of feature `j` in blocks, by what is known now: as [`Moments::current_scale`] while no
+    /// value is missing, but as if at least m rows had a value.
+    ///
+    /// Divided by the root of a variance to which few rows contribute, those rows weigh as much as all
+    /// others: b rows of p late features have p eigenvalues up to (1 + √(p/b))² for a noise of 1 (Marchenko
+    /// and Pastur 1967), and those push out of U what all earlier rows have shown. From p rows on it is 4
+    /// at most.
+    fn block_scale(&self, j: usize) -> f64 {
+        let scale = self.current_scale(j);
+        let observed = self.observed_weight(j);
+        let least = self.weight.min(self.features() as f64);
+        if self.scaled && observed < least && !self.is_constant(j) {
+            scale * (least / observed.max(f64::MIN_POSITIVE * least)).sqrt()
+        } else {
+            scale
         }
     }
 
@@ -263,7 +281,7 @@ impl Moments {
             return false;
         }
         for j in 0..self.features() {
-            let scale = self.current_scale(j);
+            let scale = self.block_scale(j);
             let is_empty = empty.get(j).copied().unwrap_or(false);
             centring.ratios[j] = if is_empty { 1.0 } else { self.scale[j] / scale };
             self.scale[j] = scale;
@@ -311,7 +329,7 @@ impl Moments {
 
     /// Whether the block made last has left the scale of feature `j` far behind.
     fn has_outgrown(&self, j: usize) -> bool {
-        self.current_scale(j) > OUTGROWN * self.scale[j]
+        self.block_scale(j) > OUTGROWN * self.scale[j]
     }
 
     /// Sets the scale to what is known with the block, which is turned to it: in units that it has
@@ -325,7 +343,7 @@ impl Moments {
         } = centring;
         block.energy = 0.0;
         for j in 0..self.features() {
-            let scale = self.current_scale(j);
+            let scale = self.block_scale(j);
             let ratio = self.scale[j] / scale;
             self.scale[j] = scale;
             ratios[j] *= ratio;

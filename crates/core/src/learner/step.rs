@@ -10,7 +10,7 @@ use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
 use faer::{Accum, MatMut, MatRef, Par};
 
 use crate::learner::block::Block;
-use crate::learner::subspace::{Subspace, Work, project, round, rows_of};
+use crate::learner::subspace::{Subspace, Work, project, round, rows_of, squared_length};
 use crate::learner::width::Width;
 use crate::linalg::LinalgError;
 
@@ -18,6 +18,11 @@ use crate::linalg::LinalgError;
 /// has not come far enough. At 2e-4 all data sets of the accuracy bench stay within a few percent
 /// of always-exact; at 1e-3 one component of a thousand features is 17% worse, a drift 30%.
 const STEP_GAIN: f64 = 2e-4;
+
+/// The energy that [`STEP_GAIN`] is a share of is at most so many times what the block would have if it
+/// had no more in each of the k leading directions than in the least of them: one that dwarfs the others
+/// must not make their gains look small.
+const MOST_ENERGY: f64 = 4.0;
 
 /// A gain up to so many times that leaves to a second step what the first one missed; beyond it the
 /// exact answer is looked for at once.
@@ -39,6 +44,8 @@ const RELATIVE_STEP_GAIN: f64 = 1e-3;
 struct Solved {
     before: f64,
     gain: f64,
+    /// The block's energy that the gain is measured by.
+    energy: f64,
 }
 
 /// Earlier rows must weigh this many blocks before a matrix step is tried at all.
@@ -98,7 +105,7 @@ impl<T: Width> Subspace<T> {
                 (solved.gain - T::PRECISION) * block.total() > most
             } else {
                 let missed = solved.gain - ROUNDING * solved.before;
-                missed * block.total() > steps * STEP_GAIN * block.energy
+                missed * block.total() > steps * STEP_GAIN * solved.energy
             }
         };
         let Some(solved) = self.solve_step(block)? else {
@@ -152,14 +159,18 @@ impl<T: Width> Subspace<T> {
             T::of(1.0 / n),
             Par::Seq,
         );
+        let top = self.components.min(h);
+        let shifted = |i: usize, j: usize| lacking * work.column[i] * work.column[j];
+        let inside = |i: usize| small[(i, i)].wide() + shifted(i, i);
+        let least = (0..top).map(inside).fold(f64::MAX, f64::min);
+        let excess: f64 = (0..top).map(|i| inside(i) - least).sum();
+        let energy = (MOST_ENERGY * (block.energy - n * excess)).clamp(0.0, block.energy);
         let k = &mut work.k.0;
         for j in 0..h {
             for i in 0..h {
-                let shifted = lacking * work.column[i] * work.column[j];
-                k[(i, j)] += small[(i, j)].wide() + shifted;
+                k[(i, j)] += small[(i, j)].wide() + shifted(i, j);
             }
         }
-        let top = self.components.min(h);
         let before: f64 = (0..top).map(|i| k[(i, i)]).sum();
         // M = ZZᵀ, h×h.
         let z = rows_of(&self.next, h, self.features);
@@ -177,6 +188,13 @@ impl<T: Width> Subspace<T> {
                 moment[(i, j)] = small[(i, j)].wide();
             }
         }
+        // In f32 the squares of a row's small entries drown in that of one large entry.
+        let rows = self.next[..h * self.features].chunks_exact(self.features);
+        pulp::Arch::new().dispatch(|| {
+            for (i, row) in rows.enumerate() {
+                moment[(i, i)] = squared_length(row);
+            }
+        });
         let (k, moment) = (work.k.0.as_mut(), work.moment.0.as_mut());
         if work.scratch.cholesky(k).is_err() || work.scratch.cholesky(moment).is_err() {
             return Ok(None);
@@ -208,7 +226,11 @@ impl<T: Width> Subspace<T> {
         };
         let gain = after - before;
         if gain.is_finite() {
-            Ok(Some(Solved { before, gain }))
+            Ok(Some(Solved {
+                before,
+                gain,
+                energy,
+            }))
         } else {
             Err(LinalgError::NoConvergence)
         }

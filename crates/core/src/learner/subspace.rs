@@ -423,7 +423,7 @@ pub(super) fn project<T: Width>(w: MatRef<'_, T>, block: &Block<T>, work: &mut W
 
 /// Σv², in eight sums side by side.
 #[inline(always)]
-fn squared_length<T: Width>(row: &[T]) -> f64 {
+pub(super) fn squared_length<T: Width>(row: &[T]) -> f64 {
     let mut sums = [0.0; 8];
     let (chunks, rest) = row.as_chunks::<8>();
     for chunk in chunks {
