@@ -18,8 +18,9 @@
 //! | 3 | [`checkpoint`] | state and positions ↔ one atomic file, and the journal between two |
 //! | 3 | [`synth`] | rows with a planted spectrum |
 //! | 4 | [`config`] | TOML → a checked plan |
-//! | 5 | [`http`] | the status and the components of a run, to be asked for |
-//! | 6 | [`daemon`] | threads, channels, draining |
+//! | 4 | [`published`] | values in cells: what a run publishes, whoever looks on |
+//! | 5 | [`http`] | what is published, to be asked for; rows to be scored and pushed |
+//! | 5 | [`daemon`] | threads, channels, draining |
 //! | 6 | [`lab`] | the theory in memory: algorithms, figures, a page |
 //! | 7 | [`cli`] | arguments → call → exit code |
 //!
@@ -34,6 +35,7 @@ pub mod disk;
 pub mod http;
 pub mod lab;
 pub mod plot;
+pub mod published;
 pub mod rows;
 pub mod snapshot;
 pub mod source;

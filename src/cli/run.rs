@@ -1,7 +1,7 @@
 //! `ojad run`: the daemon.
 
 use std::io::IsTerminal as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tracing_subscriber::Layer as _;
@@ -13,13 +13,11 @@ use crate::cli::{CliError, environment};
 use crate::config::{
     Config, ConfigError, ControlKey, LogFormat, LogKeys, LogLevel, TOKEN_VARIABLE, load,
 };
-use crate::daemon::run::{self, Begin, RunParams, Until};
+use crate::daemon::run::{self, Begin, RunParams, Surroundings, Until};
 use crate::disk::{Disk, RealDisk};
-use crate::http::{HttpParams, LogTail};
+use crate::http::{self, HttpParams};
+use crate::published::{LogTail, PublishParams, Published};
 use crate::source::worker::{Decode, Here, Process, ProcessParams};
-
-/// Characters of a token that nobody guesses.
-const TOKEN_LEAST: usize = 16;
 
 /// Learns continuously from growing inputs, each row exactly once.
 #[derive(Debug, clap::Args)]
@@ -51,10 +49,14 @@ pub struct Args {
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let config = read(args)?;
     let params = params(args, &config)?;
-    logs(config.log, params.log.clone());
+    let serving = serving(args, &config, &params)?;
+    let tail = LogTail::default();
+    logs(config.log, tail.clone());
     let failed = |error: &dyn std::fmt::Display| CliError::Failed(error.to_string());
     let commands = run::commands().map_err(|error| failed(&error))?;
     let disk: Arc<dyn Disk> = super::faults::disk().unwrap_or_else(|| Arc::new(RealDisk));
+    // Only the page shows ids: nobody else pays for them.
+    let with_ids = serving.is_some();
     let decode: Box<dyn Decode> = if params.is_isolated {
         let program = std::env::current_exe().map_err(|error| failed(&error))?;
         let worker = Process::new(ProcessParams {
@@ -64,23 +66,61 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
             deadline: params.decode_deadline,
             source: params.source.clone(),
         });
-        // Only the page shows ids: nobody else pays for them.
-        Box::new(worker.with_ids(params.http.is_some()))
+        Box::new(worker.with_ids(with_ids))
     } else {
-        Box::new(Here::new(params.source.clone()).with_ids(params.http.is_some()))
+        Box::new(Here::new(params.source.clone()).with_ids(with_ids))
     };
-    let mut read_config = || {
-        let config = read(args).map_err(|error| error.to_string())?;
-        self::params(args, &config).map_err(|error| error.to_string())
+    let published = serving
+        .as_ref()
+        .map(|serving| Arc::new(Published::new(shown(serving), tail)));
+    let mut server = None;
+    let mut begun = || {
+        if let Some((wanted, published)) = serving.as_ref().zip(published.as_ref()) {
+            let started = http::start(wanted, Arc::clone(published))?;
+            tracing::info!(address = %started.address(), "HTTP server listens");
+            server = Some(started);
+        }
+        Ok(())
     };
-    let outcome = run::run(params, &disk, decode, &commands, &mut read_config);
-    let outcome = outcome.map_err(|error| failed(&error))?;
+    let mut read_config = || read_again(args, serving.as_ref());
+    let around = Surroundings {
+        disk: &disk,
+        decode,
+        commands: &commands,
+        read_config: &mut read_config,
+        published: published.clone(),
+        begun: Some(&mut begun),
+    };
+    let outcome = run::run(params, around).map_err(|error| failed(&error))?;
+    drop(server);
     tracing::info!(
         rows = outcome.rows,
         rows_waiting = outcome.rows_waiting,
         "ended"
     );
     Ok(())
+}
+
+/// The configuration as it is now, for a run that goes on.
+fn read_again(args: &Args, serving: Option<&HttpParams>) -> Result<RunParams, String> {
+    let config = read(args).map_err(|error| error.to_string())?;
+    let params = params(args, &config).map_err(|error| error.to_string())?;
+    let wanted = self::serving(args, &config, &params).map_err(|error| error.to_string())?;
+    if wanted.as_ref() == serving {
+        Ok(params)
+    } else {
+        Err("`http` can only change with a new start".to_owned())
+    }
+}
+
+/// What clients of this server are shown.
+fn shown(serving: &HttpParams) -> PublishParams {
+    PublishParams {
+        label: serving.label.clone(),
+        feature_shape: serving.feature_shape,
+        target_angle_rad: serving.target_angle_rad,
+        can_control: serving.control == ControlKey::Token,
+    }
 }
 
 fn read(args: &Args) -> Result<Config, CliError> {
@@ -90,13 +130,7 @@ fn read(args: &Args) -> Result<Config, CliError> {
 }
 
 fn params(args: &Args, config: &Config) -> Result<RunParams, CliError> {
-    let refused = |error: ConfigError| {
-        let file = args.config.as_ref();
-        let place = file.map_or_else(String::new, |file| format!("{}: ", file.display()));
-        CliError::BadConfig(format!("{place}{error}"))
-    };
-    let mut params = RunParams::try_from(config).map_err(refused)?;
-    params.http = http(config, &params.output_dir).map_err(CliError::BadConfig)?;
+    let mut params = RunParams::try_from(config).map_err(|error| refused(args, &error))?;
     if args.until_idle {
         params.until = Until::Idle;
     }
@@ -106,65 +140,27 @@ fn params(args: &Args, config: &Config) -> Result<RunParams, CliError> {
     Ok(params)
 }
 
-/// Where the HTTP server listens, and what its clients must know.
-fn http(config: &Config, output_dir: &Path) -> Result<Option<HttpParams>, String> {
+fn refused(args: &Args, error: &ConfigError) -> CliError {
+    let file = args.config.as_ref();
+    let place = file.map_or_else(String::new, |file| format!("{}: ", file.display()));
+    CliError::BadConfig(format!("{place}{error}"))
+}
+
+/// How the HTTP server is to listen, where one is wished.
+fn serving(
+    args: &Args,
+    config: &Config,
+    params: &RunParams,
+) -> Result<Option<HttpParams>, CliError> {
     let keys = &config.http;
-    let Some(listen) = keys.address().map_err(|error| error.to_string())? else {
+    let Some(listen) = keys.address().map_err(|error| refused(args, &error))? else {
         return Ok(None);
     };
-    let token = match &keys.token_file {
-        Some(path) => {
-            let text = std::fs::read_to_string(path);
-            let text = text.map_err(|error| {
-                format!(
-                    "http.token_file {}: {error}; make it readable",
-                    path.display()
-                )
-            })?;
-            Some(text.trim().to_owned())
-        }
-        None => std::env::var(TOKEN_VARIABLE).ok(),
-    };
-    let token: Option<Arc<str>> = token.map(|token| token.trim().into());
-    if token
-        .as_ref()
-        .is_some_and(|token| token.len() < TOKEN_LEAST)
-    {
-        return Err(format!(
-            "the token for `http` has fewer than {TOKEN_LEAST} characters; make one with \
-             `openssl rand -hex 32`"
-        ));
-    }
-    if token.is_none() && !listen.ip().is_loopback() {
-        return Err(format!(
-            "http.listen {listen} can be reached from other machines: name a file with a token \
-             (`http.token_file`), set {TOKEN_VARIABLE}, or listen on 127.0.0.1"
-        ));
-    }
-    if token.is_none() && keys.control == ControlKey::Token {
-        return Err(format!(
-            "http.control = \"token\" needs a token: name a file with one (`http.token_file`) or set \
-             {TOKEN_VARIABLE}"
-        ));
-    }
-    let params = HttpParams {
-        listen,
-        token,
-        hosts: keys.hosts.clone(),
-        tls: keys.tls_certificate.clone().zip(keys.tls_key.clone()),
-        connections: keys.connections,
-        requests_per_s: keys.requests_per_s,
-        body_bytes: keys.body_mib << 20,
-        body_least_bytes_per_s: keys.body_least_bytes_per_s,
-        score_rows: keys.score_rows,
-        control: keys.control,
-        label: keys.label.clone(),
-        feature_shape: keys.feature_shape,
-        target_angle_rad: keys.target_angle_deg.to_radians(),
-        output_dir: output_dir.to_owned(),
-    };
-    crate::http::check(&params).map_err(|error| error.to_string())?;
-    Ok(Some(params))
+    let token = keys.token(listen, std::env::var(TOKEN_VARIABLE).ok());
+    let token = token.map_err(|error| CliError::BadConfig(error.to_string()))?;
+    let serving = HttpParams::new(keys, listen, token, &params.output_dir);
+    http::check(&serving).map_err(|error| CliError::BadConfig(error.to_string()))?;
+    Ok(Some(serving))
 }
 
 /// Logs to stderr, for people or machines, and the last lines to whoever asks over HTTP.

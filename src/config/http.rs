@@ -2,11 +2,53 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::ConfigError;
 use crate::config::plan::refuse;
+
+/// The variable of the environment that holds the token, where no file does.
+pub const TOKEN_VARIABLE: &str = "OJAD_HTTP_TOKEN";
+
+/// Characters of a token that nobody guesses.
+const TOKEN_LEAST: usize = 16;
+
+/// Why the server would be open to people whom nobody meant.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenError {
+    /// The file with the token cannot be read.
+    #[error("http.token_file {}: {source}; make it readable", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A token that can be guessed.
+    #[error(
+        "the token for `http` has fewer than {TOKEN_LEAST} characters; make one with \
+         `openssl rand -hex 32`"
+    )]
+    Short,
+    /// Other machines can reach the server, and no token keeps them out.
+    #[error(
+        "http.listen {listen} can be reached from other machines: name a file with a token \
+         (`http.token_file`), set {TOKEN_VARIABLE}, or listen on 127.0.0.1"
+    )]
+    Open {
+        /// Where it would listen.
+        listen: SocketAddr,
+    },
+    /// Only a token says who may control the run.
+    #[error(
+        "http.control = \"token\" needs a token: name a file with one (`http.token_file`) or set \
+         {TOKEN_VARIABLE}"
+    )]
+    Control,
+}
 
 /// What a run shows over HTTP, and to whom.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -98,6 +140,35 @@ impl HttpKeys {
         let remedy = "use an address and a port, such as \"127.0.0.1:8650\" or \"[::1]:8650\"";
         let address = address.map_err(|_| refuse("http.listen", listen, remedy))?;
         Ok(Some(address))
+    }
+
+    /// The token that clients of a server on `listen` must send, from its file or else from the variable of
+    /// the environment; nothing on loopback, if none is set.
+    ///
+    /// # Errors
+    /// If it cannot be read, can be guessed, or is missing where it is needed.
+    pub fn token(
+        &self,
+        listen: SocketAddr,
+        variable: Option<String>,
+    ) -> Result<Option<Arc<str>>, TokenError> {
+        let token = match &self.token_file {
+            Some(path) => {
+                let text = std::fs::read_to_string(path);
+                Some(text.map_err(|source| TokenError::Unreadable {
+                    path: path.clone(),
+                    source,
+                })?)
+            }
+            None => variable,
+        };
+        let token: Option<Arc<str>> = token.map(|token| token.trim().into());
+        match &token {
+            Some(token) if token.len() < TOKEN_LEAST => Err(TokenError::Short),
+            None if !listen.ip().is_loopback() => Err(TokenError::Open { listen }),
+            None if self.control == ControlKey::Token => Err(TokenError::Control),
+            _ => Ok(token),
+        }
     }
 
     /// Refuses what does not fit together.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
+use crate::config::http::TOKEN_VARIABLE;
 use crate::config::{Config, ConfigError};
 
 /// Keys that have no default: they are unset where nobody sets them.
@@ -26,9 +27,6 @@ pub const UNSET: [(&str, &str); 12] = [
 const PREFIX: &str = "OJAD_";
 /// Those that begin so are none.
 const EXEMPT: &str = "OJAD_TEST_";
-/// Nor is this one, which nobody may print.
-pub const TOKEN_VARIABLE: &str = "OJAD_HTTP_TOKEN";
-
 /// Where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {

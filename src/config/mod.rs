@@ -17,12 +17,12 @@ pub use follow::{
     IsolationKey, LogFormat, LogKeys, LogLevel, OnChangedKey, OnCopyKey, OrderKey, OutputKeys,
     QuarantineKey, RunKeys, SourceKeys, StateKeys, SymlinksKey,
 };
-pub use http::{ControlKey, HttpKeys};
+pub use http::{ControlKey, HttpKeys, TOKEN_VARIABLE, TokenError};
 pub use keys::{
     AutoOr, Config, FeaturesKeys, ForgettingKey, LearnerKeys, PenaltyKey, PrecisionKey, RuleKey,
     ScaleKey, StepKey,
 };
-pub use load::{Loaded, Origin, TOKEN_VARIABLE, UNSET, load};
+pub use load::{Loaded, Origin, UNSET, load};
 pub use plan::{Plan, RunParams};
 pub use state::{describe_state_changes, state_text};
 

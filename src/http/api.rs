@@ -14,24 +14,22 @@ use serde_json::json;
 use super::answer::{Asked, answer, problem};
 use super::events::{self, Streams};
 use super::guard::{Guard, guard};
-use super::history::Drifted;
-use super::live::Live;
 use super::push::{self, Bodies};
 use super::score::{self, Scoring, What};
-use super::views::{Page, QUARANTINE_MAX};
 use super::{HttpParams, control, metrics, model, page, recent, snapshots};
+use crate::published::{Drifted, Page, Published, QUARANTINE_MAX};
 
 /// What every answer may look at.
 #[derive(Clone, Debug)]
 pub(super) struct Shared {
     pub params: Arc<HttpParams>,
-    pub live: Arc<Live>,
+    pub live: Arc<Published>,
     pub streams: Arc<Streams>,
 }
 
 impl Shared {
     /// Nobody is listening yet.
-    pub(super) fn new(params: HttpParams, live: Arc<Live>) -> Self {
+    pub(super) fn new(params: HttpParams, live: Arc<Published>) -> Self {
         Self {
             params: Arc::new(params),
             live,

@@ -8,26 +8,26 @@ use serde_json::json;
 
 use super::answer::{answer, problem};
 use super::api::Shared;
-use super::live::Ask;
 use crate::config::ControlKey;
+use crate::published::ControlRequest;
 
 /// `POST /api/v1/snapshot`
 pub(super) async fn snapshot(State(shared): State<Shared>) -> Response {
-    ask(&shared, Ask::Snapshot, "snapshot")
+    ask(&shared, ControlRequest::Snapshot, "snapshot")
 }
 
 /// `POST /api/v1/reload`
 pub(super) async fn reload(State(shared): State<Shared>) -> Response {
-    ask(&shared, Ask::Reload, "reload")
+    ask(&shared, ControlRequest::Reload, "reload")
 }
 
 /// Without a token the server does not start where this is configured: whoever comes here has sent it.
-fn ask(shared: &Shared, what: Ask, name: &str) -> Response {
+fn ask(shared: &Shared, what: ControlRequest, name: &str) -> Response {
     if shared.params.control != ControlKey::Token {
         let why = "clients may not tell this run what to do; set `http.control = \"token\"`";
         return problem(StatusCode::NOT_FOUND, why);
     }
-    if !shared.live.ask(what) {
+    if !shared.live.request(what) {
         let why = "the run is busy with what was asked before; ask again in a second";
         return problem(StatusCode::TOO_MANY_REQUESTS, why);
     }

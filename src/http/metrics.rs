@@ -6,13 +6,11 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-use super::live::Live;
-use super::status::Status;
 use crate::learner::drift::DriftReport;
+use crate::published::{Published, Status};
 use crate::snapshot::Snapshot;
 
 /// The version of the format.
@@ -23,26 +21,8 @@ const COMPONENTS_MAX: usize = 50;
 type ByComponent = Family<[(&'static str, String); 1], Gauge<f64, AtomicU64>>;
 type ByReason = Family<[(&'static str, &'static str); 1], Counter>;
 
-/// Seconds that updates took.
-#[derive(Clone, Debug)]
-pub struct Updates(Histogram);
-
-impl Default for Updates {
-    fn default() -> Self {
-        // 10 µs, a small minibatch of few features, to 2.6 s, a large one of very many.
-        Self(Histogram::new(exponential_buckets(1e-5, 4.0, 10)))
-    }
-}
-
-impl Updates {
-    /// Counts one.
-    pub fn observe(&self, seconds: f64) {
-        self.0.observe(seconds);
-    }
-}
-
 /// All metrics, once.
-pub(super) fn text(live: &Live) -> Result<String, std::fmt::Error> {
+pub(super) fn text(live: &Published) -> Result<String, std::fmt::Error> {
     let mut registry = Registry::with_prefix("ojad");
     let status = live.status.get();
     let build = Info::new(vec![("version", status.version)]);
@@ -52,7 +32,7 @@ pub(super) fn text(live: &Live) -> Result<String, std::fmt::Error> {
     registry.register(
         "minibatch_update_seconds",
         "Time to learn from one minibatch",
-        live.updates.0.clone(),
+        live.updates.histogram(),
     );
     if let Some(snapshot) = live.snapshot.get().as_ref() {
         components(snapshot, &mut registry);

@@ -1,6 +1,6 @@
 //! What a run shows over HTTP: its status, its components, its metrics. Off unless `http.listen` is set.
 //!
-//! In: a [`Live`] view that the trainer renews, never more than a fiftieth of its time. Out: JSON,
+//! In: what a run publishes ([`Published`](crate::published::Published)). Out: JSON,
 //! and Prometheus' text. Nothing here can stall learning: a request reads an immutable copy. The
 //! server listens on loopback unless told otherwise, and then only with a token.
 
@@ -8,13 +8,9 @@ mod answer;
 mod api;
 mod connection;
 mod control;
-mod convergence;
 mod events;
 mod guard;
-mod history;
 mod linger;
-mod live;
-mod log;
 mod metrics;
 mod model;
 mod pace;
@@ -27,26 +23,17 @@ mod room;
 mod score;
 mod serve;
 mod snapshots;
-mod status;
 mod tls;
-mod views;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use answer::{answer, blocking, problem};
-pub use convergence::Convergence;
-pub use history::{Drifted, History, Point};
-pub use live::{Ask, Latest, Live};
-pub use log::{LogLine, LogTail};
 pub use page::Asset;
 pub use pages::{PageFiles, serve_page};
-pub use recent::{Recent, Sampler, sample};
 pub use serve::{HttpError, Server, check, start};
-pub use status::{RunState, Status};
 pub use tls::TlsError;
-pub use views::{Quarantine, Sources};
 
 use crate::config::{ControlKey, HttpKeys};
 
@@ -84,26 +71,39 @@ pub struct HttpParams {
 }
 
 impl HttpParams {
-    /// A server of nothing that anybody must not know: plain HTTP, no token, no name of its own, and
-    /// the limits that a configuration without the keys has.
-    fn unnamed(listen: SocketAddr) -> Self {
-        let keys = HttpKeys::default();
+    /// What the keys say, for a server on `listen` whose clients must send `token`, beside snapshots in
+    /// `output_dir`.
+    pub fn new(
+        keys: &HttpKeys,
+        listen: SocketAddr,
+        token: Option<Arc<str>>,
+        output_dir: &Path,
+    ) -> Self {
         Self {
             listen,
-            token: None,
-            hosts: Vec::new(),
-            tls: None,
+            token,
+            hosts: keys.hosts.clone(),
+            tls: keys.tls_certificate.clone().zip(keys.tls_key.clone()),
             connections: keys.connections,
             requests_per_s: keys.requests_per_s,
-            // Nothing can be sent.
-            body_bytes: 0,
+            body_bytes: keys.body_mib << 20,
             body_least_bytes_per_s: keys.body_least_bytes_per_s,
-            score_rows: 0,
-            control: ControlKey::Off,
-            label: None,
-            feature_shape: None,
+            score_rows: keys.score_rows,
+            control: keys.control,
+            label: keys.label.clone(),
+            feature_shape: keys.feature_shape,
             target_angle_rad: keys.target_angle_deg.to_radians(),
-            output_dir: PathBuf::new(),
+            output_dir: output_dir.to_owned(),
+        }
+    }
+
+    /// A server of public pages only, which nobody sends anything to: plain HTTP on loopback needs no token,
+    /// and the limits are those of a configuration without the keys.
+    fn unnamed(listen: SocketAddr) -> Self {
+        Self {
+            body_bytes: 0,
+            score_rows: 0,
+            ..Self::new(&HttpKeys::default(), listen, None, Path::new(""))
         }
     }
 }

@@ -22,9 +22,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::answer::{answer, problem};
 use super::api::Shared;
 use super::connection::Uses;
-use super::live::{Ask, Live};
 use super::pace::{TOO_SLOW, is_too_slow};
 use super::serve::Peer;
+use crate::published::{ControlRequest, Published};
 use crate::source::follow::{Flaw, Kept, Known, Push, Stage};
 
 /// What a body is.
@@ -90,7 +90,7 @@ pub(super) async fn rows(
     Extension(bodies): Extension<Arc<Bodies>>,
     request: Request,
 ) -> Response {
-    let Some(push) = shared.live.push.clone() else {
+    let Some(push) = shared.live.push().cloned() else {
         let why = "rows are not taken here; add \"push:\" to `source.inputs`";
         return problem(StatusCode::NOT_FOUND, why);
     };
@@ -119,7 +119,7 @@ pub(super) async fn rows(
     };
     // Files go when two checkpoints have their rows.
     if push.is_crowded() && bodies.may_hurry() {
-        shared.live.ask(Ask::Checkpoint);
+        shared.live.request(ControlRequest::Checkpoint);
     }
     let (status, known) = match kept {
         Ok(Kept::Accepted(known)) => ("accepted", known),
@@ -281,7 +281,7 @@ async fn room(
 }
 
 /// Waits until a checkpoint has the rows, or they are refused; what is known then.
-async fn settle(push: &Push, live: &Live, key: &str, mut known: Known) -> Known {
+async fn settle(push: &Push, live: &Published, key: &str, mut known: Known) -> Known {
     let deadline = Instant::now() + ACK_PATIENCE;
     let mut changes = push.changes();
     let mut asked: Option<Instant> = None;
@@ -298,7 +298,7 @@ async fn settle(push: &Push, live: &Live, key: &str, mut known: Known) -> Known 
         // A checkpoint from before the rows were taken is of no use.
         if matches!(known.stage, Stage::Taken { .. })
             && asked.is_none_or(|at| now >= at + ASK_EVERY)
-            && live.ask(Ask::Checkpoint)
+            && live.request(ControlRequest::Checkpoint)
         {
             asked = Some(now);
         }

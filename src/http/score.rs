@@ -24,8 +24,6 @@ mod model;
 mod parse;
 mod pool;
 
-pub(super) use self::pool::NICE;
-
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

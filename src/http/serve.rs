@@ -35,10 +35,10 @@ use super::api::{Shared, router};
 use super::connection::{Answering, Connection, Counted, Uses};
 use super::guard::later;
 use super::linger::linger;
-use super::live::Live;
 use super::pace::Paced;
 use super::room::{Connections, ENDING_MAX, LOBBY_MAX, Opened};
 use super::tls::{self, TlsError};
+use crate::published::Published;
 
 /// Time for the headers of a request; also how long a connection may be idle between two.
 const HEADER_PATIENCE: Duration = Duration::from_secs(10);
@@ -124,7 +124,7 @@ fn acceptor(params: &HttpParams) -> Result<Option<TlsAcceptor>, TlsError> {
 ///
 /// # Errors
 /// If the address cannot be had, or there is a certificate that does not fit.
-pub fn start(params: &HttpParams, live: Arc<Live>) -> Result<Server, HttpError> {
+pub fn start(params: &HttpParams, live: Arc<Published>) -> Result<Server, HttpError> {
     let shared = Shared::new(params.clone(), live);
     serve(params, move || router(shared))
 }

@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::bounded;
 use ojad::checkpoint::Store;
 use ojad::config::load;
-use ojad::daemon::run::{Command, Restored, RunError, RunParams, Until, inspect, run};
+use ojad::daemon::run::{
+    Command, Restored, RunError, RunParams, Surroundings, Until, inspect, run,
+};
 use ojad::disk::Disk;
 use ojad::source::worker::{Decode, Here};
 
@@ -62,7 +64,10 @@ fn learn_as(params: RunParams, disk: &SimDisk, decode: Box<dyn Decode>) -> Resul
     });
     let on: Arc<dyn Disk> = Arc::new(disk.clone());
     let mut never = || Err("no reload".to_owned());
-    let ended = run(params, &on, decode, &commands, &mut never);
+    let ended = run(
+        params,
+        Surroundings::unseen(&on, decode, &commands, &mut never),
+    );
     is_over.store(true, std::sync::atomic::Ordering::Relaxed);
     watcher.join().expect("a watcher");
     ended.map(drop)

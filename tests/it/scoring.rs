@@ -13,8 +13,9 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Float64Type, Schema};
 use arrow::ipc::reader::StreamReader;
 use ojad::config::ControlKey;
-use ojad::http::{HttpParams, Live, Server, start};
+use ojad::http::{HttpParams, Server, start};
 use ojad::learner::{Estimate, LearnerParams};
+use ojad::published::{LogTail, PublishParams, Published};
 use ojad::rows::{Features, Minibatch, Tally, Watermark};
 use ojad::snapshot::{Projection, Provenance, Snapshot, write};
 use rand_distr::StandardNormal;
@@ -48,7 +49,7 @@ fn snapshot(names: impl Fn(usize) -> String) -> Snapshot {
 
 struct Scorer {
     server: Server,
-    live: Arc<Live>,
+    live: Arc<Published>,
 }
 
 impl Scorer {
@@ -69,10 +70,7 @@ impl Scorer {
             target_angle_rad: 0.1,
             output_dir: PathBuf::new(),
         };
-        let live = Arc::new(Live::new(
-            crossbeam_channel::bounded(1).0,
-            ojad::http::LogTail::default(),
-        ));
+        let live = Arc::new(Published::new(PublishParams::default(), LogTail::default()));
         live.snapshot.set(snapshot.map(Arc::new));
         Self {
             server: start(&params, Arc::clone(&live)).expect("a server"),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use crossbeam_channel::bounded;
 use ojad::config::load;
-use ojad::daemon::run::{Command, RunParams, Until, run};
+use ojad::daemon::run::{Command, RunParams, Surroundings, Until, run};
 use ojad::disk::{Disk, RealDisk};
 use ojad::source::follow::{Arrival, Connect, Source, SpoolInput};
 use ojad::source::worker::Here;
@@ -93,7 +93,11 @@ fn follow(place: &Place, calls: &Arc<AtomicU64>, time: Option<Duration>) {
     });
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let mut never = || Err("no reload".to_owned());
-    run(params, &disk, decode, &commands, &mut never).expect("a run");
+    run(
+        params,
+        Surroundings::unseen(&disk, decode, &commands, &mut never),
+    )
+    .expect("a run");
     stopper.join().expect("a thread");
 }
 

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use arrow::ipc::writer::StreamWriter;
 use crossbeam_channel::bounded;
 use ojad::checkpoint::{Journal, Recorded, Store};
-use ojad::daemon::run::{Command, Until, inspect, run};
+use ojad::daemon::run::{Command, Surroundings, Until, inspect, run};
 use ojad::disk::{Disk, RealDisk};
 use ojad::source::worker::Here;
 use rand::rngs::ChaCha8Rng;
@@ -394,7 +394,10 @@ fn follow(place: &Place, disk: &SimDisk, kept: &Path) -> usize {
         let runner = scope.spawn(|| {
             let mut never = || Err("no reload".to_owned());
             // It may end as it likes: what it leaves is looked at.
-            let _ = run(params, &on, decode, &commands, &mut never);
+            let _ = run(
+                params,
+                Surroundings::unseen(&on, decode, &commands, &mut never),
+            );
         });
         let mut writer = None;
         wait_for("the socket", || {

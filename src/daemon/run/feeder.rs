@@ -79,6 +79,8 @@ pub(super) struct Feeder {
     pub(super) spool: Option<Spool>,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) lock: StateLock,
+    /// Whether ids of rows are wanted: somebody looks at them.
+    pub(super) with_ids: bool,
 }
 
 /// The end of the loop.
@@ -154,8 +156,7 @@ impl Loop {
         let ends = put_off::ends_of(&mut feeder.planned);
         let now = Instant::now();
         let params = &feeder.params;
-        let tags = params.http.as_ref();
-        let tags = tags.map(|_| Tags::new(params.source.ids.len()));
+        let tags = feeder.with_ids.then(|| Tags::new(params.source.ids.len()));
         let mut follower = Follower::new(feeder.params.follow.clone());
         let waker = feeder.waker.clone();
         let wake = Box::new(move || {

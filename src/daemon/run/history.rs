@@ -1,5 +1,5 @@
-//! The history's file, `history.json` in the state directory: for people, so that what the HTTP server
-//! draws goes on after a restart. Nothing else depends on it.
+//! The history's file, `history.json` in the state directory: for people, so that what is published
+//! goes on after a restart. Nothing else depends on it.
 
 use std::io;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::path::Path;
 use tracing::warn;
 
 use crate::disk::Disk;
-use crate::http::History;
+use crate::published::History;
 
 const NAME: &str = "history.json";
 

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::checkpoint::CheckpointError;
-use crate::http::HttpError;
 use crate::learner::LearnError;
 use crate::rows::{Minibatch, RunId, Tags};
 use crate::snapshot::SnapshotError;
@@ -56,9 +55,9 @@ pub struct Outcome {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
-    /// The HTTP server cannot start.
+    /// Whoever was to look on, such as a server, cannot start.
     #[error(transparent)]
-    Http(#[from] HttpError),
+    Begun(Box<dyn std::error::Error + Send + Sync>),
     /// The state could not be read, or belongs to somebody else.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),

@@ -7,7 +7,6 @@ use crate::config::{
     Config, ConfigError, IsolationKey, OnChangedKey, OnCopyKey, OnEventKey, OrderKey, Plan,
     QuarantineKey, SymlinksKey, state_text,
 };
-use crate::http::{HttpParams, LogTail};
 use crate::learner::LearnerParams;
 use crate::learner::drift::DriftParams;
 use crate::source::SourceParams;
@@ -108,10 +107,6 @@ pub struct RunParams {
     pub drift: Option<DriftParams>,
     /// Whether a drift makes a snapshot.
     pub snapshot_on_drift: bool,
-    /// Who may ask what, and where.
-    pub http: Option<HttpParams>,
-    /// The last lines of the log, for the HTTP server.
-    pub log: LogTail,
     /// How to begin.
     pub begin: Begin,
     /// When to end.
@@ -189,8 +184,6 @@ impl TryFrom<&Config> for RunParams {
                 .unwrap_or(CHANNEL_MINIBATCHES),
             drift: config.drift.params(config)?,
             snapshot_on_drift: config.drift.on_event == OnEventKey::Snapshot,
-            http: None,
-            log: LogTail::default(),
             begin: Begin::Resume,
             until: Until::Stopped,
         })

@@ -5,7 +5,7 @@ mod begin;
 mod checkpoint;
 mod close;
 mod drift;
-mod live;
+mod publish;
 mod read_out;
 mod streams;
 
@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded, select};
+use crossbeam_channel::{Receiver, Sender, bounded, never, select};
 use tracing::{error, info, warn};
 
 use crate::checkpoint::StateLock;
@@ -26,24 +26,21 @@ use crate::daemon::run::params::RunParams;
 use crate::daemon::run::publisher::{Done, Job};
 use crate::daemon::run::restore::Learned;
 use crate::daemon::run::schedule::Schedule;
+use crate::daemon::run::surroundings::Surroundings;
 use crate::daemon::run::systemd;
-use crate::disk::Disk;
-use crate::http::{self, Ask, Live, Server};
 use crate::learner::drift::DriftReport;
+use crate::published::{self, ControlRequest, Published};
 use crate::rows::{Minibatch, RunId, Tags};
 use crate::snapshot::Retention;
 use crate::source::follow::{Event, FeedState, Push};
-use crate::source::worker::Decode;
 
 use self::begin::begin;
 pub(super) use self::begin::renew;
-use self::live::Shown;
+use self::publish::Shown;
 use self::streams::start_spool;
 
 /// How often time is looked at while nothing comes.
 const TICK: Duration = Duration::from_millis(100);
-/// What clients ask that may wait; more is refused.
-const ASKS_MAX: usize = 64;
 
 struct Trainer<'a> {
     params: RunParams,
@@ -73,20 +70,22 @@ struct Trainer<'a> {
     pulse: systemd::Pulse,
 }
 
-/// Runs until `commands` say stop, or as the parameters say.
+/// Runs until a command says stop, or as the parameters say.
 ///
 /// What it learns is a function of the rows alone: time decides only what the journal has recorded.
 ///
 /// # Errors
 /// If the state cannot be taken up, a consumed file changed, or the last checkpoint could not be
 /// written; what was written before stands.
-pub fn run(
-    params: RunParams,
-    disk: &Arc<dyn Disk>,
-    decode: Box<dyn Decode>,
-    commands: &Receiver<Command>,
-    read_config: &mut dyn FnMut() -> Result<RunParams, String>,
-) -> Result<Outcome, RunError> {
+pub fn run(params: RunParams, around: Surroundings<'_>) -> Result<Outcome, RunError> {
+    let Surroundings {
+        disk,
+        decode,
+        commands,
+        read_config,
+        published,
+        begun: is_begun,
+    } = around;
     let shared = Arc::new(Shared::default());
     let (begun, found) = begin(&params, disk, &shared)?;
     let (lock, disk) = (begun.lock, begun.disk);
@@ -116,9 +115,15 @@ pub fn run(
         spool,
         disk,
         lock: lock.clone(),
+        with_ids: published.is_some(),
     };
-    let (asks, asked) = bounded(ASKS_MAX);
-    let (_server, shown) = serve_http(&params, asks.clone(), push.clone())?;
+    let requested = published.as_ref().map(|published| published.requested());
+    let requested = requested.unwrap_or_else(never);
+    let shown = published.map(|published| show_in(published, &params, push.clone()));
+    let shown = shown.transpose()?;
+    if let Some(begun) = is_begun {
+        begun().map_err(RunError::Begun)?;
+    }
     // One of each kind: none is put off because another is on its way.
     let (jobs, todo) = bounded(3);
     let (to_done, done) = bounded(4);
@@ -153,8 +158,7 @@ pub fn run(
     };
     trainer.watch_as_configured();
     systemd::ready();
-    let _asks = asks;
-    let ended = trainer.serve(&fed, commands, &asked, &done);
+    let ended = trainer.serve(&fed, commands, &requested, &done);
     systemd::stopping();
     trainer.shared.stop.store(true, Ordering::Relaxed);
     drop(fed);
@@ -191,27 +195,20 @@ fn join_within(thread: thread::JoinHandle<()>, patience: Duration) {
     }
 }
 
-/// Starts the HTTP server, where one is wished.
-fn serve_http(
+/// What is to be published from now on; the history goes on where the run before left it.
+fn show_in(
+    published: Arc<Published>,
     params: &RunParams,
-    asks: Sender<Ask>,
     push: Option<Arc<Push>>,
-) -> Result<(Option<Server>, Option<Shown>), RunError> {
-    let Some(wanted) = &params.http else {
-        return Ok((None, None));
-    };
-    let live = Arc::new(Live::new(asks, params.log.clone()).with_push(push));
+) -> Result<Shown, RunError> {
+    if let Some(push) = push {
+        published.set_push(push);
+    }
     let history = history::find(&params.state_dir);
-    let sampler = http::sample(
-        Arc::clone(&live),
-        &params.source.ids,
-        wanted.label.as_deref(),
-    );
+    let label = published.params().label.clone();
+    let sampler = published::sample(Arc::clone(&published), &params.source.ids, label.as_deref());
     let sampler = sampler.map_err(unstarted("row"))?;
-    let shown = Shown::new(Arc::clone(&live), wanted.clone(), history, sampler);
-    let server = http::start(wanted, live)?;
-    info!(address = %server.address(), "HTTP server listens");
-    Ok((Some(server), Some(shown)))
+    Ok(Shown::new(published, history, sampler))
 }
 
 impl Trainer<'_> {
@@ -237,7 +234,7 @@ impl Trainer<'_> {
         &mut self,
         fed: &Receiver<Fed>,
         commands: &Receiver<Command>,
-        asked: &Receiver<Ask>,
+        requested: &Receiver<ControlRequest>,
         done: &Receiver<Done>,
     ) -> Result<(), RunError> {
         let mut deadline: Option<Instant> = None;
@@ -276,11 +273,10 @@ impl Trainer<'_> {
                     // Whoever could say something has gone: that is no reason to stop.
                     Err(_) => thread::sleep(TICK),
                 },
-                // This side holds a sender too: the channel never ends.
-                recv(asked) -> what => match what {
-                    Ok(Ask::Snapshot) => self.snapshots.is_wanted = true,
-                    Ok(Ask::Checkpoint) => self.checkpoints.is_wanted = true,
-                    Ok(Ask::Reload) => self.reload(),
+                recv(requested) -> what => match what {
+                    Ok(ControlRequest::Snapshot) => self.snapshots.is_wanted = true,
+                    Ok(ControlRequest::Checkpoint) => self.checkpoints.is_wanted = true,
+                    Ok(ControlRequest::Reload) => self.reload(),
                     Err(_) => {}
                 },
                 recv(done) -> answer => {
@@ -324,7 +320,10 @@ impl Trainer<'_> {
                 None => error,
             })?;
             if let Some(shown) = &self.shown {
-                shown.live.updates.observe(began.elapsed().as_secs_f64());
+                shown
+                    .published
+                    .updates
+                    .observe(began.elapsed().as_secs_f64());
             }
         }
         let latency_us = since.elapsed().as_micros() as u64;
@@ -438,10 +437,9 @@ impl Trainer<'_> {
                     error!(%changes, "the configuration is refused: these keys decide the state; start over with another `state.dir`");
                 } else if params.state_dir != self.params.state_dir
                     || params.streams != self.params.streams
-                    || params.http != self.params.http
                 {
                     error!(
-                        "the configuration is refused: `state.dir`, streams and `http` can only change with a new start"
+                        "the configuration is refused: `state.dir` and streams can only change with a new start"
                     );
                 } else {
                     let spool = self.params.state_dir.join("spool");

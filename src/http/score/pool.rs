@@ -7,10 +7,10 @@ use crossbeam_channel::{Sender, bounded};
 use rustix::process::setpriority_process;
 use tokio::sync::oneshot;
 
+use crate::published::NICE;
+
 /// More threads would only take the memory's bandwidth from the learner.
 const THREADS_MAX: usize = 2;
-/// The lowest priority: a learner that is busy leaves a seventieth of its processor to such a thread.
-pub(in crate::http) const NICE: i32 = 19;
 
 type Task = Box<dyn FnOnce() + Send>;
 

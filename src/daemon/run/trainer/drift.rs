@@ -43,7 +43,7 @@ impl Trainer<'_> {
         let wanted = self.params.drift.as_ref();
         let before = self.learned.drift.as_ref().map(Drift::params);
         if let Some(shown) = &self.shown {
-            shown.live.drift_params.set(wanted.cloned());
+            shown.published.drift_params.set(wanted.cloned());
         }
         let (Some(features), true) = (features, before != wanted) else {
             return;

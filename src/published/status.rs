@@ -120,7 +120,7 @@ impl Status {
     }
 
     /// Rows left out, by the reason.
-    pub(super) fn rejected(&self) -> impl Iterator<Item = (&'static str, u64)> {
+    pub fn rejected(&self) -> impl Iterator<Item = (&'static str, u64)> {
         ["null", "nan", "infinity"]
             .into_iter()
             .zip(self.rejected_by)

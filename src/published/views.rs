@@ -114,7 +114,7 @@ impl Sources {
 /// Query of `/api/v1/quarantine`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct Page {
+pub struct Page {
     /// Files, at most.
     pub limit: usize,
     /// Newer ones that are left out.
@@ -132,7 +132,7 @@ impl Default for Page {
 
 /// Some of what was refused.
 #[derive(Debug, Serialize)]
-pub(super) struct QuarantinePage<'a> {
+pub struct QuarantinePage<'a> {
     total: u64,
     kept: usize,
     offset: usize,
@@ -144,7 +144,7 @@ pub(super) struct QuarantinePage<'a> {
 impl Quarantine {
     /// A part of it, of bounded length whatever files and columns are called; nothing where `page` asks for
     /// no file, or for more than there can be.
-    pub(super) fn page(&self, page: Page) -> Option<QuarantinePage<'_>> {
+    pub fn page(&self, page: Page) -> Option<QuarantinePage<'_>> {
         if !(1..=QUARANTINE_MAX).contains(&page.limit) {
             return None;
         }

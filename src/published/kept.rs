@@ -13,20 +13,21 @@ const BYTES_MAX: usize = 16 << 20;
 /// Minibatches that the ring spans at least: a few rows of each.
 const SPAN: usize = 20;
 /// Rows that stand out, of each kind.
-pub(super) const TOP_MAX: usize = 20;
+pub const TOP_MAX: usize = 20;
 /// Rows examined after which those that stood out before are forgotten by halves.
 const GENERATION: u64 = 50_000;
 
 /// A row with all that is known of it.
 #[derive(Debug)]
-pub(super) struct Row {
+pub struct Row {
     /// Its number among the accepted rows.
-    pub(super) number: u64,
-    pub(super) unix_s: u64,
+    pub number: u64,
+    /// When it was examined, seconds since 1970.
+    pub unix_s: u64,
     /// In the order of the features; NaN where it had no value.
-    pub(super) values: Vec<f64>,
+    pub values: Vec<f64>,
     /// Of the id columns.
-    pub(super) ids: Vec<Option<String>>,
+    pub ids: Vec<Option<String>>,
 }
 
 /// The largest of some rows by one measure.
@@ -35,12 +36,13 @@ struct Top(Vec<(f64, Arc<Row>)>);
 
 /// What is remembered.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Kept {
+pub struct Kept {
     ring: VecDeque<Arc<Row>>,
     /// Residual and T² of this generation, and of the one before.
     tops: [[Top; 2]; 2],
     in_generation: u64,
-    pub(super) examined: u64,
+    /// Rows examined so far.
+    pub examined: u64,
     /// Row from which on they belong together: the features of the first.
     features: usize,
 }
@@ -110,7 +112,7 @@ impl Kept {
     }
 
     /// The ring, the oldest first; the rows that stood out by their residual; those by their T².
-    pub(super) fn rows(&self) -> [Vec<Arc<Row>>; 3] {
+    pub fn rows(&self) -> [Vec<Arc<Row>>; 3] {
         let of = |kind: usize| {
             let both = self.tops.iter().flat_map(|tops| &tops[kind].0);
             both.map(|(_, row)| Arc::clone(row)).collect()

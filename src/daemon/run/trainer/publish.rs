@@ -1,4 +1,4 @@
-//! What the HTTP server shows: renewed now and then, and never at the cost of learning.
+//! The values that are published: renewed now and then, and never at the cost of learning.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,12 +8,11 @@ use std::time::{Duration, Instant};
 use super::{Schedule, Trainer};
 use crate::daemon::run::feeder::{shown, unix_s};
 use crate::daemon::run::publisher::Job;
-use crate::http::{
-    Convergence, Drifted, History, HttpParams, Live, Point, Quarantine, RunState, Sampler, Sources,
-    Status,
-};
 use crate::learner::Estimate;
 use crate::learner::drift::{Drift, DriftReport};
+use crate::published::{
+    Convergence, Drifted, History, Point, Published, Quarantine, RunState, Sampler, Sources, Status,
+};
 use crate::rows::Minibatch;
 use crate::snapshot::Snapshot;
 
@@ -30,8 +29,7 @@ const QUIET_AFTER: Duration = Duration::from_secs(2);
 
 /// What is shown, and when it is to be renewed.
 pub(super) struct Shown {
-    pub(super) live: Arc<Live>,
-    params: HttpParams,
+    pub(super) published: Arc<Published>,
     pub(super) sampler: Sampler,
     started_unix_s: u64,
     status_at: Instant,
@@ -57,17 +55,11 @@ pub(super) struct Shown {
 }
 
 impl Shown {
-    pub(super) fn new(
-        live: Arc<Live>,
-        params: HttpParams,
-        history: History,
-        sampler: Sampler,
-    ) -> Self {
+    pub(super) fn new(published: Arc<Published>, history: History, sampler: Sampler) -> Self {
         let now = Instant::now();
-        live.history.set(history.clone());
+        published.history.set(history.clone());
         Self {
-            live,
-            params,
+            published,
             sampler,
             started_unix_s: unix_s(),
             status_at: now,
@@ -121,7 +113,7 @@ impl Shown {
     }
 
     fn renew_history(&mut self) {
-        self.live.history.set(self.history.clone());
+        self.published.history.set(self.history.clone());
         self.is_history_new = true;
     }
 }
@@ -153,19 +145,22 @@ impl Trainer<'_> {
         };
         shown.steps = state.steps;
         let lag = lag(&self.shared);
-        shown.live.sources.set(Sources::of(state, lag.0, lag.1));
+        shown
+            .published
+            .sources
+            .set(Sources::of(state, lag.0, lag.1));
         if shown.quarantined != Some(state.quarantined) {
             shown.quarantined = Some(state.quarantined);
-            shown.live.quarantine.set(Quarantine::of(state));
+            shown.published.quarantine.set(Quarantine::of(state));
         }
         // A state that cannot be read out is told where a snapshot is made of it.
         if let Ok(Some(snapshot)) = read_out {
             let report = self.learned.drift.as_ref().and_then(Drift::report);
             shown.remember(&snapshot, report.as_ref());
             let factor = self.params.learner.forgetting.factor_per_row();
-            let target = shown.params.target_angle_rad;
+            let target = shown.published.params().target_angle_rad;
             shown.convergence = Some(Convergence::of(&snapshot, factor, target));
-            shown.live.snapshot.set(Some(Arc::new(snapshot)));
+            shown.published.snapshot.set(Some(Arc::new(snapshot)));
         }
         let cost = now.elapsed();
         shown.components_at = now + COMPONENTS_EVERY.max(COMPONENTS_SHARE * cost);
@@ -183,7 +178,7 @@ impl Trainer<'_> {
         }
         status.since_unix_s = shown.since_unix_s;
         status.headline = status.sentence();
-        shown.live.set_status(status);
+        shown.published.set_status(status);
         shown.status_at = now + STATUS_EVERY;
         self.shown = Some(shown);
     }
@@ -287,10 +282,10 @@ impl Trainer<'_> {
             drifted_unix_s: known.history.drifts.last().map(|drifted| drifted.unix_s),
             drift: drift.and_then(Drift::report),
             convergence: known.convergence,
-            label: known.params.label.clone(),
-            feature_shape: known.params.feature_shape.filter(is_image),
+            label: known.published.params().label.clone(),
+            feature_shape: known.published.params().feature_shape.filter(is_image),
             can_push: self.push.is_some(),
-            can_control: known.params.control == crate::config::ControlKey::Token,
+            can_control: known.published.params().can_control,
             // What depends on the status before is set by whoever knows that.
             since_unix_s: 0,
             headline: String::new(),

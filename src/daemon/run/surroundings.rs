@@ -1,0 +1,49 @@
+//! The world around a run: its disk, its decoder, who tells it what to do, and who looks on.
+
+use std::sync::Arc;
+
+use crossbeam_channel::Receiver;
+
+use crate::daemon::run::messages::Command;
+use crate::daemon::run::params::RunParams;
+use crate::disk::Disk;
+use crate::published::Published;
+use crate::source::worker::Decode;
+
+/// What a run needs of the world around it.
+pub struct Surroundings<'a> {
+    /// Where everything is written.
+    pub disk: &'a Arc<dyn Disk>,
+    /// Who decodes.
+    pub decode: Box<dyn Decode>,
+    /// What it is told.
+    pub commands: &'a Receiver<Command>,
+    /// Reads the configuration again.
+    pub read_config: &'a mut dyn FnMut() -> Result<RunParams, String>,
+    /// Where values are published, if anybody looks on.
+    pub published: Option<Arc<Published>>,
+    /// Called once the state has been taken up, before the first row is read.
+    pub begun: Option<&'a mut Begun<'a>>,
+}
+
+/// Starts whoever looks on.
+pub type Begun<'a> = dyn FnMut() -> Result<(), Box<dyn std::error::Error + Send + Sync>> + 'a;
+
+impl<'a> Surroundings<'a> {
+    /// Those of a run that nobody looks at.
+    pub fn unseen(
+        disk: &'a Arc<dyn Disk>,
+        decode: Box<dyn Decode>,
+        commands: &'a Receiver<Command>,
+        read_config: &'a mut dyn FnMut() -> Result<RunParams, String>,
+    ) -> Self {
+        Self {
+            disk,
+            decode,
+            commands,
+            read_config,
+            published: None,
+            begun: None,
+        }
+    }
+}

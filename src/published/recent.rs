@@ -1,0 +1,152 @@
+//! Rows of late, and those that stand out, for whoever looks on.
+//!
+//! In: copies of minibatches, as many as the trainer has time to make. A thread of the lowest priority
+//! scores them with the components that are published. Out: the rows that were kept. Learning waits for
+//! none of it: what comes while that thread is busy is passed over, and [`Kept::examined`] says so.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use rustix::process::setpriority_process;
+
+use super::kept::Kept;
+use super::{Latest, NICE, Published};
+use crate::rows::{Minibatch, Tags};
+use crate::snapshot::Projection;
+
+/// Copies that wait to be looked at.
+const WAITING_MAX: usize = 4096;
+/// Bytes of all of them; larger minibatches wait alone.
+const WAITING_BYTES: usize = 32 << 20;
+/// Copying may take one part in so many of the trainer's time.
+const COPY_SHARE: f64 = 50.0;
+/// Seconds of copying that may come at once: the minibatches of a small file.
+const COPY_BURST_S: f64 = 0.1;
+/// The first minibatches come before the first components are published: they wait for these.
+const COMPONENTS_PATIENCE: Duration = Duration::from_secs(3);
+
+/// A minibatch to be looked at.
+struct Copied {
+    batch: Minibatch,
+    tags: Option<Tags>,
+}
+
+/// The trainer's side: copies what there is time for.
+#[derive(Debug)]
+pub struct Sampler {
+    to: Sender<Copied>,
+    /// Seconds of copying that are paid for.
+    budget_s: f64,
+    at: Instant,
+}
+
+/// Id columns, and which of them is the label.
+pub type Columns = (Vec<String>, Option<usize>);
+
+/// Rows kept for whoever looks on.
+#[derive(Debug, Default)]
+pub struct Recent {
+    kept: Mutex<Kept>,
+    /// Id columns, and which of them is the label.
+    columns: Latest<Columns>,
+}
+
+/// Starts to look at rows with the components of `published`; `ids` are the id columns, `label` one of them.
+///
+/// # Errors
+/// If no thread can be had.
+pub fn sample(
+    published: Arc<Published>,
+    ids: &[String],
+    label: Option<&str>,
+) -> io::Result<Sampler> {
+    let at = label.and_then(|label| ids.iter().position(|id| id == label));
+    published.recent.columns.set((ids.to_vec(), at));
+    let (to, copies) = bounded(WAITING_MAX);
+    let thread = thread::Builder::new().name("ojad-rows".into());
+    thread.spawn(move || look(&published, &copies))?;
+    Ok(Sampler {
+        to,
+        budget_s: COPY_BURST_S,
+        at: Instant::now(),
+    })
+}
+
+impl Sampler {
+    /// Copies a minibatch, if there is time and room.
+    pub fn offer(&mut self, batch: &Minibatch, tags: Option<Tags>) {
+        let now = Instant::now();
+        let since = now.duration_since(self.at).as_secs_f64();
+        self.at = now;
+        self.budget_s = (self.budget_s + since / COPY_SHARE).min(COPY_BURST_S);
+        let values = batch.capacity() * batch.features() * size_of::<f64>();
+        let bytes = values + tags.as_ref().map_or(0, Tags::bytes);
+        let may_wait = (WAITING_BYTES / bytes.max(1)).clamp(1, WAITING_MAX);
+        if self.budget_s <= 0.0 || self.to.len() >= may_wait {
+            return;
+        }
+        let batch = batch.clone();
+        // Nobody else sends: there is room.
+        let _ = self.to.try_send(Copied { batch, tags });
+        self.budget_s -= now.elapsed().as_secs_f64();
+    }
+}
+
+/// Looks at copies until nobody makes any.
+fn look(published: &Published, copies: &Receiver<Copied>) {
+    if let Err(error) = setpriority_process(None, NICE) {
+        tracing::debug!(%error, "rows are looked at with the priority of the rest");
+    }
+    let mut model: Option<(u64, Projection)> = None;
+    for Copied { batch, tags } in copies {
+        let until = Instant::now() + COMPONENTS_PATIENCE;
+        let mut snapshot = published.snapshot.get();
+        while snapshot.is_none() && Instant::now() < until {
+            thread::sleep(Duration::from_millis(20));
+            snapshot = published.snapshot.get();
+        }
+        let Some(snapshot) = snapshot.as_ref() else {
+            continue;
+        };
+        let estimate = &snapshot.estimate;
+        if estimate.features != batch.features() {
+            continue;
+        }
+        if model
+            .as_ref()
+            .is_none_or(|(rows, _)| *rows != estimate.rows)
+        {
+            let order: Vec<usize> = (0..estimate.features).collect();
+            model = Some((estimate.rows, Projection::new(estimate, &order)));
+        }
+        if let Some((_, projection)) = &model {
+            let scores = projection.score(&batch);
+            let mut kept = published.recent.lock();
+            kept.take(&batch, tags.as_ref(), &scores, unix_s());
+        }
+    }
+}
+
+fn unix_s() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}
+
+impl Recent {
+    /// The rows that are kept now: a copy of pointers.
+    pub fn kept(&self) -> Kept {
+        self.lock().clone()
+    }
+
+    /// Id columns, and which of them is the label.
+    pub fn columns(&self) -> Arc<Columns> {
+        self.columns.get()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
