@@ -24,6 +24,10 @@ const STEP_GAIN: f64 = 2e-4;
 /// must not make their gains look small.
 const MOST_ENERGY: f64 = 4.0;
 
+/// Times the least of the k leading variances from which on one is large beside it: what f32 loses of the
+/// sum of its row's squares, 1e-7 of it and more, would be seen in the gain.
+const DWARFS: f64 = 16.0;
+
 /// A gain up to so many times that leaves to a second step what the first one missed; beyond it the
 /// exact answer is looked for at once.
 const SECOND_STEP: f64 = 16.0;
@@ -189,12 +193,12 @@ impl<T: Width> Subspace<T> {
             }
         }
         // In f32 the squares of a row's small entries drown in that of one large entry.
-        let rows = self.next[..h * self.features].chunks_exact(self.features);
-        pulp::Arch::new().dispatch(|| {
-            for (i, row) in rows.enumerate() {
-                moment[(i, i)] = squared_length(row);
-            }
-        });
+        let least = (0..top).map(|i| work.k.0[(i, i)]).fold(f64::MAX, f64::min);
+        let dwarfs = (0..top).filter(|&i| work.k.0[(i, i)] > DWARFS * least);
+        for i in dwarfs.filter(|_| !T::GAIN_IS_RELATIVE) {
+            let row = &self.next[i * self.features..(i + 1) * self.features];
+            moment[(i, i)] = pulp::Arch::new().dispatch(|| squared_length(row));
+        }
         let (k, moment) = (work.k.0.as_mut(), work.moment.0.as_mut());
         if work.scratch.cholesky(k).is_err() || work.scratch.cholesky(moment).is_err() {
             return Ok(None);
