@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::config::{AutoOr, Config, ForgettingKey, Plan, PrecisionKey, RuleKey, ScaleKey, load};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+
+use crate::config::{AutoOr, Config, ForgettingKey, Plan, RuleKey, load};
+use crate::learner::{Precision, Scale};
 
 use super::columns::Columns;
 use super::{CliError, environment};
@@ -25,11 +28,11 @@ pub struct Overrides {
     #[arg(long, value_enum, value_name = "RULE")]
     rule: Option<RuleKey>,
     /// Width of the large products.
-    #[arg(long, value_enum, value_name = "WIDTH")]
-    precision: Option<PrecisionKey>,
+    #[arg(long, value_parser = precision(), value_name = "WIDTH")]
+    precision: Option<Precision>,
     /// Units of the features.
-    #[arg(long, value_enum, value_name = "UNITS")]
-    scale: Option<ScaleKey>,
+    #[arg(long, value_parser = scale(), value_name = "UNITS")]
+    scale: Option<Scale>,
     /// Do not take the mean off.
     #[arg(long)]
     no_center: bool,
@@ -42,6 +45,30 @@ pub struct Overrides {
     /// 1: read and learn in turn; 2: read ahead on a thread of its own.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+}
+
+/// The words of `learner.precision`.
+fn precision() -> impl TypedValueParser<Value = Precision> {
+    let words = [
+        PossibleValue::new("f32").help("f32 products"),
+        PossibleValue::new("f64").help("f64 and orthogonal factorizations"),
+    ];
+    PossibleValuesParser::new(words).map(|word| match word.as_str() {
+        "f64" => Precision::F64,
+        _ => Precision::F32,
+    })
+}
+
+/// The words of `learner.scale`.
+fn scale() -> impl TypedValueParser<Value = Scale> {
+    let words = [
+        PossibleValue::new("none").help("As they are read"),
+        PossibleValue::new("standard").help("Divided by the running standard deviation"),
+    ];
+    PossibleValuesParser::new(words).map(|word| match word.as_str() {
+        "standard" => Scale::Standard,
+        _ => Scale::None,
+    })
 }
 
 impl Overrides {

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::keys::AutoOr;
+use crate::config::auto::AutoOr;
+use crate::source::follow::{OnCopy, Order, Symlinks};
 use crate::source::{BadValue, Extra};
 
 /// Where rows come from, and what a bad value or file does.
@@ -14,7 +15,7 @@ pub struct SourceKeys {
     /// Directories, globs, files, `-`, `fifo:PATH`, `unix:PATH`, `push:`.
     pub inputs: Vec<String>,
     /// In which order new files are taken.
-    pub order: OrderKey,
+    pub order: Order,
     /// Time between two looks.
     pub rescan_ms: u64,
     /// How long a file may stay without its footer.
@@ -22,11 +23,11 @@ pub struct SourceKeys {
     /// Endings of names that are not looked at.
     pub ignore_suffixes: Vec<String>,
     /// Where symbolic links may lead.
-    pub symlinks: SymlinksKey,
+    pub symlinks: Symlinks,
     /// What the change of a consumed file does.
-    pub on_changed: OnChangedKey,
+    pub on_changed: OnChanged,
     /// What a file does that holds what was learned from one that is gone.
-    pub on_copy: OnCopyKey,
+    pub on_copy: OnCopy,
     /// How long rows may wait for a full minibatch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_max_ms: Option<u64>,
@@ -57,15 +58,15 @@ impl Default for SourceKeys {
     fn default() -> Self {
         Self {
             inputs: Vec::new(),
-            order: OrderKey::default(),
+            order: Order::default(),
             rescan_ms: 1000,
             incomplete_age_s: 3600,
             ignore_suffixes: [".tmp", ".part", ".partial", ".crdownload", "~"]
                 .map(String::from)
                 .to_vec(),
-            symlinks: SymlinksKey::default(),
-            on_changed: OnChangedKey::default(),
-            on_copy: OnCopyKey::default(),
+            symlinks: Symlinks::default(),
+            on_changed: OnChanged::default(),
+            on_copy: OnCopy::default(),
             latency_max_ms: None,
             isolation: IsolationKey::default(),
             worker_memory_mib: 4096,
@@ -81,50 +82,15 @@ impl Default for SourceKeys {
     }
 }
 
-/// In which order new files are taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OrderKey {
-    /// By path.
-    #[default]
-    Name,
-    /// By time of the last change, then by path.
-    Mtime,
-}
-
-/// Where symbolic links may lead.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SymlinksKey {
-    /// Nowhere.
-    Refuse,
-    /// Below the directory that is followed.
-    #[default]
-    Inside,
-    /// Anywhere.
-    Follow,
-}
-
 /// What the change of a consumed file does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum OnChangedKey {
+pub enum OnChanged {
     /// Refuses the file and goes on.
     #[default]
     Quarantine,
     /// Ends the run.
     Stop,
-}
-
-/// What a file does that holds what was learned from one that is gone.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnCopyKey {
-    /// Nothing: it is that file.
-    #[default]
-    Leave,
-    /// It is learned as a new one.
-    Learn,
 }
 
 /// Where files are decoded.

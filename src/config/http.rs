@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::ConfigError;
-use crate::config::plan::refuse;
+use crate::config::{ConfigError, refuse};
 
 /// The variable of the environment that holds the token, where no file does.
 pub const TOKEN_VARIABLE: &str = "OJAD_HTTP_TOKEN";

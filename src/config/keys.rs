@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::auto::AutoOr;
 use crate::config::drift::DriftKeys;
 use crate::config::follow::{LogKeys, OutputKeys, RunKeys, SourceKeys, StateKeys};
 use crate::config::http::HttpKeys;
+use crate::learner::{Precision, Scale};
 use crate::source::BinaryDtype;
 
 /// All keys, by table.
@@ -46,43 +48,6 @@ pub struct FeaturesKeys {
     pub dtype: Option<BinaryDtype>,
 }
 
-/// `"auto"` or a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(
-    untagged,
-    expecting = "expected \"auto\" or a number that is not negative"
-)]
-pub enum AutoOr<T> {
-    /// Chosen by the program.
-    Auto(Auto),
-    /// This.
-    Is(T),
-}
-
-/// The word `"auto"`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Auto {
-    /// Chosen by the program.
-    Auto,
-}
-
-impl<T> Default for AutoOr<T> {
-    fn default() -> Self {
-        Self::Auto(Auto::Auto)
-    }
-}
-
-impl<T> AutoOr<T> {
-    /// The value, unless it is `"auto"`.
-    pub fn value(self) -> Option<T> {
-        match self {
-            Self::Auto(_) => None,
-            Self::Is(value) => Some(value),
-        }
-    }
-}
-
 /// λ: `"auto"` or a number.
 pub type PenaltyKey = AutoOr<f64>;
 
@@ -97,28 +62,6 @@ pub enum RuleKey {
     Oja,
     /// The preconditioned rule.
     MatrixStep,
-}
-
-/// Width of the large products.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum PrecisionKey {
-    /// f32 products.
-    #[default]
-    F32,
-    /// f64 and orthogonal factorizations.
-    F64,
-}
-
-/// Units of the features.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum ScaleKey {
-    /// As they are read.
-    #[default]
-    None,
-    /// Divided by the running standard deviation.
-    Standard,
 }
 
 /// `"none"`, a factor per row, or `{ half_life_rows = N }`.
@@ -201,13 +144,13 @@ pub struct LearnerKeys {
     /// Step size of `oja`; `matrix-step` takes `c_over_t`.
     pub step: StepKey,
     /// Width of the large products.
-    pub precision: PrecisionKey,
+    pub precision: Precision,
     /// b: `"auto"` is chosen from m and r.
     pub minibatch: AutoOr<usize>,
     /// Whether the running mean is taken off.
     pub center: bool,
     /// Units of the features.
-    pub scale: ScaleKey,
+    pub scale: Scale,
     /// λ of the read-out.
     pub penalty: PenaltyKey,
     /// How fast earlier rows lose weight.
@@ -223,10 +166,10 @@ impl Default for LearnerKeys {
             oversampling: AutoOr::default(),
             rule: RuleKey::default(),
             step: StepKey::default(),
-            precision: PrecisionKey::default(),
+            precision: Precision::default(),
             minibatch: AutoOr::default(),
             center: true,
-            scale: ScaleKey::default(),
+            scale: Scale::default(),
             penalty: PenaltyKey::default(),
             forgetting: ForgettingKey::default(),
             seed: 0,

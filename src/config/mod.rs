@@ -3,6 +3,7 @@
 //! [`Config`] is what a file or the command line says, unchecked; only a [`Plan`] runs. Every key
 //! stands in `config/ojad.toml` with its default, unit and reason; a test holds the two together.
 
+mod auto;
 mod drift;
 mod follow;
 mod http;
@@ -12,18 +13,16 @@ mod plan;
 mod ranges;
 mod state;
 
+pub use auto::AutoOr;
 pub use drift::{DriftKeys, OnEventKey};
 pub use follow::{
-    IsolationKey, LogFormat, LogKeys, LogLevel, OnChangedKey, OnCopyKey, OrderKey, OutputKeys,
-    QuarantineKey, RunKeys, SourceKeys, StateKeys, SymlinksKey,
+    IsolationKey, LogFormat, LogKeys, LogLevel, OnChanged, OutputKeys, QuarantineKey, RunKeys,
+    SourceKeys, StateKeys,
 };
 pub use http::{ControlKey, HttpKeys, TOKEN_VARIABLE, TokenError};
-pub use keys::{
-    AutoOr, Config, FeaturesKeys, ForgettingKey, LearnerKeys, PenaltyKey, PrecisionKey, RuleKey,
-    ScaleKey, StepKey,
-};
+pub use keys::{Config, FeaturesKeys, ForgettingKey, LearnerKeys, PenaltyKey, RuleKey, StepKey};
 pub use load::{Loaded, Origin, UNSET, load};
-pub use plan::{Plan, RunParams};
+pub use plan::{Plan, drift};
 pub use state::{describe_state_changes, state_text};
 
 use std::path::PathBuf;
@@ -86,4 +85,12 @@ pub enum ConfigError {
         /// What it may be.
         remedy: &'static str,
     },
+}
+
+fn refuse(key: &'static str, value: impl std::fmt::Display, remedy: &'static str) -> ConfigError {
+    ConfigError::Value {
+        key,
+        value: value.to_string(),
+        remedy,
+    }
 }

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use crate::config::follow::RunKeys;
-use crate::config::keys::{Config, ForgettingKey, PrecisionKey, RuleKey, ScaleKey, StepKey};
-use crate::config::{ConfigError, ranges};
-use crate::learner::{Forgetting, LearnerParams, Penalty, Precision, Rule, Scale, Step};
+use crate::config::keys::{Config, ForgettingKey, RuleKey, StepKey};
+use crate::config::{ConfigError, ranges, refuse};
+use crate::learner::drift::DriftParams;
+use crate::learner::{Forgetting, LearnerParams, Penalty, Precision, Rule, Step};
 use crate::source::{Decoders, Limit, SourceParams};
 
 /// Largest k: the r×r algebra of more would dwarf the products.
@@ -17,8 +18,12 @@ const LARGEST_MINIBATCH: usize = 1 << 20;
 /// Most minibatches that may wait: beyond it reading ahead gains nothing and memory grows.
 const LONGEST_CHANNEL: usize = 1_024;
 
-/// Threads and room, checked.
-pub type RunParams = RunKeys;
+/// Long half-lives of a short one, where nobody says.
+const DRIFT_LONG: u64 = 20;
+/// Components watched, where nobody says.
+const DRIFT_COMPONENTS: usize = 10;
+/// Rows of a short half-life: below the least, means of a block are not normal.
+const DRIFT_ROWS: std::ops::RangeInclusive<u64> = 1_000..=1_000_000_000_000;
 
 /// A configuration that can run.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,21 +33,9 @@ pub struct Plan {
     /// How to read.
     pub source: SourceParams,
     /// Threads and room.
-    pub run: RunParams,
+    pub run: RunKeys,
     /// Directory of snapshots.
     pub output: Option<PathBuf>,
-}
-
-pub(super) fn refuse(
-    key: &'static str,
-    value: impl std::fmt::Display,
-    remedy: &'static str,
-) -> ConfigError {
-    ConfigError::Value {
-        key,
-        value: value.to_string(),
-        remedy,
-    }
 }
 
 impl TryFrom<&Config> for Plan {
@@ -61,6 +54,7 @@ impl TryFrom<&Config> for Plan {
             return Err(refuse("run.channel_minibatches", count, remedy));
         }
         ranges::check(config)?;
+        drift(config)?;
         let (features, source) = (&config.features, &config.source);
         Ok(Self {
             source: SourceParams {
@@ -130,16 +124,10 @@ fn learner(config: &Config) -> Result<LearnerParams, ConfigError> {
         components: keys.components,
         oversampling,
         rule: rule(config)?,
-        precision: match keys.precision {
-            PrecisionKey::F32 => Precision::F32,
-            PrecisionKey::F64 => Precision::F64,
-        },
+        precision: keys.precision,
         minibatch,
         center: keys.center,
-        scale: match keys.scale {
-            ScaleKey::None => Scale::None,
-            ScaleKey::Standard => Scale::Standard,
-        },
+        scale: keys.scale,
         penalty,
         forgetting: forgetting(keys.forgetting)?,
         seed: keys.seed,
@@ -196,4 +184,48 @@ fn rule(config: &Config) -> Result<Rule, ConfigError> {
             }
         },
     })
+}
+
+/// What is to be watched, if anything is.
+///
+/// # Errors
+/// If a value is out of its bounds.
+pub fn drift(config: &Config) -> Result<Option<DriftParams>, ConfigError> {
+    let keys = &config.drift;
+    let rate = keys.false_alarms_per_million_rows;
+    if !(0.0..=1000.0).contains(&rate) {
+        return Err(refuse(
+            "drift.false_alarms_per_million_rows",
+            rate,
+            "use 0 (no alarm, only reports) to 1000",
+        ));
+    }
+    let components = keys.components.value();
+    if components == Some(0) {
+        let remedy = "use \"auto\" or 1 up";
+        return Err(refuse("drift.components", 0, remedy));
+    }
+    let Some(short) = keys.short_half_life_rows else {
+        return Ok(None);
+    };
+    if !DRIFT_ROWS.contains(&short) {
+        let remedy = "use 1000 to 10^12 rows, or leave it out";
+        return Err(refuse("drift.short_half_life_rows", short, remedy));
+    }
+    let long = keys
+        .long_half_life_rows
+        .value()
+        .unwrap_or(DRIFT_LONG * short);
+    if long < 4 * short || long > 1000 * short {
+        let remedy = "use \"auto\", or 4 to 1000 times `drift.short_half_life_rows`";
+        return Err(refuse("drift.long_half_life_rows", long, remedy));
+    }
+    let most = config.learner.components;
+    Ok(Some(DriftParams {
+        short_half_life_rows: short,
+        long_half_life_rows: long,
+        components: components.unwrap_or(DRIFT_COMPONENTS).min(most),
+        false_alarms_per_row: rate * 1e-6,
+        seed: config.learner.seed,
+    }))
 }

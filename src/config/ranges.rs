@@ -1,9 +1,8 @@
 //! Keys whose numbers must lie within bounds.
 
-use crate::config::ConfigError;
 use crate::config::follow::QuarantineKey;
 use crate::config::keys::Config;
-use crate::config::plan::refuse;
+use crate::config::{ConfigError, refuse};
 
 /// Longest time that a key may name, seconds: ten years.
 const LONGEST_S: u64 = 10 * 366 * 86_400;
@@ -103,7 +102,6 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
         return Err(refuse("run.drain_s", config.run.drain_s, "use 1 to 3600 s"));
     }
     // Nothing is wrong with what is not watched but what is out of bounds.
-    config.drift.params(config)?;
     config.http.check(&config.features.ids)?;
     let inputs = &config.source.inputs;
     if let Some(other) = inputs

@@ -4,13 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::{
-    Config, ConfigError, IsolationKey, OnChangedKey, OnCopyKey, OnEventKey, OrderKey, Plan,
-    QuarantineKey, SymlinksKey, state_text,
+    Config, ConfigError, IsolationKey, OnChanged, OnEventKey, Plan, QuarantineKey, state_text,
 };
 use crate::learner::LearnerParams;
 use crate::learner::drift::DriftParams;
 use crate::source::SourceParams;
-use crate::source::follow::{FollowParams, OnCopy, Order, SpoolInput, Symlinks};
+use crate::source::follow::{FollowParams, SpoolInput};
 
 /// When a run ends by itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,16 +29,6 @@ pub enum Begin {
     Resume,
     /// What there is of a state is moved aside, and a new run begins, over whatever was published.
     Anew,
-}
-
-/// What the change of a consumed file does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnChanged {
-    /// Refuses the file and goes on.
-    #[default]
-    Quarantine,
-    /// Ends the run.
-    Stop,
 }
 
 /// What becomes of a refused file.
@@ -134,20 +123,10 @@ impl TryFrom<&Config> for RunParams {
             source: plan.source,
             follow: FollowParams {
                 places,
-                order: match source.order {
-                    OrderKey::Name => Order::Name,
-                    OrderKey::Mtime => Order::Changed,
-                },
+                order: source.order,
                 ignore_suffixes: source.ignore_suffixes.clone(),
-                symlinks: match source.symlinks {
-                    SymlinksKey::Refuse => Symlinks::Refuse,
-                    SymlinksKey::Inside => Symlinks::Inside,
-                    SymlinksKey::Follow => Symlinks::Follow,
-                },
-                on_copy: match source.on_copy {
-                    OnCopyKey::Leave => OnCopy::Leave,
-                    OnCopyKey::Learn => OnCopy::Learn,
-                },
+                symlinks: source.symlinks,
+                on_copy: source.on_copy,
                 spool: state.dir.as_ref().map(|dir| absolute(dir).join("spool")),
                 incomplete_age: Duration::from_secs(source.incomplete_age_s),
             },
@@ -155,10 +134,7 @@ impl TryFrom<&Config> for RunParams {
             spool_bytes: source.spool_mib * MIB,
             rescan: Duration::from_millis(source.rescan_ms),
             latency_max: source.latency_max_ms.map(Duration::from_millis),
-            on_changed: match source.on_changed {
-                OnChangedKey::Stop => OnChanged::Stop,
-                OnChangedKey::Quarantine => OnChanged::Quarantine,
-            },
+            on_changed: source.on_changed,
             quarantine: match source.quarantine {
                 QuarantineKey::Record => Quarantine::Record,
                 QuarantineKey::Copy => Quarantine::Copy(quarantine_dir),
@@ -182,7 +158,7 @@ impl TryFrom<&Config> for RunParams {
                 .channel_minibatches
                 .value()
                 .unwrap_or(CHANNEL_MINIBATCHES),
-            drift: config.drift.params(config)?,
+            drift: crate::config::drift(config)?,
             snapshot_on_drift: config.drift.on_event == OnEventKey::Snapshot,
             begin: Begin::Resume,
             until: Until::Stopped,

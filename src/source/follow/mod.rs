@@ -25,18 +25,23 @@ pub use state::{Event, FeedState, FileEntry, FileState, Quarantined, Reading};
 pub use verdict::{Follower, Found, Take};
 pub use watch::Wake;
 
+use serde::{Deserialize, Serialize};
+
 /// In which order new files are taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Order {
     /// By path, byte by byte.
     #[default]
     Name,
     /// By time of the last change, then by path.
+    #[serde(rename = "mtime")]
     Changed,
 }
 
 /// Where symbolic links may lead.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Symlinks {
     /// Nowhere: none is followed.
     Refuse,
@@ -48,7 +53,8 @@ pub enum Symlinks {
 }
 
 /// What a file does that holds what was learned from one that is gone.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum OnCopy {
     /// Nothing: it is that file.
     #[default]

@@ -32,6 +32,11 @@ pub enum Step {
 
 /// The width of the large products.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "lowercase")
+)]
 pub enum Precision {
     /// f32 products, f64 mean and small algebra, while f32 resolves the wanted components; f64 products
     /// for the minibatches where it does not, and wherever all directions are held. Wanted eigenvalues
@@ -56,6 +61,11 @@ impl Precision {
 
 /// In which units the learner sees a feature.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "lowercase")
+)]
 pub enum Scale {
     /// As it is read.
     #[default]

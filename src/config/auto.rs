@@ -1,0 +1,40 @@
+//! A key that is `"auto"` or a value.
+
+use serde::{Deserialize, Serialize};
+
+/// `"auto"` or a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected \"auto\" or a number that is not negative"
+)]
+pub enum AutoOr<T> {
+    /// Chosen by the program.
+    Auto(Auto),
+    /// This.
+    Is(T),
+}
+
+/// The word `"auto"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Auto {
+    /// Chosen by the program.
+    Auto,
+}
+
+impl<T> Default for AutoOr<T> {
+    fn default() -> Self {
+        Self::Auto(Auto::Auto)
+    }
+}
+
+impl<T> AutoOr<T> {
+    /// The value, unless it is `"auto"`.
+    pub fn value(self) -> Option<T> {
+        match self {
+            Self::Auto(_) => None,
+            Self::Is(value) => Some(value),
+        }
+    }
+}
