@@ -8,6 +8,7 @@ mod client;
 mod draw;
 mod heard;
 mod lines;
+mod look;
 mod pictures;
 mod screen;
 
@@ -15,7 +16,7 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use client::Client;
-use lines::Look;
+use look::Look;
 
 use crate::cli::{CliError, is_unicode, print};
 use crate::config::TOKEN_VARIABLE;

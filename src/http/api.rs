@@ -12,31 +12,13 @@ use axum::{Extension, Router};
 use serde_json::json;
 
 use super::answer::{Asked, answer, problem};
-use super::events::{self, Streams};
+use super::events;
 use super::guard::{Guard, guard};
 use super::push::{self, Bodies};
 use super::score::{self, Scoring, What};
-use super::{HttpParams, control, metrics, model, page, recent, snapshots};
-use crate::published::{Drifted, Page, Published, QUARANTINE_MAX};
-
-/// What every answer may look at.
-#[derive(Clone, Debug)]
-pub(super) struct Shared {
-    pub params: Arc<HttpParams>,
-    pub live: Arc<Published>,
-    pub streams: Arc<Streams>,
-}
-
-impl Shared {
-    /// Nobody is listening yet.
-    pub(super) fn new(params: HttpParams, live: Arc<Published>) -> Self {
-        Self {
-            params: Arc::new(params),
-            live,
-            streams: Arc::default(),
-        }
-    }
-}
+use super::shared::Shared;
+use super::{control, metrics, model, page, recent, snapshots};
+use crate::published::{Drifted, Page, QUARANTINE_MAX};
 
 /// Everything that can be asked.
 pub(super) fn router(shared: Shared) -> Router {

@@ -7,7 +7,7 @@ use axum::response::Response;
 use serde_json::json;
 
 use super::answer::{answer, problem};
-use super::api::Shared;
+use super::shared::Shared;
 use crate::config::ControlKey;
 use crate::published::ControlRequest;
 

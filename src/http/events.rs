@@ -1,8 +1,6 @@
 //! `GET /api/v1/events`: the status and news of the components, as server-sent events.
 
 use std::convert::Infallible;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -14,10 +12,9 @@ use http_body_util::channel::{Channel, Sender};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::answer::problem;
-use super::api::Shared;
+use super::shared::Shared;
+use super::streams::Place;
 
-/// Streams at a time: one for each open page; more are refused.
-const STREAMS_MAX: usize = 64;
 /// Least time between two statuses of one stream.
 const EVERY: Duration = Duration::from_secs(1);
 /// A word at least so often, so that a connection that died is found by both sides.
@@ -26,27 +23,6 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Milliseconds after which a client that was cut off comes back.
 const RETRY_MS: u32 = 1000;
-
-/// Streams that are open.
-#[derive(Debug, Default)]
-pub(super) struct Streams(AtomicUsize);
-
-/// One of them; counted until it is dropped.
-struct Place(Arc<Streams>);
-
-impl Place {
-    fn of(streams: &Arc<Streams>) -> Option<Self> {
-        let taken = streams.0.fetch_add(1, Ordering::AcqRel);
-        let place = Self(Arc::clone(streams));
-        (taken < STREAMS_MAX).then_some(place)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::AcqRel);
-    }
-}
 
 /// `GET /api/v1/events`
 pub(super) async fn events(State(shared): State<Shared>) -> Response {

@@ -22,8 +22,8 @@ use tokio::time::timeout;
 
 use super::HttpParams;
 use super::answer::problem;
+use super::peer::{Peer, hang_up, is_watching};
 use super::rate::Rates;
-use super::serve::{Peer, hang_up, is_watching};
 
 /// Nothing but this server's own files and answers; pictures may also be made on the page.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \

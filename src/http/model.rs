@@ -8,7 +8,7 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
 use super::answer::{Asked, Named, answer, blocking, problem, tagged};
-use super::api::Shared;
+use super::shared::Shared;
 use crate::snapshot::{Snapshot, Warning};
 
 /// Whether long vectors are wanted.

@@ -1,20 +1,14 @@
-//! How fast the body of a request comes, and the end of those that come too slowly.
+//! How fast the body of a request comes, and whether that is too slow.
 //!
 //! Every second of waiting for a client costs credit, every byte earns some: whoever sends less than the
 //! least rate has none left after a second or two. Honest clients are far above it, and what they earn
 //! carries them over a pause of some seconds. The time in which the server itself does not read costs
 //! nothing. Where room is short, a higher rate counts: see `room.rs`.
 
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 use std::time::Duration;
 
-use axum::body::Bytes;
-use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
-use tokio::time::{Instant, Sleep, sleep_until};
-
-use super::connection::Connection;
+use tokio::time::Instant;
 
 /// Credit at the beginning: time for the first byte to come, over slow links too.
 const CREDIT_FIRST: Duration = Duration::from_millis(1500);
@@ -61,7 +55,7 @@ impl Pace {
     }
 
     /// So many bytes came.
-    fn came(&mut self, now: Instant, bytes: u64) {
+    pub(super) fn came(&mut self, now: Instant, bytes: u64) {
         if let Some(since) = self.waiting_since.take() {
             self.credit = self
                 .credit
@@ -80,7 +74,7 @@ impl Pace {
     }
 
     /// The client is waited for; when it must have sent something.
-    fn wait(&mut self, now: Instant) -> Instant {
+    pub(super) fn wait(&mut self, now: Instant) -> Instant {
         *self.waiting_since.get_or_insert(now) + self.credit
     }
 
@@ -103,6 +97,16 @@ impl Pace {
         (rate < PRESSED_PER_S || rate * left_s < rest).then_some(rate)
     }
 
+    /// Whoever is to be told when the body is ended.
+    pub(super) fn set_waker(&mut self, waker: Waker) {
+        self.waker = Some(waker);
+    }
+
+    /// Whether the body was ended.
+    pub(super) fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
     /// Ends the body: whoever reads it is told that it came too slowly.
     pub(super) fn cut(&mut self) {
         self.is_cut = true;
@@ -112,115 +116,12 @@ impl Pace {
     }
 }
 
-/// The body came more slowly than it may.
-#[derive(Debug, thiserror::Error)]
-#[error("the body came too slowly")]
-struct TooSlow;
-
-/// Whether reading a body ended with an error because it came too slowly.
-pub(super) fn is_too_slow(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut chain = Some(error);
-    while let Some(error) = chain {
-        if error.is::<TooSlow>() {
-            return true;
-        }
-        chain = error.source();
-    }
-    false
-}
-
-/// What a client is told whose body came too slowly.
-pub(super) const TOO_SLOW: &str = "the body came too slowly: behind `http.body_least_bytes_per_s`, or \
-    slower than others while there was room for no more; send the request again";
-
-/// The body of a request, ended where it comes too slowly.
-pub(super) struct Paced {
-    body: Incoming,
-    connection: Arc<Connection>,
-    alarm: Pin<Box<Sleep>>,
-}
-
-impl Paced {
-    /// `body` comes over `connection`.
-    pub(super) fn new(body: Incoming, connection: &Arc<Connection>, least_per_s: u64) -> Self {
-        let now = Instant::now();
-        let pace = Pace::new(now, least_per_s, body.size_hint().exact());
-        connection.set_pace(Some(pace));
-        Self {
-            body,
-            connection: Arc::clone(connection),
-            alarm: Box::pin(sleep_until(now)),
-        }
-    }
-}
-
-impl Drop for Paced {
-    fn drop(&mut self) {
-        self.connection.set_pace(None);
-    }
-}
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-impl HttpBody for Paced {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(context);
-        let now = Instant::now();
-        let connection = Arc::clone(&self.connection);
-        let until = connection.with_pace(|pace| match &polled {
-            _ if pace.is_cut => Err(TooSlow),
-            Poll::Ready(frame) => {
-                let frame = frame.as_ref().and_then(|frame| frame.as_ref().ok());
-                let data = frame.and_then(Frame::data_ref);
-                pace.came(now, data.map_or(0, Bytes::len) as u64);
-                Ok(None)
-            }
-            Poll::Pending => {
-                pace.waker = Some(context.waker().clone());
-                Ok(Some(pace.wait(now)))
-            }
-        });
-        let until = match until {
-            None | Some(Ok(None)) => {
-                return polled.map(|frame| frame.map(|frame| frame.map_err(BoxError::from)));
-            }
-            Some(Ok(Some(until))) => until,
-            Some(Err(slow)) => return Poll::Ready(Some(Err(slow.into()))),
-        };
-        self.alarm.as_mut().reset(until);
-        let is_over = self.alarm.as_mut().poll(context).is_ready();
-        if is_over {
-            connection.with_pace(Pace::cut);
-            return Poll::Ready(Some(Err(TooSlow.into())));
-        }
-        Poll::Pending
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
 #[cfg(test)]
 impl Pace {
     /// So many bytes came, and more are waited for.
     pub(super) fn test(&mut self, now: Instant, bytes: u64) {
         self.came(now, bytes);
         self.wait(now);
-    }
-
-    pub(super) fn is_cut(&self) -> bool {
-        self.is_cut
     }
 }
 

@@ -20,10 +20,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::answer::{answer, problem};
-use super::api::Shared;
 use super::connection::Uses;
-use super::pace::{TOO_SLOW, is_too_slow};
-use super::serve::Peer;
+use super::paced::{TOO_SLOW, is_too_slow};
+use super::peer::Peer;
+use super::shared::Shared;
 use crate::published::{ControlRequest, Published};
 use crate::source::follow::{Flaw, Kept, Known, Push, Stage};
 

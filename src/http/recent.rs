@@ -11,7 +11,7 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::answer::{answer, blocking, tagged};
-use super::api::Shared;
+use super::shared::Shared;
 use crate::published::{Columns, Kept, Row, TOP_MAX};
 use crate::rows::Minibatch;
 use crate::snapshot::{Projection, Snapshot};

@@ -40,9 +40,9 @@ use self::drive::{Answer, Intake, Work, drain, drive, pump};
 use self::model::Model;
 use self::pool::Pool;
 use super::answer::problem;
-use super::api::Shared;
 use super::connection::Uses;
-use super::serve::Peer;
+use super::peer::Peer;
+use super::shared::Shared;
 use crate::snapshot::Snapshot;
 
 /// Requests that are received, scored or answered at a time; the next one is told to come again.

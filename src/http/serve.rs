@@ -5,15 +5,14 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::header::CONNECTION;
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
@@ -24,19 +23,21 @@ use rustix::process::{Resource, Rlimit, getrlimit, setpriority_process, setrlimi
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tower_service::Service as _;
 
 use super::HttpParams;
-use super::api::{Shared, router};
-use super::connection::{Answering, Connection, Counted, Uses};
+use super::api::router;
+use super::connection::{Answering, Counted};
 use super::guard::later;
 use super::linger::linger;
-use super::pace::Paced;
+use super::paced::Paced;
+use super::peer::{Peer, hang_up, is_watching};
 use super::room::{Connections, ENDING_MAX, LOBBY_MAX, Opened};
+use super::shared::Shared;
 use super::tls::{self, TlsError};
 use crate::published::Published;
 
@@ -223,39 +224,6 @@ fn allow_files(connections: usize) -> usize {
     fewer
 }
 
-/// Where a request comes from.
-#[derive(Clone, Debug)]
-pub(super) struct Peer {
-    /// The address.
-    pub ip: IpAddr,
-    /// The connection.
-    pub connection: Arc<Connection>,
-    connections: Arc<Connections>,
-}
-
-impl Peer {
-    /// Takes `units` of what there is only so much of for its request, for which slower ones may have to
-    /// go; nothing if there was no room in two seconds.
-    pub async fn room(
-        &self,
-        what: Uses,
-        from: &Arc<Semaphore>,
-        units: u32,
-    ) -> Option<OwnedSemaphorePermit> {
-        let permit = self.connections.room(what, from, units).await;
-        if permit.is_some() {
-            self.connection.uses(what);
-        }
-        permit
-    }
-}
-
-/// Whether this asks for health or metrics: answered whoever holds all places, and by a rate of its own.
-pub(super) fn is_watching<T>(request: &hyper::Request<T>) -> bool {
-    let is_asking = matches!(*request.method(), Method::GET | Method::HEAD);
-    is_asking && matches!(request.uri().path(), "/-/healthy" | "/-/ready" | "/metrics")
-}
-
 struct Listening {
     router: Router,
     tls: Option<TlsAcceptor>,
@@ -416,10 +384,4 @@ async fn answered(
         hang_up(&mut response);
     }
     response.map(|body| Answering { body, _busy: busy })
-}
-
-/// The rest of the request is not waited for.
-pub(super) fn hang_up(response: &mut Response) {
-    let close = HeaderValue::from_static("close");
-    response.headers_mut().insert(CONNECTION, close);
 }

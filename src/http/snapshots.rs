@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::answer::{Asked, Named, answer, blocking, problem, tagged};
-use super::api::Shared;
 use super::model::ComponentsView;
+use super::shared::Shared;
 use crate::disk::RealDisk;
 use crate::snapshot::{
     Listed, Snapshot, SnapshotError, components_table, features_table, list, parquet_of, read,

@@ -7,7 +7,8 @@ use ratatui::text::Line;
 use ratatui::widgets::{Paragraph, Wrap};
 
 use super::heard::Page;
-use super::lines::{self, Look};
+use super::lines;
+use super::look::Look;
 use super::pictures;
 
 /// Columns from which on pictures stand beside numbers.

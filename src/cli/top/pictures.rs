@@ -6,7 +6,7 @@ use ratatui::style::{Modifier, Style};
 use ratatui::text::Line;
 
 use super::heard::Page;
-use super::lines::{Look, Tone, age, grouped, number};
+use super::look::{Look, Tone, age, grouped, number};
 
 /// A bar a component: its share of the variance, its eigenvalue and error.
 pub(super) fn scree(page: &Page, look: Look, columns: usize) -> Vec<Line<'static>> {

@@ -11,7 +11,7 @@ use signal_hook::consts::{SIGHUP, SIGTERM};
 use super::client::Client;
 use super::draw::{Shown, View, draw};
 use super::heard::Page;
-use super::lines::Look;
+use super::look::Look;
 
 /// How long a key waits for a page that came meanwhile: nobody sees less.
 const LISTEN: Duration = Duration::from_millis(50);

@@ -17,7 +17,6 @@ use crate::checkpoint::{Change, Checkpoint, Store};
 use crate::daemon::run::belonging::Belonging;
 use crate::daemon::run::feeder::{Shared, shown};
 use crate::daemon::run::history;
-use crate::daemon::run::trainer::renew;
 use crate::disk::Disk;
 use crate::snapshot::{Output, Retention, Snapshot, retain, write_on};
 
@@ -172,4 +171,17 @@ fn sync_spool(directory: &Path) -> io::Result<()> {
         }
     }
     File::open(directory)?.sync_all()
+}
+
+/// Has `output` for this run before it publishes, and says if that is another directory than before.
+fn renew(output: &mut Output) -> Result<(), String> {
+    match output.claim() {
+        Ok(None) => Ok(()),
+        Ok(Some(displaced)) => {
+            let directory = shown(output.directory());
+            warn!(%directory, "the output directory {displaced}; it is made again, and snapshots go on in it");
+            Ok(())
+        }
+        Err(error) => Err(error.to_string()),
+    }
 }

@@ -35,7 +35,6 @@ use crate::snapshot::Retention;
 use crate::source::follow::{Event, FeedState, Push};
 
 use self::begin::begin;
-pub(super) use self::begin::renew;
 use self::publish::Shown;
 use self::streams::start_spool;
 

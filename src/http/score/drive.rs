@@ -19,7 +19,7 @@ use tokio::time::timeout;
 
 use super::pool::Pool;
 use super::{DEADLINE, Held, Refusal, too_large};
-use crate::http::pace::{TOO_SLOW, is_too_slow};
+use crate::http::paced::{TOO_SLOW, is_too_slow};
 
 /// Pieces of an answer that wait to be sent; each is a step's, about a megabyte at most.
 const PIECES_AHEAD: usize = 2;

@@ -9,7 +9,7 @@ use tracing::warn;
 
 use crate::checkpoint::StateLock;
 use crate::daemon::run::belonging;
-use crate::daemon::run::feeder::{Shared, shown};
+use crate::daemon::run::feeder::Shared;
 use crate::daemon::run::messages::RunError;
 use crate::daemon::run::params::{Begin, RunParams};
 use crate::daemon::run::publisher::Publisher;
@@ -103,18 +103,5 @@ pub(super) fn displaced(directory: &Path, displaced: &Displaced, rows: u64) -> R
         how: displaced.to_string(),
         remedy,
         rows,
-    }
-}
-
-/// Has `output` for this run before it publishes, and says if that is another directory than before.
-pub(in crate::daemon::run) fn renew(output: &mut Output) -> Result<(), String> {
-    match output.claim() {
-        Ok(None) => Ok(()),
-        Ok(Some(displaced)) => {
-            let directory = shown(output.directory());
-            warn!(%directory, "the output directory {displaced}; it is made again, and snapshots go on in it");
-            Ok(())
-        }
-        Err(error) => Err(error.to_string()),
     }
 }

@@ -1,0 +1,26 @@
+//! The cells and limits that every answer is made from.
+
+use std::sync::Arc;
+
+use super::HttpParams;
+use super::streams::Streams;
+use crate::published::Published;
+
+/// What an answer is made from.
+#[derive(Clone, Debug)]
+pub(super) struct Shared {
+    pub params: Arc<HttpParams>,
+    pub live: Arc<Published>,
+    pub streams: Arc<Streams>,
+}
+
+impl Shared {
+    /// Nobody is listening yet.
+    pub(super) fn new(params: HttpParams, live: Arc<Published>) -> Self {
+        Self {
+            params: Arc::new(params),
+            live,
+            streams: Arc::default(),
+        }
+    }
+}
