@@ -13,11 +13,10 @@ use tracing::{debug, info};
 
 use self::put_off::End;
 use crate::checkpoint::{Journal, StateLock};
-use crate::config::OnChanged;
 use crate::daemon::run::decision::Decision;
 use crate::daemon::run::messages::{Fed, RunError};
 use crate::daemon::run::notes::Note;
-use crate::daemon::run::params::{Quarantine, RunParams, Until};
+use crate::daemon::run::params::{OnChanged, Quarantine, RunParams, Until};
 use crate::disk::Disk;
 use crate::rows::{Minibatch, Tags};
 use crate::source::follow::{

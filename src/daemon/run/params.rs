@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use crate::config::OnChanged;
 use crate::config::{
-    Config, ConfigError, IsolationKey, OnChanged, OnEventKey, Plan, QuarantineKey, state_text,
+    Config, ConfigError, IsolationKey, OnEventKey, Plan, QuarantineKey, state_text,
 };
 use crate::learner::LearnerParams;
 use crate::learner::drift::DriftParams;
