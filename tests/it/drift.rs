@@ -104,7 +104,7 @@ impl Watched {
         self.batch = Minibatch::new(Width::F32, Layout::ColumnMajor, B, M);
         self.feed.fill(&mut self.batch);
         let event = self.drift.take(&self.batch, self.learner.as_ref()).unwrap();
-        self.learner.update(&mut self.batch).unwrap();
+        self.learner.update(self.batch.clone()).unwrap();
         event
     }
 

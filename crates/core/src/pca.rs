@@ -106,14 +106,11 @@ impl Pca {
         let mut at = 0;
         while at < rows.len() {
             at += self.waiting.take(rows, at);
-            if self.waiting.is_full() {
-                let first_row = self.learner.rows();
-                let learned = self.learner.update(self.waiting.minibatch(first_row));
-                self.waiting.clear();
-                if let Err(error) = learned {
-                    self.failed = Some(error.clone());
-                    return Err(error.into());
-                }
+            if self.waiting.is_full()
+                && let Err(error) = self.waiting.learn(self.learner.as_mut())
+            {
+                self.failed = Some(error.clone());
+                return Err(error.into());
             }
         }
         Ok(())

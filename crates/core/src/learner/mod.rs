@@ -121,12 +121,25 @@ impl LearnError {
 
 /// A rule that learns from minibatches, and what it has learned.
 pub trait Learner: Send {
-    /// Takes a minibatch in: O(b·m·r) time. Its values are used up: they are centred where they
-    /// lie, and what the minibatch holds afterwards is of no use but as storage.
+    /// Learns the rows of a minibatch, in O(b·m·r) time, and returns it without rows, to be filled again.
+    ///
+    /// The minibatch is taken by value because its values are centred where they lie: learned a second
+    /// time, they would be other rows.
+    ///
+    /// ```compile_fail,E0382
+    /// use ojad_core::learner::{LearnerParams, new};
+    /// use ojad_core::rows::Minibatch;
+    ///
+    /// let mut learner = new(&LearnerParams::default(), 20).unwrap();
+    /// let batch = Minibatch::from_rows(&[0.5; 100 * 20], 20);
+    /// learner.update(batch).unwrap();
+    /// learner.update(batch).unwrap(); // use of moved value: `batch`
+    /// ```
     ///
     /// # Errors
-    /// If the minibatch has another number of features or a value that is no finite number.
-    fn update(&mut self, batch: &mut Minibatch) -> Result<(), LearnError>;
+    /// If the minibatch has another number of features or a value that is not a finite number. The
+    /// minibatch is dropped then.
+    fn update(&mut self, batch: Minibatch) -> Result<Minibatch, LearnError>;
 
     /// The state as plain data.
     ///
@@ -176,7 +189,7 @@ pub fn ahead(learner: &dyn Learner, mut waiting: Minibatch) -> Result<Summary, L
         source: LinalgError::NoConvergence,
     })?;
     waiting.set_first_row(learner.rows());
-    copy.update(&mut waiting)?;
+    copy.update(waiting)?;
     copy.summary()
 }
 

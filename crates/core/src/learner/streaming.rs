@@ -115,22 +115,23 @@ where
     f64: Centred<E::Float>,
     E::Float: Centred<E::Float>,
 {
-    fn update(&mut self, batch: &mut Minibatch) -> Result<(), LearnError> {
+    fn update(&mut self, mut batch: Minibatch) -> Result<Minibatch, LearnError> {
         if batch.rows() == 0 {
-            return Ok(());
+            return Ok(batch);
         }
-        let rescaled = self.take(batch)?;
+        let rescaled = self.take(&mut batch)?;
         if rescaled {
             let ratios = &self.centring.ratios;
             self.engine
                 .rescale(ratios)
-                .map_err(|source| failed(batch, source))?;
+                .map_err(|source| failed(&batch, source))?;
         }
         let outlook = self.outlook(&self.moments.scale);
         self.learn(outlook)
-            .map_err(|source| failed(batch, source))?;
+            .map_err(|source| failed(&batch, source))?;
         self.look(batch.rows());
-        Ok(())
+        batch.clear();
+        Ok(batch)
     }
 
     fn summary(&self) -> Result<Summary, LearnError> {

@@ -144,16 +144,17 @@ fn is_in_range(outlook: Outlook, of_block: f64) -> bool {
 }
 
 impl Learner for Widening {
-    fn update(&mut self, batch: &mut Minibatch) -> Result<(), LearnError> {
+    fn update(&mut self, mut batch: Minibatch) -> Result<Minibatch, LearnError> {
         if batch.rows() == 0 {
-            return Ok(());
+            return Ok(batch);
         }
         let (m, rows) = (self.features, self.minibatch_rows);
         match &mut self.state {
             State::Narrow(narrow) => {
                 self.before.set(&narrow.moments);
-                if narrow.try_update(batch, &mut self.engine_before)? {
-                    return Ok(());
+                if narrow.try_update(&mut batch, &mut self.engine_before)? {
+                    batch.clear();
+                    return Ok(batch);
                 }
                 let mut wide = streaming(narrow.params().clone(), m, rows);
                 wide.moments.set(&self.before);
@@ -165,13 +166,16 @@ impl Learner for Widening {
                     again
                 });
                 match again {
-                    Some(mut again) => wide.update(&mut again)?,
-                    None => wide.update(batch)?,
+                    Some(again) => {
+                        wide.update(again)?;
+                        batch.clear();
+                    }
+                    None => batch = wide.update(batch)?,
                 }
                 self.state = State::Wide(wide);
             }
             State::Wide(wide) => {
-                wide.update(batch)?;
+                batch = wide.update(batch)?;
                 let outlook = wide.outlook(&wide.moments.scale);
                 let factors = &wide.centring.pivot.factor;
                 if F32_RANGE.contains(&outlook.total)
@@ -187,7 +191,7 @@ impl Learner for Widening {
                 }
             }
         }
-        Ok(())
+        Ok(batch)
     }
 
     fn summary(&self) -> Result<Summary, LearnError> {

@@ -1,5 +1,6 @@
 //! Rows that gather to a minibatch.
 
+use crate::learner::{LearnError, Learner};
 use crate::rows::{Layout, Minibatch, Width};
 use crate::score::Rows;
 
@@ -34,20 +35,20 @@ impl Waiting {
         self.batch.rows() == self.batch.capacity()
     }
 
-    /// The rows, to be learned from; then they are used up.
-    pub(super) fn minibatch(&mut self, first_row: u64) -> &mut Minibatch {
-        self.batch.set_first_row(first_row);
-        &mut self.batch
+    /// Lets `learner` learn the rows; none waits afterwards.
+    ///
+    /// # Errors
+    /// If the rows cannot be learned. There is no room for others then.
+    pub(super) fn learn(&mut self, learner: &mut dyn Learner) -> Result<(), LearnError> {
+        let mut batch = self.batch.take();
+        batch.set_first_row(learner.rows());
+        self.batch = learner.update(batch)?;
+        Ok(())
     }
 
     /// The rows as they wait.
     pub(super) fn as_minibatch(&self) -> &Minibatch {
         &self.batch
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.batch.set_rows(0);
-        self.batch.set_has_missing(false);
     }
 
     /// Copies rows from `at` on, as many as there is room for, and says how many.

@@ -203,6 +203,19 @@ impl Minibatch {
         self.rows = rows.min(self.capacity);
     }
 
+    /// Forgets the rows and keeps the storage.
+    pub fn clear(&mut self) {
+        self.rows = 0;
+        self.has_missing = false;
+    }
+
+    /// Moves the minibatch out, rows and storage, and leaves one of the same kind without room for a row.
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        let empty = Self::new(self.width(), self.layout, 0, self.features);
+        std::mem::replace(self, empty)
+    }
+
     /// Whether some value is a NaN to be imputed.
     pub fn has_missing(&self) -> bool {
         self.has_missing
