@@ -216,6 +216,25 @@ fn a_change_is_found_within_one_short_half_life() {
 }
 
 #[test]
+fn after_a_drift_nothing_is_reported_before_both_states_are_new() {
+    // A block is a minibatch.
+    let short = 16 * B as u64;
+    let mut watched = Watched::new(Feed::new(21), params(short, 0.1));
+    assert_eq!(watched.until_event(20 * short), None, "before");
+    watched.feed.angle = 30_f64.to_radians();
+    watched.until_event(2 * short).expect("a drift");
+    // A frame after one short half-life; then 32 blocks of the short-term state and 64 of the long-term one.
+    let first = (1..1_000).find(|_| {
+        watched.step();
+        watched.drift.report().is_some()
+    });
+    assert!(
+        first.is_some_and(|minibatches| minibatches >= 16 + 96),
+        "{first:?}"
+    );
+}
+
+#[test]
 fn the_report_says_how_far_it_turned() {
     let short = 20_000;
     let mut watched = Watched::new(Feed::new(5), params(short, 0.0));

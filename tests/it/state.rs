@@ -88,8 +88,7 @@ fn a_restored_learner_goes_on_with_the_same_bits() {
             let mut calm = new(&params, m).expect("a learner");
             let mut states = vec![bytes(calm.as_ref())];
             for t in 0..STEPS {
-                calm.update(minibatch(t, m, has_missing))
-                    .expect("rows");
+                calm.update(minibatch(t, m, has_missing)).expect("rows");
                 states.push(bytes(calm.as_ref()));
             }
             for from in [0, 1, 2, 5, 9, 17, 30, 41, 44, 60, 79] {
@@ -103,9 +102,7 @@ fn a_restored_learner_goes_on_with_the_same_bits() {
                     "{params:?} at {from}"
                 );
                 for t in from..STEPS {
-                    resumed
-                        .update(minibatch(t, m, has_missing))
-                        .expect("rows");
+                    resumed.update(minibatch(t, m, has_missing)).expect("rows");
                     let now = bytes(resumed.as_ref());
                     assert!(now == states[t + 1], "{params:?}: {from} to {t}");
                     compared += 1;

@@ -168,6 +168,8 @@ impl Drift {
         if report.is_some() {
             self.events += 1;
             self.watched = None;
+            // Of the frame that is gone: the next one may have another number of statistics.
+            self.last = None;
             self.rows = 0;
         }
         Ok(report.map(|report| DriftReport {
