@@ -35,8 +35,8 @@
 //!
 //! The learner applies regularized Oja's rule, iterated to its closed form at every minibatch; the covariance
 //! matrix is never formed unless it is small. Products run on one thread, so that the same rows give
-//! the same bits on machines of the same kind; nothing global is set, and no thread is started. (A program that
-//! builds faer with its feature `rayon` and leaves its global parallelism on gives up the first.)
+//! the same bits on machines of the same kind. No thread is started, and no global is set or read: faer's global
+//! parallelism, which another crate of the program may have set, changes nothing.
 //!
 //! Underneath lie [`learner`] (rules, moments, drift, merging), [`score`] (projections), [`rows`]
 //! (minibatches in reused storage), [`codec`] (states as bytes) and [`linalg`].

@@ -12,7 +12,7 @@ use crate::learner::block::Block;
 use crate::learner::engine::Outlook;
 use crate::learner::subspace::{Subspace, round, rows_of};
 use crate::learner::width::Width;
-use crate::linalg::LinalgError;
+use crate::linalg::{LinalgError, product};
 
 /// A row that should have unit length and is off by more than this factor is rounding noise that
 /// an overestimated eigenvalue let through.
@@ -54,7 +54,7 @@ impl<T: Width> Subspace<T> {
         let scaled = Mat::<f64>::from_fn(h, found, |j, i| {
             vectors[(j, i)] * roots[j] / values[i].sqrt()
         });
-        let of_history = &rotation * scaled; // h×found
+        let of_history = product(&rotation, &scaled); // h×found
         let of_rows = Mat::<T>::from_fn(b, found, |j, i| {
             T::of(vectors[(h + j, i)] / (n * values[i]).sqrt())
         });
@@ -104,7 +104,7 @@ impl<T: Width> Subspace<T> {
         let p = Mat::<f64>::from_fn(b, h, |i, j| {
             (p[(i, j)].wide() + back * work.column[j]) / n.sqrt()
         });
-        let cross = p * rotation; // b×h
+        let cross = product(&p, rotation); // b×h
         let mut stacked = work.stacked.sized(h + b, h + b);
         stacked.fill(0.0);
         for j in 0..h {
@@ -165,7 +165,7 @@ impl<T: Width> Subspace<T> {
     fn adopt(&mut self, found: usize) -> Result<(), LinalgError> {
         let m = self.features;
         let next = rows_of(&self.next, found, m);
-        let gram = next * next.transpose();
+        let gram = product(next, next.transpose());
         let sound = (0..found)
             .take_while(|&i| (gram[(i, i)].wide() - 1.0).abs() < UNIT_TOLERANCE)
             .count();
@@ -182,7 +182,7 @@ impl<T: Width> Subspace<T> {
         let factor = self.work.moment.0.as_ref();
         let values = &self.work.spectrum.values;
         let scaled = Mat::<f64>::from_fn(sound, sound, |i, j| factor[(i, j)] * values[i].sqrt());
-        let core = scaled.transpose() * &scaled;
+        let core = product(scaled.transpose(), &scaled);
         self.core
             .as_mut()
             .submatrix_mut(0, 0, sound, sound)
@@ -211,7 +211,10 @@ impl<T: Width> Subspace<T> {
     pub(super) fn probes_leak(&self, noise: f64) -> bool {
         let (h, m, c) = (self.held, self.features, self.probes.count());
         let (held, rest) = self.weights.split_at(h * m);
-        let inside = rows_of(&rest[..c * m], c, m) * rows_of(held, h, m).transpose();
+        let inside = product(
+            rows_of(&rest[..c * m], c, m),
+            rows_of(held, h, m).transpose(),
+        );
         let inside = inside.as_ref();
         let seen = |i: usize| (0..h).map(move |j| (j, inside[(i, j)].wide()));
         (0..c).any(|i| {
@@ -286,7 +289,7 @@ impl<T: Width> Subspace<T> {
             return Ok(());
         }
         let u = rows_of(&self.weights, h, m);
-        let gram = u * u.transpose();
+        let gram = product(u, u.transpose());
         let gram = Mat::<f64>::from_fn(h, h, |i, j| gram[(i, j)].wide());
         self.work
             .scratch
@@ -296,7 +299,8 @@ impl<T: Width> Subspace<T> {
         let floor = 1e-12 * values[0];
         let root = |i: usize| values[i].max(floor).sqrt();
         let forward = Mat::<f64>::from_fn(h, h, |i, j| q[(i, j)] * root(j));
-        let core = forward.transpose() * self.core.as_ref().submatrix(0, 0, h, h) * &forward;
+        let core = self.core.as_ref().submatrix(0, 0, h, h);
+        let core = product(product(forward.transpose(), core), &forward);
         let back = Mat::<f64>::from_fn(h, h, |i, j| q[(i, j)] / root(j));
         self.core
             .as_mut()

@@ -10,7 +10,7 @@ use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::block::Block;
 use crate::learner::engine::{Directions, Engine, Outlook};
 use crate::learner::state::{EngineTag, expect, finite, finites, restore_mat, save_mat};
-use crate::linalg::LinalgError;
+use crate::linalg::{LinalgError, ThinSvd, thin_svd};
 
 /// Singular values below this share of the largest are round-off of f64.
 const PRECISION: f64 = 1e-14;
@@ -46,11 +46,7 @@ impl Full {
 
     /// Replaces the state by the best rank-r part of `rows`ᵀ`rows`; what is cut joins the tail.
     fn compress(&mut self, rows: &Mat<f64>) -> Result<(), LinalgError> {
-        let svd = rows
-            .transpose()
-            .thin_svd()
-            .map_err(|_| LinalgError::NoConvergence)?;
-        let s = svd.S().column_vector();
+        let ThinSvd { u, s } = thin_svd(rows.transpose())?;
         let top = s.iter().copied().fold(0.0, f64::max);
         if !top.is_finite() {
             return Err(LinalgError::NoConvergence);
@@ -62,7 +58,7 @@ impl Full {
             .count();
         self.tail += s.iter().skip(found).map(|v| v * v).sum::<f64>();
         self.eigenvalues = s.iter().take(found).map(|v| v * v).collect();
-        self.vectors = svd.U().subcols(0, found).transpose().to_owned();
+        self.vectors = u.subcols(0, found).transpose().to_owned();
         Ok(())
     }
 }

@@ -12,6 +12,7 @@ use faer::Mat;
 use crate::learner::moments::CONSTANT_SHARE;
 use crate::learner::quartics::Quartics;
 use crate::learner::summary::Summary;
+use crate::linalg::{ThinSvd, thin_svd};
 
 /// Why two states do not merge.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -202,11 +203,8 @@ fn best_part(
     limit: usize,
     noise: f64,
 ) -> Result<(Mat<f64>, Vec<f64>), MergeError> {
-    let svd = rows
-        .transpose()
-        .thin_svd()
-        .map_err(|_| MergeError::NotFinite)?;
-    let s = svd.S().column_vector();
+    let svd = thin_svd(rows.transpose()).map_err(|_| MergeError::NotFinite)?;
+    let ThinSvd { u, s } = svd;
     let top = s.iter().copied().fold(0.0, f64::max);
     let found = s
         .iter()
@@ -214,10 +212,7 @@ fn best_part(
         .take_while(|v| **v > 1e-14 * top && **v > 0.0)
         .count();
     let eigenvalues = s.iter().take(found).map(|v| v * v + noise).collect();
-    Ok((
-        svd.U().subcols(0, found).transpose().to_owned(),
-        eigenvalues,
-    ))
+    Ok((u.subcols(0, found).transpose().to_owned(), eigenvalues))
 }
 
 /// Geometric mean of what is known of ordinary rows.

@@ -15,7 +15,7 @@ use crate::learner::block::Block;
 use crate::learner::engine::{Directions, Engine, Outlook};
 use crate::learner::params::{LearnerParams, Penalty, Step};
 use crate::learner::state::{EngineTag, expect, finites, restore_mat, save_mat};
-use crate::linalg::{LinalgError, Scratch, Spectrum};
+use crate::linalg::{LinalgError, Scratch, Spectrum, product, thin_q};
 
 /// b₀ of AdaOja's step: small against any gradient (Henriksen and Ward 2019, section 4).
 const ADA_START: f64 = 1e-5;
@@ -55,13 +55,7 @@ impl Weights {
     }
 
     fn orthonormalize(&mut self) {
-        self.w = self
-            .w
-            .transpose()
-            .qr()
-            .compute_thin_Q()
-            .transpose()
-            .to_owned();
+        self.w = thin_q(self.w.transpose()).transpose().to_owned();
     }
 
     /// C_b W in O(bmk): C_b itself is never formed.
@@ -69,7 +63,7 @@ impl Weights {
         block.apply_shrink();
         self.minibatches += 1;
         let (y, each) = (block.as_mat(), 1.0 / block.weight);
-        let scores = y * self.w.transpose(); // b×k
+        let scores = product(y, self.w.transpose()); // b×k
         let k = self.w.nrows();
         let mut cw = Mat::zeros(k, self.w.ncols());
         matmul(
@@ -90,13 +84,13 @@ impl Weights {
             Par::Seq,
         );
         let root = self.inverse_root()?;
-        let qcq = &root * &wcw * &root;
+        let qcq = product(product(&root, &wcw), &root);
         Ok(Gradient { cw, wcw, qcq })
     }
 
     /// (WᵀW)^(−1/2), k×k, without the directions that have no weight.
     fn inverse_root(&self) -> Result<Mat<f64>, LinalgError> {
-        let gram = &self.w * self.w.transpose();
+        let gram = product(&self.w, self.w.transpose());
         inverse_power(&gram, 0.0, 0.5)
     }
 
@@ -141,10 +135,10 @@ impl Weights {
     /// U and eigenvalues: the second moment's eigenvectors, in Q.
     fn directions(&self) -> Result<Directions, LinalgError> {
         let k = self.w.nrows();
-        let q = self.inverse_root()? * &self.w; // k×m
+        let q = product(self.inverse_root()?, &self.w); // k×m
         let mut spectrum = Spectrum::default();
         Scratch::default().eigen(self.moment.as_ref(), &mut spectrum)?;
-        let vectors = spectrum.vectors.transpose() * q;
+        let vectors = product(spectrum.vectors.transpose(), &q);
         let eigenvalues = spectrum.values.iter().map(|v| v.max(0.0)).collect();
         Ok(Directions {
             vectors,
@@ -208,7 +202,7 @@ impl Oja {
     fn gradient_step(&mut self, gradient: &Gradient, alpha: f64) {
         let w = &mut self.weights.w;
         // ((WWᵀ − I)CW + λW)ᵀ = (WᵀCW)Wᵀ − (CW)ᵀ + λWᵀ, k×m.
-        let mut change = &gradient.wcw * &*w;
+        let mut change = product(&gradient.wcw, &*w);
         change -= &gradient.cw;
         for j in 0..w.ncols() {
             for i in 0..w.nrows() {
@@ -302,7 +296,7 @@ impl Engine for MatrixStep {
         let t = self.weights.minibatches as f64;
         self.weights.average_moment(&gradient.qcq, 2.0 / (t + 1.0));
         let inverse = inverse_power(&gradient.wcw, self.penalty, 1.0)?;
-        let target = inverse * &gradient.cw;
+        let target = product(&inverse, &gradient.cw);
         let w = &mut self.weights.w;
         for j in 0..w.ncols() {
             for i in 0..w.nrows() {

@@ -20,7 +20,7 @@ use crate::learner::block::Block;
 use crate::learner::state::finite;
 use crate::learner::subspace::rows_of;
 use crate::learner::width::{Width, converted};
-use crate::linalg::{LinalgError, Scratch, Spectrum};
+use crate::linalg::{LinalgError, Scratch, Spectrum, product};
 
 /// c: as many columns as the microkernels of f32 products take at a time.
 const PROBES: usize = 4;
@@ -342,7 +342,7 @@ impl<T: Width> Probes<T> {
 
 /// rows ← rows − (rows·Uᵀ)U.
 fn deflate<T: Width>(held: MatRef<'_, T>, rows: &mut [T], count: usize, features: usize) {
-    let inside = rows_of(rows, count, features) * held.transpose();
+    let inside = product(rows_of(rows, count, features), held.transpose());
     let mut rows = MatMut::from_row_major_slice_mut(rows, count, features);
     matmul(
         rows.as_mut(),

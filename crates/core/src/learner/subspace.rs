@@ -27,7 +27,7 @@ use crate::learner::engine::{Directions, Engine, Outlook};
 use crate::learner::probes::Probes;
 use crate::learner::state::{expect, finite, finites};
 use crate::learner::width::{Width, converted};
-use crate::linalg::{LinalgError, Scratch, Spectrum};
+use crate::linalg::{LinalgError, Scratch, Spectrum, product};
 
 /// Steps between two rotations of U to the core's eigenvectors; only round-off asks for them.
 const STEPS_BETWEEN_ROTATIONS: u32 = 16;
@@ -257,14 +257,14 @@ impl<T: Width> Subspace<T> {
         }
         let u = rows_of(&self.weights, h, m);
         let mut rows = Mat::<f64>::from_fn(h, m, |i, j| u[(i, j)].wide());
-        let mut factor = &rows * rows.transpose();
+        let mut factor = product(&rows, rows.transpose());
         let work = &mut self.work;
         work.scratch.cholesky(factor.as_mut())?;
         solve_lower_triangular_in_place(factor.as_ref(), rows.as_mut(), Par::Seq);
         let core = self.core.as_ref().submatrix(0, 0, h, h);
-        let core = factor.transpose() * core * &factor;
+        let core = product(product(factor.transpose(), core), &factor);
         work.scratch.eigen(core.as_ref(), &mut work.spectrum)?;
-        let vectors = work.spectrum.vectors.transpose() * rows;
+        let vectors = product(work.spectrum.vectors.transpose(), &rows);
         Ok((vectors, work.spectrum.values.clone()))
     }
 

@@ -15,6 +15,7 @@ use faer::{Accum, Mat, MatMut, MatRef, Par};
 pub use cells::{Cells, Lane, Rows};
 
 use crate::learner::Estimate;
+use crate::linalg::product;
 use crate::rows::Minibatch;
 use cells::Shifts;
 use probability::Probability;
@@ -90,7 +91,7 @@ impl Projection {
     pub fn new(estimate: &Estimate, order: &[usize]) -> Self {
         let (k, m) = (estimate.components(), estimate.features);
         let vectors = Mat::from_fn(m, k, |j, i| estimate.vector(i)[j]);
-        let mut skew = vectors.transpose() * &vectors; // k×k
+        let mut skew = product(vectors.transpose(), &vectors); // k×k
         for i in 0..k {
             // A row of zeros stands for a component that there is not yet: its scores are zero.
             if estimate.vector(i).iter().any(|entry| *entry != 0.0) {
@@ -173,9 +174,9 @@ impl Projection {
             MatRef::from_column_major_slice(z, b, m)
         };
         scores.resize_with(b, k, |_, _| 0.0);
-        let product = scores.as_mut();
+        let to_scores = scores.as_mut();
         // zVᵀ: b×m · m×k
-        matmul(product, Accum::Replace, z, &self.vectors, 1.0, Par::Seq);
+        matmul(to_scores, Accum::Replace, z, &self.vectors, 1.0, Par::Seq);
         let start = to.residual.len();
         to.residual.extend_from_slice(energy);
         to.energy.extend_from_slice(energy);
@@ -188,7 +189,7 @@ impl Projection {
             to.components[l].extend_from_slice(score);
         }
         if let Some(skew) = &self.skew {
-            let turned = &*scores * skew; // b×k
+            let turned = product(&*scores, skew); // b×k
             for l in 0..k {
                 for i in 0..b {
                     residual[i] += turned[(i, l)] * scores[(i, l)];

@@ -10,7 +10,7 @@ use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::center::{Centred, Real};
 use crate::learner::state::{finite, finites};
 use crate::learner::{Estimate, LearnError, Learner};
-use crate::linalg::LinalgError;
+use crate::linalg::{LinalgError, thin_q};
 use crate::rows::{Layout, Minibatch, Values};
 
 /// Random directions beside the components: rows that turn out of the subspace show in them,
@@ -84,7 +84,7 @@ impl Frame {
                 f64::from(random.random::<bool>()) - 0.5
             }
         });
-        let basis = basis.qr().compute_thin_Q();
+        let basis = thin_q(basis.as_ref());
         let unit = |j: usize| {
             let variance = eigenvalues.get(j).copied();
             1.0 / variance.unwrap_or(outside / beside as f64).sqrt()

@@ -29,7 +29,7 @@ use self::windows::{BLOCKS, Difference, Windows};
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::state::finite;
 use crate::learner::{LearnError, Learner};
-use crate::linalg::mean_sin2;
+use crate::linalg::{mean_sin2, thin_q};
 use crate::rows::Minibatch;
 
 /// What is watched, and how often a false alarm may be.
@@ -325,7 +325,7 @@ fn subspace(frame: &Frame, means: &[f64], features: usize) -> Mat<f64> {
         None => (frame.outside / beside).sqrt() * (beside / (c - k) as f64).sqrt(),
     };
     let image = Mat::from_fn(c, k, |j, a| unit(j) * product(frame, means, a, j) * unit(a));
-    image.qr().compute_thin_Q()
+    thin_q(image.as_ref())
 }
 
 fn explained_variance(frame: &Frame, means: &[f64]) -> f64 {
