@@ -11,6 +11,18 @@ use arrow_schema::DataType;
 use crate::score::{Cells, Lane, Rows};
 
 /// Why a record batch has no rows to learn from.
+///
+/// ```
+/// use std::sync::Arc;
+/// use arrow_array::{ArrayRef, RecordBatch, StringArray};
+/// use ojad_core::ArrowRows;
+///
+/// let names = Arc::new(StringArray::from(vec!["a", "b"])) as ArrayRef;
+/// let batch = RecordBatch::try_from_iter([("name", names)])?;
+/// let error = ArrowRows::new(&batch).unwrap_err();
+/// assert!(error.to_string().contains("column `name`"));
+/// # Ok::<(), arrow_schema::ArrowError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ArrowRowsError {

@@ -7,6 +7,13 @@
 use std::fmt;
 
 /// Why bytes could not be decoded.
+///
+/// ```
+/// use ojad_core::Pca;
+///
+/// let error = Pca::from_bytes(b"something else").unwrap_err();
+/// assert!(error.to_string().contains("not a saved model"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("byte {offset} of {section}: {reason}")]
 #[non_exhaustive]

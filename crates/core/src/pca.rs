@@ -2,11 +2,13 @@
 
 mod builder;
 mod error;
+mod merged;
 mod saved;
 mod waiting;
 
 pub use builder::{Missing, PcaBuilder};
 pub use error::{BuildError, UpdateError};
+pub use merged::Merged;
 
 use crate::learner::{self, Estimate, LearnError, Learner, LearnerParams, MergeError, Summary};
 use crate::score::{Projection, Room, Rows, Scores};
@@ -140,11 +142,11 @@ impl Pca {
         }
     }
 
-    /// What is known of all rows taken: moments, and r directions with their variances.
+    /// Moments of all rows taken, and r directions with their variances.
     ///
     /// # Errors
     /// If the state is not finite.
-    pub fn summary(&self) -> Result<Summary, LearnError> {
+    fn summary(&self) -> Result<Summary, LearnError> {
         if let Some(failed) = &self.failed {
             return Err(failed.clone());
         }
@@ -190,13 +192,12 @@ impl Pca {
                 found: rows.features(),
             });
         }
-        let order: Vec<usize> = (0..self.features()).collect();
-        let projection = Projection::new(&self.estimate()?, &order);
+        let projection = Projection::of(&self.estimate()?);
         Ok(projection.score_rows(rows, &mut Room::default()))
     }
 
-    /// What all of the parts have seen together: mean, variance and trace are exact, the directions the
-    /// best r of all parts'. Parts of disjoint rows, built alike.
+    /// Merges parts that were built alike and saw disjoint rows: mean, variance and trace are exact, the
+    /// directions the best r of all parts'.
     ///
     /// # Errors
     /// If there is no part, or parts differ in features or settings.
@@ -214,10 +215,10 @@ impl Pca {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn merge<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Result<Summary, MergeError> {
+    pub fn merge<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Result<Merged, MergeError> {
         let summaries: Result<Vec<Summary>, LearnError> =
             parts.into_iter().map(Self::summary).collect();
         let summaries = summaries.map_err(|_| MergeError::NotFinite)?;
-        learner::merge_all(&summaries.iter().collect::<Vec<_>>())
+        learner::merge_all(&summaries.iter().collect::<Vec<_>>()).map(Merged)
     }
 }

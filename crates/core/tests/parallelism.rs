@@ -13,7 +13,7 @@ use ojad_core::{
 fn rows(n: usize, m: usize) -> Vec<f64> {
     let value = |i: usize, j: usize| {
         let (t, at) = (i as f64, j as f64);
-        let lead = if (j % 2 == 0) == (i < n / 2) {
+        let lead = if j.is_multiple_of(2) == (i < n / 2) {
             4.0
         } else {
             0.5
@@ -91,6 +91,7 @@ fn a_disabled_global_parallelism_changes_no_bit() {
 }
 
 /// What only the program uses: drift and angles between subspaces.
+#[cfg(feature = "internals")]
 #[test]
 fn drift_does_without_it_too() {
     use ojad_core::learner::drift::{Drift, DriftParams};

@@ -96,7 +96,7 @@ impl<T: Real> Block<T> {
         let mut rows = vec![0.0; b * m];
         for (i, row) in rows.chunks_exact_mut(m).enumerate() {
             for (j, v) in row.iter_mut().enumerate() {
-                *v = y[(i, j)].wide() / pivot.factor[j].wide() + pivot.pivot[j];
+                *v = y[(i, j)].wide() / pivot.factor[j].wide() + pivot.shift[j];
             }
         }
         Some(rows)

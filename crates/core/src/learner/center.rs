@@ -114,7 +114,7 @@ impl Centred<f64> for f64 {
 #[derive(Clone, Debug)]
 pub struct Pivot<T> {
     /// The shift.
-    pub pivot: Vec<f64>,
+    pub shift: Vec<f64>,
     /// Its leading part.
     pub high: Vec<T>,
     /// The rest.
@@ -127,7 +127,7 @@ impl<T: Real> Pivot<T> {
     /// A pivot of zeros and factors of one.
     pub fn new(features: usize) -> Self {
         Self {
-            pivot: vec![0.0; features],
+            shift: vec![0.0; features],
             high: vec![T::of(0.0); features],
             low: vec![T::of(0.0); features],
             factor: vec![T::of(1.0); features],
@@ -135,11 +135,11 @@ impl<T: Real> Pivot<T> {
     }
 
     /// Sets all shifts, length m.
-    pub fn set_all(&mut self, pivot: &[f64]) {
-        self.pivot.copy_from_slice(pivot);
-        for ((high, low), pivot) in self.high.iter_mut().zip(&mut self.low).zip(pivot) {
-            *high = T::of(*pivot);
-            *low = T::of(pivot - high.wide());
+    pub fn set_all(&mut self, shift: &[f64]) {
+        self.shift.copy_from_slice(shift);
+        for ((high, low), shift) in self.high.iter_mut().zip(&mut self.low).zip(shift) {
+            *high = T::of(*shift);
+            *low = T::of(shift - high.wide());
         }
     }
 }
@@ -189,7 +189,7 @@ impl<X: Centred<T>, T: Real> Buffers<T> for Apart<'_, X, T> {
     fn column(&mut self, j: usize, rows: Range<usize>, shape: Shape, by: &Pivot<T>) -> (f64, f64) {
         let x = &self.x[j * shape.stride..][rows.clone()];
         let y = &mut self.y[j * self.stride..][rows];
-        let (shift, high) = (by.pivot[j], by.high[j]);
+        let (shift, high) = (by.shift[j], by.high[j]);
         let (low, factor) = (by.low[j], by.factor[j]);
         let (mut s, mut q) = ([T::of(0.0); WIDTH], [T::of(0.0); WIDTH]);
         let ((x, x_rest), (y, y_rest)) = (x.as_chunks::<WIDTH>(), y.as_chunks_mut::<WIDTH>());
@@ -224,7 +224,7 @@ impl<T: Centred<T>> Buffers<T> for InPlace<'_, T> {
     #[inline(always)]
     fn column(&mut self, j: usize, rows: Range<usize>, shape: Shape, by: &Pivot<T>) -> (f64, f64) {
         let y = &mut self.0[j * shape.stride..][rows];
-        let (shift, high) = (by.pivot[j], by.high[j]);
+        let (shift, high) = (by.shift[j], by.high[j]);
         let (low, factor) = (by.low[j], by.factor[j]);
         let (mut s, mut q) = ([T::of(0.0); WIDTH], [T::of(0.0); WIDTH]);
         let (y, y_rest) = y.as_chunks_mut::<WIDTH>();
@@ -256,7 +256,7 @@ fn row_apart<X: Centred<T>, T: Real>(
 ) {
     let m = x.len();
     let (y, sum, squares) = (&mut y[..m], &mut sum[..m], &mut squares[..m]);
-    let (shift, high) = (&by.pivot[..m], &by.high[..m]);
+    let (shift, high) = (&by.shift[..m], &by.high[..m]);
     let (low, factor) = (&by.low[..m], &by.factor[..m]);
     for j in 0..m {
         let v = x[j].centred(shift[j], high[j], low[j]) * factor[j];
@@ -270,7 +270,7 @@ fn row_apart<X: Centred<T>, T: Real>(
 fn row_in_place<T: Centred<T>>(y: &mut [T], by: &Pivot<T>, sum: &mut [T], squares: &mut [T]) {
     let m = y.len();
     let (sum, squares) = (&mut sum[..m], &mut squares[..m]);
-    let (shift, high) = (&by.pivot[..m], &by.high[..m]);
+    let (shift, high) = (&by.shift[..m], &by.high[..m]);
     let (low, factor) = (&by.low[..m], &by.factor[..m]);
     for j in 0..m {
         let v = y[j].centred(shift[j], high[j], low[j]) * factor[j];

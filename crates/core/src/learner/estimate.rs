@@ -1,11 +1,27 @@
 //! What a learner says at any moment: the boundary between learning and publishing.
 
-use serde::{Deserialize, Serialize};
-
 /// Components, eigenvalues and moments read off a learner's state, in f64.
 ///
 /// m features, k components. Vectors live in scaled units (feature ÷ `scale`), eigenvalues in
 /// squared scaled units; every divisor is n (the effective rows).
+///
+/// ```
+/// use ojad_core::{Pca, Rows};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // One direction, (0.6, 0.8), and nothing beside it.
+/// let values: Vec<f64> = (0..500)
+///     .map(|i| (i as f64 * 0.7).sin())
+///     .flat_map(|t| [0.6 * t, 0.8 * t])
+///     .collect();
+/// let mut pca = Pca::builder().components(2).build(2)?;
+/// pca.update(&Rows::from_f64(&values, 2))?;
+/// let estimate = pca.estimate()?;
+/// assert!((estimate.vector(0)[0] - 0.6).abs() < 1e-9);
+/// assert!((estimate.explained_variance_ratio(0) - 1.0).abs() < 1e-9);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Estimate {
     /// m.
@@ -62,7 +78,24 @@ pub struct Estimate {
 }
 
 /// Components that drown in the rounding of larger ones.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+///
+/// ```
+/// use ojad_core::{Pca, Rows};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // The first feature counts in steps of 10⁹; beside it, f64 products lose the second.
+/// let values: Vec<f64> = (0..500)
+///     .flat_map(|i| [i as f64 * 1e9, (i as f64 * 0.7).sin()])
+///     .collect();
+/// let mut pca = Pca::builder().components(2).build(2)?;
+/// pca.update(&Rows::from_f64(&values, 2))?;
+/// let unresolved = pca.estimate()?.unresolved.expect("one component is lost");
+/// assert_eq!((unresolved.held, unresolved.feature), (1, 0));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Unresolved {
     /// Components that are known.
     pub held: usize,

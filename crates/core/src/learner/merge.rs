@@ -15,6 +15,15 @@ use crate::learner::summary::Summary;
 use crate::linalg::{ThinSvd, thin_svd};
 
 /// Why two states do not merge.
+///
+/// ```
+/// use ojad_core::{MergeError, Pca};
+///
+/// let (one, other) = (Pca::builder().build(20)?, Pca::builder().build(30)?);
+/// let error = Pca::merge([&one, &other]).unwrap_err();
+/// assert_eq!(error, MergeError::Features { left: 20, right: 30 });
+/// # Ok::<(), ojad_core::BuildError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MergeError {

@@ -48,6 +48,14 @@ use crate::linalg::LinalgError;
 use crate::rows::Minibatch;
 
 /// Why a minibatch could not be learned from.
+///
+/// ```
+/// use ojad_core::{BuildError, LearnError, Pca};
+///
+/// let error = Pca::builder().components(4).build(3).unwrap_err();
+/// let expected = LearnError::TooManyComponents { components: 4, features: 3 };
+/// assert_eq!(error, BuildError::Learn(expected));
+/// ```
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LearnError {

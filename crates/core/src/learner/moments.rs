@@ -320,7 +320,7 @@ impl Moments {
             0.0
         };
         block.energy = pulp::Arch::new()
-            .dispatch(|| self.take_sums(totals, &pivot.pivot, &mut block.mean, s, n));
+            .dispatch(|| self.take_sums(totals, &pivot.shift, &mut block.mean, s, n));
         if rescaled && (0..self.features()).any(|j| self.has_outgrown(j)) {
             self.rescale_block(centring, block);
         }

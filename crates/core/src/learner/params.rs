@@ -4,6 +4,14 @@ use crate::learner::dense::Dense;
 use crate::rows::Width;
 
 /// Which rule turns a minibatch into a better state.
+///
+/// ```
+/// use ojad_core::{Pca, Rule, Step};
+///
+/// let pca = Pca::builder().components(2).rule(Rule::Oja(Step::AdaOja)).build(8)?;
+/// assert_eq!(pca.params().rule, Rule::Oja(Step::AdaOja));
+/// # Ok::<(), ojad_core::BuildError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Rule {
     /// Regularized Oja's rule iterated to its end on [history; minibatch]: nothing to tune.
@@ -19,6 +27,14 @@ pub enum Rule {
 }
 
 /// Step size of [`Rule::Oja`].
+///
+/// ```
+/// use ojad_core::{Pca, Rule, Step};
+///
+/// let rule = Rule::Oja(Step::COverT(-1.0));
+/// let error = Pca::builder().components(2).rule(rule).build(8).unwrap_err();
+/// assert_eq!(error.to_string(), "rule: the step size must be a positive number");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Step {
     /// The same α at every minibatch.
@@ -31,6 +47,12 @@ pub enum Step {
 }
 
 /// The width of the large products.
+///
+/// ```
+/// use ojad_core::Precision;
+///
+/// assert!(Precision::F32.largest() < Precision::F64.largest());
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
     /// f32 products, f64 mean and small algebra, while f32 resolves the wanted components; f64 products
@@ -55,6 +77,23 @@ impl Precision {
 }
 
 /// In which units the learner sees a feature.
+///
+/// ```
+/// use ojad_core::{Pca, Rows, Scale};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // Two features that vary alike, in units a thousand times apart.
+/// let values: Vec<f64> = (0..500)
+///     .map(|i| (i as f64 * 0.7).sin())
+///     .flat_map(|t| [t, 1000.0 * t])
+///     .collect();
+/// let mut pca = Pca::builder().components(1).scale(Scale::Standard).build(2)?;
+/// pca.update(&Rows::from_f64(&values, 2))?;
+/// let vector = pca.estimate()?.vector(0).to_vec();
+/// assert!((vector[0] - vector[1]).abs() < 1e-9);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Scale {
     /// As it is read.
@@ -65,6 +104,18 @@ pub enum Scale {
 }
 
 /// λ of the read-out: components whose eigenvalue is below it are inactive.
+///
+/// ```
+/// use ojad_core::{Pca, Penalty, Rows};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let values: Vec<f64> = (0..900).map(|i| (i as f64 * 0.7).sin()).collect();
+/// let mut pca = Pca::builder().components(2).penalty(Penalty::Fixed(1e6)).build(3)?;
+/// pca.update(&Rows::from_f64(&values, 3))?;
+/// assert_eq!(pca.estimate()?.active, [false, false]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Penalty {
     /// The largest eigenvalue that noise alone would show.
@@ -75,6 +126,13 @@ pub enum Penalty {
 }
 
 /// How fast earlier rows lose weight.
+///
+/// ```
+/// use ojad_core::Forgetting;
+///
+/// let factor = Forgetting::HalfLifeRows(1000.0).factor_per_row();
+/// assert!((factor.powi(1000) - 0.5).abs() < 1e-12);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Forgetting {
     /// Every row counts the same, for ever.
@@ -98,6 +156,16 @@ impl Forgetting {
 }
 
 /// Everything that decides what a learner does with given rows.
+///
+/// ```
+/// use ojad_core::Pca;
+///
+/// let pca = Pca::builder().components(5).build(100)?;
+/// let params = pca.params();
+/// assert_eq!(params.components, 5);
+/// assert_eq!(params.held(100), 15); // ten directions beside them
+/// # Ok::<(), ojad_core::BuildError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct LearnerParams {
     /// k, the components reported.

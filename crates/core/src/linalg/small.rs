@@ -9,6 +9,13 @@ use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_
 use faer::{Mat, MatMut, MatRef, Par};
 
 /// What a factorization can refuse.
+///
+/// ```
+/// use ojad_core::{LearnError, LinalgError};
+///
+/// let error = LearnError::NotFinite { first_row: 64, source: LinalgError::NoConvergence };
+/// assert!(error.to_string().contains("after row 64"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LinalgError {

@@ -4,6 +4,21 @@ use super::{BuildError, Pca};
 use crate::learner::{Forgetting, LearnerParams, Penalty, Precision, Rule, Scale, Step};
 
 /// A NaN in rows that are learned.
+///
+/// ```
+/// use ojad_core::{Missing, Pca, Rows, UpdateError};
+///
+/// let values = [1.0, f64::NAN, 2.0, 3.0];
+/// let rows = Rows::from_f64(&values, 2);
+/// let mut strict = Pca::builder().components(1).build(2)?;
+/// assert!(matches!(
+///     strict.update(&rows),
+///     Err(UpdateError::Value { row: 0, feature: 1, .. })
+/// ));
+/// let mut lenient = Pca::builder().components(1).missing(Missing::Mean).build(2)?;
+/// assert!(lenient.update(&rows).is_ok());
+/// # Ok::<(), ojad_core::BuildError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Missing {
     /// Is an error that names row and feature.

@@ -3,6 +3,14 @@
 use crate::learner::LearnError;
 
 /// Why a [`Pca`](super::Pca) was not built.
+///
+/// ```
+/// use ojad_core::{BuildError, Pca};
+///
+/// let error = Pca::builder().components(0).build(3).unwrap_err();
+/// assert!(matches!(error, BuildError::Parameter { parameter: "components", .. }));
+/// assert_eq!(error.to_string(), "components: must be at least 1");
+/// ```
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
@@ -20,6 +28,16 @@ pub enum BuildError {
 }
 
 /// Why rows were not taken.
+///
+/// ```
+/// use ojad_core::{Pca, Rows, UpdateError};
+///
+/// let mut pca = Pca::builder().components(1).build(3)?;
+/// let error = pca.update(&Rows::from_f64(&[1.0, 2.0], 2)).unwrap_err();
+/// assert_eq!(error, UpdateError::Features { expected: 3, found: 2 });
+/// assert_eq!(pca.rows(), 0);
+/// # Ok::<(), ojad_core::BuildError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UpdateError {

@@ -11,6 +11,13 @@ use crate::rows::{Layout, Minibatch, Values};
 const LANES: usize = 8;
 
 /// Values of one of the two widths.
+///
+/// ```
+/// use ojad_core::{Cells, Rows};
+///
+/// let cells = Cells::F32(&[1.0, 2.0, 3.0, 4.0]);
+/// assert_eq!(Rows::row_major(cells, 2).len(), 2);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub enum Cells<'a> {
     /// Single precision.
@@ -20,6 +27,16 @@ pub enum Cells<'a> {
 }
 
 /// The values of one feature: those at `start`, `start + stride`, …
+///
+/// ```
+/// use ojad_core::{Cells, Lane, Rows};
+///
+/// // Two features of three that lie row by row: the first and the last.
+/// let values = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+/// let lane = |start| Lane { cells: Cells::F64(&values), start, stride: 3 };
+/// let rows = Rows::lanes(vec![lane(0), lane(2)], 2);
+/// assert_eq!((rows.len(), rows.features()), (2, 2));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Lane<'a> {
     /// Where they lie among others.
@@ -31,6 +48,15 @@ pub struct Lane<'a> {
 }
 
 /// Rows whose features stand in the order of the components'.
+///
+/// ```
+/// use ojad_core::Rows;
+///
+/// let by_row = Rows::from_f64(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 3);
+/// let by_column = Rows::from_columns(&[&[1.0, 4.0], &[2.0, 5.0], &[3.0, 6.0]]);
+/// assert_eq!((by_row.len(), by_row.features()), (2, 3));
+/// assert_eq!((by_column.len(), by_column.features()), (2, 3));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Rows<'a>(pub(super) Kind<'a>);
 

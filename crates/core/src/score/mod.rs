@@ -16,6 +16,7 @@ pub use cells::{Cells, Lane, Rows};
 
 use crate::learner::Estimate;
 use crate::linalg::product;
+#[cfg(feature = "internals")]
 use crate::rows::Minibatch;
 use cells::Shifts;
 use probability::Probability;
@@ -33,6 +34,23 @@ const SHARE_MIN: f64 = 1e-4;
 const ORTHONORMAL: f64 = 1e-14;
 
 /// Components ready to score rows, whose columns may stand in another order.
+///
+/// ```
+/// use ojad_core::{Pca, Projection, Room, Rows};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let values: Vec<f64> = (0..900).map(|i| (i as f64 * 0.7).sin()).collect();
+/// let mut pca = Pca::builder().components(2).build(3)?;
+/// pca.update(&Rows::from_f64(&values, 3))?;
+/// let projection = Projection::of(&pca.estimate()?);
+/// let mut room = Room::default();
+/// for piece in values.chunks(300) {
+///     let scores = projection.score_rows(&Rows::from_f64(piece, 3), &mut room);
+///     assert_eq!(scores.residual.len(), 100);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Projection {
     /// Column of the minibatch for each feature, length m; nothing where it is the same.
@@ -47,6 +65,22 @@ pub struct Projection {
 }
 
 /// Scores of b rows.
+///
+/// ```
+/// use ojad_core::{Pca, Rows};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let values: Vec<f64> = (0..900).map(|i| (i as f64 * 0.7).sin()).collect();
+/// let rows = Rows::from_f64(&values, 3);
+/// let mut pca = Pca::builder().components(1).build(3)?;
+/// pca.update(&rows)?;
+/// let scores = pca.score(&rows)?;
+/// // A row's squared length is that of its scores and of the rest.
+/// let length = scores.components[0][7].powi(2) + scores.residual[7];
+/// assert!((length - scores.energy[7]).abs() < 1e-9);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Scores {
     /// k columns of b scores.
@@ -67,6 +101,22 @@ pub struct Scores {
 }
 
 /// Memory that is used again from rows to rows.
+///
+/// ```
+/// use ojad_core::{Pca, Projection, Room, Rows};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let values: Vec<f64> = (0..900).map(|i| (i as f64 * 0.7).sin()).collect();
+/// # let mut pca = Pca::builder().components(2).build(3)?;
+/// # pca.update(&Rows::from_f64(&values, 3))?;
+/// let projection = Projection::of(&pca.estimate()?);
+/// let mut room = Room::default(); // one for each thread that scores
+/// let first = projection.score_rows(&Rows::from_f64(&values[..300], 3), &mut room);
+/// let again = projection.score_rows(&Rows::from_f64(&values[..300], 3), &mut room);
+/// assert_eq!(first.t2, again.t2);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Room {
     z: Vec<f64>,
@@ -88,7 +138,17 @@ impl Default for Room {
 
 impl Projection {
     /// Components of `estimate`; `order[j]` is the column of feature j in a minibatch.
+    #[cfg(feature = "internals")]
     pub fn new(estimate: &Estimate, order: &[usize]) -> Self {
+        let is_the_same = order.iter().copied().eq(0..estimate.features);
+        Self {
+            order: (!is_the_same).then(|| order.to_vec()),
+            ..Self::of(estimate)
+        }
+    }
+
+    /// Components of `estimate`, for rows of its features in their order.
+    pub fn of(estimate: &Estimate) -> Self {
         let (k, m) = (estimate.components(), estimate.features);
         let vectors = Mat::from_fn(m, k, |j, i| estimate.vector(i)[j]);
         let mut skew = product(vectors.transpose(), &vectors); // k×k
@@ -99,7 +159,7 @@ impl Projection {
             }
         }
         Self {
-            order: (!order.iter().copied().eq(0..m)).then(|| order.to_vec()),
+            order: None,
             shifts: Shifts::of(estimate),
             skew: (skew.norm_max() > ORTHONORMAL).then_some(skew),
             vectors,
@@ -119,12 +179,13 @@ impl Projection {
     }
 
     /// Scores every row; a missing value (NaN) counts as the mean.
+    #[cfg(feature = "internals")]
     pub fn score(&self, batch: &Minibatch) -> Scores {
         let rows = Rows::of_minibatch(batch, self.order.as_deref());
         self.score_rows(&rows, &mut Room::default())
     }
 
-    /// The same for rows whose features stand in the order of the components'.
+    /// Scores every row; a missing value (NaN) counts as the mean.
     ///
     /// An infinite value makes the `energy` of its row infinite or NaN.
     pub fn score_rows(&self, rows: &Rows<'_>, room: &mut Room) -> Scores {
