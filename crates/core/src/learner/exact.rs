@@ -10,9 +10,10 @@ use faer::{Accum, Mat, MatMut, MatRef, Par};
 
 use crate::learner::block::Block;
 use crate::learner::engine::Outlook;
-use crate::learner::subspace::{Subspace, round, rows_of};
+use crate::learner::scores::{Scores, rows_of, rows_of_mut};
+use crate::learner::subspace::{Buffers, Subspace};
 use crate::learner::width::Width;
-use crate::linalg::{LinalgError, product};
+use crate::linalg::{LinalgError, Spectrum, product};
 
 /// A row that should have unit length and is off by more than this factor is rounding noise that
 /// an overestimated eigenvalue let through.
@@ -22,58 +23,28 @@ const UNIT_TOLERANCE: f64 = 0.5;
 /// turn slowly stay far below it; one of 10⁸ times the noise that comes at once is far above.
 const LEAK: f64 = 1e3;
 
-impl<T: Width> Subspace<T> {
-    /// The best rank-r part of UᵀHU + ỸᵀỸ/N, H in `work.history`, P in `work.scores`.
-    pub(super) fn exact(&mut self, block: &Block<T>) -> Result<(), LinalgError> {
-        let (h, b, n) = (self.held, block.rows(), block.total());
-        let mut rotation = Mat::<f64>::zeros(h, h);
-        let mut roots = vec![0.0; h];
-        if h > 0 {
-            self.work
-                .scratch
-                .eigen(self.work.history.0.as_ref(), &mut self.work.spectrum)?;
-            rotation.copy_from(&self.work.spectrum.vectors);
-            for (root, value) in roots.iter_mut().zip(&self.work.spectrum.values) {
-                *root = value.max(0.0).sqrt();
-            }
-        }
-        self.stack_gram(block, &rotation, &roots);
-        let work = &mut self.work;
-        let stacked = work.stacked.0.as_ref();
-        work.scratch
-            .leading(stacked, h, self.limit, &mut work.spectrum)?;
-        let values = &self.work.spectrum.values;
-        let top = values.first().copied().unwrap_or(0.0);
-        let found = values
-            .iter()
-            .take(self.limit)
-            .take_while(|value| **value > T::PRECISION * top && **value > 0.0)
-            .count();
-        // T (found × (h+b)): the combination of U's rows and of Y's.
-        let vectors = &self.work.spectrum.vectors;
-        let scaled = Mat::<f64>::from_fn(h, found, |j, i| {
-            vectors[(j, i)] * roots[j] / values[i].sqrt()
-        });
-        let of_history = product(&rotation, &scaled); // h×found
-        let of_rows = Mat::<T>::from_fn(b, found, |j, i| {
-            T::of(vectors[(h + j, i)] / (n * values[i]).sqrt())
-        });
-        let mut narrow = vec![T::of(0.0); h * found];
-        round(of_history.as_ref(), &mut narrow);
-        self.combine_rows(block, &narrow, &of_rows, found);
-        self.adopt(found)
-    }
+/// √e·VᵀU and Ỹ/√N as factors of A: their Gram matrix, (h+b)×(h+b), with H = V diag(e) Vᵀ.
+struct Factors {
+    /// V, h×h.
+    rotation: Mat<f64>,
+    /// √e₊, length h.
+    roots: Vec<f64>,
+    /// The Gram matrix.
+    gram: Mat<f64>,
+}
 
-    /// The Gram matrix of √e·VᵀU and Ỹ/√N, (h+b)×(h+b), in `work.stacked`.
-    fn stack_gram(&mut self, block: &Block<T>, rotation: &Mat<f64>, roots: &[f64]) {
-        let (h, b, n) = (self.held, block.rows(), block.total());
-        let work = &mut self.work;
-        work.gram.resize(b * b, T::of(0.0));
-        let mut gram = MatMut::from_column_major_slice_mut(&mut work.gram[..b * b], b, b);
+impl Factors {
+    /// Of the history H (`spectrum`), the block's `scores` in U and the block itself.
+    fn new<T: Width>(spectrum: Spectrum, scores: &Scores<T>, block: &Block<T>) -> Self {
+        let roots: Vec<f64> = spectrum.values.iter().map(|e| e.max(0.0).sqrt()).collect();
+        let rotation = spectrum.vectors;
+        let (h, b, n) = (roots.len(), block.rows(), block.total());
+        let mut rows = vec![T::of(0.0); b * b];
+        let mut rows = MatMut::from_column_major_slice_mut(&mut rows, b, b);
         let y = block.as_mat();
         // b×b
         triangular::matmul(
-            gram.as_mut(),
+            rows.as_mut(),
             triangular::BlockStructure::TriangularLower,
             Accum::Replace,
             y,
@@ -88,7 +59,7 @@ impl<T: Width> Subspace<T> {
         if block.shrink > 0.0 {
             for j in 0..b {
                 for i in j..b {
-                    let v = gram[(i, j)].wide() / b as f64;
+                    let v = rows[(i, j)].wide() / b as f64;
                     with_mean[i] += v;
                     if i != j {
                         with_mean[j] += v;
@@ -98,54 +69,91 @@ impl<T: Width> Subspace<T> {
         }
         let mean_square = with_mean.iter().sum::<f64>() / b as f64;
         let c = block.shrink;
-        let p = MatRef::from_column_major_slice(&work.scores[..b * h], b, h);
+        let p = scores.leading(h);
         // ỸUᵀ = P + (e − c)p̄.
         let back = block.taken() - block.shrink;
         let p = Mat::<f64>::from_fn(b, h, |i, j| {
-            (p[(i, j)].wide() + back * work.column[j]) / n.sqrt()
+            (p[(i, j)].wide() + back * scores.means[j]) / n.sqrt()
         });
-        let cross = product(&p, rotation); // b×h
-        let mut stacked = work.stacked.sized(h + b, h + b);
-        stacked.fill(0.0);
+        let cross = product(&p, &rotation); // b×h
+        let mut gram = Mat::zeros(h + b, h + b);
         for j in 0..h {
-            stacked[(j, j)] = roots[j] * roots[j];
+            gram[(j, j)] = roots[j] * roots[j];
             for i in 0..b {
                 let v = cross[(i, j)] * roots[j];
-                stacked[(h + i, j)] = v;
-                stacked[(j, h + i)] = v;
+                gram[(h + i, j)] = v;
+                gram[(j, h + i)] = v;
             }
         }
         for j in 0..b {
             for i in j..b {
                 let v =
-                    gram[(i, j)].wide() - c * (with_mean[i] + with_mean[j]) + c * c * mean_square;
-                stacked[(h + i, h + j)] = v / n;
-                stacked[(h + j, h + i)] = v / n;
+                    rows[(i, j)].wide() - c * (with_mean[i] + with_mean[j]) + c * c * mean_square;
+                gram[(h + i, h + j)] = v / n;
+                gram[(h + j, h + i)] = v / n;
             }
         }
+        Self {
+            rotation,
+            roots,
+            gram,
+        }
+    }
+}
+
+impl<T: Width> Subspace<T> {
+    /// Makes the best rank-r part of UᵀHU + ỸᵀỸ/N the state, from the block's scores in U and H (h×h).
+    pub(super) fn exact(
+        &mut self,
+        scores: &Scores<T>,
+        history: MatRef<'_, f64>,
+        block: &Block<T>,
+    ) -> Result<(), LinalgError> {
+        let (h, b, n) = (self.held, block.rows(), block.total());
+        let scratch = &mut self.buffers.scratch;
+        let mut of_history = Spectrum::default();
+        if h > 0 {
+            scratch.eigen(history, &mut of_history)?;
+        }
+        let factors = Factors::new(of_history, scores, block);
+        let mut spectrum = Spectrum::default();
+        scratch.leading(factors.gram.as_ref(), h, self.limit, &mut spectrum)?;
+        let Spectrum { values, vectors } = spectrum;
+        let top = values.first().copied().unwrap_or(0.0);
+        let found = values
+            .iter()
+            .take(self.limit)
+            .take_while(|value| **value > T::PRECISION * top && **value > 0.0)
+            .count();
+        // T (found × (h+b)): the combination of U's rows and of Y's.
+        let scaled = Mat::<f64>::from_fn(h, found, |j, i| {
+            vectors[(j, i)] * factors.roots[j] / values[i].sqrt()
+        });
+        let of_history = product(&factors.rotation, &scaled); // h×found
+        let of_rows = Mat::<T>::from_fn(b, found, |j, i| {
+            T::of(vectors[(h + j, i)] / (n * values[i]).sqrt())
+        });
+        self.combine_rows(block, of_history.as_ref(), &of_rows);
+        self.become_next(&values[..found])
     }
 
-    /// next ← TₕᵀU + Tᵦᵀ(Y − c·1ȳᵀ), found×m.
-    fn combine_rows(&mut self, block: &Block<T>, of_history: &[T], of_rows: &Mat<T>, found: usize) {
-        let (h, m) = (self.held, self.features);
-        let mut next = MatMut::from_row_major_slice_mut(&mut self.next[..found * m], found, m);
-        let y = block.as_mat();
+    /// next ← TₕᵀU + Tᵦᵀ(Y − c·1ȳᵀ), found×m, for Tₕ (h×found) and Tᵦ (b×found).
+    fn combine_rows(&mut self, block: &Block<T>, of_history: MatRef<'_, f64>, of_rows: &Mat<T>) {
+        let (h, m, found) = (self.held, self.features, of_rows.ncols());
         matmul(
-            next.as_mut(),
+            rows_of_mut(&mut self.next, found, m),
             Accum::Replace,
             of_rows.transpose(),
-            y,
+            block.as_mat(),
             T::of(1.0),
             Par::Seq,
         );
         if h > 0 {
-            let u = rows_of(&self.weights, h, m);
-            let of_history = MatRef::from_column_major_slice(of_history, h, found);
             matmul(
-                next.as_mut(),
+                rows_of_mut(&mut self.next, found, m),
                 Accum::Add,
-                of_history.transpose(),
-                u,
+                self.buffers.rounded.of(of_history).transpose(),
+                rows_of(&self.weights, h, m),
                 T::of(1.0),
                 Par::Seq,
             );
@@ -161,26 +169,20 @@ impl<T: Width> Subspace<T> {
         }
     }
 
-    /// Orthonormalizes the `found` rows in `next` and makes them the held directions.
-    fn adopt(&mut self, found: usize) -> Result<(), LinalgError> {
+    /// Orthonormalizes the rows in `next` and makes them the held directions, with the covariance
+    /// nextᵀ·diag(`values`)·next; as many as there are values, but for those that are rounding.
+    fn become_next(&mut self, values: &[f64]) -> Result<(), LinalgError> {
         let m = self.features;
-        let next = rows_of(&self.next, found, m);
+        let next = rows_of(&self.next, values.len(), m);
         let gram = product(next, next.transpose());
-        let sound = (0..found)
+        let sound = (0..values.len())
             .take_while(|&i| (gram[(i, i)].wide() - 1.0).abs() < UNIT_TOLERANCE)
             .count();
         self.held = sound;
         self.steps_since_rotation = 0;
-        let mut factor = self.work.moment.sized(sound, sound);
-        for j in 0..sound {
-            for i in 0..sound {
-                factor[(i, j)] = gram[(i, j)].wide();
-            }
-        }
-        self.work.scratch.cholesky(self.work.moment.0.as_mut())?;
+        let mut factor = Mat::<f64>::from_fn(sound, sound, |i, j| gram[(i, j)].wide());
+        self.buffers.scratch.cholesky(factor.as_mut())?;
         // U⁺ = S⁻¹·next; the core Sᵀ diag(e) S keeps the covariance that `next` stood for.
-        let factor = self.work.moment.0.as_ref();
-        let values = &self.work.spectrum.values;
         let scaled = Mat::<f64>::from_fn(sound, sound, |i, j| factor[(i, j)] * values[i].sqrt());
         let core = product(scaled.transpose(), &scaled);
         self.core
@@ -188,17 +190,12 @@ impl<T: Width> Subspace<T> {
             .submatrix_mut(0, 0, sound, sound)
             .copy_from(&core);
         let mut inverse = Mat::<f64>::identity(sound, sound);
-        solve_lower_triangular_in_place(factor, inverse.as_mut(), Par::Seq);
-        let mut narrow = vec![T::of(0.0); sound * sound];
-        round(inverse.as_ref(), &mut narrow);
-        let inverse = MatRef::from_column_major_slice(&narrow, sound, sound);
-        let next = rows_of(&self.next, sound, m);
-        let mut u = MatMut::from_row_major_slice_mut(&mut self.weights[..sound * m], sound, m);
+        solve_lower_triangular_in_place(factor.as_ref(), inverse.as_mut(), Par::Seq);
         matmul(
-            u.as_mut(),
+            rows_of_mut(&mut self.weights, sound, m),
             Accum::Replace,
-            inverse,
-            next,
+            self.buffers.rounded.of(inverse.as_ref()),
+            rows_of(&self.next, sound, m),
             T::of(1.0),
             Par::Seq,
         );
@@ -291,11 +288,15 @@ impl<T: Width> Subspace<T> {
         let u = rows_of(&self.weights, h, m);
         let gram = product(u, u.transpose());
         let gram = Mat::<f64>::from_fn(h, h, |i, j| gram[(i, j)].wide());
-        self.work
-            .scratch
-            .eigen(gram.as_ref(), &mut self.work.spectrum)?;
+        let Buffers {
+            scratch,
+            spectrum,
+            rounded,
+            ..
+        } = &mut self.buffers;
+        scratch.eigen(gram.as_ref(), spectrum)?;
         // Gram = QΛQᵀ: U⁺ = Λ^(−1/2)QᵀUD and core⁺ = Λ^(1/2)Qᵀ·core·QΛ^(1/2).
-        let (q, values) = (&self.work.spectrum.vectors, &self.work.spectrum.values);
+        let (q, values) = (&spectrum.vectors, &spectrum.values);
         let floor = 1e-12 * values[0];
         let root = |i: usize| values[i].max(floor).sqrt();
         let forward = Mat::<f64>::from_fn(h, h, |i, j| q[(i, j)] * root(j));
@@ -306,14 +307,10 @@ impl<T: Width> Subspace<T> {
             .as_mut()
             .submatrix_mut(0, 0, h, h)
             .copy_from(&core);
-        let mut narrow = vec![T::of(0.0); h * h];
-        round(back.as_ref(), &mut narrow);
-        let back = MatRef::from_column_major_slice(&narrow, h, h);
-        let mut next = MatMut::from_row_major_slice_mut(&mut self.next[..h * m], h, m);
         matmul(
-            next.as_mut(),
+            rows_of_mut(&mut self.next, h, m),
             Accum::Replace,
-            back.transpose(),
+            rounded.of(back.as_ref()).transpose(),
             u,
             T::of(1.0),
             Par::Seq,

@@ -22,6 +22,7 @@ mod ordinary;
 mod params;
 pub mod probes;
 pub mod quartics;
+mod scores;
 mod state;
 mod step;
 mod streaming;

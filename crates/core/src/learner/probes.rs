@@ -17,8 +17,8 @@ use rand_distr::{Distribution as _, StandardNormal};
 
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::block::Block;
+use crate::learner::scores::rows_of;
 use crate::learner::state::finite;
-use crate::learner::subspace::rows_of;
 use crate::learner::width::{Width, converted};
 use crate::linalg::{LinalgError, Scratch, Spectrum, product};
 

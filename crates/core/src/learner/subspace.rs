@@ -19,13 +19,17 @@
 
 use faer::linalg::matmul::matmul;
 use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
-use faer::{Accum, Mat, MatMut, MatRef, Par};
+use faer::{Accum, Mat, MatRef, Par};
 
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::block::Block;
 use crate::learner::engine::{Directions, Engine, Outlook};
 use crate::learner::probes::Probes;
+use crate::learner::scores::{
+    History, Remembered, Rounded, Scores, rows_of, rows_of_mut, squared_length,
+};
 use crate::learner::state::{expect, finite, finites};
+use crate::learner::step::{StepFactors, accumulate};
 use crate::learner::width::{Width, converted};
 use crate::linalg::{LinalgError, Scratch, Spectrum, product};
 
@@ -50,46 +54,21 @@ pub struct Subspace<T> {
     pub(super) core: Mat<f64>,
     pub(super) probes: Probes<T>,
     pub(super) steps_since_rotation: u32,
-    pub(super) work: Work<T>,
+    pub(super) buffers: Buffers<T>,
 }
 
-/// Buffers whose content does not outlive an update.
+/// Storage of an update; nothing in it outlives one.
 #[derive(Clone, Default)]
-pub(super) struct Work<T> {
-    pub(super) scores: Vec<T>,
-    pub(super) gram: Vec<T>,
-    pub(super) small: Vec<T>,
-    pub(super) history: Mat64,
-    pub(super) k: Mat64,
-    pub(super) moment: Mat64,
-    pub(super) stacked: Mat64,
-    /// L⁻¹S of a step.
-    pub(super) quotient: Mat64,
-    /// U⁺Uᵀ of a first step.
-    pub(super) turned: Mat64,
-    /// What multiplies U in Z.
-    pub(super) coefficients: Mat64,
-    pub(super) rotation: Vec<T>,
-    pub(super) column: Vec<f64>,
-    pub(super) spectrum: Spectrum,
+pub(super) struct Buffers<T> {
+    scores: Scores<T>,
+    history: Remembered,
+    /// A first matrix step, or the one that is taken.
+    pub(super) factors: StepFactors<T>,
+    /// The history as a second matrix step needs it.
+    pub(super) second: History,
+    pub(super) rounded: Rounded<T>,
     pub(super) scratch: Scratch,
-}
-
-/// A Mat<f64> with a default.
-#[derive(Clone)]
-pub(super) struct Mat64(pub(super) Mat<f64>);
-
-impl Default for Mat64 {
-    fn default() -> Self {
-        Self(Mat::new())
-    }
-}
-
-impl Mat64 {
-    pub(super) fn sized(&mut self, rows: usize, cols: usize) -> MatMut<'_, f64> {
-        self.0.resize_with(rows, cols, |_, _| 0.0);
-        self.0.as_mut()
-    }
+    pub(super) spectrum: Spectrum,
 }
 
 impl<T: Width> Engine for Subspace<T> {
@@ -194,7 +173,7 @@ impl<T: Width> Subspace<T> {
             core: Mat::zeros(limit, limit),
             probes,
             steps_since_rotation: 0,
-            work: Work::default(),
+            buffers: Buffers::default(),
         }
     }
 
@@ -204,31 +183,49 @@ impl<T: Width> Subspace<T> {
     }
 
     fn learn(&mut self, block: &Block<T>, outlook: Outlook) -> Result<(), LinalgError> {
+        // Out of the state for as long as a block is learned, so that each stage names what it reads.
+        let mut scores = std::mem::take(&mut self.buffers.scores);
+        let mut history = std::mem::take(&mut self.buffers.history);
+        let learned = self.learn_with(block, outlook, &mut scores, &mut history);
+        self.buffers.scores = scores;
+        self.buffers.history = history;
+        learned
+    }
+
+    fn learn_with(
+        &mut self,
+        block: &Block<T>,
+        outlook: Outlook,
+        scores: &mut Scores<T>,
+        history: &mut Remembered,
+    ) -> Result<(), LinalgError> {
         let Outlook { total, active, .. } = outlook;
         let n = block.total();
         let kept = block.earlier / n;
         let met = self.held;
         self.probes.advance(block);
-        self.project(block);
+        self.project(scores, block);
         let tail = (total - block.energy / n - kept * trace(self.core())).max(0.0);
         let noise = if self.is_full() && active > self.held {
             tail / (active - self.held) as f64
         } else {
             0.0
         };
-        self.set_history(kept, noise);
-        let may_step = self.may_step(block);
+        history.set(self.core(), &self.lengths, kept, noise);
+        let may_step = self.may_step(scores, block);
         if may_step || self.probes.are_looking() {
-            let rows = self.rows_in_use();
-            self.accumulate(block, rows);
+            let (rows, u) = (self.rows_in_use(), rows_of(&self.weights, met, self.features));
+            let coefficients = history.from_held.coefficients.as_ref();
+            let coefficients = self.buffers.rounded.of(coefficients);
+            accumulate(&mut self.next, rows, scores, block, coefficients, u);
         }
         if self.probes.are_looking() {
             let m = self.features;
             self.probes
                 .add(&self.next[met * m..(met + self.probes.count()) * m], block);
         }
-        if !(may_step && self.matrix_step(block)?) {
-            self.exact(block)?;
+        if !(may_step && self.matrix_step(scores, history, block)?) {
+            self.exact(scores, history.matrix.as_ref(), block)?;
             self.measure();
             if self.probes.are_live() && self.is_full() && self.probes_leak(noise) {
                 self.probes.stop();
@@ -258,14 +255,16 @@ impl<T: Width> Subspace<T> {
         let u = rows_of(&self.weights, h, m);
         let mut rows = Mat::<f64>::from_fn(h, m, |i, j| u[(i, j)].wide());
         let mut factor = product(&rows, rows.transpose());
-        let work = &mut self.work;
-        work.scratch.cholesky(factor.as_mut())?;
+        let Buffers {
+            scratch, spectrum, ..
+        } = &mut self.buffers;
+        scratch.cholesky(factor.as_mut())?;
         solve_lower_triangular_in_place(factor.as_ref(), rows.as_mut(), Par::Seq);
         let core = self.core.as_ref().submatrix(0, 0, h, h);
         let core = product(product(factor.transpose(), core), &factor);
-        work.scratch.eigen(core.as_ref(), &mut work.spectrum)?;
-        let vectors = product(work.spectrum.vectors.transpose(), &rows);
-        Ok((vectors, work.spectrum.values.clone()))
+        scratch.eigen(core.as_ref(), spectrum)?;
+        let vectors = product(spectrum.vectors.transpose(), &rows);
+        Ok((vectors, spectrum.values.clone()))
     }
 
     /// Whether as many directions are held as are wanted.
@@ -322,7 +321,7 @@ impl<T: Width> Subspace<T> {
             core: self.core.clone(),
             probes: self.probes.converted(),
             steps_since_rotation: self.steps_since_rotation,
-            work: Work::default(),
+            buffers: Buffers::default(),
         };
         other.measure();
         other
@@ -342,11 +341,10 @@ impl<T: Width> Subspace<T> {
             }
     }
 
-    /// Scores of the rows in use.
-    pub(super) fn project(&mut self, block: &Block<T>) {
+    /// Scores of the block in the rows in use.
+    pub(super) fn project(&self, scores: &mut Scores<T>, block: &Block<T>) {
         let q = self.rows_in_use();
-        let w = rows_of(&self.weights, q, self.features);
-        project(w, block, &mut self.work);
+        scores.project(rows_of(&self.weights, q, self.features), block);
     }
 
     /// Squared lengths of U's rows, in f64.
@@ -368,89 +366,29 @@ impl<T: Width> Subspace<T> {
             return Ok(());
         }
         let core = self.core.as_ref().submatrix(0, 0, h, h);
-        let work = &mut self.work;
-        work.scratch.eigen(core, &mut work.spectrum)?;
+        let Buffers {
+            scratch,
+            spectrum,
+            rounded,
+            ..
+        } = &mut self.buffers;
+        scratch.eigen(core, spectrum)?;
         self.core.as_mut().submatrix_mut(0, 0, h, h).fill(0.0);
-        for (i, value) in work.spectrum.values.iter().enumerate() {
+        for (i, value) in spectrum.values.iter().enumerate() {
             self.core[(i, i)] = *value;
         }
-        work.rotation.resize(h * h, T::of(0.0));
-        round(work.spectrum.vectors.as_ref(), &mut work.rotation);
-        let q = MatRef::from_column_major_slice(&work.rotation[..h * h], h, h);
-        let u = rows_of(&self.weights, h, m);
-        let mut rotated = MatMut::from_row_major_slice_mut(&mut self.next[..h * m], h, m);
+        let q = rounded.of(spectrum.vectors.as_ref());
         matmul(
-            rotated.as_mut(),
+            rows_of_mut(&mut self.next, h, m),
             Accum::Replace,
             q.transpose(),
-            u,
+            rows_of(&self.weights, h, m),
             T::of(1.0),
             Par::Seq,
         );
         self.weights[..h * m].copy_from_slice(&self.next[..h * m]);
         self.measure();
         Ok(())
-    }
-}
-
-/// P = YWᵀ − e·p̄ in `scores` (b×q, column-major) and p̄, the means of YWᵀ, in `column`.
-///
-/// With this shift PᵀY = (ỸWᵀ)ᵀỸ: no q×m correction is left to do.
-pub(super) fn project<T: Width>(w: MatRef<'_, T>, block: &Block<T>, work: &mut Work<T>) {
-    let (b, q) = (block.rows(), w.nrows());
-    work.scores
-        .resize((b * q).max(work.scores.len()), T::of(0.0));
-    let mut p = MatMut::from_column_major_slice_mut(&mut work.scores[..b * q], b, q);
-    // b×q
-    matmul(
-        p.as_mut(),
-        Accum::Replace,
-        block.as_mat(),
-        w.transpose(),
-        T::of(1.0),
-        Par::Seq,
-    );
-    work.column.clear();
-    for col in work.scores[..b * q].chunks_exact_mut(b) {
-        let mean = col.iter().map(|v| v.wide()).sum::<f64>() / b as f64;
-        work.column.push(mean);
-        if block.shrink > 0.0 {
-            let shift = T::of(block.taken() * mean);
-            col.iter_mut().for_each(|v| *v = *v - shift);
-        }
-    }
-}
-
-/// Σv², in eight sums side by side.
-#[inline(always)]
-pub(super) fn squared_length<T: Width>(row: &[T]) -> f64 {
-    let mut sums = [0.0; 8];
-    let (chunks, rest) = row.as_chunks::<8>();
-    for chunk in chunks {
-        for (sum, v) in sums.iter_mut().zip(chunk) {
-            *sum += v.wide() * v.wide();
-        }
-    }
-    let rest: f64 = rest.iter().map(|v| v.wide() * v.wide()).sum();
-    sums.iter().sum::<f64>() + rest
-}
-
-/// `rows`×m view of row-major storage.
-pub(super) fn rows_of<T: Width>(values: &[T], rows: usize, features: usize) -> MatRef<'_, T> {
-    MatRef::from_row_major_slice(&values[..rows * features], rows, features)
-}
-
-/// Column-major copy.
-pub(super) fn round<T: Width>(from: MatRef<'_, f64>, into: &mut [T]) {
-    let n = from.nrows();
-    for (j, col) in into
-        .chunks_exact_mut(n.max(1))
-        .take(from.ncols())
-        .enumerate()
-    {
-        for (i, v) in col.iter_mut().enumerate() {
-            *v = T::of(from[(i, j)]);
-        }
     }
 }
 
