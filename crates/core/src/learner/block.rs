@@ -2,7 +2,8 @@
 
 use faer::{MatMut, MatRef};
 
-use crate::learner::center::{Pivot, Real};
+use crate::learner::center::Pivot;
+use crate::linalg::Real;
 use crate::rows::{Buffer, Layout};
 
 /// The rows B of a minibatch as factors of the covariance's change.

@@ -10,57 +10,10 @@
 //! under a mean a million times larger. Sums run in f32 over at most sixteen rows
 //! and in f64 beyond.
 
-use std::ops::{Add, Mul, Range, Sub};
+use std::ops::Range;
 
+use crate::linalg::Real;
 use crate::rows::{Buffer, Layout};
-
-/// A float that a block is stored in.
-pub trait Real:
-    faer::traits::RealField
-    + Copy
-    + bytemuck::Pod
-    + Add<Output = Self>
-    + Sub<Output = Self>
-    + Mul<Output = Self>
-    + Send
-    + Sync
-    + 'static
-{
-    /// Relative distance of neighbouring values.
-    const ROUNDING: f64;
-    /// The largest value.
-    const LARGEST: f64;
-    /// Rounds to this type.
-    fn of(value: f64) -> Self;
-    /// Widens to f64.
-    fn wide(self) -> f64;
-}
-
-impl Real for f32 {
-    const ROUNDING: f64 = f32::EPSILON as f64;
-    const LARGEST: f64 = f32::MAX as f64;
-    #[inline(always)]
-    fn of(value: f64) -> Self {
-        value as f32
-    }
-    #[inline(always)]
-    fn wide(self) -> f64 {
-        f64::from(self)
-    }
-}
-
-impl Real for f64 {
-    const ROUNDING: f64 = f64::EPSILON;
-    const LARGEST: f64 = f64::MAX;
-    #[inline(always)]
-    fn of(value: f64) -> Self {
-        value
-    }
-    #[inline(always)]
-    fn wide(self) -> f64 {
-        self
-    }
-}
 
 /// A value of a minibatch that becomes a value of a block.
 pub trait Centred<T>: Real {

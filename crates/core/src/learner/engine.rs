@@ -4,8 +4,7 @@ use faer::{Mat, MatRef};
 
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::block::Block;
-use crate::learner::center::Real;
-use crate::linalg::LinalgError;
+use crate::linalg::{LinalgError, Real};
 
 /// What is known of all rows when a block is learned or a state is read.
 #[derive(Clone, Copy, Debug)]

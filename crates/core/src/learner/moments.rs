@@ -4,10 +4,11 @@
 //! Exact whatever the minibatches: a mean 10⁶ times the signal costs no digit.
 
 use crate::learner::block::Block;
-use crate::learner::center::{Apart, Centred, Centring, InPlace, Real, Shape, Totals, center};
+use crate::learner::center::{Apart, Centred, Centring, InPlace, Shape, Totals, center};
 use crate::learner::ordinary::Ordinary;
 use crate::learner::params::{LearnerParams, Scale};
 use crate::learner::weighted::{Follow, Rows, Shares, Write};
+use crate::linalg::Real;
 use crate::rows::{Buffer, Layout, Minibatch, Values};
 
 /// While the earlier rows weigh less than this many minibatches, a block is centred on its own

@@ -7,7 +7,7 @@
 //! rows are looked at depends on their positions alone.
 
 use crate::codec::{CodecError, Decoder, Encoder};
-use crate::learner::center::Real;
+use crate::linalg::Real;
 use crate::rows::{Minibatch, Values};
 
 /// Rows of a feed that are all looked at: few files have fewer, and of values in any other order hardly

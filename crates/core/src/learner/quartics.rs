@@ -8,8 +8,8 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, Par};
 
 use crate::learner::block::Block;
-use crate::learner::center::Real;
 use crate::learner::engine::Engine;
+use crate::linalg::Real;
 
 /// One row in so many is sampled once the early blocks are through: the sample costs 3% of an
 /// update then.

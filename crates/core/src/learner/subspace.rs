@@ -214,7 +214,10 @@ impl<T: Width> Subspace<T> {
         history.set(self.core(), &self.lengths, kept, noise);
         let may_step = self.may_step(scores, block);
         if may_step || self.probes.are_looking() {
-            let (rows, u) = (self.rows_in_use(), rows_of(&self.weights, met, self.features));
+            let (rows, u) = (
+                self.rows_in_use(),
+                rows_of(&self.weights, met, self.features),
+            );
             let coefficients = history.from_held.coefficients.as_ref();
             let coefficients = self.buffers.rounded.of(coefficients);
             accumulate(&mut self.next, rows, scores, block, coefficients, u);

@@ -10,8 +10,9 @@
 //! sums, and the loops over them have a constant length, so that they become vector code.
 
 use crate::learner::block::Block;
-use crate::learner::center::{Centred, Pivot, Real, Shape};
+use crate::learner::center::{Centred, Pivot, Shape};
 use crate::learner::moments::{Moments, UNDERFLOW};
+use crate::linalg::Real;
 use crate::rows::Layout;
 
 /// Deviations whose squares are below [`UNDERFLOW`].

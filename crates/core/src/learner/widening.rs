@@ -12,7 +12,6 @@
 //! The answer is a function of the rows, so that a resumed run repeats the bits.
 
 use crate::codec::{CodecError, Decoder, Encoder};
-use crate::learner::center::Real as _;
 use crate::learner::engine::{Engine as _, Outlook};
 use crate::learner::moments::Moments;
 use crate::learner::params::LearnerParams;
@@ -21,6 +20,7 @@ use crate::learner::streaming::{Streaming, failed};
 use crate::learner::subspace::Subspace;
 use crate::learner::summary::Summary;
 use crate::learner::{LearnError, Learner};
+use crate::linalg::Real as _;
 use crate::rows::Minibatch;
 
 /// The k-th eigenvalue must hold this share of the total variance for f32 to resolve it.

@@ -5,8 +5,9 @@
 //! (`widening.rs`).
 
 use crate::codec::{CodecError, Decoder, Encoder};
-use crate::learner::center::{Centred, Real};
+use crate::learner::center::Centred;
 use crate::learner::state::{EngineTag, finites, finites_f32};
+use crate::linalg::Real;
 
 /// Directions with less than this share of the leading eigenvalue are rounding of f64 products: beside
 /// one row that outweighs all others, eigenvalues of ten times the share are right to parts in a

@@ -3,9 +3,11 @@
 //! Refuses nothing: which values a row may hold is decided by whoever fills it.
 
 mod buffer;
+mod cells;
 mod saved;
 
 pub use buffer::{Buffer, Lent};
+pub use cells::Cells;
 
 /// The width in which a minibatch stores its values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,10 +118,7 @@ impl Minibatch {
 
     /// Width of the values.
     pub fn width(&self) -> Width {
-        match self.values {
-            Values::F32(_) => Width::F32,
-            Values::F64(_) => Width::F64,
-        }
+        self.values.width()
     }
 
     /// Rows of f64 values, row by row: for tests and callers with data in memory.
@@ -192,10 +191,7 @@ impl Minibatch {
     /// Value of feature `j` in row `i`; for tests and slow paths.
     pub fn value(&self, i: usize, j: usize) -> f64 {
         let at = i * self.row_stride() + j * self.col_stride();
-        match &self.values {
-            Values::F32(v) => f64::from(v[at]),
-            Values::F64(v) => v[at],
-        }
+        self.values.cells().at(at)
     }
 
     /// Declares that the first `rows` rows are filled.

@@ -5,26 +5,11 @@
 //! the machine; what is contiguous is read as slices.
 
 use crate::learner::Estimate;
-use crate::rows::{Layout, Minibatch, Values};
+use crate::linalg::Real;
+use crate::rows::{Cells, Layout, Minibatch};
 
 /// Sums side by side in a row.
 const LANES: usize = 8;
-
-/// Values of one of the two widths.
-///
-/// ```
-/// use ojad_core::{Cells, Rows};
-///
-/// let cells = Cells::F32(&[1.0, 2.0, 3.0, 4.0]);
-/// assert_eq!(Rows::row_major(cells, 2).len(), 2);
-/// ```
-#[derive(Clone, Copy, Debug)]
-pub enum Cells<'a> {
-    /// Single precision.
-    F32(&'a [f32]),
-    /// Double precision.
-    F64(&'a [f64]),
-}
 
 /// The values of one feature: those at `start`, `start + stride`, …
 ///
@@ -92,36 +77,6 @@ impl Shifts {
     }
 }
 
-impl Cells<'_> {
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        match self {
-            Self::F32(values) => values.len(),
-            Self::F64(values) => values.len(),
-        }
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The value at `at`.
-    pub(super) fn at(&self, at: usize) -> f64 {
-        match self {
-            Self::F32(values) => f64::from(values[at]),
-            Self::F64(values) => values[at],
-        }
-    }
-
-    fn is_infinite(&self, at: usize) -> bool {
-        match self {
-            Self::F32(values) => values[at].is_infinite(),
-            Self::F64(values) => values[at].is_infinite(),
-        }
-    }
-}
-
 impl<'a> Rows<'a> {
     /// As many rows as the values make, `features` each.
     pub fn row_major(cells: Cells<'a>, features: usize) -> Self {
@@ -166,10 +121,7 @@ impl<'a> Rows<'a> {
     /// The rows of a minibatch, whose column `order[j]` is feature j.
     pub(crate) fn of_minibatch(batch: &'a Minibatch, order: Option<&[usize]>) -> Self {
         let (rows, features) = (batch.rows(), batch.features());
-        let cells = match batch.values() {
-            Values::F32(values) => Cells::F32(values),
-            Values::F64(values) => Cells::F64(values),
-        };
+        let cells = batch.values().cells();
         if order.is_none() && batch.layout() == Layout::RowMajor {
             let cells = match cells {
                 Cells::F32(values) => Cells::F32(&values[..rows * features]),
@@ -266,25 +218,6 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// A value that becomes an f64.
-trait Wide: Copy {
-    fn wide(self) -> f64;
-}
-
-impl Wide for f32 {
-    #[inline(always)]
-    fn wide(self) -> f64 {
-        f64::from(self)
-    }
-}
-
-impl Wide for f64 {
-    #[inline(always)]
-    fn wide(self) -> f64 {
-        self
-    }
-}
-
 #[inline(always)]
 fn centred(x: f64, mean: f64, factor: f64) -> f64 {
     let z = (x - mean) * factor;
@@ -299,7 +232,7 @@ struct RowPass<'a, X> {
     energy: &'a mut [f64],
 }
 
-impl<X: Wide> pulp::NullaryFnOnce for RowPass<'_, X> {
+impl<X: Real> pulp::NullaryFnOnce for RowPass<'_, X> {
     type Output = ();
 
     #[inline(always)]
@@ -313,7 +246,7 @@ impl<X: Wide> pulp::NullaryFnOnce for RowPass<'_, X> {
 }
 
 #[inline(always)]
-fn row<X: Wide>(x: &[X], z: &mut [f64], mean: &[f64], factor: &[f64], energy: &mut f64) {
+fn row<X: Real>(x: &[X], z: &mut [f64], mean: &[f64], factor: &[f64], energy: &mut f64) {
     let ((x, x_rest), (z, z_rest)) = (x.as_chunks::<LANES>(), z.as_chunks_mut::<LANES>());
     let (mean, mean_rest) = mean.as_chunks::<LANES>();
     let (factor, factor_rest) = factor.as_chunks::<LANES>();
@@ -364,7 +297,7 @@ impl pulp::NullaryFnOnce for LanePass<'_> {
 }
 
 #[inline(always)]
-fn column<X: Wide>(x: &[X], z: &mut [f64], (mean, factor): (f64, f64), energy: &mut [f64]) {
+fn column<X: Real>(x: &[X], z: &mut [f64], (mean, factor): (f64, f64), energy: &mut [f64]) {
     for ((x, z), energy) in x.iter().zip(z).zip(energy) {
         let v = centred(x.wide(), mean, factor);
         *z = v;
@@ -373,7 +306,7 @@ fn column<X: Wide>(x: &[X], z: &mut [f64], (mean, factor): (f64, f64), energy: &
 }
 
 #[inline(always)]
-fn strided<X: Wide>(
+fn strided<X: Real>(
     x: &[X],
     stride: usize,
     z: &mut [f64],

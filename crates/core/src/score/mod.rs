@@ -12,7 +12,8 @@ mod tail;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 
-pub use cells::{Cells, Lane, Rows};
+pub use crate::rows::Cells;
+pub use cells::{Lane, Rows};
 
 use crate::learner::Estimate;
 use crate::linalg::product;

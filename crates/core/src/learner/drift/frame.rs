@@ -7,10 +7,10 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use crate::codec::{CodecError, Decoder, Encoder};
-use crate::learner::center::{Centred, Real};
+use crate::learner::center::Centred;
 use crate::learner::state::{finite, finites};
 use crate::learner::{Estimate, LearnError, Learner};
-use crate::linalg::{LinalgError, thin_q};
+use crate::linalg::{LinalgError, Real, thin_q};
 use crate::rows::{Layout, Minibatch, Values};
 
 /// Random directions beside the components: rows that turn out of the subspace show in them,
