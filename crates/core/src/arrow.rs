@@ -31,7 +31,7 @@ pub enum ArrowRowsError {
     Type {
         /// Name of the column.
         column: String,
-        /// Its type.
+        /// The type of the column.
         data_type: String,
     },
 }
@@ -99,7 +99,7 @@ impl<'a> ArrowRows<'a> {
         })
     }
 
-    /// The same rows, as [`Pca`](crate::Pca) takes them.
+    /// Borrows the rows in the form that [`Pca`](crate::Pca) takes.
     pub fn rows(&self) -> Rows<'_> {
         let lanes = self.columns.iter().flat_map(|column| {
             let cells = match &column.values {

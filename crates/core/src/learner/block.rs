@@ -24,19 +24,19 @@ pub struct Block<T> {
     stride: usize,
     features: usize,
     rows: usize,
-    /// Whether the storage is the minibatch's own, so that this has none of its values left.
+    /// True if the storage is the minibatch's own, which then has none of its values left.
     is_exchanged: bool,
     /// c of ỹᵢ = yᵢ − c·ȳ; 0 for a block centred on its own mean.
     pub shrink: f64,
-    /// ȳ, length m.
+    /// ȳ, the mean of the rows in block units, length m.
     pub mean: Vec<f64>,
     /// s, the weight of these rows.
     pub weight: f64,
     /// n₀, the weight of all earlier rows.
     pub earlier: f64,
-    /// What that is multiplied by since the block before, γ^b.
+    /// γ^b, by which that weight has decayed since the block before.
     pub fade: f64,
-    /// Σ‖ỹᵢ‖².
+    /// Σ‖ỹᵢ‖², the squared Frobenius norm of the rows ỹ.
     pub energy: f64,
 }
 
@@ -138,7 +138,7 @@ impl<T: Real> Block<T> {
         }
     }
 
-    /// Y, b×m.
+    /// Y, b×m, as it is stored.
     pub fn as_mat(&self) -> MatRef<'_, T> {
         self.sub_rows(0, self.rows)
     }
@@ -190,7 +190,7 @@ impl<T: Real> Block<T> {
         sums.iter().sum()
     }
 
-    /// ‖yᵢ − yₗ‖².
+    /// Squared distance of two rows, ‖yᵢ − yₗ‖².
     pub fn squared_distance(&self, i: usize, l: usize) -> f64 {
         let y = self.as_mat();
         let apart = (0..self.features).map(|j| y[(i, j)].wide() - y[(l, j)].wide());

@@ -63,14 +63,14 @@ impl Centred<f64> for f64 {
     }
 }
 
-/// What a feature is shifted and multiplied by, length m each.
+/// Shift and factor of each feature, length m each.
 #[derive(Clone, Debug)]
 pub struct Pivot<T> {
-    /// The shift.
+    /// The shift, in feature units.
     pub shift: Vec<f64>,
-    /// Its leading part.
+    /// The shift rounded to T.
     pub high: Vec<T>,
-    /// The rest.
+    /// The part of the shift that rounding left, in T.
     pub low: Vec<T>,
     /// The factor, 1 ÷ scale.
     pub factor: Vec<T>,
@@ -100,17 +100,17 @@ impl<T: Real> Pivot<T> {
 /// b×m values: how they lie.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
-    /// b.
+    /// Number of rows, b.
     pub rows: usize,
-    /// m.
+    /// Number of features, m.
     pub features: usize,
-    /// Which neighbours are adjacent.
+    /// Order of the values in memory.
     pub layout: Layout,
     /// Distance from a row (row-major) or feature (column-major) to the next where it is read.
     pub stride: usize,
 }
 
-/// Where values are read and written. The loops stand alone, on slices that the compiler knows to
+/// Buffers that values are read from and written to. The loops stand alone, on slices that the compiler knows to
 /// be apart: only then does it make vector code of them.
 pub trait Buffers<T> {
     /// Writes row `i` and adds y to `sum`, y² to `squares`, length m each.
@@ -121,9 +121,9 @@ pub trait Buffers<T> {
 
 /// From one buffer into another.
 pub struct Apart<'a, X, T> {
-    /// Read.
+    /// Values as they were read.
     pub x: &'a [X],
-    /// Written.
+    /// Values of the block, to be written.
     pub y: &'a mut [T],
     /// Distance from a row or feature to the next in `y`.
     pub stride: usize,
@@ -164,7 +164,7 @@ impl<X: Centred<T>, T: Real> Buffers<T> for Apart<'_, X, T> {
     }
 }
 
-/// In one buffer.
+/// One buffer, read and written in its place.
 pub struct InPlace<'a, T>(pub &'a mut [T]);
 
 impl<T: Centred<T>> Buffers<T> for InPlace<'_, T> {
@@ -236,7 +236,7 @@ fn row_in_place<T: Centred<T>>(y: &mut [T], by: &Pivot<T>, sum: &mut [T], square
 /// Rows of a column that are summed side by side.
 const WIDTH: usize = 16;
 
-/// What the blocks of a learner are centred with, and what comes out beside them.
+/// Shifts and factors of a learner's blocks, with the sums of the block made last.
 #[derive(Clone, Debug)]
 pub struct Centring<T> {
     /// Shift and factor of each feature.
@@ -261,9 +261,9 @@ impl<T: Real> Centring<T> {
 /// Σy and Σy² of a block, length m each, and room to sum in.
 #[derive(Clone, Debug)]
 pub struct Totals<T> {
-    /// Σy.
+    /// Σy of each feature.
     pub sum: Vec<f64>,
-    /// Σy².
+    /// Σy² of each feature.
     pub squares: Vec<f64>,
     narrow_sum: Vec<T>,
     narrow_squares: Vec<T>,

@@ -33,7 +33,7 @@ pub struct Dense {
 }
 
 impl Dense {
-    /// Whether all of `features` directions are worth holding where `held` would be.
+    /// True if holding all `features` directions costs less than holding `held` of them.
     pub fn pays(features: usize, held: usize) -> bool {
         features <= FEATURES_PER_DIRECTION * held
     }

@@ -6,7 +6,7 @@ use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::block::Block;
 use crate::linalg::{LinalgError, Real};
 
-/// What is known of all rows when a block is learned or a state is read.
+/// Totals of the covariance of all rows, for the moment when a block is learned or a state is read.
 #[derive(Clone, Copy, Debug)]
 pub struct Outlook {
     /// Trace of the covariance of all rows, the block's included, in block units.

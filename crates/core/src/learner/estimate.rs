@@ -24,9 +24,9 @@
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Estimate {
-    /// m.
+    /// Number of features, m.
     pub features: usize,
-    /// Rows learned from.
+    /// Number of rows learned from.
     pub rows: u64,
     /// Sum of the rows' weights: equals `rows` without forgetting.
     pub effective_rows: f64,
@@ -42,7 +42,7 @@ pub struct Estimate {
     /// Weight of each feature's observed values, length m: `effective_rows` where none is missing, 0
     /// where there was no value yet.
     pub observed: Vec<f64>,
-    /// Whether a feature has not moved so far, length m.
+    /// True for each feature that has not varied so far, length m.
     pub constant: Vec<bool>,
     /// Components: k rows of m entries, row-major, unit length, descending eigenvalue, entry of
     /// largest magnitude positive. Fewer than k rows were seen: the rest are zero rows.
@@ -55,7 +55,7 @@ pub struct Estimate {
     pub angle_stderr_rad: Vec<f64>,
     /// s = √(1 − λ/eigenvalue)₊, length k (Kunin et al. 2019).
     pub weight_singular_values: Vec<f64>,
-    /// Whether the eigenvalue stands above the penalty, length k.
+    /// True for each component whose eigenvalue is above the penalty, length k.
     pub active: Vec<bool>,
     /// λ, squared scaled units.
     pub penalty: f64,
@@ -67,12 +67,12 @@ pub struct Estimate {
     /// Number of components that stand above noise. `None` where every direction is held and nothing
     /// among them looks like noise: then it cannot be told.
     pub components_above_noise: Option<usize>,
-    /// Whether that number is limited by the directions held, so that it is a lower bound.
+    /// True if that number is limited by the directions held, so that it is a lower bound.
     pub above_noise_is_lower_bound: bool,
     /// Of the components asked for, those that rounding hides. Their eigenvalues are the mean variance
     /// of what is left, their vectors zero rows, and none of them is active.
     pub unresolved: Option<Unresolved>,
-    /// Whether the state is kept in f64 products because f32 would lose wanted components. False where
+    /// True if the state is kept in f64 products because f32 would lose wanted components. False where
     /// the rule has but one width.
     pub is_widened: bool,
 }
@@ -131,7 +131,7 @@ impl Estimate {
         }
     }
 
-    /// The same for a component that may not be there: 0 then.
+    /// Eigenvalue `i` divided by the total variance; 0 where there is no such component.
     pub fn explained_variance_ratio_or_zero(&self, i: usize) -> f64 {
         if i < self.components() {
             self.explained_variance_ratio(i)

@@ -25,11 +25,11 @@ const LEAK: f64 = 1e3;
 
 /// √e·VᵀU and Ỹ/√N as factors of A: their Gram matrix, (h+b)×(h+b), with H = V diag(e) Vᵀ.
 struct Factors {
-    /// V, h×h.
+    /// Eigenvectors of H, V, h×h.
     rotation: Mat<f64>,
-    /// √e₊, length h.
+    /// Roots of its eigenvalues, √e₊, length h.
     roots: Vec<f64>,
-    /// The Gram matrix.
+    /// Gram matrix of the factor rows, (h+b)×(h+b).
     gram: Mat<f64>,
 }
 
@@ -202,7 +202,7 @@ impl<T: Width> Subspace<T> {
         Ok(())
     }
 
-    /// Whether the probes, which were outside the held directions when their epoch began, see so much
+    /// True if the probes, which were outside the held directions when their epoch began, see so much
     /// more in those of now than is outside that what leaks out of them would pass for something found:
     /// a direction that outweighs all others has come.
     pub(super) fn probes_leak(&self, noise: f64) -> bool {

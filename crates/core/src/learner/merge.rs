@@ -46,7 +46,7 @@ pub enum MergeError {
          fit both with the same setting and merge again"
     )]
     Setting {
-        /// The config key.
+        /// Name of the setting.
         key: &'static str,
     },
     /// A value is no finite number.

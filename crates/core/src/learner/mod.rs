@@ -66,9 +66,9 @@ pub enum LearnError {
          ask for at most {features}"
     )]
     TooManyComponents {
-        /// k.
+        /// Components asked for, k.
         components: usize,
-        /// m.
+        /// Number of features, m.
         features: usize,
     },
     /// A minibatch of another width.
@@ -90,7 +90,7 @@ pub enum LearnError {
         first_row: u64,
         /// The feature, from 0.
         feature: usize,
-        /// What people know it by: its number, until [`LearnError::of`] is told the names.
+        /// Name of the feature: its number, until [`LearnError::of`] is told the names.
         name: String,
     },
     /// The state stopped being finite.
@@ -101,7 +101,7 @@ pub enum LearnError {
     NotFinite {
         /// Accepted rows before the minibatch.
         first_row: u64,
-        /// What the algebra refused.
+        /// Error of the factorization that failed.
         source: LinalgError,
     },
 }
@@ -116,7 +116,7 @@ impl LearnError {
         }
     }
 
-    /// The same with a feature's name in the place of its number.
+    /// Replaces a feature's number by its name.
     #[must_use]
     pub fn of(mut self, names: &[String]) -> Self {
         if let Self::TooSmall { feature, name, .. } = &mut self
@@ -159,7 +159,7 @@ pub trait Learner: Send {
     /// The parameters that it was made with.
     fn params(&self) -> &LearnerParams;
 
-    /// Rows learned from.
+    /// Number of rows learned from.
     fn rows(&self) -> u64;
 
     /// Writes all that later updates depend on.
@@ -181,7 +181,7 @@ pub trait Learner: Send {
     }
 }
 
-/// What `learner` would say if it had learned `waiting` too: a copy learns these rows and is thrown away,
+/// Returns the summary of `learner` as if it had learned `waiting` too: a copy learns these rows and is dropped,
 /// so that the borders of minibatches, and with them the bits, do not depend on who looked and when.
 ///
 /// # Errors

@@ -34,7 +34,7 @@ pub struct Moments {
     center: bool,
     scaled: bool,
     factor_per_row: f64,
-    /// Rows learned from.
+    /// Number of rows learned from.
     pub rows: u64,
     /// N, the sum of the rows' weights.
     pub weight: f64,
@@ -55,7 +55,7 @@ pub struct Moments {
     pub(super) ordinary: Ordinary,
     pub(super) block_center: Vec<f64>,
     pub(super) zeros: Vec<f64>,
-    /// What stood before a block, while it is made in two passes.
+    /// Moments as they were before a block, while it is made in two passes.
     two_pass: Before,
 }
 
@@ -63,7 +63,7 @@ pub struct Moments {
 #[derive(Clone, Debug, Default)]
 struct Before {
     weights: Vec<f64>,
-    /// n₀.
+    /// n₀, the weight of all earlier rows.
     earlier: f64,
     mean: Vec<f64>,
     observed: Vec<f64>,
@@ -129,12 +129,12 @@ impl Moments {
         self.underflowing
     }
 
-    /// m.
+    /// Number of features, m.
     pub fn features(&self) -> usize {
         self.mean.len()
     }
 
-    /// Whether the running mean is taken off.
+    /// True if the running mean is subtracted.
     pub fn is_centered(&self) -> bool {
         self.center
     }
@@ -144,7 +144,7 @@ impl Moments {
         self.observed.get(j).copied().unwrap_or(self.weight)
     }
 
-    /// Whether feature `j` has not moved so far.
+    /// True if feature `j` has not varied so far.
     pub fn is_constant(&self, j: usize) -> bool {
         // What is missing does not vary; rounding comes from what was there.
         let share = self.observed_weight(j) / self.weight.max(f64::MIN_POSITIVE);
@@ -328,7 +328,7 @@ impl Moments {
         rescaled
     }
 
-    /// Whether the block made last has left the scale of feature `j` far behind.
+    /// True if the block made last has left the scale of feature `j` far behind.
     fn has_outgrown(&self, j: usize) -> bool {
         self.block_scale(j) > OUTGROWN * self.scale[j]
     }

@@ -31,7 +31,7 @@ const VERSION: u8 = 2;
 /// The version before it, of which the steps are taken from then on.
 const WITHOUT_STEPS: u8 = 1;
 
-/// How one feature has moved.
+/// Moves of one feature so far.
 #[derive(Clone, Debug)]
 struct Watched {
     feature: usize,
@@ -42,17 +42,17 @@ struct Watched {
     steps: Steps,
 }
 
-/// How it has moved from a row to the very next one.
+/// Moves of a feature from a row to the very next one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Steps {
     /// The least value looked at: where counting starts.
     start: f64,
-    /// The largest one.
+    /// The largest value looked at.
     end: f64,
     /// The step of every rise so far; 0 before the first.
     size: f64,
     rises: u64,
-    /// Whether it has moved by other steps, or fallen elsewhere.
+    /// True once it has moved by other steps, or fallen elsewhere.
     is_uneven: bool,
 }
 
@@ -133,7 +133,7 @@ impl Watched {
 #[derive(Clone, Debug)]
 pub struct Monitor {
     features: usize,
-    /// Rows seen.
+    /// Number of rows seen.
     rows: u64,
     watched: Vec<Watched>,
 }

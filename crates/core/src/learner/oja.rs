@@ -23,20 +23,20 @@ const ADA_START: f64 = 1e-5;
 /// W, M and the minibatches counted.
 #[derive(Clone)]
 struct Weights {
-    /// Wᵀ, k×m.
+    /// Weights Wᵀ, k×m.
     w: Mat<f64>,
-    /// M, k×k.
+    /// Second moment M, k×k.
     moment: Mat<f64>,
     minibatches: u64,
 }
 
-/// What a block says about W.
+/// Products of a block with W.
 struct Gradient {
-    /// (C_b W)ᵀ, k×m.
+    /// Gradient of the trace, (C_b W)ᵀ, k×m.
     cw: Mat<f64>,
-    /// WᵀC_bW, k×k.
+    /// Second moment in W, WᵀC_bW, k×k.
     wcw: Mat<f64>,
-    /// QᵀC_bQ, k×k.
+    /// Second moment in Q, QᵀC_bQ, k×k.
     qcq: Mat<f64>,
 }
 
@@ -189,7 +189,7 @@ fn fixed_penalty(params: &LearnerParams) -> f64 {
 }
 
 impl Oja {
-    /// Random orthonormal weights.
+    /// Creates a learner with random orthonormal weights.
     pub fn new(features: usize, params: &LearnerParams, step: Step) -> Self {
         Self {
             weights: Weights::new(features, params),
@@ -277,7 +277,7 @@ pub struct MatrixStep {
 }
 
 impl MatrixStep {
-    /// Random orthonormal weights.
+    /// Creates a learner with random orthonormal weights.
     pub fn new(features: usize, params: &LearnerParams, c: f64) -> Self {
         Self {
             weights: Weights::new(features, params),

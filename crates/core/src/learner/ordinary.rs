@@ -2,7 +2,7 @@
 //!
 //! In: half the squared distance of two rows of each block. Out: their geometric mean, in O(1) memory.
 
-/// How rows vary that are none of the extremes: the geometric mean of half the squared distances of two
+/// Variation of rows that are not extreme: the geometric mean of half the squared distances of two
 /// rows, one pair a block. The variance cannot say, nor can the distance from the mean: one row of 10⁹
 /// times the others is all of both.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -1,9 +1,9 @@
-//! What a learner may be told: the keys of `[learner]`.
+//! Settings of a learner: the keys of `[learner]`.
 
 use crate::learner::dense::Dense;
 use crate::rows::Width;
 
-/// Which rule turns a minibatch into a better state.
+/// The rule that turns a minibatch into a better state.
 ///
 /// ```
 /// use ojad_core::{Pca, Rule, Step};
@@ -37,7 +37,7 @@ pub enum Rule {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Step {
-    /// The same α at every minibatch.
+    /// A constant step α at every minibatch.
     Constant(f64),
     /// α = c/t at minibatch t = 1, 2, …
     COverT(f64),
@@ -76,7 +76,7 @@ impl Precision {
     }
 }
 
-/// In which units the learner sees a feature.
+/// Units in which the learner sees a feature.
 ///
 /// ```
 /// use ojad_core::{Pca, Rows, Scale};
@@ -125,7 +125,7 @@ pub enum Penalty {
     Fixed(f64),
 }
 
-/// How fast earlier rows lose weight.
+/// The rate at which earlier rows lose weight.
 ///
 /// ```
 /// use ojad_core::Forgetting;
@@ -172,19 +172,19 @@ pub struct LearnerParams {
     pub components: usize,
     /// p, directions held beside them; `None`: max(10, k).
     pub oversampling: Option<usize>,
-    /// The rule.
+    /// The learning rule.
     pub rule: Rule,
     /// The width of the large products.
     pub precision: Precision,
     /// b, rows a minibatch; `None`: chosen from m and r.
     pub minibatch: Option<usize>,
-    /// Whether the running mean is taken off.
+    /// True to subtract the running mean.
     pub center: bool,
-    /// In which units a feature is seen.
+    /// Units in which a feature is seen.
     pub scale: Scale,
     /// λ of the read-out.
     pub penalty: Penalty,
-    /// How fast earlier rows lose weight.
+    /// The rate at which earlier rows lose weight.
     pub forgetting: Forgetting,
     /// Seed of the start of `oja` and `matrix-step` and of the closed form's probes.
     pub seed: u64,

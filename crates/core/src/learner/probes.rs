@@ -64,7 +64,7 @@ pub struct Probes<T> {
 pub struct Found<T> {
     /// Row-major, unit length, orthogonal to the held directions.
     pub vectors: Vec<T>,
-    /// Descending.
+    /// Variance along each, descending.
     pub variances: Vec<f64>,
     /// Weight of the epoch.
     pub weight: f64,
@@ -100,7 +100,7 @@ impl<T: Width> Probes<T> {
         self.weight_at_start = other.weight_at_start;
     }
 
-    /// The same probes in the other width; their directions are the engine's to convert.
+    /// Converts the probes to the other width; their directions are the engine's to convert.
     pub(super) fn converted<W: Width>(&self) -> Probes<W> {
         Probes {
             features: self.features,
@@ -153,17 +153,17 @@ impl<T: Width> Probes<T> {
         Ok(())
     }
 
-    /// c.
+    /// Number of probes, c.
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// Whether an epoch is under way.
+    /// True while an epoch is under way.
     pub fn are_live(&self) -> bool {
         self.live
     }
 
-    /// Whether the block that [`Probes::advance`] was told of is one to look at.
+    /// True if the block that [`Probes::advance`] was given is one to sample.
     pub fn are_looking(&self) -> bool {
         self.live && self.looking
     }
@@ -192,7 +192,7 @@ impl<T: Width> Probes<T> {
         }
     }
 
-    /// Whether the epoch has run its length.
+    /// True if the epoch has run its length.
     pub fn are_ripe(&self) -> bool {
         self.live && self.weight > 0.0 && self.elapsed >= EPOCH_SHARE * self.weight_at_start
     }

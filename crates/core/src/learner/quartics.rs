@@ -24,13 +24,13 @@ const EARLY_BLOCKS: f64 = 8.0;
 /// Running averages over h directions.
 #[derive(Clone, Debug)]
 pub struct Quartics {
-    /// E zᵢ², length h.
+    /// Averages E zᵢ², length h.
     pub square: Vec<f64>,
-    /// E zᵢ²zⱼ², h×h.
+    /// Averages E zᵢ²zⱼ², h×h.
     pub quartic: Mat<f64>,
-    /// E ρ².
+    /// Average E ρ².
     pub outside: f64,
-    /// E zᵢ²ρ², length h.
+    /// Averages E zᵢ²ρ², length h.
     pub with_outside: Vec<f64>,
     pub(super) blocks: usize,
     pub(super) squares: Mat<f64>,

@@ -16,7 +16,7 @@ use crate::learner::width::Width;
 pub(super) struct Scores<T> {
     values: Vec<T>,
     rows: usize,
-    /// p̄, length q.
+    /// Means of YWᵀ, p̄, length q.
     pub(super) means: Vec<f64>,
 }
 
@@ -70,7 +70,7 @@ impl<T: Width> Scores<T> {
 /// The earlier rows as a step from some basis B (h×m) needs them, H = (n₀/N)·D − σ²I.
 #[derive(Clone, Default)]
 pub(super) struct History {
-    /// What multiplies U in Z: BUᵀ·H, h×h.
+    /// The factor of U in Z: BUᵀ·H, h×h.
     pub(super) coefficients: Mat64,
     /// Their part of K: BUᵀ·H·UBᵀ, h×h.
     pub(super) k: Mat64,
@@ -79,7 +79,7 @@ pub(super) struct History {
 /// H (h×h), and the history as the step from U itself needs it.
 #[derive(Clone, Default)]
 pub(super) struct Remembered {
-    /// H.
+    /// The history itself, H.
     pub(super) matrix: Mat64,
     /// From U, where UUᵀ is a diagonal that is not quite 1.
     pub(super) from_held: History,
@@ -140,7 +140,7 @@ impl Mat64 {
 pub(super) struct Rounded<T>(Vec<T>);
 
 impl<T: Width> Rounded<T> {
-    /// Becomes `from`, rounded.
+    /// Rounds `from` into the storage and returns it.
     pub(super) fn of(&mut self, from: MatRef<'_, f64>) -> MatRef<'_, T> {
         let (rows, cols) = from.shape();
         self.0.resize(rows * cols, T::of(0.0));
@@ -172,7 +172,7 @@ pub(super) fn rows_of<T: Width>(values: &[T], rows: usize, features: usize) -> M
     MatRef::from_row_major_slice(&values[..rows * features], rows, features)
 }
 
-/// The same, to be written.
+/// `rows`×m view of row-major storage, to be written.
 pub(super) fn rows_of_mut<T: Width>(
     values: &mut [T],
     rows: usize,

@@ -23,9 +23,9 @@ pub enum EngineTag {
     Dense = 2,
     /// The closed form in full precision.
     Full = 3,
-    /// Oja's rule.
+    /// Oja's rule, regularized or not.
     Oja = 4,
-    /// The matrix step.
+    /// The preconditioned rule (matrix step).
     MatrixStep = 5,
     /// The closed form on held directions, in f64 products.
     WideSubspace = 6,
@@ -84,7 +84,7 @@ pub(super) fn finite(from: &mut Decoder<'_>) -> Result<f64, CodecError> {
     }
 }
 
-/// `len` finite numbers.
+/// Reads `len` finite numbers.
 pub(super) fn finites(from: &mut Decoder<'_>, len: usize) -> Result<Vec<f64>, CodecError> {
     let values = from.f64s_of(len)?;
     if values.iter().all(|value| value.is_finite()) {

@@ -45,7 +45,7 @@ const RELATIVE_STEP_GAIN: f64 = 1e-3;
 /// Earlier rows must weigh this many blocks before a matrix step is tried at all.
 const STEP_MINIBATCHES: f64 = 8.0;
 
-/// How far a solved step has come: what the k leading directions held before it, and gained by it. In f64
+/// Progress of a solved step: what the k leading directions held before it, and gained by it. In f64
 /// the logarithms of the volumes (determinants) stand for the sums.
 struct Progress {
     before: f64,
@@ -55,7 +55,7 @@ struct Progress {
 }
 
 impl Progress {
-    /// Whether more than `steps` further steps would be left to do.
+    /// True if the step gained so much that `steps` further ones would not do.
     fn is_far<T: Width>(&self, block: &Block<T>, wanted: usize, steps: f64) -> bool {
         if T::GAIN_IS_RELATIVE {
             let most = steps * RELATIVE_STEP_GAIN * wanted as f64 * block.weight;
@@ -70,15 +70,15 @@ impl Progress {
 /// The factors of a step, in storage that the next one uses again: K = LLᵀ and ZZᵀ = SSᵀ, h×h.
 #[derive(Clone, Default)]
 pub(super) struct StepFactors<T> {
-    /// L.
+    /// Factor L of K.
     k: Mat64,
-    /// S.
+    /// Factor S of ZZᵀ.
     moment: Mat64,
-    /// L⁻¹S.
+    /// The quotient L⁻¹S.
     quotient: Mat64,
-    /// U⁺Uᵀ = S⁻¹K.
+    /// The new basis in the old one, U⁺Uᵀ = S⁻¹K.
     turned: Mat64,
-    /// PᵀP/N, then ZZᵀ.
+    /// PᵀP/N, then ZZᵀ, in the width of the products.
     narrow: Vec<T>,
     square: Mat64,
     rounded: Rounded<T>,
@@ -170,7 +170,7 @@ impl<T: Width> StepFactors<T> {
         }
     }
 
-    /// What the `top` leading directions hold before the step, of which `trace` is the sum, and after it: as
+    /// Sums of the `top` leading directions before the step, where it is `trace`, and after it: as
     /// sums of variances or as logarithms of volumes. Nothing where a volume is not positive.
     fn leading_sums(&mut self, top: usize, trace: f64) -> Option<(f64, f64)> {
         if !T::GAIN_IS_RELATIVE {
@@ -266,7 +266,7 @@ pub(super) fn accumulate<T: Width>(
 }
 
 impl<T: Width> Subspace<T> {
-    /// Whether enough went before, and whether U could hold what the block brings.
+    /// True if enough rows went before, and U can hold what the block brings.
     pub(super) fn may_step(&self, scores: &Scores<T>, block: &Block<T>) -> bool {
         if self.held == 0 || block.earlier < STEP_MINIBATCHES * block.weight {
             return false;

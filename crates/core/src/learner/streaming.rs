@@ -45,7 +45,7 @@ impl<E: Engine> Streaming<E> {
         self.quartics.restore(from, self.moments.features())
     }
 
-    /// What is known of all rows, in units of `scale`.
+    /// Totals of all rows, in units of `scale`.
     pub(super) fn outlook(&self, scale: &[f64]) -> Outlook {
         Outlook {
             total: self.moments.total_variance(scale),

@@ -177,7 +177,7 @@ impl<T: Width> Subspace<T> {
         }
     }
 
-    /// D, h×h.
+    /// The core D, h×h.
     fn core(&self) -> MatRef<'_, f64> {
         self.core.as_ref().submatrix(0, 0, self.held, self.held)
     }
@@ -270,12 +270,12 @@ impl<T: Width> Subspace<T> {
         Ok((vectors, spectrum.values.clone()))
     }
 
-    /// Whether as many directions are held as are wanted.
+    /// True if as many directions are held as are wanted.
     pub(super) fn holds_all_wanted(&self) -> bool {
         self.held >= self.components
     }
 
-    /// Whether the last wanted eigenvalue, of which `kept` is left, has this share of all.
+    /// True if the last wanted eigenvalue, of which `kept` is left, has this share of all.
     pub(super) fn resolves(&self, outlook: Outlook, kept: f64, share: f64) -> bool {
         let wanted = self.components.min(self.held);
         let last = (0..wanted)
@@ -284,7 +284,7 @@ impl<T: Width> Subspace<T> {
         outlook.total <= 0.0 || kept * last >= share * outlook.total
     }
 
-    /// The same for as many components as there are wanted, or as `rank` can hold.
+    /// As [`LowRank::resolves`], for as many components as are wanted, or as `most` rows can have.
     pub(super) fn resolves_all(&self, outlook: Outlook, rank: usize, share: f64) -> bool {
         let wanted = self.components.min(rank).min(outlook.active);
         self.held >= wanted && self.resolves(outlook, 1.0, share)
@@ -310,7 +310,7 @@ impl<T: Width> Subspace<T> {
         }
     }
 
-    /// The same state in the other width.
+    /// Converts the state to the other width.
     pub(super) fn converted<W: Width>(&self) -> Subspace<W> {
         let mut other = Subspace {
             features: self.features,

@@ -11,14 +11,14 @@ use crate::linalg::orient;
 /// A share of a feature's own variance that no direction accounts for, above rounding.
 const UNRESOLVED: f64 = 1e-3;
 
-/// Where an ordinary row has less than this share of the top eigenvalue in each direction, directions
+/// If an ordinary row has less than this share of the top eigenvalue in each direction, directions
 /// that are missing may be there all the same.
 const HIDDEN: f64 = 1e-12;
 
 /// Moments and directions of some rows, in f64: m features, h directions.
 #[derive(Clone, Debug)]
 pub struct Summary {
-    /// Rows learned from.
+    /// Number of rows learned from.
     pub rows: u64,
     /// N, the sum of the rows' weights.
     pub weight: f64,
@@ -32,11 +32,11 @@ pub struct Summary {
     pub observed: Vec<f64>,
     /// Divisor of each feature, length m.
     pub scale: Vec<f64>,
-    /// Whether a feature has not moved, length m.
+    /// True for each feature that has not varied, length m.
     pub constant: Vec<bool>,
-    /// Whether the mean is taken off.
+    /// True if the mean is subtracted.
     pub is_centered: bool,
-    /// Whether features are divided by their standard deviation.
+    /// True if features are divided by their standard deviation.
     pub is_scaled: bool,
     /// h×m, orthonormal rows, scaled units.
     pub vectors: Mat<f64>,
@@ -55,12 +55,12 @@ pub struct Summary {
     pub ordinary: Option<f64>,
     /// Fourth moments of the scores.
     pub quartics: Quartics,
-    /// Whether the state is kept in f64 products because f32 would lose wanted components.
+    /// True if the state is kept in f64 products because f32 would lose wanted components.
     pub is_widened: bool,
 }
 
 impl Summary {
-    /// m.
+    /// Number of features, m.
     pub fn features(&self) -> usize {
         self.mean.len()
     }
@@ -148,7 +148,7 @@ impl Summary {
         }
     }
 
-    /// What the directions held leave out for want of digits, where there are fewer than there could
+    /// Variance that the directions held leave out for want of digits, where there are fewer than there could
     /// be: a feature's own variance keeps its digits whatever it stands beside, and so do ordinary rows
     /// beside extreme ones.
     pub fn unresolved(&self) -> Option<Unresolved> {

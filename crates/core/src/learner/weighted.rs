@@ -26,7 +26,7 @@ const LANES: usize = 16;
 
 /// Weighted rows as they were read.
 pub(super) struct Rows<'a, X> {
-    /// b×m values.
+    /// Values as they were read, b×m.
     pub(super) x: &'a [X],
     /// Distance from a row to the next.
     pub(super) row: usize,

@@ -80,7 +80,7 @@ fn streaming<T: crate::learner::width::Width>(
 }
 
 impl Streaming<Subspace<f32>> {
-    /// Whether the block is in units that f32 holds: values below 10⁻³⁸, divided by their deviation, are
+    /// True if the block is in units that f32 holds: values below 10⁻³⁸, divided by their deviation, are
     /// not.
     fn holds_units(&self) -> bool {
         let factors = self.centring.pivot.factor.iter().enumerate();
@@ -136,7 +136,7 @@ impl Streaming<Subspace<f32>> {
     }
 }
 
-/// Whether f32 has the range for all rows and for a block of this variance.
+/// True if f32 has the range for all rows and for a block of this variance.
 fn is_in_range(outlook: Outlook, of_block: f64) -> bool {
     // Nothing has varied yet: there is nothing to resolve.
     (outlook.total == 0.0 && of_block == 0.0)

@@ -14,7 +14,7 @@ use crate::linalg::Real;
 /// thousand, those of the share itself to parts in ten.
 pub(super) const HELD_SHARE: f64 = 1e-14;
 
-/// f32 or f64.
+/// A width of the closed form's products: f32 or f64.
 pub trait Width: Centred<Self> + Default {
     /// The number of such an engine in a checkpoint.
     const ENGINE: EngineTag;
@@ -24,7 +24,7 @@ pub trait Width: Centred<Self> + Default {
     /// A block whose energy outside U is below this share of its own lies in U, as far as the
     /// products can say.
     const IN_SPAN: f64;
-    /// Whether what a direction gains by a step counts against what it holds itself.
+    /// True if what a direction gains by a step counts against what it holds itself.
     const GAIN_IS_RELATIVE: bool;
 
     /// Writes a list of values.

@@ -16,11 +16,11 @@ pub trait Real:
 {
     /// Relative distance of neighbouring values.
     const ROUNDING: f64;
-    /// The largest value.
+    /// Largest finite value.
     const LARGEST: f64;
     /// Rounds to this type.
     fn of(value: f64) -> Self;
-    /// Widens to f64.
+    /// Converts to f64, without rounding.
     fn wide(self) -> f64;
 }
 

@@ -8,7 +8,7 @@ use faer::linalg::cholesky::llt::factor::{
 use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
 use faer::{Mat, MatMut, MatRef, Par};
 
-/// What a factorization can refuse.
+/// The reason why a factorization failed.
 ///
 /// ```
 /// use ojad_core::{LearnError, LinalgError};
@@ -30,7 +30,7 @@ pub enum LinalgError {
 /// Eigenvalues in descending order with their vectors.
 #[derive(Clone, Debug)]
 pub struct Spectrum {
-    /// Length n, descending.
+    /// Eigenvalues, length n, descending.
     pub values: Vec<f64>,
     /// n×n; column i belongs to `values[i]`.
     pub vectors: Mat<f64>,

@@ -2,7 +2,7 @@
 
 use crate::learner::LearnError;
 
-/// Why a [`Pca`](super::Pca) was not built.
+/// The reason why a [`Pca`](super::Pca) was not built.
 ///
 /// ```
 /// use ojad_core::{BuildError, Pca};
@@ -19,7 +19,7 @@ pub enum BuildError {
     Parameter {
         /// Name of the builder's method.
         parameter: &'static str,
-        /// What it must be.
+        /// The condition that it must meet.
         reason: &'static str,
     },
     /// More components than features.
@@ -27,7 +27,7 @@ pub enum BuildError {
     Learn(#[from] LearnError),
 }
 
-/// Why rows were not taken.
+/// The reason why rows were not learned.
 ///
 /// ```
 /// use ojad_core::{Pca, Rows, UpdateError};
@@ -55,16 +55,16 @@ pub enum UpdateError {
          `missing(Missing::Mean)` for NaN, or keep magnitudes below {limit:e}"
     )]
     Value {
-        /// Row of the call, from 0.
+        /// Row of the call, counted from 0.
         row: usize,
-        /// Feature, from 0.
+        /// Number of the feature, from 0.
         feature: usize,
-        /// The value.
+        /// The value that is refused.
         value: f64,
         /// Largest magnitude at this precision.
         limit: f64,
     },
-    /// The algebra failed.
+    /// The algebra failed; the model is of no more use.
     #[error(transparent)]
     Learn(#[from] LearnError),
 }

@@ -18,7 +18,7 @@ impl Waiting {
         }
     }
 
-    /// The same with `batch` in it.
+    /// Wraps rows that wait already.
     pub(super) fn of(batch: Minibatch) -> Self {
         Self { batch }
     }

@@ -12,14 +12,14 @@ use super::{Values, Width};
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub enum Cells<'a> {
-    /// Single precision.
+    /// Values of single precision.
     F32(&'a [f32]),
-    /// Double precision.
+    /// Values of double precision.
     F64(&'a [f64]),
 }
 
 impl Cells<'_> {
-    /// Which of the two widths they have.
+    /// The width of the values.
     pub(crate) fn width(&self) -> Width {
         match self {
             Self::F32(_) => Width::F32,
@@ -35,7 +35,7 @@ impl Cells<'_> {
         }
     }
 
-    /// Whether there is no value.
+    /// True if there is no value.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -48,14 +48,14 @@ impl Cells<'_> {
         }
     }
 
-    /// Whether the value at `at` is infinite.
+    /// True if the value at `at` is infinite.
     pub(crate) fn is_infinite(&self, at: usize) -> bool {
         self.at(at).is_infinite()
     }
 }
 
 impl Values {
-    /// The values, borrowed.
+    /// Borrows the values.
     pub fn cells(&self) -> Cells<'_> {
         match self {
             Self::F32(values) => Cells::F32(values),
@@ -63,7 +63,7 @@ impl Values {
         }
     }
 
-    /// Which of the two widths they have.
+    /// The width of the values.
     pub fn width(&self) -> Width {
         match self {
             Self::F32(_) => Width::F32,

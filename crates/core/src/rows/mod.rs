@@ -29,7 +29,7 @@ impl Width {
     }
 }
 
-/// Which neighbour of a value is adjacent in memory.
+/// The order of values in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
     /// The m values of a row are contiguous: list and binary columns.
@@ -42,9 +42,9 @@ pub enum Layout {
 /// Storage of a minibatch, in one of the two widths.
 #[derive(Clone, Debug)]
 pub enum Values {
-    /// Values of [`Width::F32`].
+    /// Values of width [`Width::F32`].
     F32(Buffer<f32>),
-    /// Values of [`Width::F64`].
+    /// Values of width [`Width::F64`].
     F64(Buffer<f64>),
 }
 
@@ -152,7 +152,7 @@ impl Minibatch {
         self.features
     }
 
-    /// How the values lie.
+    /// The order of the values in memory.
     pub fn layout(&self) -> Layout {
         self.layout
     }
@@ -212,7 +212,7 @@ impl Minibatch {
         std::mem::replace(self, empty)
     }
 
-    /// Whether some value is a NaN to be imputed.
+    /// True if some value is a NaN to be imputed.
     pub fn has_missing(&self) -> bool {
         self.has_missing
     }
@@ -227,7 +227,7 @@ impl Minibatch {
         self.first_row
     }
 
-    /// Sets [`Minibatch::first_row`].
+    /// Sets the number that [`Minibatch::first_row`] returns.
     pub fn set_first_row(&mut self, first_row: u64) {
         self.first_row = first_row;
     }

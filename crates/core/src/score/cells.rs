@@ -24,11 +24,11 @@ const LANES: usize = 8;
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Lane<'a> {
-    /// Where they lie among others.
+    /// The values among which they lie.
     pub cells: Cells<'a>,
-    /// The first.
+    /// Position of the first value.
     pub start: usize,
-    /// From one row to the next.
+    /// Distance from one row to the next.
     pub stride: usize,
 }
 
@@ -53,11 +53,11 @@ pub(super) enum Kind<'a> {
         rows: usize,
         features: usize,
     },
-    /// m lanes.
+    /// One lane for each of m features.
     Lanes { lanes: Vec<Lane<'a>>, rows: usize },
 }
 
-/// What is taken off a feature and what it is multiplied by, length m each.
+/// Shift and factor of each feature, length m each.
 #[derive(Clone, Debug)]
 pub(super) struct Shifts {
     mean: Vec<f64>,
@@ -65,7 +65,7 @@ pub(super) struct Shifts {
 }
 
 impl Shifts {
-    /// What makes z of the rows of `estimate`. A feature of which it saw no value has no mean to
+    /// The shifts that make z of the rows of `estimate`. A feature of which it saw no value has no mean to
     /// deviate from: z is zero there, whatever the value.
     pub fn of(estimate: &Estimate) -> Self {
         let both = estimate.scale.iter().zip(&estimate.observed);
@@ -141,19 +141,19 @@ impl<'a> Rows<'a> {
         Self::lanes(lanes, rows)
     }
 
-    /// b.
+    /// Number of rows, b.
     pub fn len(&self) -> usize {
         match &self.0 {
             Kind::RowMajor { rows, .. } | Kind::Lanes { rows, .. } => *rows,
         }
     }
 
-    /// Whether there is no row.
+    /// True if there is no row.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// m.
+    /// Number of features, m.
     pub fn features(&self) -> usize {
         match &self.0 {
             Kind::RowMajor { features, .. } => *features,

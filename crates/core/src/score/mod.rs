@@ -57,7 +57,7 @@ pub struct Projection {
     /// Column of the minibatch for each feature, length m; nothing where it is the same.
     order: Option<Vec<usize>>,
     shifts: Shifts,
-    /// Vᵀ, m×k.
+    /// Components Vᵀ, m×k.
     vectors: Mat<f64>,
     /// VVᵀ − I, k×k, where that is not nothing.
     skew: Option<Mat<f64>>,
@@ -97,7 +97,7 @@ pub struct Scores {
     pub log_likelihood: Vec<f64>,
     /// Chance that a row of that model lies as far out or farther, length b; NaN the same.
     pub p_value: Vec<f64>,
-    /// ‖z‖², length b.
+    /// Squared length of each row, ‖z‖², length b.
     pub energy: Vec<f64>,
 }
 
@@ -169,12 +169,12 @@ impl Projection {
         }
     }
 
-    /// m.
+    /// Number of features, m.
     pub fn features(&self) -> usize {
         self.vectors.nrows()
     }
 
-    /// k.
+    /// Number of components, k.
     pub fn components(&self) -> usize {
         self.vectors.ncols()
     }

@@ -24,11 +24,11 @@ const CLIP: f64 = 6.0;
 /// k components and q directions orthogonal to them, in units in which a row has variance 1.
 #[derive(Debug)]
 pub(super) struct Frame {
-    /// k.
+    /// Number of components, k.
     pub(super) components: usize,
     /// Mean of each feature, length m.
     mean: Vec<f64>,
-    /// The same as sums of two numbers of single precision.
+    /// The means as sums of two numbers of single precision.
     split: Vec<(f32, f32)>,
     /// 1 ÷ scale of each feature, length m.
     per_scale: Vec<f64>,
@@ -43,9 +43,9 @@ pub(super) struct Frame {
     /// Σ of their squares, a row each.
     energy: Vec<f32>,
     projected: Mat<f32>,
-    /// b×(k+q), clipped.
+    /// Coordinates of a minibatch's rows, b×(k+q), clipped.
     coordinates: Mat<f64>,
-    /// k×(k+q).
+    /// Products of the coordinates, k×(k+q).
     products: Mat<f64>,
 }
 
@@ -140,7 +140,7 @@ impl Frame {
         }
     }
 
-    /// k + q.
+    /// Number of coordinates, k + q.
     pub(super) fn width(&self) -> usize {
         self.directions.ncols()
     }

@@ -26,7 +26,7 @@ const AUTOCORRELATION_MOST: f64 = 0.95;
 pub(super) struct Windows {
     /// Rows of a block.
     block_rows: u64,
-    /// What a block of the long-term state weighs one block later.
+    /// Weight of a block of the long-term state one block later.
     fade: f64,
     /// Sums of the block under way.
     pub(super) sums: Vec<f64>,
@@ -43,14 +43,14 @@ struct Long {
     weight: f64,
     squared_weight: f64,
     mean: Vec<f64>,
-    /// Σw(y − mean)².
+    /// Σw(y − mean)², weighted sums of squares.
     squares: Vec<f64>,
     /// Σw(y − mean)(y' − mean), y' the block before.
     lagged: Vec<f64>,
     last: Vec<f64>,
 }
 
-/// How far the two states are apart.
+/// Difference of the two states.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Difference {
     /// Means of the short-term state.
