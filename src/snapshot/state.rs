@@ -2,7 +2,7 @@
 
 use faer::Mat;
 
-use crate::learner::{Quartics, Summary};
+use crate::learner::{FourthMoments, Summary};
 use crate::snapshot::Snapshot;
 
 /// The state of the k components that a snapshot holds: everything outside them is its tail.
@@ -58,7 +58,10 @@ pub fn summary_of(snapshot: &Snapshot) -> Summary {
         ordinary: estimate
             .unresolved
             .map(|found| found.variance * active as f64),
-        quartics: Quartics::from_relative(h, |i, j| if i == j { fourth(i) } else { 1.0 }),
+        fourth_moments: FourthMoments::from_relative(
+            h,
+            |i, j| if i == j { fourth(i) } else { 1.0 },
+        ),
         eigenvalues,
         is_widened: estimate.is_widened,
     }

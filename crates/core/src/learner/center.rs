@@ -242,7 +242,7 @@ pub struct Centring<T> {
     /// Shift and factor of each feature.
     pub pivot: Pivot<T>,
     /// Sums of the block made last.
-    pub totals: Totals<T>,
+    pub sums: ColumnSums<T>,
     /// Old ÷ new scale of each feature, length m, where the scale has moved.
     pub ratios: Vec<f64>,
 }
@@ -252,7 +252,7 @@ impl<T: Real> Centring<T> {
     pub fn new(features: usize) -> Self {
         Self {
             pivot: Pivot::new(features),
-            totals: Totals::new(features),
+            sums: ColumnSums::new(features),
             ratios: vec![1.0; features],
         }
     }
@@ -260,7 +260,7 @@ impl<T: Real> Centring<T> {
 
 /// Σy and Σy² of a block, length m each, and room to sum in.
 #[derive(Clone, Debug)]
-pub struct Totals<T> {
+pub struct ColumnSums<T> {
     /// Σy of each feature.
     pub sum: Vec<f64>,
     /// Σy² of each feature.
@@ -269,7 +269,7 @@ pub struct Totals<T> {
     narrow_squares: Vec<T>,
 }
 
-impl<T: Real> Totals<T> {
+impl<T: Real> ColumnSums<T> {
     /// Sums of no row.
     pub fn new(features: usize) -> Self {
         Self {
@@ -281,20 +281,20 @@ impl<T: Real> Totals<T> {
     }
 }
 
-/// Writes y = (x − pivot)·factor; `totals` holds Σy and Σy² of these rows afterwards.
+/// Writes y = (x − pivot)·factor; `sums` holds Σy and Σy² of these rows afterwards.
 pub fn center<T: Real>(
     buffers: &mut impl Buffers<T>,
     shape: Shape,
     pivot: &Pivot<T>,
-    totals: &mut Totals<T>,
+    sums: &mut ColumnSums<T>,
 ) {
-    totals.sum.fill(0.0);
-    totals.squares.fill(0.0);
+    sums.sum.fill(0.0);
+    sums.squares.fill(0.0);
     pulp::Arch::new().dispatch(Pass {
         buffers,
         shape,
         pivot,
-        totals,
+        sums,
     });
 }
 
@@ -303,7 +303,7 @@ struct Pass<'a, B, T> {
     buffers: &'a mut B,
     shape: Shape,
     pivot: &'a Pivot<T>,
-    totals: &'a mut Totals<T>,
+    sums: &'a mut ColumnSums<T>,
 }
 
 impl<B: Buffers<T>, T: Real> pulp::NullaryFnOnce for Pass<'_, B, T> {
@@ -315,11 +315,11 @@ impl<B: Buffers<T>, T: Real> pulp::NullaryFnOnce for Pass<'_, B, T> {
             buffers,
             shape,
             pivot,
-            totals,
+            sums,
         } = self;
         match shape.layout {
-            Layout::RowMajor => center_rows(buffers, shape, pivot, totals),
-            Layout::ColumnMajor => center_columns(buffers, shape, pivot, totals),
+            Layout::RowMajor => center_rows(buffers, shape, pivot, sums),
+            Layout::ColumnMajor => center_columns(buffers, shape, pivot, sums),
         }
     }
 }
@@ -332,17 +332,17 @@ fn center_rows<T: Real>(
     buffers: &mut impl Buffers<T>,
     shape: Shape,
     pivot: &Pivot<T>,
-    totals: &mut Totals<T>,
+    sums: &mut ColumnSums<T>,
 ) {
     for first in (0..shape.rows).step_by(NARROW_ROWS) {
-        totals.narrow_sum.fill(T::of(0.0));
-        totals.narrow_squares.fill(T::of(0.0));
+        sums.narrow_sum.fill(T::of(0.0));
+        sums.narrow_squares.fill(T::of(0.0));
         for i in first..(first + NARROW_ROWS).min(shape.rows) {
-            let (sum, squares) = (&mut totals.narrow_sum, &mut totals.narrow_squares);
+            let (sum, squares) = (&mut sums.narrow_sum, &mut sums.narrow_squares);
             buffers.row(i, shape, pivot, sum, squares);
         }
-        widen(&totals.narrow_sum, &mut totals.sum);
-        widen(&totals.narrow_squares, &mut totals.squares);
+        widen(&sums.narrow_sum, &mut sums.sum);
+        widen(&sums.narrow_squares, &mut sums.squares);
     }
 }
 
@@ -358,14 +358,14 @@ fn center_columns<T: Real>(
     buffers: &mut impl Buffers<T>,
     shape: Shape,
     pivot: &Pivot<T>,
-    totals: &mut Totals<T>,
+    sums: &mut ColumnSums<T>,
 ) {
     for j in 0..shape.features {
         for first in (0..shape.rows).step_by(NARROW_ROWS * WIDTH) {
             let rows = first..(first + NARROW_ROWS * WIDTH).min(shape.rows);
             let (sum, squares) = buffers.column(j, rows, shape, pivot);
-            totals.sum[j] += sum;
-            totals.squares[j] += squares;
+            sums.sum[j] += sum;
+            sums.squares[j] += squares;
         }
     }
 }

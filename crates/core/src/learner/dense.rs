@@ -10,7 +10,7 @@ use faer::{Accum, Mat, MatRef, Par};
 
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::block::Block;
-use crate::learner::engine::{Directions, Engine, Outlook};
+use crate::learner::engine::{CovarianceTotals, Directions, Engine};
 use crate::learner::state::{EngineTag, expect, finite, restore_mat, save_mat};
 use crate::learner::width::HELD_SHARE;
 use crate::linalg::{LinalgError, Scratch, Spectrum};
@@ -64,7 +64,11 @@ impl Dense {
 impl Engine for Dense {
     type Float = f64;
 
-    fn update(&mut self, block: &mut Block<f64>, _outlook: Outlook) -> Result<(), LinalgError> {
+    fn update(
+        &mut self,
+        block: &mut Block<f64>,
+        _totals: CovarianceTotals,
+    ) -> Result<(), LinalgError> {
         let n = block.total();
         let kept = block.earlier / n;
         let m = self.covariance.nrows();
@@ -136,7 +140,7 @@ impl Engine for Dense {
         Ok(())
     }
 
-    fn directions(&self, _outlook: Outlook) -> Result<Directions, LinalgError> {
+    fn directions(&self, _totals: CovarianceTotals) -> Result<Directions, LinalgError> {
         let m = self.covariance.nrows();
         let mut spectrum = Spectrum::default();
         self.scratch

@@ -8,7 +8,7 @@ use crate::linalg::{LinalgError, Real};
 
 /// Totals of the covariance of all rows, for the moment when a block is learned or a state is read.
 #[derive(Clone, Copy, Debug)]
-pub struct Outlook {
+pub struct CovarianceTotals {
     /// Trace of the covariance of all rows, the block's included, in block units.
     pub total: f64,
     /// Features that carry variance.
@@ -42,7 +42,7 @@ pub trait Engine: Send {
     fn update(
         &mut self,
         block: &mut Block<Self::Float>,
-        outlook: Outlook,
+        totals: CovarianceTotals,
     ) -> Result<(), LinalgError>;
 
     /// Follows a change of units: with D = diag(`ratios`), the covariance becomes DCD.
@@ -67,5 +67,5 @@ pub trait Engine: Send {
     ///
     /// # Errors
     /// If the state holds a value that is no finite number.
-    fn directions(&self, outlook: Outlook) -> Result<Directions, LinalgError>;
+    fn directions(&self, totals: CovarianceTotals) -> Result<Directions, LinalgError>;
 }

@@ -9,7 +9,7 @@ use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 
 use crate::learner::block::Block;
-use crate::learner::engine::Outlook;
+use crate::learner::engine::CovarianceTotals;
 use crate::learner::scores::{Scores, rows_of, rows_of_mut};
 use crate::learner::subspace::{Buffers, Subspace};
 use crate::learner::width::Width;
@@ -221,28 +221,28 @@ impl<T: Width> Subspace<T> {
     }
 
     /// Probes: starts them, and at the end of an epoch lets what they found take its place.
-    pub(super) fn tend_probes(&mut self, outlook: Outlook) -> Result<(), LinalgError> {
+    pub(super) fn tend_probes(&mut self, totals: CovarianceTotals) -> Result<(), LinalgError> {
         if self.probes.are_live() && !self.probes.are_ripe() || self.probes.count() == 0 {
             return Ok(());
         }
         if self.probes.are_live() {
-            self.absorb(outlook)?;
+            self.absorb(totals)?;
         }
         let (h, m, c) = (self.held, self.features, self.probes.count());
         let (held, rest) = self.weights.split_at_mut(h * m);
         self.probes
-            .start(rows_of(held, h, m), &mut rest[..c * m], outlook.weight);
+            .start(rows_of(held, h, m), &mut rest[..c * m], totals.weight);
         Ok(())
     }
 
     /// Lets what the probes gathered take the place of the weakest held directions, if it
     /// outweighs them.
-    pub(super) fn absorb(&mut self, outlook: Outlook) -> Result<(), LinalgError> {
-        let Outlook {
+    pub(super) fn absorb(&mut self, totals: CovarianceTotals) -> Result<(), LinalgError> {
+        let CovarianceTotals {
             total,
             active,
             weight: n,
-        } = outlook;
+        } = totals;
         let (h, m, c) = (self.held, self.features, self.probes.count());
         if !self.probes.are_live() || h == 0 {
             return Ok(());

@@ -8,7 +8,7 @@ use faer::{Mat, MatRef};
 
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::block::Block;
-use crate::learner::engine::{Directions, Engine, Outlook};
+use crate::learner::engine::{CovarianceTotals, Directions, Engine};
 use crate::learner::state::{EngineTag, expect, finite, finites, restore_mat, save_mat};
 use crate::linalg::{LinalgError, ThinSvd, thin_svd};
 
@@ -66,12 +66,16 @@ impl Full {
 impl Engine for Full {
     type Float = f64;
 
-    fn update(&mut self, block: &mut Block<f64>, outlook: Outlook) -> Result<(), LinalgError> {
+    fn update(
+        &mut self,
+        block: &mut Block<f64>,
+        totals: CovarianceTotals,
+    ) -> Result<(), LinalgError> {
         block.apply_shrink();
         let n = block.total();
         let kept = block.earlier / n;
         self.tail *= kept;
-        let noise = self.noise(outlook.active);
+        let noise = self.noise(totals.active);
         let (h, b, m) = (self.eigenvalues.len(), block.rows(), self.vectors.ncols());
         let mut roots = vec![0.0; h];
         for (root, d) in roots.iter_mut().zip(&self.eigenvalues) {
@@ -132,11 +136,11 @@ impl Engine for Full {
         Ok(())
     }
 
-    fn directions(&self, outlook: Outlook) -> Result<Directions, LinalgError> {
+    fn directions(&self, totals: CovarianceTotals) -> Result<Directions, LinalgError> {
         Ok(Directions {
             vectors: self.vectors.clone(),
             eigenvalues: self.eigenvalues.clone(),
-            noise: self.noise(outlook.active),
+            noise: self.noise(totals.active),
             limit: self.limit,
         })
     }

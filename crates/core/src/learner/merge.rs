@@ -9,8 +9,8 @@
 
 use faer::Mat;
 
+use crate::learner::fourth_moments::FourthMoments;
 use crate::learner::moments::CONSTANT_SHARE;
-use crate::learner::quartics::Quartics;
 use crate::learner::summary::Summary;
 use crate::linalg::{ThinSvd, thin_svd};
 
@@ -142,7 +142,7 @@ pub fn merge_all(states: &[&Summary]) -> Result<Summary, MergeError> {
         noise,
         limit,
         ordinary: ordinary(states, &shares),
-        quartics: average(states, &shares),
+        fourth_moments: average(states, &shares),
         is_widened: states.iter().any(|state| state.is_widened),
     })
 }
@@ -236,28 +236,31 @@ fn ordinary(states: &[&Summary], shares: &[f64]) -> Option<f64> {
 }
 
 /// Weighted averages of what all have; components of the same rank stand for each other.
-fn average(states: &[&Summary], shares: &[f64]) -> Quartics {
+fn average(states: &[&Summary], shares: &[f64]) -> FourthMoments {
     let known = || {
         states
             .iter()
             .zip(shares)
-            .map(|(state, share)| (&state.quartics, *share))
-            .filter(|(quartics, _)| !quartics.square.is_empty())
+            .map(|(state, share)| (&state.fourth_moments, *share))
+            .filter(|(fourth_moments, _)| !fourth_moments.square.is_empty())
     };
-    let Some(h) = known().map(|(quartics, _)| quartics.square.len()).min() else {
-        return Quartics::default();
+    let Some(h) = known()
+        .map(|(fourth_moments, _)| fourth_moments.square.len())
+        .min()
+    else {
+        return FourthMoments::default();
     };
     let weight: f64 = known().map(|(_, share)| share).sum();
-    let mean = |of: &dyn Fn(&Quartics) -> f64| -> f64 {
+    let mean = |of: &dyn Fn(&FourthMoments) -> f64| -> f64 {
         known()
-            .map(|(quartics, share)| share / weight * of(quartics))
+            .map(|(fourth_moments, share)| share / weight * of(fourth_moments))
             .sum()
     };
-    Quartics {
+    FourthMoments {
         square: (0..h).map(|i| mean(&|q| q.square[i])).collect(),
         with_outside: (0..h).map(|i| mean(&|q| q.with_outside[i])).collect(),
         outside: mean(&|q| q.outside),
         quartic: Mat::from_fn(h, h, |i, j| mean(&|q| q.quartic[(i, j)])),
-        ..Quartics::default()
+        ..FourthMoments::default()
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! [`new`] gives the [`Learner`] that the parameters ask for. Underneath, [`moments`] centres and
 //! scales a minibatch into a [`block`], an [`engine`] (the closed form on held directions, on all
-//! directions or in full precision; Oja's rule; the matrix step) learns from it, and [`quartics`]
+//! directions or in full precision; Oja's rule; the matrix step) learns from it, and [`fourth_moments`]
 //! gathers what the error bars need. A [`Summary`] is the state as plain data.
 
 pub mod block;
@@ -12,6 +12,7 @@ pub mod drift;
 pub mod engine;
 mod estimate;
 mod exact;
+pub mod fourth_moments;
 pub mod full;
 pub mod merge;
 pub mod moments;
@@ -21,7 +22,6 @@ pub mod oja;
 mod ordinary;
 mod params;
 pub mod probes;
-pub mod quartics;
 mod scores;
 mod state;
 mod step;
@@ -34,12 +34,12 @@ pub mod width;
 
 use dense::Dense;
 pub use estimate::{Estimate, Unresolved};
+pub use fourth_moments::FourthMoments;
 use full::Full;
 pub use merge::{MergeError, merge, merge_all};
 pub use monitor::Monitor;
 use oja::{MatrixStep, Oja};
 pub use params::{Forgetting, LearnerParams, Penalty, Precision, Rule, Scale, Step};
-pub use quartics::Quartics;
 use streaming::Streaming;
 pub use summary::Summary;
 use widening::Widening;

@@ -4,7 +4,7 @@
 //! Exact whatever the minibatches: a mean 10⁶ times the signal costs no digit.
 
 use crate::learner::block::Block;
-use crate::learner::center::{Apart, Centred, Centring, InPlace, Shape, Totals, center};
+use crate::learner::center::{Apart, Centred, Centring, ColumnSums, InPlace, Shape, center};
 use crate::learner::ordinary::Ordinary;
 use crate::learner::params::{LearnerParams, Scale};
 use crate::learner::weighted::{Follow, Rows, Shares, Write};
@@ -300,19 +300,19 @@ impl Moments {
         block: &mut Block<T>,
     ) -> bool {
         let rescaled = self.rescale(centring, &[]);
-        let Centring { pivot, totals, .. } = centring;
+        let Centring { pivot, sums, .. } = centring;
         if self.center {
             pivot.set_all(&self.mean);
         }
         if let Some(values) = X::same(x) {
             block.exchange(values, shape.rows, shape.layout, shape.stride);
             let mut values = InPlace(block.values_mut());
-            center(&mut values, shape, pivot, totals);
+            center(&mut values, shape, pivot, sums);
         } else {
             block.begin(shape.rows, shape.layout);
             let stride = block.stride();
             let y = block.values_mut();
-            center(&mut Apart { x, y, stride }, shape, pivot, totals);
+            center(&mut Apart { x, y, stride }, shape, pivot, sums);
         }
         let (s, n) = (block.weight, block.total());
         block.shrink = if self.center {
@@ -321,7 +321,7 @@ impl Moments {
             0.0
         };
         block.energy = pulp::Arch::new()
-            .dispatch(|| self.take_sums(totals, &pivot.shift, &mut block.mean, s, n));
+            .dispatch(|| self.take_sums(sums, &pivot.shift, &mut block.mean, s, n));
         if rescaled && (0..self.features()).any(|j| self.has_outgrown(j)) {
             self.rescale_block(centring, block);
         }
@@ -339,7 +339,7 @@ impl Moments {
         let share = block.taken() * block.weight;
         let Centring {
             pivot,
-            totals,
+            sums,
             ratios,
         } = centring;
         block.energy = 0.0;
@@ -349,7 +349,7 @@ impl Moments {
             self.scale[j] = scale;
             ratios[j] *= ratio;
             pivot.factor[j] = factor(scale);
-            let of_feature = totals.squares[j] - share * block.mean[j] * block.mean[j];
+            let of_feature = sums.squares[j] - share * block.mean[j] * block.mean[j];
             block.energy += of_feature.max(0.0) * ratio * ratio;
             block.mean[j] *= ratio;
             block.scale_feature(j, ratio);
@@ -361,7 +361,7 @@ impl Moments {
     #[inline(always)]
     fn take_sums(
         &mut self,
-        totals: &Totals<impl Real>,
+        sums: &ColumnSums<impl Real>,
         pivot: &[f64],
         block_mean: &mut [f64],
         s: f64,
@@ -369,7 +369,7 @@ impl Moments {
     ) -> f64 {
         let taken = if self.center { s * s / n } else { 0.0 };
         let m = self.mean.len();
-        let (sum, squares, scale) = (&totals.sum[..m], &totals.squares[..m], &self.scale[..m]);
+        let (sum, squares, scale) = (&sums.sum[..m], &sums.squares[..m], &self.scale[..m]);
         let (mean, variance) = (&mut self.mean[..m], &mut self.variance[..m]);
         let (pivot, block_mean) = (&pivot[..m], &mut block_mean[..m]);
         let (each, share, kept) = (1.0 / s, s / n, 1.0 - s / n);

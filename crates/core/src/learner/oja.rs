@@ -12,7 +12,7 @@ use rand_distr::{Distribution as _, StandardNormal};
 
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::block::Block;
-use crate::learner::engine::{Directions, Engine, Outlook};
+use crate::learner::engine::{CovarianceTotals, Directions, Engine};
 use crate::learner::params::{LearnerParams, Penalty, Step};
 use crate::learner::state::{EngineTag, expect, finites, restore_mat, save_mat};
 use crate::linalg::{LinalgError, Scratch, Spectrum, product, thin_q};
@@ -226,7 +226,11 @@ impl Oja {
 impl Engine for Oja {
     type Float = f64;
 
-    fn update(&mut self, block: &mut Block<f64>, _outlook: Outlook) -> Result<(), LinalgError> {
+    fn update(
+        &mut self,
+        block: &mut Block<f64>,
+        _totals: CovarianceTotals,
+    ) -> Result<(), LinalgError> {
         let gradient = self.weights.gradient(block)?;
         let t = self.weights.minibatches as f64;
         match self.step {
@@ -261,7 +265,7 @@ impl Engine for Oja {
         Ok(())
     }
 
-    fn directions(&self, _outlook: Outlook) -> Result<Directions, LinalgError> {
+    fn directions(&self, _totals: CovarianceTotals) -> Result<Directions, LinalgError> {
         self.weights.directions()
     }
 }
@@ -290,7 +294,11 @@ impl MatrixStep {
 impl Engine for MatrixStep {
     type Float = f64;
 
-    fn update(&mut self, block: &mut Block<f64>, _outlook: Outlook) -> Result<(), LinalgError> {
+    fn update(
+        &mut self,
+        block: &mut Block<f64>,
+        _totals: CovarianceTotals,
+    ) -> Result<(), LinalgError> {
         let gradient = self.weights.gradient(block)?;
         let eta = (self.c / self.weights.minibatches as f64).min(1.0);
         let t = self.weights.minibatches as f64;
@@ -325,7 +333,7 @@ impl Engine for MatrixStep {
         self.weights.restore(from)
     }
 
-    fn directions(&self, _outlook: Outlook) -> Result<Directions, LinalgError> {
+    fn directions(&self, _totals: CovarianceTotals) -> Result<Directions, LinalgError> {
         self.weights.directions()
     }
 }

@@ -6,9 +6,9 @@
 use faer::Mat;
 
 use crate::codec::{CodecError, Decoder, Encoder};
+use crate::learner::fourth_moments::FourthMoments;
 use crate::learner::moments::Moments;
 use crate::learner::ordinary::Ordinary;
-use crate::learner::quartics::Quartics;
 
 /// Version of the section. Version 1 has nothing of ordinary rows.
 pub(super) const VERSION: u8 = 2;
@@ -149,7 +149,7 @@ impl Moments {
     }
 }
 
-impl Quartics {
+impl FourthMoments {
     /// Writes what later minibatches depend on.
     pub(super) fn save(&self, to: &mut Encoder) {
         to.usize(self.blocks);

@@ -23,7 +23,7 @@ use faer::{Accum, Mat, MatRef, Par};
 
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::block::Block;
-use crate::learner::engine::{Directions, Engine, Outlook};
+use crate::learner::engine::{CovarianceTotals, Directions, Engine};
 use crate::learner::probes::Probes;
 use crate::learner::scores::{
     History, Remembered, Rounded, Scores, rows_of, rows_of_mut, squared_length,
@@ -74,8 +74,12 @@ pub(super) struct Buffers<T> {
 impl<T: Width> Engine for Subspace<T> {
     type Float = T;
 
-    fn update(&mut self, block: &mut Block<T>, outlook: Outlook) -> Result<(), LinalgError> {
-        self.learn(block, outlook)
+    fn update(
+        &mut self,
+        block: &mut Block<T>,
+        totals: CovarianceTotals,
+    ) -> Result<(), LinalgError> {
+        self.learn(block, totals)
     }
 
     fn rescale(&mut self, ratios: &[f64]) -> Result<(), LinalgError> {
@@ -135,14 +139,14 @@ impl<T: Width> Engine for Subspace<T> {
         self.probes.restore(from, live.is_some_and(|live| live > 0))
     }
 
-    fn directions(&self, outlook: Outlook) -> Result<Directions, LinalgError> {
+    fn directions(&self, totals: CovarianceTotals) -> Result<Directions, LinalgError> {
         let mut copy = self.clone();
-        copy.absorb(outlook)?;
+        copy.absorb(totals)?;
         copy.rotate()?;
         let (h, sum) = (copy.held, trace(copy.core()));
-        let outside = (outlook.total - sum).max(0.0);
-        let noise = if copy.is_full() && outlook.active > h {
-            outside / (outlook.active - h) as f64
+        let outside = (totals.total - sum).max(0.0);
+        let noise = if copy.is_full() && totals.active > h {
+            outside / (totals.active - h) as f64
         } else {
             0.0
         };
@@ -182,11 +186,11 @@ impl<T: Width> Subspace<T> {
         self.core.as_ref().submatrix(0, 0, self.held, self.held)
     }
 
-    fn learn(&mut self, block: &Block<T>, outlook: Outlook) -> Result<(), LinalgError> {
+    fn learn(&mut self, block: &Block<T>, totals: CovarianceTotals) -> Result<(), LinalgError> {
         // Out of the state for as long as a block is learned, so that each stage names what it reads.
         let mut scores = std::mem::take(&mut self.buffers.scores);
         let mut history = std::mem::take(&mut self.buffers.history);
-        let learned = self.learn_with(block, outlook, &mut scores, &mut history);
+        let learned = self.learn_with(block, totals, &mut scores, &mut history);
         self.buffers.scores = scores;
         self.buffers.history = history;
         learned
@@ -195,11 +199,11 @@ impl<T: Width> Subspace<T> {
     fn learn_with(
         &mut self,
         block: &Block<T>,
-        outlook: Outlook,
+        totals: CovarianceTotals,
         scores: &mut Scores<T>,
         history: &mut Remembered,
     ) -> Result<(), LinalgError> {
-        let Outlook { total, active, .. } = outlook;
+        let CovarianceTotals { total, active, .. } = totals;
         let n = block.total();
         let kept = block.earlier / n;
         let met = self.held;
@@ -241,7 +245,7 @@ impl<T: Width> Subspace<T> {
             self.rotate()?;
         }
         if self.is_full() {
-            self.tend_probes(outlook)?;
+            self.tend_probes(totals)?;
         } else {
             self.probes.stop();
         }
@@ -276,18 +280,18 @@ impl<T: Width> Subspace<T> {
     }
 
     /// True if the last wanted eigenvalue, of which `kept` is left, has this share of all.
-    pub(super) fn resolves(&self, outlook: Outlook, kept: f64, share: f64) -> bool {
+    pub(super) fn resolves(&self, totals: CovarianceTotals, kept: f64, share: f64) -> bool {
         let wanted = self.components.min(self.held);
         let last = (0..wanted)
             .map(|i| self.core[(i, i)])
             .fold(f64::MAX, f64::min);
-        outlook.total <= 0.0 || kept * last >= share * outlook.total
+        totals.total <= 0.0 || kept * last >= share * totals.total
     }
 
     /// As [`LowRank::resolves`], for as many components as are wanted, or as `most` rows can have.
-    pub(super) fn resolves_all(&self, outlook: Outlook, rank: usize, share: f64) -> bool {
-        let wanted = self.components.min(rank).min(outlook.active);
-        self.held >= wanted && self.resolves(outlook, 1.0, share)
+    pub(super) fn resolves_all(&self, totals: CovarianceTotals, rank: usize, share: f64) -> bool {
+        let wanted = self.components.min(rank).min(totals.active);
+        self.held >= wanted && self.resolves(totals, 1.0, share)
     }
 
     /// Becomes a copy of `other`'s state; allocates nothing where it was one before.

@@ -3,9 +3,9 @@
 use faer::Mat;
 
 use crate::learner::estimate::{Estimate, Unresolved};
+use crate::learner::fourth_moments::FourthMoments;
 use crate::learner::noise::above_noise;
 use crate::learner::params::Penalty;
-use crate::learner::quartics::Quartics;
 use crate::linalg::orient;
 
 /// A share of a feature's own variance that no direction accounts for, above rounding.
@@ -54,7 +54,7 @@ pub struct Summary {
     /// known: a minibatch of one row does not tell.
     pub ordinary: Option<f64>,
     /// Fourth moments of the scores.
-    pub quartics: Quartics,
+    pub fourth_moments: FourthMoments,
     /// True if the state is kept in f64 products because f32 would lose wanted components.
     pub is_widened: bool,
 }
@@ -201,7 +201,7 @@ impl Summary {
             return f64::NAN;
         };
         let n = self.effective_sample();
-        let excess = self.quartics.relative(i, i) - 1.0;
+        let excess = self.fourth_moments.relative(i, i) - 1.0;
         if n > 1.0 {
             value * (excess.max(0.0) / n).sqrt()
         } else {
@@ -227,7 +227,7 @@ impl Summary {
             if j != i {
                 let gap = value - other;
                 // Directions that error bars do not follow count as Gaussian.
-                let relative = self.quartics.relative(i, j);
+                let relative = self.fourth_moments.relative(i, j);
                 let relative = if relative.is_finite() { relative } else { 1.0 };
                 square += relative * value * other / (gap * gap);
             }
@@ -236,7 +236,7 @@ impl Summary {
         let outside = (self.total - self.eigenvalues.iter().sum::<f64>()).max(0.0);
         if self.active > h && outside > 0.0 {
             let gap = value - outside / (self.active - h) as f64;
-            square += self.quartics.relative_outside(i) * value * outside / (gap * gap);
+            square += self.fourth_moments.relative_outside(i) * value * outside / (gap * gap);
         }
         let angle = (square / n).sqrt();
         if angle.is_nan() {

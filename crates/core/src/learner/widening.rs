@@ -12,7 +12,7 @@
 //! The answer is a function of the rows, so that a resumed run repeats the bits.
 
 use crate::codec::{CodecError, Decoder, Encoder};
-use crate::learner::engine::{Engine as _, Outlook};
+use crate::learner::engine::{CovarianceTotals, Engine as _};
 use crate::learner::moments::Moments;
 use crate::learner::params::LearnerParams;
 use crate::learner::state::EngineTag;
@@ -96,7 +96,7 @@ impl Streaming<Subspace<f32>> {
         before: &mut Subspace<f32>,
     ) -> Result<bool, LearnError> {
         let rescaled = self.take(batch)?;
-        let outlook = self.outlook(&self.moments.scale);
+        let totals = self.totals(&self.moments.scale);
         // Fewer directions than are wanted tell nothing before the block is learned.
         let is_young = !self.engine.holds_all_wanted();
         let is_kept = rescaled || is_young;
@@ -113,13 +113,13 @@ impl Streaming<Subspace<f32>> {
         let kept = self.block.earlier / self.block.total();
         let mut resolves = rescaling.is_ok()
             && self.holds_units()
-            && is_in_range(outlook, self.block.energy / self.block.total())
-            && (is_young || self.engine.resolves(outlook, kept, SHARE));
+            && is_in_range(totals, self.block.energy / self.block.total())
+            && (is_young || self.engine.resolves(totals, kept, SHARE));
         if resolves {
-            match self.learn(outlook) {
+            match self.learn(totals) {
                 Ok(()) if is_young => {
                     let wanted = (self.moments.rows as usize).saturating_sub(1);
-                    resolves = self.engine.resolves_all(outlook, wanted, SHARE);
+                    resolves = self.engine.resolves_all(totals, wanted, SHARE);
                 }
                 Ok(()) => {}
                 Err(_) if is_young => resolves = false,
@@ -137,10 +137,10 @@ impl Streaming<Subspace<f32>> {
 }
 
 /// True if f32 has the range for all rows and for a block of this variance.
-fn is_in_range(outlook: Outlook, of_block: f64) -> bool {
+fn is_in_range(totals: CovarianceTotals, of_block: f64) -> bool {
     // Nothing has varied yet: there is nothing to resolve.
-    (outlook.total == 0.0 && of_block == 0.0)
-        || F32_RANGE.contains(&outlook.total) && of_block < F32_RANGE.end
+    (totals.total == 0.0 && of_block == 0.0)
+        || F32_RANGE.contains(&totals.total) && of_block < F32_RANGE.end
 }
 
 impl Learner for Widening {
@@ -158,7 +158,7 @@ impl Learner for Widening {
                 }
                 let mut wide = streaming(narrow.params().clone(), m, rows);
                 wide.moments.set(&self.before);
-                std::mem::swap(&mut wide.quartics, &mut narrow.quartics);
+                std::mem::swap(&mut wide.fourth_moments, &mut narrow.fourth_moments);
                 wide.engine = self.engine_before.converted();
                 let again = narrow.block.as_read(&narrow.centring.pivot).map(|values| {
                     let mut again = Minibatch::from_rows(&values, m);
@@ -176,16 +176,16 @@ impl Learner for Widening {
             }
             State::Wide(wide) => {
                 batch = wide.update(batch)?;
-                let outlook = wide.outlook(&wide.moments.scale);
+                let totals = wide.totals(&wide.moments.scale);
                 let factors = &wide.centring.pivot.factor;
-                if F32_RANGE.contains(&outlook.total)
+                if F32_RANGE.contains(&totals.total)
                     && factors.iter().all(|factor| *factor < f32::LARGEST)
                     && wide.engine.holds_all_wanted()
-                    && wide.engine.resolves(outlook, 1.0, SHARE_TO_RETURN)
+                    && wide.engine.resolves(totals, 1.0, SHARE_TO_RETURN)
                 {
                     let mut narrow = streaming(wide.params().clone(), m, rows);
                     std::mem::swap(&mut narrow.moments, &mut wide.moments);
-                    std::mem::swap(&mut narrow.quartics, &mut wide.quartics);
+                    std::mem::swap(&mut narrow.fourth_moments, &mut wide.fourth_moments);
                     narrow.engine = wide.engine.converted();
                     self.state = State::Narrow(narrow);
                 }

@@ -23,7 +23,7 @@ const EARLY_BLOCKS: f64 = 8.0;
 
 /// Running averages over h directions.
 #[derive(Clone, Debug)]
-pub struct Quartics {
+pub struct FourthMoments {
     /// Averages E zᵢ², length h.
     pub square: Vec<f64>,
     /// Averages E zᵢ²zⱼ², h×h.
@@ -37,7 +37,7 @@ pub struct Quartics {
     pub(super) sample_quartic: Mat<f64>,
 }
 
-impl Default for Quartics {
+impl Default for FourthMoments {
     fn default() -> Self {
         Self {
             square: Vec::new(),
@@ -51,7 +51,7 @@ impl Default for Quartics {
     }
 }
 
-impl Quartics {
+impl FourthMoments {
     /// Looks at some of the block's first `rows` rows through the engine's directions; γ undoes the
     /// rows' weights.
     pub fn look<E: Engine>(
