@@ -7,13 +7,12 @@
 
 pub mod block;
 pub mod center;
-pub mod dense;
 pub mod drift;
 pub mod engine;
 mod estimate;
-mod exact;
 pub mod fourth_moments;
-pub mod full;
+pub mod full_covariance;
+pub mod low_rank;
 pub mod merge;
 pub mod moments;
 mod monitor;
@@ -21,25 +20,22 @@ pub mod noise;
 pub mod oja;
 mod ordinary;
 mod params;
-pub mod probes;
-mod scores;
+pub mod qr_f64;
 mod state;
-mod step;
 mod streaming;
-pub mod subspace;
 mod summary;
 mod weighted;
 mod widening;
 pub mod width;
 
-use dense::Dense;
 pub use estimate::{Estimate, Unresolved};
 pub use fourth_moments::FourthMoments;
-use full::Full;
+use full_covariance::FullCovariance;
 pub use merge::{MergeError, merge, merge_all};
 pub use monitor::Monitor;
 use oja::{MatrixStep, Oja};
 pub use params::{Forgetting, LearnerParams, Penalty, Precision, Rule, Scale, Step};
+use qr_f64::QrF64;
 use streaming::Streaming;
 pub use summary::Summary;
 use widening::Widening;
@@ -218,11 +214,11 @@ pub fn new(params: &LearnerParams, features: usize) -> Result<Box<dyn Learner>, 
     let params = params.clone();
     Ok(match (params.rule, params.precision) {
         (Rule::ClosedForm, Precision::F64) => {
-            let engine = Full::new(features, held);
+            let engine = QrF64::new(features, held);
             Box::new(Streaming::new(params, features, rows, engine))
         }
-        (Rule::ClosedForm, Precision::F32) if Dense::pays(features, held) => {
-            let engine = Dense::new(features, held);
+        (Rule::ClosedForm, Precision::F32) if FullCovariance::pays(features, held) => {
+            let engine = FullCovariance::new(features, held);
             Box::new(Streaming::new(params, features, rows, engine))
         }
         (Rule::ClosedForm, Precision::F32) => Box::new(Widening::new(params, features, rows)),

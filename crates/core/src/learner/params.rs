@@ -1,6 +1,6 @@
 //! Settings of a learner: the keys of `[learner]`.
 
-use crate::learner::dense::Dense;
+use crate::learner::full_covariance::FullCovariance;
 use crate::rows::Width;
 
 /// The rule that turns a minibatch into a better state.
@@ -234,7 +234,7 @@ impl LearnerParams {
         }
         let r = self.held(features).max(1);
         let cached = BLOCK_BYTES / 4 / features.max(1);
-        let most = if Dense::pays(features, r) {
+        let most = if FullCovariance::pays(features, r) {
             LARGEST_MINIBATCH
         } else {
             (12 * r).max(64)

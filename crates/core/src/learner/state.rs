@@ -18,17 +18,17 @@ pub(super) const VERSION: u8 = 2;
 #[repr(u8)]
 pub enum EngineTag {
     /// The closed form on held directions.
-    Subspace = 1,
+    LowRank = 1,
     /// The closed form on all directions.
-    Dense = 2,
+    FullCovariance = 2,
     /// The closed form in full precision.
-    Full = 3,
+    QrF64 = 3,
     /// Oja's rule, regularized or not.
     Oja = 4,
     /// The preconditioned rule (matrix step).
     MatrixStep = 5,
     /// The closed form on held directions, in f64 products.
-    WideSubspace = 6,
+    WideLowRank = 6,
 }
 
 /// Reads the number of an engine, which must be `tag`.

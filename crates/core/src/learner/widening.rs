@@ -13,11 +13,11 @@
 
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::engine::{CovarianceTotals, Engine as _};
+use crate::learner::low_rank::LowRank;
 use crate::learner::moments::Moments;
 use crate::learner::params::LearnerParams;
 use crate::learner::state::EngineTag;
 use crate::learner::streaming::{Streaming, failed};
-use crate::learner::subspace::Subspace;
 use crate::learner::summary::Summary;
 use crate::learner::{LearnError, Learner};
 use crate::linalg::Real as _;
@@ -40,13 +40,13 @@ pub struct Widening {
     /// The moments before the minibatch that is being learned.
     before: Moments,
     /// The engine before it, where that changes it before anybody knows whether f32 will do.
-    engine_before: Subspace<f32>,
+    engine_before: LowRank<f32>,
     state: State,
 }
 
 enum State {
-    Narrow(Streaming<Subspace<f32>>),
-    Wide(Streaming<Subspace<f64>>),
+    Narrow(Streaming<LowRank<f32>>),
+    Wide(Streaming<LowRank<f64>>),
 }
 
 impl Widening {
@@ -56,7 +56,7 @@ impl Widening {
             features,
             minibatch_rows: rows,
             before: Moments::new(&params, features),
-            engine_before: Subspace::new(features, params.components, 0, params.seed),
+            engine_before: LowRank::new(features, params.components, 0, params.seed),
             state: State::Narrow(streaming(params, features, rows)),
         }
     }
@@ -73,13 +73,13 @@ fn streaming<T: crate::learner::width::Width>(
     params: LearnerParams,
     features: usize,
     rows: usize,
-) -> Streaming<Subspace<T>> {
+) -> Streaming<LowRank<T>> {
     let held = params.held(features);
-    let engine = Subspace::new(features, params.components, held, params.seed);
+    let engine = LowRank::new(features, params.components, held, params.seed);
     Streaming::new(params, features, rows, engine)
 }
 
-impl Streaming<Subspace<f32>> {
+impl Streaming<LowRank<f32>> {
     /// True if the block is in units that f32 holds: values below 10⁻³⁸, divided by their deviation, are
     /// not.
     fn holds_units(&self) -> bool {
@@ -93,7 +93,7 @@ impl Streaming<Subspace<f32>> {
     fn try_update(
         &mut self,
         batch: &mut Minibatch,
-        before: &mut Subspace<f32>,
+        before: &mut LowRank<f32>,
     ) -> Result<bool, LearnError> {
         let rescaled = self.take(batch)?;
         let totals = self.totals(&self.moments.scale);
@@ -207,10 +207,10 @@ impl Learner for Widening {
 
     fn restore(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError> {
         let (params, m, rows) = (self.params().clone(), self.features, self.minibatch_rows);
-        let mut narrow: Streaming<Subspace<f32>> = streaming(params.clone(), m, rows);
+        let mut narrow: Streaming<LowRank<f32>> = streaming(params.clone(), m, rows);
         let mut ahead = from.clone();
         narrow.restore_moments(&mut ahead)?;
-        self.state = if ahead.u8()? == EngineTag::WideSubspace as u8 {
+        self.state = if ahead.u8()? == EngineTag::WideLowRank as u8 {
             let mut wide = streaming(params, m, rows);
             wide.restore(from)?;
             State::Wide(wide)

@@ -38,7 +38,7 @@ pub trait Width: Centred<Self> + Default {
 }
 
 impl Width for f32 {
-    const ENGINE: EngineTag = EngineTag::Subspace;
+    const ENGINE: EngineTag = EngineTag::LowRank;
     const PRECISION: f64 = 1e-8;
     const IN_SPAN: f64 = 1e-6;
     const GAIN_IS_RELATIVE: bool = false;
@@ -53,7 +53,7 @@ impl Width for f32 {
 }
 
 impl Width for f64 {
-    const ENGINE: EngineTag = EngineTag::WideSubspace;
+    const ENGINE: EngineTag = EngineTag::WideLowRank;
     const PRECISION: f64 = HELD_SHARE;
     const IN_SPAN: f64 = 1e-13;
     const GAIN_IS_RELATIVE: bool = true;

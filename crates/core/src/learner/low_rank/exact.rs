@@ -10,8 +10,8 @@ use faer::{Accum, Mat, MatMut, MatRef, Par};
 
 use crate::learner::block::Block;
 use crate::learner::engine::CovarianceTotals;
-use crate::learner::scores::{Scores, rows_of, rows_of_mut};
-use crate::learner::subspace::{Buffers, Subspace};
+use crate::learner::low_rank::scores::{Scores, rows_of, rows_of_mut};
+use crate::learner::low_rank::{Buffers, LowRank};
 use crate::learner::width::Width;
 use crate::linalg::{LinalgError, Spectrum, product};
 
@@ -101,7 +101,7 @@ impl Factors {
     }
 }
 
-impl<T: Width> Subspace<T> {
+impl<T: Width> LowRank<T> {
     /// Makes the best rank-r part of UᵀHU + ỸᵀỸ/N the state, from the block's scores in U and H (h×h).
     pub(super) fn exact(
         &mut self,

@@ -10,10 +10,10 @@ use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
 use faer::{Accum, MatMut, MatRef, Par};
 
 use crate::learner::block::Block;
-use crate::learner::scores::{
+use crate::learner::low_rank::LowRank;
+use crate::learner::low_rank::scores::{
     History, Mat64, Remembered, Rounded, Scores, rows_of, rows_of_mut, squared_length,
 };
-use crate::learner::subspace::Subspace;
 use crate::learner::width::Width;
 use crate::linalg::{LinalgError, Scratch};
 
@@ -265,7 +265,7 @@ pub(super) fn accumulate<T: Width>(
     );
 }
 
-impl<T: Width> Subspace<T> {
+impl<T: Width> LowRank<T> {
     /// True if enough rows went before, and U can hold what the block brings.
     pub(super) fn may_step(&self, scores: &Scores<T>, block: &Block<T>) -> bool {
         if self.held == 0 || block.earlier < STEP_MINIBATCHES * block.weight {

@@ -17,14 +17,14 @@ const PRECISION: f64 = 1e-14;
 
 /// U (h×m), d (h) and the energy outside.
 #[derive(Clone)]
-pub struct Full {
+pub struct QrF64 {
     limit: usize,
     vectors: Mat<f64>,
     eigenvalues: Vec<f64>,
     tail: f64,
 }
 
-impl Full {
+impl QrF64 {
     /// An empty state that holds up to `limit` directions.
     pub fn new(features: usize, limit: usize) -> Self {
         Self {
@@ -63,7 +63,7 @@ impl Full {
     }
 }
 
-impl Engine for Full {
+impl Engine for QrF64 {
     type Float = f64;
 
     fn update(
@@ -118,14 +118,14 @@ impl Engine for Full {
     }
 
     fn save(&self, to: &mut Encoder) {
-        to.u8(EngineTag::Full as u8);
+        to.u8(EngineTag::QrF64 as u8);
         to.f64(self.tail);
         to.f64s(&self.eigenvalues);
         save_mat(&self.vectors, to);
     }
 
     fn restore(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError> {
-        expect(from, EngineTag::Full)?;
+        expect(from, EngineTag::QrF64)?;
         self.tail = finite(from)?;
         let held = from.clone().usize()?;
         if held > self.limit {

@@ -1,4 +1,4 @@
-//! The recycle bin: what every minibatch's cut throws away, gathered until it shows.
+//! Probes: random directions that gather what every minibatch's cut throws away, until it shows.
 //!
 //! A direction that is always just below the cut of each minibatch ("drip") never enters U,
 //! however much it adds up to. A few probes V outside U therefore run the block power method over
@@ -17,7 +17,7 @@ use rand_distr::{Distribution as _, StandardNormal};
 
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::block::Block;
-use crate::learner::scores::rows_of;
+use crate::learner::low_rank::scores::rows_of;
 use crate::learner::state::finite;
 use crate::learner::width::{Width, converted};
 use crate::linalg::{LinalgError, Scratch, Spectrum, product};

@@ -23,7 +23,7 @@ const LOOK_GROWTH: f64 = 1.5;
 
 /// The covariance, lower triangle.
 #[derive(Clone)]
-pub struct Dense {
+pub struct FullCovariance {
     covariance: Mat<f64>,
     basis: Mat<f64>,
     held: usize,
@@ -32,7 +32,7 @@ pub struct Dense {
     spectrum: Spectrum,
 }
 
-impl Dense {
+impl FullCovariance {
     /// True if holding all `features` directions costs less than holding `held` of them.
     pub fn pays(features: usize, held: usize) -> bool {
         features <= FEATURES_PER_DIRECTION * held
@@ -61,7 +61,7 @@ impl Dense {
     }
 }
 
-impl Engine for Dense {
+impl Engine for FullCovariance {
     type Float = f64;
 
     fn update(
@@ -120,7 +120,7 @@ impl Engine for Dense {
     }
 
     fn save(&self, to: &mut Encoder) {
-        to.u8(EngineTag::Dense as u8);
+        to.u8(EngineTag::FullCovariance as u8);
         to.f64(self.weight_at_look);
         save_mat(&self.covariance, to);
         to.usize(self.basis.nrows());
@@ -128,7 +128,7 @@ impl Engine for Dense {
     }
 
     fn restore(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError> {
-        expect(from, EngineTag::Dense)?;
+        expect(from, EngineTag::FullCovariance)?;
         let m = self.covariance.nrows();
         self.weight_at_look = finite(from)?;
         self.covariance = restore_mat(from, m, m)?;

@@ -17,6 +17,11 @@
 //! Sources: Kunin et al. 2019 (the fixed point); Gittens and Mahoney 2016 (Nyström); Mitliagkas,
 //! Caramanis, Jain 2013 (the block power method of the probes).
 
+mod exact;
+mod probes;
+mod scores;
+mod step;
+
 use faer::linalg::matmul::matmul;
 use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
 use faer::{Accum, Mat, MatRef, Par};
@@ -24,12 +29,12 @@ use faer::{Accum, Mat, MatRef, Par};
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::block::Block;
 use crate::learner::engine::{CovarianceTotals, Directions, Engine};
-use crate::learner::probes::Probes;
-use crate::learner::scores::{
+use crate::learner::low_rank::probes::Probes;
+use crate::learner::low_rank::scores::{
     History, Remembered, Rounded, Scores, rows_of, rows_of_mut, squared_length,
 };
+use crate::learner::low_rank::step::{StepFactors, accumulate};
 use crate::learner::state::{expect, finite, finites};
-use crate::learner::step::{StepFactors, accumulate};
 use crate::learner::width::{Width, converted};
 use crate::linalg::{LinalgError, Scratch, Spectrum, product};
 
@@ -38,40 +43,40 @@ const STEPS_BETWEEN_ROTATIONS: u32 = 16;
 
 /// The closed form's state and its buffers.
 #[derive(Clone)]
-pub struct Subspace<T> {
-    pub(super) features: usize,
-    pub(super) limit: usize,
-    pub(super) components: usize,
-    pub(super) held: usize,
+pub struct LowRank<T> {
+    features: usize,
+    limit: usize,
+    components: usize,
+    held: usize,
     /// U, then the probes: (r + c)×m, row-major.
-    pub(super) weights: Vec<T>,
-    pub(super) next: Vec<T>,
+    weights: Vec<T>,
+    next: Vec<T>,
     /// U after the first of two matrix steps, r×m.
-    pub(super) between: Vec<T>,
+    between: Vec<T>,
     /// Squared lengths of U's rows: f32 keeps them 1 to 1e-7 only, and what is off in every step
     /// would add up over thousands of them.
-    pub(super) lengths: Vec<f64>,
-    pub(super) core: Mat<f64>,
-    pub(super) probes: Probes<T>,
-    pub(super) steps_since_rotation: u32,
-    pub(super) buffers: Buffers<T>,
+    lengths: Vec<f64>,
+    core: Mat<f64>,
+    probes: Probes<T>,
+    steps_since_rotation: u32,
+    buffers: Buffers<T>,
 }
 
 /// Storage of an update; nothing in it outlives one.
 #[derive(Clone, Default)]
-pub(super) struct Buffers<T> {
+struct Buffers<T> {
     scores: Scores<T>,
     history: Remembered,
     /// A first matrix step, or the one that is taken.
-    pub(super) factors: StepFactors<T>,
+    factors: StepFactors<T>,
     /// The history as a second matrix step needs it.
-    pub(super) second: History,
-    pub(super) rounded: Rounded<T>,
-    pub(super) scratch: Scratch,
-    pub(super) spectrum: Spectrum,
+    second: History,
+    rounded: Rounded<T>,
+    scratch: Scratch,
+    spectrum: Spectrum,
 }
 
-impl<T: Width> Engine for Subspace<T> {
+impl<T: Width> Engine for LowRank<T> {
     type Float = T;
 
     fn update(
@@ -160,7 +165,7 @@ impl<T: Width> Engine for Subspace<T> {
     }
 }
 
-impl<T: Width> Subspace<T> {
+impl<T: Width> LowRank<T> {
     /// An empty state that reports `components` and holds up to `limit` directions.
     pub fn new(features: usize, components: usize, limit: usize, seed: u64) -> Self {
         let probes = Probes::new(features, limit, seed);
@@ -315,8 +320,8 @@ impl<T: Width> Subspace<T> {
     }
 
     /// Converts the state to the other width.
-    pub(super) fn converted<W: Width>(&self) -> Subspace<W> {
-        let mut other = Subspace {
+    pub(super) fn converted<W: Width>(&self) -> LowRank<W> {
+        let mut other = LowRank {
             features: self.features,
             limit: self.limit,
             components: self.components,
@@ -334,12 +339,12 @@ impl<T: Width> Subspace<T> {
         other
     }
 
-    pub(super) fn is_full(&self) -> bool {
+    fn is_full(&self) -> bool {
         self.held == self.limit
     }
 
     /// Rows of weights in use: U and, where they look at this block, the probes.
-    pub(super) fn rows_in_use(&self) -> usize {
+    fn rows_in_use(&self) -> usize {
         self.held
             + if self.probes.are_looking() {
                 self.probes.count()
@@ -349,13 +354,13 @@ impl<T: Width> Subspace<T> {
     }
 
     /// Scores of the block in the rows in use.
-    pub(super) fn project(&self, scores: &mut Scores<T>, block: &Block<T>) {
+    fn project(&self, scores: &mut Scores<T>, block: &Block<T>) {
         let q = self.rows_in_use();
         scores.project(rows_of(&self.weights, q, self.features), block);
     }
 
     /// Squared lengths of U's rows, in f64.
-    pub(super) fn measure(&mut self) {
+    fn measure(&mut self) {
         let (h, m) = (self.held, self.features);
         let rows = self.weights[..h * m].chunks_exact(m);
         pulp::Arch::new().dispatch(|| {
@@ -366,7 +371,7 @@ impl<T: Width> Subspace<T> {
     }
 
     /// Rotates U to the eigenvectors of the core, descending.
-    pub(super) fn rotate(&mut self) -> Result<(), LinalgError> {
+    fn rotate(&mut self) -> Result<(), LinalgError> {
         let (h, m) = (self.held, self.features);
         self.steps_since_rotation = 0;
         if h == 0 {
