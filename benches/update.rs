@@ -53,7 +53,7 @@ fn compare(m: usize, k: usize, layout: Layout) {
     let mut storage = batches.clone();
     let mut updates_of = |count| learn(learner.as_mut(), &batches, &mut storage, count);
     updates_of(WARM_UP);
-    let r = params.held(m);
+    let r = params.max_rank(m);
     let mut products = Products::new(m, r, b);
     let each = (1_000_000_000 / (m * b * r)).max(4);
     let (mut updates, mut bare) = (Vec::new(), Vec::new());

@@ -52,7 +52,7 @@ pub fn summary_of(snapshot: &Snapshot) -> Summary {
         is_scaled: snapshot.provenance.standard_scale,
         vectors: Mat::from_fn(h, m, |i, j| estimate.vector(i)[j]),
         noise: noise.min(eigenvalues.last().copied().unwrap_or(0.0)),
-        limit: estimate.components(),
+        max_rank: estimate.components(),
         total: estimate.total_variance,
         active,
         ordinary: estimate

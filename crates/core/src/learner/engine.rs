@@ -27,7 +27,7 @@ pub struct Directions {
     /// σ², the mean variance of the directions outside that the rule itself reckons with.
     pub noise: f64,
     /// r, the directions that could be held.
-    pub limit: usize,
+    pub max_rank: usize,
 }
 
 /// A rule that learns from centred, scaled blocks.

@@ -67,7 +67,7 @@ impl FourthMoments {
         if h == 0 || rows == 0 {
             return;
         }
-        let early = block.earlier < EARLY_BLOCKS * block.weight;
+        let early = block.prior_weight < EARLY_BLOCKS * block.weight;
         let count = if early {
             rows
         } else {

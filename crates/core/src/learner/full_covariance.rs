@@ -26,24 +26,24 @@ const LOOK_GROWTH: f64 = 1.5;
 pub struct FullCovariance {
     covariance: Mat<f64>,
     basis: Mat<f64>,
-    held: usize,
+    max_rank: usize,
     weight_at_look: f64,
     scratch: Scratch,
     spectrum: Spectrum,
 }
 
 impl FullCovariance {
-    /// True if holding all `features` directions costs less than holding `held` of them.
-    pub fn pays(features: usize, held: usize) -> bool {
-        features <= FEATURES_PER_DIRECTION * held
+    /// True if holding all `features` directions costs less than holding `max_rank` of them.
+    pub fn pays(features: usize, max_rank: usize) -> bool {
+        features <= FEATURES_PER_DIRECTION * max_rank
     }
 
-    /// An empty state; error bars look at `held` directions.
-    pub fn new(features: usize, held: usize) -> Self {
+    /// An empty state; error bars look at `max_rank` directions.
+    pub fn new(features: usize, max_rank: usize) -> Self {
         Self {
             covariance: Mat::zeros(features, features),
             basis: Mat::zeros(0, features),
-            held,
+            max_rank,
             weight_at_look: 0.0,
             scratch: Scratch::default(),
             spectrum: Spectrum::default(),
@@ -51,12 +51,17 @@ impl FullCovariance {
     }
 
     fn look(&mut self) -> Result<(), LinalgError> {
-        let (m, held) = (self.covariance.nrows(), self.held);
+        let (m, max_rank) = (self.covariance.nrows(), self.max_rank);
         self.scratch
             .eigen(self.covariance.as_ref(), &mut self.spectrum)?;
-        self.basis.resize_with(held, m, |_, _| 0.0);
-        self.basis
-            .copy_from(self.spectrum.vectors.as_ref().subcols(0, held).transpose());
+        self.basis.resize_with(max_rank, m, |_, _| 0.0);
+        self.basis.copy_from(
+            self.spectrum
+                .vectors
+                .as_ref()
+                .subcols(0, max_rank)
+                .transpose(),
+        );
         Ok(())
     }
 }
@@ -70,10 +75,10 @@ impl Engine for FullCovariance {
         _totals: CovarianceTotals,
     ) -> Result<(), LinalgError> {
         let n = block.total();
-        let kept = block.earlier / n;
+        let kept = block.prior_weight / n;
         let m = self.covariance.nrows();
         // (1/N)·Σỹỹᵀ = (1/N)·Σyyᵀ − (s/N)²·ȳȳᵀ where the running mean was taken off.
-        let share = if block.shrink > 0.0 {
+        let share = if block.mean_shrinkage > 0.0 {
             block.weight / n
         } else {
             0.0
@@ -133,7 +138,7 @@ impl Engine for FullCovariance {
         self.weight_at_look = finite(from)?;
         self.covariance = restore_mat(from, m, m)?;
         let looked = from.usize()?;
-        if looked != 0 && looked != self.held {
+        if looked != 0 && looked != self.max_rank {
             return Err(from.refuse(format!("{looked} directions looked at")));
         }
         self.basis = restore_mat(from, looked, m)?;
@@ -149,12 +154,12 @@ impl Engine for FullCovariance {
         let top = spectrum.values.first().copied().unwrap_or(0.0);
         // Round-off of the products leaves this much in a direction that holds nothing.
         let floor = top * HELD_SHARE.max(f64::EPSILON * m as f64);
-        let held = spectrum.values.iter().filter(|v| **v > floor).count();
+        let rank = spectrum.values.iter().filter(|v| **v > floor).count();
         Ok(Directions {
-            vectors: Mat::from_fn(held, m, |i, j| spectrum.vectors[(j, i)]),
-            eigenvalues: spectrum.values[..held].to_vec(),
+            vectors: Mat::from_fn(rank, m, |i, j| spectrum.vectors[(j, i)]),
+            eigenvalues: spectrum.values[..rank].to_vec(),
             noise: 0.0,
-            limit: m,
+            max_rank: m,
         })
     }
 }

@@ -118,10 +118,10 @@ pub fn merge_all(states: &[&Summary]) -> Result<Summary, MergeError> {
         };
         (variance[j] + square) / (scale[j] * scale[j])
     };
-    let limit = states.iter().map(|state| state.limit).max().unwrap_or(0);
+    let max_rank = states.iter().map(|state| state.max_rank).max().unwrap_or(0);
     let noise = sum(&|state| state.noise);
     let rows = factor_rows(states, &shares, &mean, &scale);
-    let (vectors, eigenvalues) = best_part(&rows, limit, noise)?;
+    let (vectors, eigenvalues) = best_part(&rows, max_rank, noise)?;
     let total = (0..m).filter(|j| carries(*j)).map(second).sum();
     let active = (0..m).filter(|j| carries(*j)).count();
     Ok(Summary {
@@ -140,7 +140,7 @@ pub fn merge_all(states: &[&Summary]) -> Result<Summary, MergeError> {
         vectors,
         eigenvalues,
         noise,
-        limit,
+        max_rank,
         ordinary: ordinary(states, &shares),
         fourth_moments: average(states, &shares),
         is_widened: states.iter().any(|state| state.is_widened),
@@ -180,8 +180,8 @@ fn check(a: &Summary, b: &Summary) -> Result<(), MergeError> {
 /// Without centring, what a state has not seen of a feature becomes that feature's mean there.
 fn factor_rows(states: &[&Summary], shares: &[f64], mean: &[f64], scale: &[f64]) -> Mat<f64> {
     let m = scale.len();
-    let held: usize = states.iter().map(|state| state.eigenvalues.len()).sum();
-    let mut rows = Mat::<f64>::zeros(held + states.len(), m);
+    let ranks: usize = states.iter().map(|state| state.eigenvalues.len()).sum();
+    let mut rows = Mat::<f64>::zeros(ranks + states.len(), m);
     let mut at = 0;
     for (state, share) in states.iter().zip(shares) {
         for (i, value) in state.eigenvalues.iter().enumerate() {
@@ -206,10 +206,10 @@ fn factor_rows(states: &[&Summary], shares: &[f64], mean: &[f64], scale: &[f64])
     rows
 }
 
-/// Best rank-`limit` part of `rows`ᵀ`rows`, σ² added back.
+/// Best rank-`max_rank` part of `rows`ᵀ`rows`, σ² added back.
 fn best_part(
     rows: &Mat<f64>,
-    limit: usize,
+    max_rank: usize,
     noise: f64,
 ) -> Result<(Mat<f64>, Vec<f64>), MergeError> {
     let svd = thin_svd(rows.transpose()).map_err(|_| MergeError::NotFinite)?;
@@ -217,7 +217,7 @@ fn best_part(
     let top = s.iter().copied().fold(0.0, f64::max);
     let found = s
         .iter()
-        .take(limit)
+        .take(max_rank)
         .take_while(|v| **v > 1e-14 * top && **v > 0.0)
         .count();
     let eigenvalues = s.iter().take(found).map(|v| v * v + noise).collect();

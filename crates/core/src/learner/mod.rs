@@ -210,15 +210,15 @@ pub fn new(params: &LearnerParams, features: usize) -> Result<Box<dyn Learner>, 
             features,
         });
     }
-    let (held, rows) = (params.held(features), params.minibatch_rows(features));
+    let (max_rank, rows) = (params.max_rank(features), params.minibatch_rows(features));
     let params = params.clone();
     Ok(match (params.rule, params.precision) {
         (Rule::ClosedForm, Precision::F64) => {
-            let engine = QrF64::new(features, held);
+            let engine = QrF64::new(features, max_rank);
             Box::new(Streaming::new(params, features, rows, engine))
         }
-        (Rule::ClosedForm, Precision::F32) if FullCovariance::pays(features, held) => {
-            let engine = FullCovariance::new(features, held);
+        (Rule::ClosedForm, Precision::F32) if FullCovariance::pays(features, max_rank) => {
+            let engine = FullCovariance::new(features, max_rank);
             Box::new(Streaming::new(params, features, rows, engine))
         }
         (Rule::ClosedForm, Precision::F32) => Box::new(Widening::new(params, features, rows)),

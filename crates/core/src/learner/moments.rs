@@ -25,8 +25,8 @@ pub(super) const UNDERFLOW: f64 = 1e-290;
 /// A feature whose standard deviation grows by this factor in one block has outgrown its scale.
 const OUTGROWN: f64 = 1.25;
 
-/// Sums of energy that run side by side.
-const ENERGY_LANES: usize = 8;
+/// Sums of squared norm that run side by side.
+const NORM_LANES: usize = 8;
 
 /// Running moments of m features.
 #[derive(Clone, Debug)]
@@ -64,7 +64,7 @@ pub struct Moments {
 struct Before {
     weights: Vec<f64>,
     /// n₀, the weight of all earlier rows.
-    earlier: f64,
+    prior_weight: f64,
     mean: Vec<f64>,
     observed: Vec<f64>,
     /// Features of which the state holds nothing that a change of scale could change.
@@ -251,13 +251,13 @@ impl Moments {
     ) -> bool {
         let rows = shape.rows;
         let gamma = self.factor_per_row;
-        block.fade = gamma.powf(rows as f64);
-        block.earlier = self.weight * block.fade;
+        block.decay = gamma.powf(rows as f64);
+        block.prior_weight = self.weight * block.decay;
         block.weight = geometric(gamma, rows);
-        block.shrink = 0.0;
+        block.mean_shrinkage = 0.0;
         self.squared_weight =
             self.squared_weight * gamma.powf(2.0 * rows as f64) + geometric(gamma * gamma, rows);
-        let early = block.earlier < EARLY_MINIBATCHES * block.weight;
+        let early = block.prior_weight < EARLY_MINIBATCHES * block.weight;
         let rescaled = if early || gamma < 1.0 || has_missing || !self.observed.is_empty() {
             self.take_two_pass(x, shape, has_missing, centring, block)
         } else {
@@ -270,7 +270,7 @@ impl Moments {
         }
         if rows > 1 {
             let half = 0.5 * block.squared_distance(rows / 3, 2 * rows / 3);
-            self.ordinary.take(half, block.fade);
+            self.ordinary.take(half, block.decay);
         }
         rescaled
     }
@@ -315,12 +315,12 @@ impl Moments {
             center(&mut Apart { x, y, stride }, shape, pivot, sums);
         }
         let (s, n) = (block.weight, block.total());
-        block.shrink = if self.center {
+        block.mean_shrinkage = if self.center {
             1.0 - (1.0 - s / n).sqrt()
         } else {
             0.0
         };
-        block.energy = pulp::Arch::new()
+        block.squared_norm = pulp::Arch::new()
             .dispatch(|| self.take_sums(sums, &pivot.shift, &mut block.mean, s, n));
         if rescaled && (0..self.features()).any(|j| self.has_outgrown(j)) {
             self.rescale_block(centring, block);
@@ -336,13 +336,13 @@ impl Moments {
     /// Sets the scale to what is known with the block, which is turned to it: in units that it has
     /// outgrown, a feature would push out directions that all earlier rows have shown.
     fn rescale_block<T: Real>(&mut self, centring: &mut Centring<T>, block: &mut Block<T>) {
-        let share = block.taken() * block.weight;
+        let share = block.removed_share() * block.weight;
         let Centring {
             pivot,
             sums,
             ratios,
         } = centring;
-        block.energy = 0.0;
+        block.squared_norm = 0.0;
         for j in 0..self.features() {
             let scale = self.block_scale(j);
             let ratio = self.scale[j] / scale;
@@ -350,7 +350,7 @@ impl Moments {
             ratios[j] *= ratio;
             pivot.factor[j] = factor(scale);
             let of_feature = sums.squares[j] - share * block.mean[j] * block.mean[j];
-            block.energy += of_feature.max(0.0) * ratio * ratio;
+            block.squared_norm += of_feature.max(0.0) * ratio * ratio;
             block.mean[j] *= ratio;
             block.scale_feature(j, ratio);
         }
@@ -373,7 +373,7 @@ impl Moments {
         let (mean, variance) = (&mut self.mean[..m], &mut self.variance[..m]);
         let (pivot, block_mean) = (&pivot[..m], &mut block_mean[..m]);
         let (each, share, kept) = (1.0 / s, s / n, 1.0 - s / n);
-        let mut energy = [0.0; ENERGY_LANES];
+        let mut squared_norm = [0.0; NORM_LANES];
         for j in 0..m {
             let y = sum[j] * each; // ȳ in block units
             block_mean[j] = y;
@@ -384,14 +384,14 @@ impl Moments {
             mean[j] += share * moved;
         }
         for (squares, y) in squares
-            .chunks(ENERGY_LANES)
-            .zip(block_mean.chunks(ENERGY_LANES))
+            .chunks(NORM_LANES)
+            .zip(block_mean.chunks(NORM_LANES))
         {
-            for ((sum, square), y) in energy.iter_mut().zip(squares).zip(y) {
+            for ((sum, square), y) in squared_norm.iter_mut().zip(squares).zip(y) {
                 *sum += (square - taken * y * y).max(0.0);
             }
         }
-        energy.iter().sum()
+        squared_norm.iter().sum()
     }
 
     /// Centres on the block's own mean, or on the running one where values were missing; with weights,
@@ -405,7 +405,7 @@ impl Moments {
         block: &mut Block<T>,
     ) -> bool {
         let Shape { rows, features, .. } = shape;
-        let (s, n, fade) = (block.weight, block.total(), block.fade);
+        let (s, n, decay) = (block.weight, block.total(), block.decay);
         let gamma = self.factor_per_row;
         if has_missing && self.observed.is_empty() {
             self.observed = vec![self.weight; features];
@@ -418,8 +418,8 @@ impl Moments {
         let weights = &mut before.weights;
         weights.clear();
         weights.extend((0..rows).map(|i| gamma.powf((rows - 1 - i) as f64)));
-        let kept = block.earlier / n;
-        before.earlier = block.earlier;
+        let kept = block.prior_weight / n;
+        before.prior_weight = block.prior_weight;
         before.mean.clone_from(&self.mean);
         let is_empty = |j| self.is_constant(j) && (self.center || self.mean[j] == 0.0);
         before.empty.clear();
@@ -427,7 +427,7 @@ impl Moments {
         before.observed.clear();
         before
             .observed
-            .extend(self.observed.iter().map(|n| n * fade));
+            .extend(self.observed.iter().map(|n| n * decay));
         self.weight = n;
         self.underflowing = None;
         let rows_of = Rows {
@@ -440,7 +440,7 @@ impl Moments {
             moments: self,
             rows: &rows_of,
             previous: &before.mean,
-            shares: Shares { fade, s, n, kept },
+            shares: Shares { decay, s, n, kept },
         });
         let rescaled = self.rescale(centring, &before.empty);
         block.begin(rows, shape.layout);
@@ -451,12 +451,12 @@ impl Moments {
             pivot: &centring.pivot,
             block,
         });
-        if block.earlier > 0.0 && (self.center || !self.observed.is_empty()) {
+        if block.prior_weight > 0.0 && (self.center || !self.observed.is_empty()) {
             block.push((0..features).map(|j| self.between(j, kept * s, &before)));
         }
         self.two_pass = before;
         block.mean.fill(0.0);
-        block.energy = block.squared_norm();
+        block.squared_norm = block.sum_of_squares();
         rescaled
     }
 }
@@ -473,7 +473,7 @@ impl Moments {
             None => whole.sqrt() * moved,
             Some(observed) if self.center => observed.sqrt() * moved,
             Some(observed) if *observed > 0.0 => 0.0,
-            Some(_) => before.earlier.sqrt() * self.mean[j] / self.scale[j],
+            Some(_) => before.prior_weight.sqrt() * self.mean[j] / self.scale[j],
         }
     }
 }

@@ -60,7 +60,7 @@ impl Weights {
 
     /// C_b W in O(bmk): C_b itself is never formed.
     fn gradient(&mut self, block: &mut Block<f64>) -> Result<Gradient, LinalgError> {
-        block.apply_shrink();
+        block.apply_mean_shrinkage();
         self.minibatches += 1;
         let (y, each) = (block.as_mat(), 1.0 / block.weight);
         let scores = product(y, self.w.transpose()); // b×k
@@ -144,7 +144,7 @@ impl Weights {
             vectors,
             eigenvalues,
             noise: 0.0,
-            limit: k,
+            max_rank: k,
         })
     }
 }

@@ -15,8 +15,8 @@ pub(super) struct Ordinary {
 
 impl Ordinary {
     /// Takes half the squared distance of two rows of the next block.
-    pub(super) fn take(&mut self, square: f64, fade: f64) {
-        self.blocks *= fade;
+    pub(super) fn take(&mut self, square: f64, decay: f64) {
+        self.blocks *= decay;
         if square > 0.0 && square.is_finite() {
             self.blocks += 1.0;
             self.log += (square.ln() - self.log) / self.blocks;

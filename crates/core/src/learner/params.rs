@@ -163,7 +163,7 @@ impl Forgetting {
 /// let pca = Pca::builder().components(5).build(100)?;
 /// let params = pca.params();
 /// assert_eq!(params.components, 5);
-/// assert_eq!(params.held(100), 15); // ten directions beside them
+/// assert_eq!(params.max_rank(100), 15); // ten directions beside them
 /// # Ok::<(), ojad_core::BuildError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
@@ -209,7 +209,7 @@ impl Default for LearnerParams {
 
 impl LearnerParams {
     /// r = min(k + p, m), the directions held.
-    pub fn held(&self, features: usize) -> usize {
+    pub fn max_rank(&self, features: usize) -> usize {
         let k = self.components;
         (k + self.oversampling.unwrap_or(k.max(10))).min(features)
     }
@@ -232,7 +232,7 @@ impl LearnerParams {
         if let Some(rows) = self.minibatch {
             return rows.max(1);
         }
-        let r = self.held(features).max(1);
+        let r = self.max_rank(features).max(1);
         let cached = BLOCK_BYTES / 4 / features.max(1);
         let most = if FullCovariance::pays(features, r) {
             LARGEST_MINIBATCH

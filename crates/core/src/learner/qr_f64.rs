@@ -15,20 +15,20 @@ use crate::linalg::{LinalgError, ThinSvd, thin_svd};
 /// Singular values below this share of the largest are round-off of f64.
 const PRECISION: f64 = 1e-14;
 
-/// U (h×m), d (h) and the energy outside.
+/// U (h×m), d (h) and the squared norm outside.
 #[derive(Clone)]
 pub struct QrF64 {
-    limit: usize,
+    max_rank: usize,
     vectors: Mat<f64>,
     eigenvalues: Vec<f64>,
     tail: f64,
 }
 
 impl QrF64 {
-    /// An empty state that holds up to `limit` directions.
-    pub fn new(features: usize, limit: usize) -> Self {
+    /// An empty state that holds up to `max_rank` directions.
+    pub fn new(features: usize, max_rank: usize) -> Self {
         Self {
-            limit,
+            max_rank,
             vectors: Mat::zeros(0, features),
             eigenvalues: Vec::new(),
             tail: 0.0,
@@ -36,9 +36,9 @@ impl QrF64 {
     }
 
     fn noise(&self, active: usize) -> f64 {
-        let held = self.eigenvalues.len();
-        if held == self.limit && active > held {
-            self.tail / (active - held) as f64
+        let rank = self.eigenvalues.len();
+        if rank == self.max_rank && active > rank {
+            self.tail / (active - rank) as f64
         } else {
             0.0
         }
@@ -53,7 +53,7 @@ impl QrF64 {
         }
         let found = s
             .iter()
-            .take(self.limit)
+            .take(self.max_rank)
             .take_while(|v| **v > PRECISION * top && **v > 0.0)
             .count();
         self.tail += s.iter().skip(found).map(|v| v * v).sum::<f64>();
@@ -71,9 +71,9 @@ impl Engine for QrF64 {
         block: &mut Block<f64>,
         totals: CovarianceTotals,
     ) -> Result<(), LinalgError> {
-        block.apply_shrink();
+        block.apply_mean_shrinkage();
         let n = block.total();
-        let kept = block.earlier / n;
+        let kept = block.prior_weight / n;
         self.tail *= kept;
         let noise = self.noise(totals.active);
         let (h, b, m) = (self.eigenvalues.len(), block.rows(), self.vectors.ncols());
@@ -127,12 +127,12 @@ impl Engine for QrF64 {
     fn restore(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError> {
         expect(from, EngineTag::QrF64)?;
         self.tail = finite(from)?;
-        let held = from.clone().usize()?;
-        if held > self.limit {
-            return Err(from.refuse(format!("{held} directions held")));
+        let rank = from.clone().usize()?;
+        if rank > self.max_rank {
+            return Err(from.refuse(format!("{rank} directions held")));
         }
-        self.eigenvalues = finites(from, held)?;
-        self.vectors = restore_mat(from, held, self.vectors.ncols())?;
+        self.eigenvalues = finites(from, rank)?;
+        self.vectors = restore_mat(from, rank, self.vectors.ncols())?;
         Ok(())
     }
 
@@ -141,7 +141,7 @@ impl Engine for QrF64 {
             vectors: self.vectors.clone(),
             eigenvalues: self.eigenvalues.clone(),
             noise: self.noise(totals.active),
-            limit: self.limit,
+            max_rank: self.max_rank,
         })
     }
 }

@@ -170,7 +170,7 @@ where
             vectors: directions.vectors,
             eigenvalues: directions.eigenvalues,
             noise: directions.noise,
-            limit: directions.limit,
+            max_rank: directions.max_rank,
             total: totals.total,
             active: totals.active,
             ordinary: self.moments.ordinary.variance(),

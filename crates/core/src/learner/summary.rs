@@ -45,7 +45,7 @@ pub struct Summary {
     /// σ², variance of each direction outside that the rule reckons with.
     pub noise: f64,
     /// r, the directions that could be held.
-    pub limit: usize,
+    pub max_rank: usize,
     /// Trace of the covariance, scaled units.
     pub total: f64,
     /// Features that carry variance.
@@ -153,7 +153,7 @@ impl Summary {
     /// beside extreme ones.
     pub fn unresolved(&self) -> Option<Unresolved> {
         let (m, h) = (self.features(), self.eigenvalues.len());
-        if h >= self.limit.min(self.active) || h == 0 {
+        if h >= self.max_rank.min(self.active) || h == 0 {
             return None;
         }
         let dimensions = (self.active - h) as f64;

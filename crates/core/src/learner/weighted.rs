@@ -111,7 +111,7 @@ impl<X: Real> Rows<'_, X> {
 /// Weights of a block: what multiplies the earlier ones, s, N and n₀/N.
 #[derive(Clone, Copy)]
 pub(super) struct Shares {
-    pub(super) fade: f64,
+    pub(super) decay: f64,
     pub(super) s: f64,
     pub(super) n: f64,
     pub(super) kept: f64,
@@ -140,7 +140,7 @@ impl<X: Real> pulp::NullaryFnOnce for Follow<'_, X> {
             moments,
             rows,
             previous,
-            shares: Shares { fade, s, n, kept },
+            shares: Shares { decay, s, n, kept },
         } = self;
         let m = previous.len();
         for j in (0..m).step_by(LANES) {
@@ -153,7 +153,7 @@ impl<X: Real> pulp::NullaryFnOnce for Follow<'_, X> {
                     *running += s / n * (mean[l] - *running);
                     between[l] = kept * s;
                 } else {
-                    let before = moments.observed[j + l] * fade;
+                    let before = moments.observed[j + l] * decay;
                     moments.observed[j + l] = before + weight[l];
                     if weight[l] > 0.0 {
                         *running += weight[l] / (before + weight[l]) * (mean[l] - *running);

@@ -74,8 +74,8 @@ fn streaming<T: crate::learner::width::Width>(
     features: usize,
     rows: usize,
 ) -> Streaming<LowRank<T>> {
-    let held = params.held(features);
-    let engine = LowRank::new(features, params.components, held, params.seed);
+    let max_rank = params.max_rank(features);
+    let engine = LowRank::new(features, params.components, max_rank, params.seed);
     Streaming::new(params, features, rows, engine)
 }
 
@@ -110,10 +110,10 @@ impl Streaming<LowRank<f32>> {
         } else {
             Ok(())
         };
-        let kept = self.block.earlier / self.block.total();
+        let kept = self.block.prior_weight / self.block.total();
         let mut resolves = rescaling.is_ok()
             && self.holds_units()
-            && is_in_range(totals, self.block.energy / self.block.total())
+            && is_in_range(totals, self.block.squared_norm / self.block.total())
             && (is_young || self.engine.resolves(totals, kept, SHARE));
         if resolves {
             match self.learn(totals) {

@@ -21,7 +21,7 @@ pub trait Width: Centred<Self> + Default {
     /// Directions with less than this share of the leading eigenvalue are rounding of the
     /// products.
     const PRECISION: f64;
-    /// A block whose energy outside U is below this share of its own lies in U, as far as the
+    /// A block whose squared norm outside U is below this share of its own lies in U, as far as the
     /// products can say.
     const IN_SPAN: f64;
     /// True if what a direction gains by a step counts against what it holds itself.

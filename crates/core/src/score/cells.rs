@@ -177,14 +177,14 @@ impl<'a> Rows<'a> {
         matches!(self.0, Kind::RowMajor { .. })
     }
 
-    /// Writes z of the `b` rows from `at` on, in the layout of the values, and adds ‖z‖² to `energy`,
+    /// Writes z of the `b` rows from `at` on, in the layout of the values, and adds ‖z‖² to `squared_norm`,
     /// length b.
     pub(super) fn centre(
         &self,
         (at, b): (usize, usize),
         shifts: &Shifts,
         z: &mut [f64],
-        energy: &mut [f64],
+        squared_norm: &mut [f64],
     ) {
         let arch = pulp::Arch::new();
         match &self.0 {
@@ -197,13 +197,13 @@ impl<'a> Rows<'a> {
                         x: &values[at * m..(at + b) * m],
                         shifts,
                         z,
-                        energy,
+                        squared_norm,
                     }),
                     Cells::F64(values) => arch.dispatch(RowPass {
                         x: &values[at * m..(at + b) * m],
                         shifts,
                         z,
-                        energy,
+                        squared_norm,
                     }),
                 }
             }
@@ -212,7 +212,7 @@ impl<'a> Rows<'a> {
                 at,
                 shifts,
                 z,
-                energy,
+                squared_norm,
             }),
         }
     }
@@ -229,7 +229,7 @@ struct RowPass<'a, X> {
     x: &'a [X],
     shifts: &'a Shifts,
     z: &'a mut [f64],
-    energy: &'a mut [f64],
+    squared_norm: &'a mut [f64],
 }
 
 impl<X: Real> pulp::NullaryFnOnce for RowPass<'_, X> {
@@ -239,14 +239,14 @@ impl<X: Real> pulp::NullaryFnOnce for RowPass<'_, X> {
     fn call(self) {
         let m = self.shifts.mean.len();
         let rows = self.x.chunks_exact(m).zip(self.z.chunks_exact_mut(m));
-        for ((x, z), energy) in rows.zip(self.energy) {
-            row(x, z, &self.shifts.mean, &self.shifts.factor, energy);
+        for ((x, z), squared_norm) in rows.zip(self.squared_norm) {
+            row(x, z, &self.shifts.mean, &self.shifts.factor, squared_norm);
         }
     }
 }
 
 #[inline(always)]
-fn row<X: Real>(x: &[X], z: &mut [f64], mean: &[f64], factor: &[f64], energy: &mut f64) {
+fn row<X: Real>(x: &[X], z: &mut [f64], mean: &[f64], factor: &[f64], squared_norm: &mut f64) {
     let ((x, x_rest), (z, z_rest)) = (x.as_chunks::<LANES>(), z.as_chunks_mut::<LANES>());
     let (mean, mean_rest) = mean.as_chunks::<LANES>();
     let (factor, factor_rest) = factor.as_chunks::<LANES>();
@@ -264,7 +264,7 @@ fn row<X: Real>(x: &[X], z: &mut [f64], mean: &[f64], factor: &[f64], energy: &m
         *z = v;
         sums[0] += v * v;
     }
-    *energy += sums.iter().sum::<f64>();
+    *squared_norm += sums.iter().sum::<f64>();
 }
 
 struct LanePass<'a> {
@@ -272,7 +272,7 @@ struct LanePass<'a> {
     at: usize,
     shifts: &'a Shifts,
     z: &'a mut [f64],
-    energy: &'a mut [f64],
+    squared_norm: &'a mut [f64],
 }
 
 impl pulp::NullaryFnOnce for LanePass<'_> {
@@ -280,28 +280,28 @@ impl pulp::NullaryFnOnce for LanePass<'_> {
 
     #[inline(always)]
     fn call(self) {
-        let (b, at) = (self.energy.len(), self.at);
+        let (b, at) = (self.squared_norm.len(), self.at);
         let columns = self.lanes.iter().zip(self.z.chunks_exact_mut(b));
         let by = self.shifts.mean.iter().zip(&self.shifts.factor);
         for ((lane, z), (mean, factor)) in columns.zip(by) {
             let by = (*mean, *factor);
             let first = lane.start + at * lane.stride;
             match (lane.cells, lane.stride) {
-                (Cells::F32(x), 1) => column(&x[first..first + b], z, by, self.energy),
-                (Cells::F64(x), 1) => column(&x[first..first + b], z, by, self.energy),
-                (Cells::F32(x), stride) => strided(&x[first..], stride, z, by, self.energy),
-                (Cells::F64(x), stride) => strided(&x[first..], stride, z, by, self.energy),
+                (Cells::F32(x), 1) => column(&x[first..first + b], z, by, self.squared_norm),
+                (Cells::F64(x), 1) => column(&x[first..first + b], z, by, self.squared_norm),
+                (Cells::F32(x), stride) => strided(&x[first..], stride, z, by, self.squared_norm),
+                (Cells::F64(x), stride) => strided(&x[first..], stride, z, by, self.squared_norm),
             }
         }
     }
 }
 
 #[inline(always)]
-fn column<X: Real>(x: &[X], z: &mut [f64], (mean, factor): (f64, f64), energy: &mut [f64]) {
-    for ((x, z), energy) in x.iter().zip(z).zip(energy) {
+fn column<X: Real>(x: &[X], z: &mut [f64], (mean, factor): (f64, f64), squared_norm: &mut [f64]) {
+    for ((x, z), squared_norm) in x.iter().zip(z).zip(squared_norm) {
         let v = centred(x.wide(), mean, factor);
         *z = v;
-        *energy += v * v;
+        *squared_norm += v * v;
     }
 }
 
@@ -311,11 +311,11 @@ fn strided<X: Real>(
     stride: usize,
     z: &mut [f64],
     (mean, factor): (f64, f64),
-    energy: &mut [f64],
+    squared_norm: &mut [f64],
 ) {
-    for ((x, z), energy) in x.iter().step_by(stride).zip(z).zip(energy) {
+    for ((x, z), squared_norm) in x.iter().step_by(stride).zip(z).zip(squared_norm) {
         let v = centred(x.wide(), mean, factor);
         *z = v;
-        *energy += v * v;
+        *squared_norm += v * v;
     }
 }

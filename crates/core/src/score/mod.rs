@@ -78,7 +78,7 @@ pub struct Projection {
 /// let scores = pca.score(&rows)?;
 /// // A row's squared length is that of its scores and of the rest.
 /// let length = scores.components[0][7].powi(2) + scores.residual[7];
-/// assert!((length - scores.energy[7]).abs() < 1e-9);
+/// assert!((length - scores.squared_norm[7]).abs() < 1e-9);
 /// # Ok(())
 /// # }
 /// ```
@@ -98,7 +98,7 @@ pub struct Scores {
     /// Chance that a row of that model lies as far out or farther, length b; NaN the same.
     pub p_value: Vec<f64>,
     /// Squared length of each row, ‖z‖², length b.
-    pub energy: Vec<f64>,
+    pub squared_norm: Vec<f64>,
 }
 
 /// Memory that is used again from rows to rows.
@@ -122,7 +122,7 @@ pub struct Scores {
 pub struct Room {
     z: Vec<f64>,
     outside: Vec<f64>,
-    energy: Vec<f64>,
+    squared_norm: Vec<f64>,
     scores: Mat<f64>,
 }
 
@@ -131,7 +131,7 @@ impl Default for Room {
         Self {
             z: Vec::new(),
             outside: Vec::new(),
-            energy: Vec::new(),
+            squared_norm: Vec::new(),
             scores: Mat::new(),
         }
     }
@@ -188,13 +188,13 @@ impl Projection {
 
     /// Scores every row; a missing value (NaN) counts as the mean.
     ///
-    /// An infinite value makes the `energy` of its row infinite or NaN.
+    /// An infinite value makes the `squared_norm` of its row infinite or NaN.
     pub fn score_rows(&self, rows: &Rows<'_>, room: &mut Room) -> Scores {
         let (b, m, k) = (rows.len(), self.features(), self.components());
         let mut scores = Scores {
             components: vec![Vec::with_capacity(b); k],
             residual: Vec::with_capacity(b),
-            energy: Vec::with_capacity(b),
+            squared_norm: Vec::with_capacity(b),
             ..Scores::default()
         };
         let least = BLOCK_ROWS.0.min((BLOCK_VALUES_MAX / m.max(1)).max(1));
@@ -223,13 +223,13 @@ impl Projection {
         let Room {
             z,
             outside,
-            energy,
+            squared_norm,
             scores,
         } = room;
         let z = &mut z[..b * m];
-        energy.clear();
-        energy.resize(b, 0.0);
-        rows.centre((at, b), &self.shifts, z, energy);
+        squared_norm.clear();
+        squared_norm.resize(b, 0.0);
+        rows.centre((at, b), &self.shifts, z, squared_norm);
         let z: MatRef<'_, f64> = if rows.is_row_major() {
             MatRef::from_row_major_slice(z, b, m)
         } else {
@@ -240,8 +240,8 @@ impl Projection {
         // zVᵀ: b×m · m×k
         matmul(to_scores, Accum::Replace, z, &self.vectors, 1.0, Par::Seq);
         let start = to.residual.len();
-        to.residual.extend_from_slice(energy);
-        to.energy.extend_from_slice(energy);
+        to.residual.extend_from_slice(squared_norm);
+        to.squared_norm.extend_from_slice(squared_norm);
         let residual = &mut to.residual[start..];
         for l in 0..k {
             let score = scores.col(l).try_as_col_major();
@@ -258,7 +258,7 @@ impl Projection {
                 }
             }
         }
-        let is_small = |i: usize| residual[i] < SHARE_MIN * energy[i];
+        let is_small = |i: usize| residual[i] < SHARE_MIN * squared_norm[i];
         if (0..b).any(is_small) {
             outside.resize(b * m, 0.0);
             let mut outside = MatMut::from_column_major_slice_mut(outside, b, m);
@@ -267,7 +267,7 @@ impl Projection {
             // z − sV: b×k · k×m
             matmul(outside.as_mut(), Accum::Add, by, back, -1.0, Par::Seq);
             for i in 0..b {
-                if residual[i] < SHARE_MIN * energy[i] {
+                if residual[i] < SHARE_MIN * squared_norm[i] {
                     residual[i] = outside.as_ref().row(i).squared_norm_l2();
                 }
             }

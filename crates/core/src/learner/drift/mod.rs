@@ -3,7 +3,7 @@
 //! At some moment the learner's components, and random directions beside them, become a `Frame`.
 //! From then on every row gives bounded statistics in its coordinates: products of pairs of them
 //! (the components' variances, and their turning out of the subspace or into each other), the
-//! coordinates (the mean), and the energy beside the components. Two states keep means of these over
+//! coordinates (the mean), and the squared norm beside the components. Two states keep means of these over
 //! blocks of rows: the short-term state over the last two short half-lives, the long-term state over
 //! everything before. Whatever the frame is, a feed that stays the same has the same means in both:
 //! how good the components are decides what is found, never how often there is a false alarm.

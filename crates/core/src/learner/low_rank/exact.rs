@@ -56,7 +56,7 @@ impl Factors {
         );
         // yᵢ·ȳ is the mean of row i; ȳ·ȳ the mean of those.
         let mut with_mean = vec![0.0_f64; b];
-        if block.shrink > 0.0 {
+        if block.mean_shrinkage > 0.0 {
             for j in 0..b {
                 for i in j..b {
                     let v = rows[(i, j)].wide() / b as f64;
@@ -68,10 +68,10 @@ impl Factors {
             }
         }
         let mean_square = with_mean.iter().sum::<f64>() / b as f64;
-        let c = block.shrink;
+        let c = block.mean_shrinkage;
         let p = scores.leading(h);
         // ỸUᵀ = P + (e − c)p̄.
-        let back = block.taken() - block.shrink;
+        let back = block.removed_share() - block.mean_shrinkage;
         let p = Mat::<f64>::from_fn(b, h, |i, j| {
             (p[(i, j)].wide() + back * scores.means[j]) / n.sqrt()
         });
@@ -109,7 +109,7 @@ impl<T: Width> LowRank<T> {
         history: MatRef<'_, f64>,
         block: &Block<T>,
     ) -> Result<(), LinalgError> {
-        let (h, b, n) = (self.held, block.rows(), block.total());
+        let (h, b, n) = (self.rank, block.rows(), block.total());
         let scratch = &mut self.buffers.scratch;
         let mut of_history = Spectrum::default();
         if h > 0 {
@@ -117,12 +117,12 @@ impl<T: Width> LowRank<T> {
         }
         let factors = Factors::new(of_history, scores, block);
         let mut spectrum = Spectrum::default();
-        scratch.leading(factors.gram.as_ref(), h, self.limit, &mut spectrum)?;
+        scratch.leading(factors.gram.as_ref(), h, self.max_rank, &mut spectrum)?;
         let Spectrum { values, vectors } = spectrum;
         let top = values.first().copied().unwrap_or(0.0);
         let found = values
             .iter()
-            .take(self.limit)
+            .take(self.max_rank)
             .take_while(|value| **value > T::PRECISION * top && **value > 0.0)
             .count();
         // T (found × (h+b)): the combination of U's rows and of Y's.
@@ -139,7 +139,7 @@ impl<T: Width> LowRank<T> {
 
     /// next ← TₕᵀU + Tᵦᵀ(Y − c·1ȳᵀ), found×m, for Tₕ (h×found) and Tᵦ (b×found).
     fn combine_rows(&mut self, block: &Block<T>, of_history: MatRef<'_, f64>, of_rows: &Mat<T>) {
-        let (h, m, found) = (self.held, self.features, of_rows.ncols());
+        let (h, m, found) = (self.rank, self.features, of_rows.ncols());
         matmul(
             rows_of_mut(&mut self.next, found, m),
             Accum::Replace,
@@ -158,10 +158,10 @@ impl<T: Width> LowRank<T> {
                 Par::Seq,
             );
         }
-        if block.shrink > 0.0 {
+        if block.mean_shrinkage > 0.0 {
             for (i, row) in self.next[..found * m].chunks_exact_mut(m).enumerate() {
                 let sum: f64 = of_rows.col(i).iter().map(|v| v.wide()).sum();
-                let share = T::of(block.shrink * sum);
+                let share = T::of(block.mean_shrinkage * sum);
                 for (v, y) in row.iter_mut().zip(&block.mean) {
                     *v = *v - share * T::of(*y);
                 }
@@ -178,7 +178,7 @@ impl<T: Width> LowRank<T> {
         let sound = (0..values.len())
             .take_while(|&i| (gram[(i, i)].wide() - 1.0).abs() < UNIT_TOLERANCE)
             .count();
-        self.held = sound;
+        self.rank = sound;
         self.steps_since_rotation = 0;
         let mut factor = Mat::<f64>::from_fn(sound, sound, |i, j| gram[(i, j)].wide());
         self.buffers.scratch.cholesky(factor.as_mut())?;
@@ -206,11 +206,11 @@ impl<T: Width> LowRank<T> {
     /// more in those of now than is outside that what leaks out of them would pass for something found:
     /// a direction that outweighs all others has come.
     pub(super) fn probes_leak(&self, noise: f64) -> bool {
-        let (h, m, c) = (self.held, self.features, self.probes.count());
-        let (held, rest) = self.weights.split_at(h * m);
+        let (h, m, c) = (self.rank, self.features, self.probes.count());
+        let (basis, rest) = self.weights.split_at(h * m);
         let inside = product(
             rows_of(&rest[..c * m], c, m),
-            rows_of(held, h, m).transpose(),
+            rows_of(basis, h, m).transpose(),
         );
         let inside = inside.as_ref();
         let seen = |i: usize| (0..h).map(move |j| (j, inside[(i, j)].wide()));
@@ -228,10 +228,10 @@ impl<T: Width> LowRank<T> {
         if self.probes.are_live() {
             self.absorb(totals)?;
         }
-        let (h, m, c) = (self.held, self.features, self.probes.count());
-        let (held, rest) = self.weights.split_at_mut(h * m);
+        let (h, m, c) = (self.rank, self.features, self.probes.count());
+        let (basis, rest) = self.weights.split_at_mut(h * m);
         self.probes
-            .start(rows_of(held, h, m), &mut rest[..c * m], totals.weight);
+            .start(rows_of(basis, h, m), &mut rest[..c * m], totals.weight);
         Ok(())
     }
 
@@ -243,13 +243,13 @@ impl<T: Width> LowRank<T> {
             active,
             weight: n,
         } = totals;
-        let (h, m, c) = (self.held, self.features, self.probes.count());
+        let (h, m, c) = (self.rank, self.features, self.probes.count());
         if !self.probes.are_live() || h == 0 {
             return Ok(());
         }
         self.rotate()?;
-        let (held, rest) = self.weights.split_at_mut(h * m);
-        let found = self.probes.harvest(rows_of(held, h, m), &rest[..c * m])?;
+        let (basis, rest) = self.weights.split_at_mut(h * m);
+        let found = self.probes.harvest(rows_of(basis, h, m), &rest[..c * m])?;
         let sum: f64 = (0..h).map(|i| self.core[(i, i)]).sum();
         let noise = (total - sum).max(0.0) / active.saturating_sub(h).max(1) as f64;
         let share = found.weight / n;
@@ -271,7 +271,7 @@ impl<T: Width> LowRank<T> {
     ///
     /// U·D is orthonormalized again and the core carries the rest, so nothing is lost.
     pub(super) fn follow_units(&mut self, ratios: &[f64]) -> Result<(), LinalgError> {
-        let (h, m) = (self.held, self.features);
+        let (h, m) = (self.rank, self.features);
         for row in self.weights[..h * m].chunks_exact_mut(m) {
             for (v, ratio) in row.iter_mut().zip(ratios) {
                 *v = T::of(v.wide() * ratio);

@@ -45,9 +45,9 @@ const STEPS_BETWEEN_ROTATIONS: u32 = 16;
 #[derive(Clone)]
 pub struct LowRank<T> {
     features: usize,
-    limit: usize,
+    max_rank: usize,
     components: usize,
-    held: usize,
+    rank: usize,
     /// U, then the probes: (r + c)×m, row-major.
     weights: Vec<T>,
     next: Vec<T>,
@@ -92,11 +92,11 @@ impl<T: Width> Engine for LowRank<T> {
     }
 
     fn basis(&self) -> MatRef<'_, T> {
-        rows_of(&self.weights, self.held, self.features)
+        rows_of(&self.weights, self.rank, self.features)
     }
 
     fn save(&self, to: &mut Encoder) {
-        let (h, m, r) = (self.held, self.features, self.limit);
+        let (h, m, r) = (self.rank, self.features, self.max_rank);
         to.u8(T::ENGINE as u8);
         to.usize(h);
         to.u32(self.steps_since_rotation);
@@ -118,10 +118,10 @@ impl<T: Width> Engine for LowRank<T> {
 
     fn restore(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError> {
         expect(from, T::ENGINE)?;
-        let (m, r) = (self.features, self.limit);
-        self.held = from.usize()?;
-        if self.held > r {
-            return Err(from.refuse(format!("{} directions held of {r}", self.held)));
+        let (m, r) = (self.features, self.max_rank);
+        self.rank = from.usize()?;
+        if self.rank > r {
+            return Err(from.refuse(format!("{} directions held of {r}", self.rank)));
         }
         self.steps_since_rotation = from.u32()?;
         self.lengths = finites(from, r)?;
@@ -132,7 +132,7 @@ impl<T: Width> Engine for LowRank<T> {
         }
         let len = from.clone().usize()?;
         let rows = len / m.max(1);
-        let live = rows.checked_sub(self.held);
+        let live = rows.checked_sub(self.rank);
         let is_fine = len.is_multiple_of(m.max(1))
             && live.is_some_and(|live| live == 0 || live == self.probes.count());
         if !is_fine {
@@ -148,7 +148,7 @@ impl<T: Width> Engine for LowRank<T> {
         let mut copy = self.clone();
         copy.absorb(totals)?;
         copy.rotate()?;
-        let (h, sum) = (copy.held, trace(copy.core()));
+        let (h, sum) = (copy.rank, trace(copy.core()));
         let outside = (totals.total - sum).max(0.0);
         let noise = if copy.is_full() && totals.active > h {
             outside / (totals.active - h) as f64
@@ -160,26 +160,26 @@ impl<T: Width> Engine for LowRank<T> {
             vectors,
             eigenvalues,
             noise,
-            limit: self.limit,
+            max_rank: self.max_rank,
         })
     }
 }
 
 impl<T: Width> LowRank<T> {
-    /// An empty state that reports `components` and holds up to `limit` directions.
-    pub fn new(features: usize, components: usize, limit: usize, seed: u64) -> Self {
-        let probes = Probes::new(features, limit, seed);
-        let rows = limit + probes.count();
+    /// An empty state that reports `components` and holds up to `max_rank` directions.
+    pub fn new(features: usize, components: usize, max_rank: usize, seed: u64) -> Self {
+        let probes = Probes::new(features, max_rank, seed);
+        let rows = max_rank + probes.count();
         Self {
             features,
-            limit,
+            max_rank,
             components,
-            held: 0,
+            rank: 0,
             weights: vec![T::of(0.0); rows * features],
             next: vec![T::of(0.0); rows * features],
-            between: vec![T::of(0.0); limit * features],
-            lengths: vec![1.0; limit],
-            core: Mat::zeros(limit, limit),
+            between: vec![T::of(0.0); max_rank * features],
+            lengths: vec![1.0; max_rank],
+            core: Mat::zeros(max_rank, max_rank),
             probes,
             steps_since_rotation: 0,
             buffers: Buffers::default(),
@@ -188,7 +188,7 @@ impl<T: Width> LowRank<T> {
 
     /// The core D, h×h.
     fn core(&self) -> MatRef<'_, f64> {
-        self.core.as_ref().submatrix(0, 0, self.held, self.held)
+        self.core.as_ref().submatrix(0, 0, self.rank, self.rank)
     }
 
     fn learn(&mut self, block: &Block<T>, totals: CovarianceTotals) -> Result<(), LinalgError> {
@@ -210,13 +210,13 @@ impl<T: Width> LowRank<T> {
     ) -> Result<(), LinalgError> {
         let CovarianceTotals { total, active, .. } = totals;
         let n = block.total();
-        let kept = block.earlier / n;
-        let met = self.held;
+        let kept = block.prior_weight / n;
+        let met = self.rank;
         self.probes.advance(block);
         self.project(scores, block);
-        let tail = (total - block.energy / n - kept * trace(self.core())).max(0.0);
-        let noise = if self.is_full() && active > self.held {
-            tail / (active - self.held) as f64
+        let tail = (total - block.squared_norm / n - kept * trace(self.core())).max(0.0);
+        let noise = if self.is_full() && active > self.rank {
+            tail / (active - self.rank) as f64
         } else {
             0.0
         };
@@ -243,7 +243,7 @@ impl<T: Width> LowRank<T> {
                 self.probes.stop();
             }
         }
-        for i in 0..self.held {
+        for i in 0..self.rank {
             self.core[(i, i)] += noise;
         }
         if self.steps_since_rotation >= STEPS_BETWEEN_ROTATIONS {
@@ -260,7 +260,7 @@ impl<T: Width> LowRank<T> {
     /// UᵀDU in f64 with orthonormal rows: f32 rows are so to 1e-7 only. U = LQ by Cholesky of its
     /// Gram matrix, and LᵀDL is diagonalized.
     fn in_f64(&mut self) -> Result<(Mat<f64>, Vec<f64>), LinalgError> {
-        let (h, m) = (self.held, self.features);
+        let (h, m) = (self.rank, self.features);
         if h == 0 {
             return Ok((Mat::zeros(0, m), Vec::new()));
         }
@@ -281,12 +281,12 @@ impl<T: Width> LowRank<T> {
 
     /// True if as many directions are held as are wanted.
     pub(super) fn holds_all_wanted(&self) -> bool {
-        self.held >= self.components
+        self.rank >= self.components
     }
 
     /// True if the last wanted eigenvalue, of which `kept` is left, has this share of all.
     pub(super) fn resolves(&self, totals: CovarianceTotals, kept: f64, share: f64) -> bool {
-        let wanted = self.components.min(self.held);
+        let wanted = self.components.min(self.rank);
         let last = (0..wanted)
             .map(|i| self.core[(i, i)])
             .fold(f64::MAX, f64::min);
@@ -294,18 +294,18 @@ impl<T: Width> LowRank<T> {
     }
 
     /// As [`LowRank::resolves`], for as many components as are wanted, or as `most` rows can have.
-    pub(super) fn resolves_all(&self, totals: CovarianceTotals, rank: usize, share: f64) -> bool {
-        let wanted = self.components.min(rank).min(totals.active);
-        self.held >= wanted && self.resolves(totals, 1.0, share)
+    pub(super) fn resolves_all(&self, totals: CovarianceTotals, most: usize, share: f64) -> bool {
+        let wanted = self.components.min(most).min(totals.active);
+        self.rank >= wanted && self.resolves(totals, 1.0, share)
     }
 
     /// Becomes a copy of `other`'s state; allocates nothing where it was one before.
     pub(super) fn set(&mut self, other: &Self) {
-        (self.features, self.limit) = (other.features, other.limit);
-        (self.components, self.held) = (other.components, other.held);
+        (self.features, self.max_rank) = (other.features, other.max_rank);
+        (self.components, self.rank) = (other.components, other.rank);
         self.weights.clone_from(&other.weights);
         self.lengths.clone_from(&other.lengths);
-        let r = other.limit;
+        let r = other.max_rank;
         self.core.resize_with(r, r, |_, _| 0.0);
         self.core.copy_from(&other.core);
         self.probes.set(&other.probes);
@@ -323,12 +323,12 @@ impl<T: Width> LowRank<T> {
     pub(super) fn converted<W: Width>(&self) -> LowRank<W> {
         let mut other = LowRank {
             features: self.features,
-            limit: self.limit,
+            max_rank: self.max_rank,
             components: self.components,
-            held: self.held,
+            rank: self.rank,
             weights: converted(&self.weights),
             next: vec![W::of(0.0); self.weights.len()],
-            between: vec![W::of(0.0); self.limit * self.features],
+            between: vec![W::of(0.0); self.max_rank * self.features],
             lengths: self.lengths.clone(),
             core: self.core.clone(),
             probes: self.probes.converted(),
@@ -340,12 +340,12 @@ impl<T: Width> LowRank<T> {
     }
 
     fn is_full(&self) -> bool {
-        self.held == self.limit
+        self.rank == self.max_rank
     }
 
     /// Rows of weights in use: U and, where they look at this block, the probes.
     fn rows_in_use(&self) -> usize {
-        self.held
+        self.rank
             + if self.probes.are_looking() {
                 self.probes.count()
             } else {
@@ -361,7 +361,7 @@ impl<T: Width> LowRank<T> {
 
     /// Squared lengths of U's rows, in f64.
     fn measure(&mut self) {
-        let (h, m) = (self.held, self.features);
+        let (h, m) = (self.rank, self.features);
         let rows = self.weights[..h * m].chunks_exact(m);
         pulp::Arch::new().dispatch(|| {
             for (length, row) in self.lengths.iter_mut().zip(rows) {
@@ -372,7 +372,7 @@ impl<T: Width> LowRank<T> {
 
     /// Rotates U to the eigenvectors of the core, descending.
     fn rotate(&mut self) -> Result<(), LinalgError> {
-        let (h, m) = (self.held, self.features);
+        let (h, m) = (self.rank, self.features);
         self.steps_since_rotation = 0;
         if h == 0 {
             return Ok(());

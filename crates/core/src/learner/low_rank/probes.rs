@@ -71,9 +71,9 @@ pub struct Found<T> {
 }
 
 impl<T: Width> Probes<T> {
-    /// Probes for `features` of which `limit` directions are held.
-    pub fn new(features: usize, limit: usize, seed: u64) -> Self {
-        let count = PROBES.min(features.saturating_sub(limit));
+    /// Probes for `features` of which `max_rank` directions are held.
+    pub fn new(features: usize, max_rank: usize, seed: u64) -> Self {
+        let count = PROBES.min(features.saturating_sub(max_rank));
         Self {
             features,
             count,
@@ -176,8 +176,8 @@ impl<T: Width> Probes<T> {
     /// A block comes: time passes, and the turn is decided.
     pub fn advance(&mut self, block: &Block<T>) {
         self.blocks += 1;
-        self.weight *= block.fade;
-        self.elapsed = self.elapsed * block.fade + block.weight;
+        self.weight *= block.decay;
+        self.elapsed = self.elapsed * block.decay + block.weight;
         let is_long = EPOCH_SHARE * self.weight_at_start > LONG_EPOCH_BLOCKS * block.weight;
         self.looking = !is_long || self.blocks.wrapping_mul(GOLDEN) >> 62 == 0;
     }
@@ -197,9 +197,9 @@ impl<T: Width> Probes<T> {
         self.live && self.weight > 0.0 && self.elapsed >= EPOCH_SHARE * self.weight_at_start
     }
 
-    /// Starts an epoch: writes V (c×m) orthonormal and outside `held`, from what was gathered or,
+    /// Starts an epoch: writes V (c×m) orthonormal and outside `basis`, from what was gathered or,
     /// at first and where that is too little, from the random source.
-    pub fn start(&mut self, held: MatRef<'_, T>, probes: &mut [T], weight: f64) {
+    pub fn start(&mut self, basis: MatRef<'_, T>, probes: &mut [T], weight: f64) {
         let was_live = self.live;
         self.live = self.count > 0;
         self.weight = 0.0;
@@ -209,7 +209,7 @@ impl<T: Width> Probes<T> {
             probes.copy_from_slice(&self.gathered);
         }
         self.gathered.fill(T::of(0.0));
-        if was_live && self.orthonormalize(held, probes) {
+        if was_live && self.orthonormalize(basis, probes) {
             return;
         }
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
@@ -217,15 +217,15 @@ impl<T: Width> Probes<T> {
         for v in probes.iter_mut() {
             *v = T::of(StandardNormal.sample(&mut random));
         }
-        if !self.orthonormalize(held, probes) {
+        if !self.orthonormalize(basis, probes) {
             self.live = false;
         }
     }
 
     /// Twice is enough (Kahan, in Parlett 1980): false if the rows are not independent.
-    fn orthonormalize(&mut self, held: MatRef<'_, T>, rows: &mut [T]) -> bool {
+    fn orthonormalize(&mut self, basis: MatRef<'_, T>, rows: &mut [T]) -> bool {
         (0..2).all(|_| {
-            deflate(held, rows, self.count, self.features);
+            deflate(basis, rows, self.count, self.features);
             self.normalize(rows)
         })
     }
@@ -259,13 +259,13 @@ impl<T: Width> Probes<T> {
         true
     }
 
-    /// Directions that the epoch found outside `held`; `probes` is V.
+    /// Directions that the epoch found outside `basis`; `probes` is V.
     ///
     /// # Errors
     /// If a gathered value is no finite number.
-    pub fn harvest(&mut self, held: MatRef<'_, T>, probes: &[T]) -> Result<Found<T>, LinalgError> {
+    pub fn harvest(&mut self, basis: MatRef<'_, T>, probes: &[T]) -> Result<Found<T>, LinalgError> {
         let (c, m) = (self.count, self.features);
-        deflate(held, &mut self.gathered, c, m);
+        deflate(basis, &mut self.gathered, c, m);
         // K = ZVᵀ, c×c; F = K^(−1/2)Z, so that FᵀF is the Nyström form.
         let k = Mat::<f64>::from_fn(c, c, |i, j| {
             let half = |i: usize, j: usize| {
@@ -341,14 +341,14 @@ impl<T: Width> Probes<T> {
 }
 
 /// rows ← rows − (rows·Uᵀ)U.
-fn deflate<T: Width>(held: MatRef<'_, T>, rows: &mut [T], count: usize, features: usize) {
-    let inside = product(rows_of(rows, count, features), held.transpose());
+fn deflate<T: Width>(basis: MatRef<'_, T>, rows: &mut [T], count: usize, features: usize) {
+    let inside = product(rows_of(rows, count, features), basis.transpose());
     let mut rows = MatMut::from_row_major_slice_mut(rows, count, features);
     matmul(
         rows.as_mut(),
         Accum::Add,
         inside.as_ref(),
-        held,
+        basis,
         T::of(-1.0),
         Par::Seq,
     );

@@ -41,8 +41,8 @@ impl<T: Width> Scores<T> {
         for col in self.values[..b * q].chunks_exact_mut(b) {
             let mean = col.iter().map(|v| v.wide()).sum::<f64>() / b as f64;
             self.means.push(mean);
-            if block.shrink > 0.0 {
-                let shift = T::of(block.taken() * mean);
+            if block.mean_shrinkage > 0.0 {
+                let shift = T::of(block.removed_share() * mean);
                 col.iter_mut().for_each(|v| *v = *v - shift);
             }
         }
@@ -62,7 +62,7 @@ impl<T: Width> Scores<T> {
 
     /// The factor of p̄p̄ᵀ by which PᵀP falls short of the second moment of ỸWᵀ: (e − e²)·b.
     pub(super) fn shortfall(block: &Block<T>) -> f64 {
-        let e = block.taken();
+        let e = block.removed_share();
         (e - e * e) * block.rows() as f64
     }
 }

@@ -17,29 +17,29 @@ use crate::learner::low_rank::scores::{
 use crate::learner::width::Width;
 use crate::linalg::{LinalgError, Scratch};
 
-/// A matrix step whose gain in the k leading directions is above this share of the block's energy
+/// A matrix step whose gain in the k leading directions is above this share of the block's squared norm
 /// has not come far enough. At 2e-4 all data sets of the accuracy bench stay within a few percent
 /// of always-exact; at 1e-3 one component of a thousand features is 17% worse, a drift 30%.
 const STEP_GAIN: f64 = 2e-4;
 
-/// The energy that [`STEP_GAIN`] is a share of is at most so many times what the block would have if it
+/// The squared norm that [`STEP_GAIN`] is a share of is at most so many times what the block would have if it
 /// had no more in each of the k leading directions than in the least of them: one that dwarfs the others
 /// must not make their gains look small.
-const MOST_ENERGY: f64 = 4.0;
+const MOST_SQUARED_NORM: f64 = 4.0;
 
 /// A gain up to so many times that leaves to a second step what the first one missed; beyond it the
 /// exact answer is looked for at once.
 const SECOND_STEP: f64 = 16.0;
 
 /// Share of what the k leading directions hold that a gain must exceed to be one: the sums that it
-/// is the difference of come from f32 products, and a late block's energy is as small as their
+/// is the difference of come from f32 products, and a late block's squared norm is as small as their
 /// rounding.
 const ROUNDING: f64 = 1e-7;
 
 /// f64 products are there because one direction dwarfs the others, whose gain is then a small share
-/// of any energy: it counts as a share of what the direction itself holds. So much of it, a wanted
+/// of any squared norm: it counts as a share of what the direction itself holds. So much of it, a wanted
 /// direction and a block's share of all rows, has not come far enough; [`STEP_GAIN`] is about that
-/// where noise holds most of the energy.
+/// where noise holds most of the squared norm.
 const RELATIVE_STEP_GAIN: f64 = 1e-3;
 
 /// Earlier rows must weigh this many blocks before a matrix step is tried at all.
@@ -50,8 +50,8 @@ const STEP_MINIBATCHES: f64 = 8.0;
 struct Progress {
     before: f64,
     gain: f64,
-    /// The block's energy that the gain is measured by.
-    energy: f64,
+    /// The block's squared norm that the gain is measured by.
+    squared_norm: f64,
 }
 
 impl Progress {
@@ -62,7 +62,7 @@ impl Progress {
             (self.gain - T::PRECISION) * block.total() > most
         } else {
             let missed = self.gain - ROUNDING * self.before;
-            missed * block.total() > steps * STEP_GAIN * self.energy
+            missed * block.total() > steps * STEP_GAIN * self.squared_norm
         }
     }
 }
@@ -117,7 +117,8 @@ impl<T: Width> StepFactors<T> {
         let inside = |i: usize| small[(i, i)].wide() + shifted(i, i);
         let least = (0..top).map(inside).fold(f64::MAX, f64::min);
         let excess: f64 = (0..top).map(|i| inside(i) - least).sum();
-        let energy = (MOST_ENERGY * (block.energy - n * excess)).clamp(0.0, block.energy);
+        let squared_norm =
+            (MOST_SQUARED_NORM * (block.squared_norm - n * excess)).clamp(0.0, block.squared_norm);
         let mut k = self.k.sized(h, h);
         for j in 0..h {
             for i in 0..h {
@@ -163,7 +164,7 @@ impl<T: Width> StepFactors<T> {
             Ok(Some(Progress {
                 before,
                 gain,
-                energy,
+                squared_norm,
             }))
         } else {
             Err(LinalgError::NoConvergence)
@@ -268,16 +269,16 @@ pub(super) fn accumulate<T: Width>(
 impl<T: Width> LowRank<T> {
     /// True if enough rows went before, and U can hold what the block brings.
     pub(super) fn may_step(&self, scores: &Scores<T>, block: &Block<T>) -> bool {
-        if self.held == 0 || block.earlier < STEP_MINIBATCHES * block.weight {
+        if self.rank == 0 || block.prior_weight < STEP_MINIBATCHES * block.weight {
             return false;
         }
         if self.is_full() {
             return true;
         }
-        let inside = scores.squared_norm(self.held);
-        let means = scores.means[..self.held].iter();
+        let inside = scores.squared_norm(self.rank);
+        let means = scores.means[..self.rank].iter();
         let missing = Scores::shortfall(block) * means.map(|v| v * v).sum::<f64>();
-        block.energy - inside - missing <= T::IN_SPAN * block.energy
+        block.squared_norm - inside - missing <= T::IN_SPAN * block.squared_norm
     }
 
     /// One matrix step, or two, from the block's scores in U and from Z in `next`. False, and U and D have
@@ -288,7 +289,7 @@ impl<T: Width> LowRank<T> {
         history: &Remembered,
         block: &Block<T>,
     ) -> Result<bool, LinalgError> {
-        let (h, m) = (self.held, self.features);
+        let (h, m) = (self.rank, self.features);
         let wanted = self.components.min(h);
         let (weights, next) = (&mut self.weights, &mut self.next);
         let (factors, second) = (&mut self.buffers.factors, &mut self.buffers.second);
