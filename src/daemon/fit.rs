@@ -112,7 +112,7 @@ fn in_turn(
         if reader.fill(&mut batch)? == 0 {
             break;
         }
-        monitor.look(&batch);
+        monitor.update(&batch);
         let learned = learner.update(batch);
         batch = learned.map_err(|error| error.of(reader.features().names()))?;
         let now = Progress {
@@ -164,7 +164,7 @@ fn ahead(
     let mut deadline = None;
     let mut monitor = Monitor::new(features);
     while let Some(arrived) = next(&filled, shutdown, &mut deadline) {
-        monitor.look(&arrived.batch);
+        monitor.update(&arrived.batch);
         let learned = learner.update(arrived.batch);
         let batch = learned.map_err(|error| error.of(names.names()))?;
         rows_read = arrived.rows_read;

@@ -55,7 +55,7 @@ pub fn summary_of(snapshot: &Snapshot) -> Summary {
         max_rank: estimate.components(),
         total: estimate.total_variance,
         active,
-        ordinary: estimate
+        typical_variance: estimate
             .unresolved
             .map(|found| found.variance * active as f64),
         fourth_moments: FourthMoments::from_relative(

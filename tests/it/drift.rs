@@ -103,7 +103,10 @@ impl Watched {
     fn step(&mut self) -> Option<DriftReport> {
         self.batch = Minibatch::new(Width::F32, Layout::ColumnMajor, B, M);
         self.feed.fill(&mut self.batch);
-        let event = self.drift.take(&self.batch, self.learner.as_ref()).unwrap();
+        let event = self
+            .drift
+            .update(&self.batch, self.learner.as_ref())
+            .unwrap();
         self.learner.update(self.batch.clone()).unwrap();
         event
     }
@@ -310,7 +313,7 @@ fn bytes_that_were_not_written_are_refused() {
         mutant.truncate(random.random_range(at..=mutant.len()));
         let mut from = Decoder::new("drift", &mutant);
         match Drift::restore(&mut from, M) {
-            Ok(mut drift) => drop(drift.take(&watched.batch, watched.learner.as_ref())),
+            Ok(mut drift) => drop(drift.update(&watched.batch, watched.learner.as_ref())),
             Err(_) => refused += 1,
         }
     }

@@ -84,4 +84,4 @@ pub use learner::{
 };
 pub use linalg::LinalgError;
 pub use pca::{BuildError, Merged, Missing, Pca, PcaBuilder, UpdateError};
-pub use score::{Cells, Lane, Projection, Room, Rows, Scores};
+pub use score::{Cells, Lane, Projection, Rows, ScoreBuffers, Scores};

@@ -11,7 +11,7 @@ pub use error::{BuildError, UpdateError};
 pub use merged::Merged;
 
 use crate::learner::{self, Estimate, LearnError, Learner, LearnerParams, MergeError, Summary};
-use crate::score::{Projection, Room, Rows, Scores};
+use crate::score::{Projection, Rows, ScoreBuffers, Scores};
 use waiting::Waiting;
 
 /// Principal components of rows that come in pieces, each seen once.
@@ -107,7 +107,7 @@ impl Pca {
         self.check(rows)?;
         let mut at = 0;
         while at < rows.len() {
-            at += self.waiting.take(rows, at);
+            at += self.waiting.copy_from(rows, at);
             if self.waiting.is_full()
                 && let Err(error) = self.waiting.learn(self.learner.as_mut())
             {
@@ -153,7 +153,7 @@ impl Pca {
         if self.waiting.rows() == 0 {
             return self.learner.summary();
         }
-        learner::ahead(self.learner.as_ref(), self.waiting.as_minibatch().clone())
+        learner::summary_with(self.learner.as_ref(), self.waiting.as_minibatch().clone())
     }
 
     /// Components, eigenvalues, their standard errors, and the moments of the features.
@@ -193,7 +193,7 @@ impl Pca {
             });
         }
         let projection = Projection::of(&self.estimate()?);
-        Ok(projection.score_rows(rows, &mut Room::default()))
+        Ok(projection.score_rows(rows, &mut ScoreBuffers::default()))
     }
 
     /// Merges parts that were built alike and saw disjoint rows: mean, variance and trace are exact, the

@@ -29,7 +29,7 @@ const FACE: [&str; 27] = [
     "Penalty",
     "Precision",
     "Projection",
-    "Room",
+    "ScoreBuffers",
     "Rows",
     "Rule",
     "Scale",

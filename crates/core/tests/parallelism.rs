@@ -112,7 +112,7 @@ fn drift_does_without_it_too() {
     let mut reports = 0;
     for piece in rows(6000, M).chunks(8 * M) {
         let batch = Minibatch::from_rows(piece, M);
-        drift.take(&batch, learner.as_ref()).expect("finite");
+        drift.update(&batch, learner.as_ref()).expect("finite");
         reports += usize::from(drift.report().is_some());
         learner.update(batch).expect("finite");
     }

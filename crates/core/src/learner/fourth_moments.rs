@@ -54,7 +54,7 @@ impl Default for FourthMoments {
 impl FourthMoments {
     /// Looks at some of the block's first `rows` rows through the engine's directions; γ undoes the
     /// rows' weights.
-    pub fn look<E: Engine>(
+    pub fn update<E: Engine>(
         &mut self,
         engine: &E,
         block: &Block<E::Float>,

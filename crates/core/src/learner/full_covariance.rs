@@ -11,15 +11,15 @@ use faer::{Accum, Mat, MatRef, Par};
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::block::Block;
 use crate::learner::engine::{CovarianceTotals, Directions, Engine};
+use crate::learner::product_float::HELD_SHARE;
 use crate::learner::state::{EngineTag, expect, finite, restore_mat, save_mat};
-use crate::learner::width::HELD_SHARE;
 use crate::linalg::{LinalgError, Scratch, Spectrum};
 
 /// Features per held direction up to which all directions are held.
 const FEATURES_PER_DIRECTION: usize = 8;
 
 /// Weight grows by this factor between two looks at the eigenvectors for the error bars.
-const LOOK_GROWTH: f64 = 1.5;
+const REFRESH_GROWTH: f64 = 1.5;
 
 /// The covariance, lower triangle.
 #[derive(Clone)]
@@ -27,7 +27,7 @@ pub struct FullCovariance {
     covariance: Mat<f64>,
     basis: Mat<f64>,
     max_rank: usize,
-    weight_at_look: f64,
+    weight_at_refresh: f64,
     scratch: Scratch,
     spectrum: Spectrum,
 }
@@ -44,13 +44,13 @@ impl FullCovariance {
             covariance: Mat::zeros(features, features),
             basis: Mat::zeros(0, features),
             max_rank,
-            weight_at_look: 0.0,
+            weight_at_refresh: 0.0,
             scratch: Scratch::default(),
             spectrum: Spectrum::default(),
         }
     }
 
-    fn look(&mut self) -> Result<(), LinalgError> {
+    fn refresh_basis(&mut self) -> Result<(), LinalgError> {
         let (m, max_rank) = (self.covariance.nrows(), self.max_rank);
         self.scratch
             .eigen(self.covariance.as_ref(), &mut self.spectrum)?;
@@ -103,9 +103,9 @@ impl Engine for FullCovariance {
             1.0 / n,
             Par::Seq,
         );
-        if n >= LOOK_GROWTH * self.weight_at_look || kept < 1.0 / LOOK_GROWTH {
-            self.weight_at_look = n;
-            self.look()?;
+        if n >= REFRESH_GROWTH * self.weight_at_refresh || kept < 1.0 / REFRESH_GROWTH {
+            self.weight_at_refresh = n;
+            self.refresh_basis()?;
         }
         Ok(())
     }
@@ -126,7 +126,7 @@ impl Engine for FullCovariance {
 
     fn save(&self, to: &mut Encoder) {
         to.u8(EngineTag::FullCovariance as u8);
-        to.f64(self.weight_at_look);
+        to.f64(self.weight_at_refresh);
         save_mat(&self.covariance, to);
         to.usize(self.basis.nrows());
         save_mat(&self.basis, to);
@@ -135,13 +135,13 @@ impl Engine for FullCovariance {
     fn restore(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError> {
         expect(from, EngineTag::FullCovariance)?;
         let m = self.covariance.nrows();
-        self.weight_at_look = finite(from)?;
+        self.weight_at_refresh = finite(from)?;
         self.covariance = restore_mat(from, m, m)?;
-        let looked = from.usize()?;
-        if looked != 0 && looked != self.max_rank {
-            return Err(from.refuse(format!("{looked} directions looked at")));
+        let rank = from.usize()?;
+        if rank != 0 && rank != self.max_rank {
+            return Err(from.refuse(format!("{rank} directions looked at")));
         }
-        self.basis = restore_mat(from, looked, m)?;
+        self.basis = restore_mat(from, rank, m)?;
         Ok(())
     }
 

@@ -141,7 +141,7 @@ pub fn merge_all(states: &[&Summary]) -> Result<Summary, MergeError> {
         eigenvalues,
         noise,
         max_rank,
-        ordinary: ordinary(states, &shares),
+        typical_variance: typical_variance(states, &shares),
         fourth_moments: average(states, &shares),
         is_widened: states.iter().any(|state| state.is_widened),
     })
@@ -225,10 +225,10 @@ fn best_part(
 }
 
 /// Geometric mean of what is known of ordinary rows.
-fn ordinary(states: &[&Summary], shares: &[f64]) -> Option<f64> {
+fn typical_variance(states: &[&Summary], shares: &[f64]) -> Option<f64> {
     let known = || {
         let all = states.iter().zip(shares);
-        all.filter_map(|(state, share)| Some((state.ordinary?.ln(), share)))
+        all.filter_map(|(state, share)| Some((state.typical_variance?.ln(), share)))
     };
     let weight: f64 = known().map(|(_, share)| share).sum();
     let sum: f64 = known().map(|(log, share)| share * log).sum();

@@ -18,15 +18,15 @@ pub mod moments;
 mod monitor;
 pub mod noise;
 pub mod oja;
-mod ordinary;
 mod params;
+pub mod product_float;
 pub mod qr_f64;
 mod state;
 mod streaming;
 mod summary;
+mod typical;
 mod weighted;
 mod widening;
-pub mod width;
 
 pub use estimate::{Estimate, Unresolved};
 pub use fourth_moments::FourthMoments;
@@ -182,7 +182,7 @@ pub trait Learner: Send {
 ///
 /// # Errors
 /// If the state is not finite, or becomes so.
-pub fn ahead(learner: &dyn Learner, mut waiting: Minibatch) -> Result<Summary, LearnError> {
+pub fn summary_with(learner: &dyn Learner, mut waiting: Minibatch) -> Result<Summary, LearnError> {
     let mut bytes = Encoder::new();
     learner.save(&mut bytes);
     let bytes = bytes.into_bytes();

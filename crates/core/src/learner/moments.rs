@@ -5,8 +5,8 @@
 
 use crate::learner::block::Block;
 use crate::learner::center::{Apart, Centred, Centring, ColumnSums, InPlace, Shape, center};
-use crate::learner::ordinary::Ordinary;
 use crate::learner::params::{LearnerParams, Scale};
+use crate::learner::typical::TypicalVariance;
 use crate::learner::weighted::{Follow, Rows, Shares, Write};
 use crate::linalg::Real;
 use crate::rows::{Buffer, Layout, Minibatch, Values};
@@ -52,7 +52,7 @@ pub struct Moments {
     /// A feature whose last values differ by so little that their squares are lost.
     pub(super) underflowing: Option<usize>,
     /// Of ordinary rows, a few extreme ones left aside.
-    pub(super) ordinary: Ordinary,
+    pub(super) typical_variance: TypicalVariance,
     pub(super) block_center: Vec<f64>,
     pub(super) zeros: Vec<f64>,
     /// Moments as they were before a block, while it is made in two passes.
@@ -86,7 +86,7 @@ impl Moments {
             scale: vec![1.0; features],
             observed: Vec::new(),
             underflowing: None,
-            ordinary: Ordinary::default(),
+            typical_variance: TypicalVariance::default(),
             block_center: vec![0.0; features],
             zeros: vec![0.0; features],
             two_pass: Before::default(),
@@ -94,7 +94,7 @@ impl Moments {
     }
 
     /// Becomes a copy of `other`; allocates nothing where both have seen as much.
-    pub(super) fn set(&mut self, other: &Self) {
+    pub(super) fn copy_from(&mut self, other: &Self) {
         let Self {
             center,
             scaled,
@@ -107,7 +107,7 @@ impl Moments {
             scale,
             observed,
             underflowing: _,
-            ordinary,
+            typical_variance,
             block_center: _,
             zeros: _,
             two_pass: _,
@@ -121,7 +121,7 @@ impl Moments {
             self.scale.clone_from(scale);
         }
         self.observed.clone_from(observed);
-        self.ordinary = *ordinary;
+        self.typical_variance = *typical_variance;
     }
 
     /// A feature that has moved in the minibatch taken last, by too little for its square to be known.
@@ -218,7 +218,7 @@ impl Moments {
     /// Takes a minibatch in: moments move, `block` is filled in units of `scale`, and
     /// `centring.ratios` holds old ÷ new scale if the function returns true. The minibatch's
     /// storage may be exchanged for the block's.
-    pub fn take<T: Centred<T>>(
+    pub fn update<T: Centred<T>>(
         &mut self,
         batch: &mut Minibatch,
         centring: &mut Centring<T>,
@@ -236,12 +236,12 @@ impl Moments {
             stride: batch.row_stride().max(batch.col_stride()),
         };
         match batch.values_mut() {
-            Values::F32(x) => self.take_values(x, shape, has_missing, centring, block),
-            Values::F64(x) => self.take_values(x, shape, has_missing, centring, block),
+            Values::F32(x) => self.update_from(x, shape, has_missing, centring, block),
+            Values::F64(x) => self.update_from(x, shape, has_missing, centring, block),
         }
     }
 
-    fn take_values<X: Centred<T>, T: Centred<T>>(
+    fn update_from<X: Centred<T>, T: Centred<T>>(
         &mut self,
         x: &mut Buffer<X>,
         shape: Shape,
@@ -259,18 +259,18 @@ impl Moments {
             self.squared_weight * gamma.powf(2.0 * rows as f64) + geometric(gamma * gamma, rows);
         let early = block.prior_weight < EARLY_MINIBATCHES * block.weight;
         let rescaled = if early || gamma < 1.0 || has_missing || !self.observed.is_empty() {
-            self.take_two_pass(x, shape, has_missing, centring, block)
+            self.update_in_two_passes(x, shape, has_missing, centring, block)
         } else {
-            self.take_one_pass(x, shape, centring, block)
+            self.update_in_one_pass(x, shape, centring, block)
         };
         self.weight = block.total();
         self.rows += rows as u64;
         if rescaled {
-            self.ordinary.rescale(&centring.ratios);
+            self.typical_variance.rescale(&centring.ratios);
         }
         if rows > 1 {
             let half = 0.5 * block.squared_distance(rows / 3, 2 * rows / 3);
-            self.ordinary.take(half, block.decay);
+            self.typical_variance.update(half, block.decay);
         }
         rescaled
     }
@@ -292,7 +292,7 @@ impl Moments {
     }
 
     /// Centres on the running mean: y, Σy and Σy² in one pass.
-    fn take_one_pass<X: Centred<T>, T: Centred<T>>(
+    fn update_in_one_pass<X: Centred<T>, T: Centred<T>>(
         &mut self,
         x: &mut Buffer<X>,
         shape: Shape,
@@ -321,7 +321,7 @@ impl Moments {
             0.0
         };
         block.squared_norm = pulp::Arch::new()
-            .dispatch(|| self.take_sums(sums, &pivot.shift, &mut block.mean, s, n));
+            .dispatch(|| self.update_from_sums(sums, &pivot.shift, &mut block.mean, s, n));
         if rescaled && (0..self.features()).any(|j| self.has_outgrown(j)) {
             self.rescale_block(centring, block);
         }
@@ -359,7 +359,7 @@ impl Moments {
     /// Moments from Σy and Σy²; returns Σ‖ỹ‖². Slices of one length and no branch: the loop becomes
     /// vector code.
     #[inline(always)]
-    fn take_sums(
+    fn update_from_sums(
         &mut self,
         sums: &ColumnSums<impl Real>,
         pivot: &[f64],
@@ -396,7 +396,7 @@ impl Moments {
 
     /// Centres on the block's own mean, or on the running one where values were missing; with weights,
     /// and exact from the first row.
-    fn take_two_pass<X: Centred<T>, T: Real>(
+    fn update_in_two_passes<X: Centred<T>, T: Real>(
         &mut self,
         x: &[X],
         shape: Shape,

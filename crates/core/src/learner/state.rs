@@ -8,7 +8,7 @@ use faer::Mat;
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::fourth_moments::FourthMoments;
 use crate::learner::moments::Moments;
-use crate::learner::ordinary::Ordinary;
+use crate::learner::typical::TypicalVariance;
 
 /// Version of the section. Version 1 has nothing of ordinary rows.
 pub(super) const VERSION: u8 = 2;
@@ -115,8 +115,8 @@ impl Moments {
         to.f64s(&self.variance);
         to.f64s(&self.scale);
         to.f64s(&self.observed);
-        to.f64(self.ordinary.log);
-        to.f64(self.ordinary.blocks);
+        to.f64(self.typical_variance.log);
+        to.f64(self.typical_variance.blocks);
     }
 
     /// Reads what was written with its version before it, for as many features.
@@ -136,10 +136,10 @@ impl Moments {
         if !self.observed.is_empty() && self.observed.len() != m {
             return Err(from.refuse(format!("{} observed weights", self.observed.len())));
         }
-        self.ordinary = Ordinary::default();
+        self.typical_variance = TypicalVariance::default();
         if version > 1 {
-            self.ordinary.log = finite(from)?;
-            self.ordinary.blocks = finite(from)?;
+            self.typical_variance.log = finite(from)?;
+            self.typical_variance.blocks = finite(from)?;
         }
         let is_fine = self.weight >= 0.0 && self.scale.iter().all(|scale| *scale > 0.0);
         if !is_fine {

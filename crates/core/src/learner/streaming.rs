@@ -65,7 +65,7 @@ where
     ///
     /// # Errors
     /// If the minibatch has another number of features, or squares of its values are lost.
-    pub(super) fn take(&mut self, batch: &mut Minibatch) -> Result<bool, LearnError> {
+    pub(super) fn begin_block(&mut self, batch: &mut Minibatch) -> Result<bool, LearnError> {
         if batch.features() != self.moments.features() {
             return Err(LearnError::Features {
                 expected: self.moments.features(),
@@ -74,7 +74,7 @@ where
         }
         let rescaled = self
             .moments
-            .take(batch, &mut self.centring, &mut self.block);
+            .update(batch, &mut self.centring, &mut self.block);
         // Beside larger features it is as good as constant; divided by its deviation it is not.
         if let Some(feature) = self.moments.underflowing()
             && (self.params.scale == Scale::Standard
@@ -89,15 +89,15 @@ where
     ///
     /// # Errors
     /// If the block holds a value that is no finite number.
-    pub(super) fn learn(&mut self, totals: CovarianceTotals) -> Result<(), LinalgError> {
+    pub(super) fn update_engine(&mut self, totals: CovarianceTotals) -> Result<(), LinalgError> {
         self.engine.update(&mut self.block, totals)
     }
 
     /// Lets the error bars look at the block, of `rows` rows as they were read.
-    pub(super) fn look(&mut self, rows: usize) {
+    pub(super) fn update_error_bars(&mut self, rows: usize) {
         let gamma = self.params.forgetting.factor_per_row();
         self.fourth_moments
-            .look(&self.engine, &self.block, rows, gamma, &mut self.scores);
+            .update(&self.engine, &self.block, rows, gamma, &mut self.scores);
     }
 }
 
@@ -119,7 +119,7 @@ where
         if batch.rows() == 0 {
             return Ok(batch);
         }
-        let rescaled = self.take(&mut batch)?;
+        let rescaled = self.begin_block(&mut batch)?;
         if rescaled {
             let ratios = &self.centring.ratios;
             self.engine
@@ -127,9 +127,9 @@ where
                 .map_err(|source| failed(&batch, source))?;
         }
         let totals = self.totals(&self.moments.scale);
-        self.learn(totals)
+        self.update_engine(totals)
             .map_err(|source| failed(&batch, source))?;
-        self.look(batch.rows());
+        self.update_error_bars(batch.rows());
         batch.clear();
         Ok(batch)
     }
@@ -173,7 +173,7 @@ where
             max_rank: directions.max_rank,
             total: totals.total,
             active: totals.active,
-            ordinary: self.moments.ordinary.variance(),
+            typical_variance: self.moments.typical_variance.variance(),
             fourth_moments: self.fourth_moments.clone(),
             is_widened: false,
         })

@@ -52,7 +52,7 @@ pub struct Summary {
     pub active: usize,
     /// Total variance of ordinary rows, scaled units: as if no row were extreme. `None` where it is not
     /// known: a minibatch of one row does not tell.
-    pub ordinary: Option<f64>,
+    pub typical_variance: Option<f64>,
     /// Fourth moments of the scores.
     pub fourth_moments: FourthMoments,
     /// True if the state is kept in f64 products because f32 would lose wanted components.
@@ -160,7 +160,7 @@ impl Summary {
         let variance = match self.left_out() {
             left if left > 0.0 => left / dimensions,
             _ => {
-                let each = self.ordinary? / self.active as f64;
+                let each = self.typical_variance? / self.active as f64;
                 let has_rows = self.rows > h as u64 + 1;
                 let is_hidden = has_rows && each < HIDDEN * self.eigenvalues[0];
                 is_hidden.then_some(each)?

@@ -69,7 +69,7 @@ impl Widening {
     }
 }
 
-fn streaming<T: crate::learner::width::Width>(
+fn streaming<T: crate::learner::product_float::ProductFloat>(
     params: LearnerParams,
     features: usize,
     rows: usize,
@@ -95,13 +95,13 @@ impl Streaming<LowRank<f32>> {
         batch: &mut Minibatch,
         before: &mut LowRank<f32>,
     ) -> Result<bool, LearnError> {
-        let rescaled = self.take(batch)?;
+        let rescaled = self.begin_block(batch)?;
         let totals = self.totals(&self.moments.scale);
         // Fewer directions than are wanted tell nothing before the block is learned.
         let is_young = !self.engine.holds_all_wanted();
         let is_kept = rescaled || is_young;
         if is_kept {
-            before.set(&self.engine);
+            before.copy_from(&self.engine);
         } else {
             before.release();
         }
@@ -116,7 +116,7 @@ impl Streaming<LowRank<f32>> {
             && is_in_range(totals, self.block.squared_norm / self.block.total())
             && (is_young || self.engine.resolves(totals, kept, SHARE));
         if resolves {
-            match self.learn(totals) {
+            match self.update_engine(totals) {
                 Ok(()) if is_young => {
                     let wanted = (self.moments.rows as usize).saturating_sub(1);
                     resolves = self.engine.resolves_all(totals, wanted, SHARE);
@@ -127,10 +127,10 @@ impl Streaming<LowRank<f32>> {
             }
         }
         if resolves {
-            self.look(batch.rows());
+            self.update_error_bars(batch.rows());
         } else if !is_kept {
             // It has learned nothing since.
-            before.set(&self.engine);
+            before.copy_from(&self.engine);
         }
         Ok(resolves)
     }
@@ -151,13 +151,13 @@ impl Learner for Widening {
         let (m, rows) = (self.features, self.minibatch_rows);
         match &mut self.state {
             State::Narrow(narrow) => {
-                self.before.set(&narrow.moments);
+                self.before.copy_from(&narrow.moments);
                 if narrow.try_update(&mut batch, &mut self.engine_before)? {
                     batch.clear();
                     return Ok(batch);
                 }
                 let mut wide = streaming(narrow.params().clone(), m, rows);
-                wide.moments.set(&self.before);
+                wide.moments.copy_from(&self.before);
                 std::mem::swap(&mut wide.fourth_moments, &mut narrow.fourth_moments);
                 wide.engine = self.engine_before.converted();
                 let again = narrow.block.as_read(&narrow.centring.pivot).map(|values| {

@@ -52,10 +52,10 @@ impl Waiting {
     }
 
     /// Copies rows from `at` on, as many as there is room for, and says how many.
-    pub(super) fn take(&mut self, rows: &Rows<'_>, at: usize) -> usize {
+    pub(super) fn copy_from(&mut self, rows: &Rows<'_>, at: usize) -> usize {
         let held = self.batch.rows();
         let count = (rows.len() - at).min(self.batch.capacity() - held);
-        self.fit(rows);
+        self.make_fit(rows);
         let has_missing = rows.copy_to((at, count), &mut self.batch, held);
         self.batch.set_rows(held + count);
         self.batch
@@ -64,7 +64,7 @@ impl Waiting {
     }
 
     /// Makes the storage hold values as wide as those of `rows`; it takes their layout when it is empty.
-    fn fit(&mut self, rows: &Rows<'_>) {
+    fn make_fit(&mut self, rows: &Rows<'_>) {
         let (held, width, layout) = (self.batch.rows(), rows.width(), rows.layout());
         let is_wide_enough = self.batch.width() == Width::F64 || width == Width::F32;
         if held > 0 && is_wide_enough {

@@ -51,7 +51,7 @@ impl Rows<'_> {
         }
     }
 
-    /// Copies `count` rows from `at` on to row `to` and those behind it of a minibatch that has room for
+    /// Copies `count` rows from `at` on to row `to` and those behind it of a minibatch that has buffers for
     /// them; whether one of the values is NaN.
     pub(crate) fn copy_to(
         &self,

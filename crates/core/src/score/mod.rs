@@ -37,16 +37,16 @@ const ORTHONORMAL: f64 = 1e-14;
 /// Components ready to score rows, whose columns may stand in another order.
 ///
 /// ```
-/// use ojad_core::{Pca, Projection, Room, Rows};
+/// use ojad_core::{Pca, Projection, ScoreBuffers, Rows};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let values: Vec<f64> = (0..900).map(|i| (i as f64 * 0.7).sin()).collect();
 /// let mut pca = Pca::builder().components(2).build(3)?;
 /// pca.update(&Rows::from_f64(&values, 3))?;
 /// let projection = Projection::of(&pca.estimate()?);
-/// let mut room = Room::default();
+/// let mut buffers = ScoreBuffers::default();
 /// for piece in values.chunks(300) {
-///     let scores = projection.score_rows(&Rows::from_f64(piece, 3), &mut room);
+///     let scores = projection.score_rows(&Rows::from_f64(piece, 3), &mut buffers);
 ///     assert_eq!(scores.residual.len(), 100);
 /// }
 /// # Ok(())
@@ -104,29 +104,29 @@ pub struct Scores {
 /// Memory that is used again from rows to rows.
 ///
 /// ```
-/// use ojad_core::{Pca, Projection, Room, Rows};
+/// use ojad_core::{Pca, Projection, ScoreBuffers, Rows};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let values: Vec<f64> = (0..900).map(|i| (i as f64 * 0.7).sin()).collect();
 /// # let mut pca = Pca::builder().components(2).build(3)?;
 /// # pca.update(&Rows::from_f64(&values, 3))?;
 /// let projection = Projection::of(&pca.estimate()?);
-/// let mut room = Room::default(); // one for each thread that scores
-/// let first = projection.score_rows(&Rows::from_f64(&values[..300], 3), &mut room);
-/// let again = projection.score_rows(&Rows::from_f64(&values[..300], 3), &mut room);
+/// let mut buffers = ScoreBuffers::default(); // one for each thread that scores
+/// let first = projection.score_rows(&Rows::from_f64(&values[..300], 3), &mut buffers);
+/// let again = projection.score_rows(&Rows::from_f64(&values[..300], 3), &mut buffers);
 /// assert_eq!(first.t2, again.t2);
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct Room {
+pub struct ScoreBuffers {
     z: Vec<f64>,
     outside: Vec<f64>,
     squared_norm: Vec<f64>,
     scores: Mat<f64>,
 }
 
-impl Default for Room {
+impl Default for ScoreBuffers {
     fn default() -> Self {
         Self {
             z: Vec::new(),
@@ -183,13 +183,13 @@ impl Projection {
     #[cfg(feature = "internals")]
     pub fn score(&self, batch: &Minibatch) -> Scores {
         let rows = Rows::of_minibatch(batch, self.order.as_deref());
-        self.score_rows(&rows, &mut Room::default())
+        self.score_rows(&rows, &mut ScoreBuffers::default())
     }
 
     /// Scores every row; a missing value (NaN) counts as the mean.
     ///
     /// An infinite value makes the `squared_norm` of its row infinite or NaN.
-    pub fn score_rows(&self, rows: &Rows<'_>, room: &mut Room) -> Scores {
+    pub fn score_rows(&self, rows: &Rows<'_>, buffers: &mut ScoreBuffers) -> Scores {
         let (b, m, k) = (rows.len(), self.features(), self.components());
         let mut scores = Scores {
             components: vec![Vec::with_capacity(b); k],
@@ -199,9 +199,9 @@ impl Projection {
         };
         let least = BLOCK_ROWS.0.min((BLOCK_VALUES_MAX / m.max(1)).max(1));
         let block = (BLOCK_VALUES / m.max(1)).clamp(least, BLOCK_ROWS.1).min(b);
-        room.z.resize(block * m, 0.0);
+        buffers.z.resize(block * m, 0.0);
         for at in (0..b).step_by(block.max(1)) {
-            self.block(rows, (at, block.min(b - at)), room, &mut scores);
+            self.block(rows, (at, block.min(b - at)), buffers, &mut scores);
         }
         scores.t2 = vec![0.0; b];
         for (score, value) in scores.components.iter().zip(&self.eigenvalues) {
@@ -218,14 +218,20 @@ impl Projection {
     }
 
     /// Scores the `b` rows from `at` on.
-    fn block(&self, rows: &Rows<'_>, (at, b): (usize, usize), room: &mut Room, to: &mut Scores) {
+    fn block(
+        &self,
+        rows: &Rows<'_>,
+        (at, b): (usize, usize),
+        buffers: &mut ScoreBuffers,
+        to: &mut Scores,
+    ) {
         let (m, k) = (self.features(), self.components());
-        let Room {
+        let ScoreBuffers {
             z,
             outside,
             squared_norm,
             scores,
-        } = room;
+        } = buffers;
         let z = &mut z[..b * m];
         squared_norm.clear();
         squared_norm.resize(b, 0.0);

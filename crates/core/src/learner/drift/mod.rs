@@ -140,7 +140,7 @@ impl Drift {
     ///
     /// # Errors
     /// If the learner's state is not finite.
-    pub fn take(
+    pub fn update(
         &mut self,
         batch: &Minibatch,
         learner: &dyn Learner,

@@ -94,7 +94,7 @@ impl Windows {
         if self.recent.len() > SHORT
             && let Some(block) = self.recent.pop_back()
         {
-            self.long.take(block, self.decay);
+            self.long.update(block, self.decay);
         }
         true
     }
@@ -178,7 +178,7 @@ impl Windows {
 
 impl Long {
     /// Takes a block's means in (West 1979, weighted mean and sum of squares).
-    fn take(&mut self, block: Vec<f64>, decay: f64) {
+    fn update(&mut self, block: Vec<f64>, decay: f64) {
         self.blocks += 1;
         self.weight = decay * self.weight + 1.0;
         self.squared_weight = decay * decay * self.squared_weight + 1.0;

@@ -12,7 +12,7 @@ use crate::learner::block::Block;
 use crate::learner::engine::CovarianceTotals;
 use crate::learner::low_rank::scores::{Scores, rows_of, rows_of_mut};
 use crate::learner::low_rank::{Buffers, LowRank};
-use crate::learner::width::Width;
+use crate::learner::product_float::ProductFloat;
 use crate::linalg::{LinalgError, Spectrum, product};
 
 /// A row that should have unit length and is off by more than this factor is rounding noise that
@@ -35,7 +35,7 @@ struct Factors {
 
 impl Factors {
     /// Of the history H (`spectrum`), the block's `scores` in U and the block itself.
-    fn new<T: Width>(spectrum: Spectrum, scores: &Scores<T>, block: &Block<T>) -> Self {
+    fn new<T: ProductFloat>(spectrum: Spectrum, scores: &Scores<T>, block: &Block<T>) -> Self {
         let roots: Vec<f64> = spectrum.values.iter().map(|e| e.max(0.0).sqrt()).collect();
         let rotation = spectrum.vectors;
         let (h, b, n) = (roots.len(), block.rows(), block.total());
@@ -101,7 +101,7 @@ impl Factors {
     }
 }
 
-impl<T: Width> LowRank<T> {
+impl<T: ProductFloat> LowRank<T> {
     /// Makes the best rank-r part of UᵀHU + ỸᵀỸ/N the state, from the block's scores in U and H (h×h).
     pub(super) fn exact(
         &mut self,
@@ -221,11 +221,11 @@ impl<T: Width> LowRank<T> {
     }
 
     /// Probes: starts them, and at the end of an epoch lets what they found take its place.
-    pub(super) fn tend_probes(&mut self, totals: CovarianceTotals) -> Result<(), LinalgError> {
-        if self.probes.are_live() && !self.probes.are_ripe() || self.probes.count() == 0 {
+    pub(super) fn update_probes(&mut self, totals: CovarianceTotals) -> Result<(), LinalgError> {
+        if self.probes.are_active() && !self.probes.have_finished() || self.probes.count() == 0 {
             return Ok(());
         }
-        if self.probes.are_live() {
+        if self.probes.are_active() {
             self.absorb(totals)?;
         }
         let (h, m, c) = (self.rank, self.features, self.probes.count());
@@ -244,12 +244,12 @@ impl<T: Width> LowRank<T> {
             weight: n,
         } = totals;
         let (h, m, c) = (self.rank, self.features, self.probes.count());
-        if !self.probes.are_live() || h == 0 {
+        if !self.probes.are_active() || h == 0 {
             return Ok(());
         }
         self.rotate()?;
         let (basis, rest) = self.weights.split_at_mut(h * m);
-        let found = self.probes.harvest(rows_of(basis, h, m), &rest[..c * m])?;
+        let found = self.probes.extract(rows_of(basis, h, m), &rest[..c * m])?;
         let sum: f64 = (0..h).map(|i| self.core[(i, i)]).sum();
         let noise = (total - sum).max(0.0) / active.saturating_sub(h).max(1) as f64;
         let share = found.weight / n;
@@ -270,14 +270,14 @@ impl<T: Width> LowRank<T> {
     /// Follows a change of units: with D = diag(`ratios`), the covariance becomes DCD.
     ///
     /// U·D is orthonormalized again and the core carries the rest, so nothing is lost.
-    pub(super) fn follow_units(&mut self, ratios: &[f64]) -> Result<(), LinalgError> {
+    pub(super) fn rescale_state(&mut self, ratios: &[f64]) -> Result<(), LinalgError> {
         let (h, m) = (self.rank, self.features);
         for row in self.weights[..h * m].chunks_exact_mut(m) {
             for (v, ratio) in row.iter_mut().zip(ratios) {
                 *v = T::of(v.wide() * ratio);
             }
         }
-        if self.probes.are_live() {
+        if self.probes.are_active() {
             let c = self.probes.count();
             self.probes
                 .rescale(&mut self.weights[h * m..(h + c) * m], ratios);

@@ -34,8 +34,8 @@ use crate::learner::low_rank::scores::{
     History, Remembered, Rounded, Scores, rows_of, rows_of_mut, squared_length,
 };
 use crate::learner::low_rank::step::{StepFactors, accumulate};
+use crate::learner::product_float::{ProductFloat, converted};
 use crate::learner::state::{expect, finite, finites};
-use crate::learner::width::{Width, converted};
 use crate::linalg::{LinalgError, Scratch, Spectrum, product};
 
 /// Steps between two rotations of U to the core's eigenvectors; only round-off asks for them.
@@ -76,7 +76,7 @@ struct Buffers<T> {
     spectrum: Spectrum,
 }
 
-impl<T: Width> Engine for LowRank<T> {
+impl<T: ProductFloat> Engine for LowRank<T> {
     type Float = T;
 
     fn update(
@@ -88,7 +88,7 @@ impl<T: Width> Engine for LowRank<T> {
     }
 
     fn rescale(&mut self, ratios: &[f64]) -> Result<(), LinalgError> {
-        self.follow_units(ratios)
+        self.rescale_state(ratios)
     }
 
     fn basis(&self) -> MatRef<'_, T> {
@@ -107,12 +107,12 @@ impl<T: Width> Engine for LowRank<T> {
                 to.f64(self.core[(i, j)]);
             }
         }
-        let live = if self.probes.are_live() {
+        let is_active = if self.probes.are_active() {
             self.probes.count()
         } else {
             0
         };
-        T::save(&self.weights[..(h + live) * m], to);
+        T::save(&self.weights[..(h + is_active) * m], to);
         self.probes.save(to);
     }
 
@@ -132,16 +132,18 @@ impl<T: Width> Engine for LowRank<T> {
         }
         let len = from.clone().usize()?;
         let rows = len / m.max(1);
-        let live = rows.checked_sub(self.rank);
+        let is_active = rows.checked_sub(self.rank);
         let is_fine = len.is_multiple_of(m.max(1))
-            && live.is_some_and(|live| live == 0 || live == self.probes.count());
+            && is_active
+                .is_some_and(|is_active| is_active == 0 || is_active == self.probes.count());
         if !is_fine {
             return Err(from.refuse(format!("{len} entries of weights")));
         }
         let weights = T::restore(from, len)?;
         self.weights.fill(T::of(0.0));
         self.weights[..len].copy_from_slice(&weights);
-        self.probes.restore(from, live.is_some_and(|live| live > 0))
+        self.probes
+            .restore(from, is_active.is_some_and(|is_active| is_active > 0))
     }
 
     fn directions(&self, totals: CovarianceTotals) -> Result<Directions, LinalgError> {
@@ -165,7 +167,7 @@ impl<T: Width> Engine for LowRank<T> {
     }
 }
 
-impl<T: Width> LowRank<T> {
+impl<T: ProductFloat> LowRank<T> {
     /// An empty state that reports `components` and holds up to `max_rank` directions.
     pub fn new(features: usize, components: usize, max_rank: usize, seed: u64) -> Self {
         let probes = Probes::new(features, max_rank, seed);
@@ -222,7 +224,7 @@ impl<T: Width> LowRank<T> {
         };
         history.set(self.core(), &self.lengths, kept, noise);
         let may_step = self.may_step(scores, block);
-        if may_step || self.probes.are_looking() {
+        if may_step || self.probes.are_sampling() {
             let (rows, u) = (
                 self.rows_in_use(),
                 rows_of(&self.weights, met, self.features),
@@ -231,7 +233,7 @@ impl<T: Width> LowRank<T> {
             let coefficients = self.buffers.rounded.of(coefficients);
             accumulate(&mut self.next, rows, scores, block, coefficients, u);
         }
-        if self.probes.are_looking() {
+        if self.probes.are_sampling() {
             let m = self.features;
             self.probes
                 .add(&self.next[met * m..(met + self.probes.count()) * m], block);
@@ -239,7 +241,7 @@ impl<T: Width> LowRank<T> {
         if !(may_step && self.matrix_step(scores, history, block)?) {
             self.exact(scores, history.matrix.as_ref(), block)?;
             self.measure();
-            if self.probes.are_live() && self.is_full() && self.probes_leak(noise) {
+            if self.probes.are_active() && self.is_full() && self.probes_leak(noise) {
                 self.probes.stop();
             }
         }
@@ -250,7 +252,7 @@ impl<T: Width> LowRank<T> {
             self.rotate()?;
         }
         if self.is_full() {
-            self.tend_probes(totals)?;
+            self.update_probes(totals)?;
         } else {
             self.probes.stop();
         }
@@ -300,7 +302,7 @@ impl<T: Width> LowRank<T> {
     }
 
     /// Becomes a copy of `other`'s state; allocates nothing where it was one before.
-    pub(super) fn set(&mut self, other: &Self) {
+    pub(super) fn copy_from(&mut self, other: &Self) {
         (self.features, self.max_rank) = (other.features, other.max_rank);
         (self.components, self.rank) = (other.components, other.rank);
         self.weights.clone_from(&other.weights);
@@ -308,7 +310,7 @@ impl<T: Width> LowRank<T> {
         let r = other.max_rank;
         self.core.resize_with(r, r, |_, _| 0.0);
         self.core.copy_from(&other.core);
-        self.probes.set(&other.probes);
+        self.probes.copy_from(&other.probes);
         self.steps_since_rotation = other.steps_since_rotation;
     }
 
@@ -320,7 +322,7 @@ impl<T: Width> LowRank<T> {
     }
 
     /// Converts the state to the other width.
-    pub(super) fn converted<W: Width>(&self) -> LowRank<W> {
+    pub(super) fn converted<W: ProductFloat>(&self) -> LowRank<W> {
         let mut other = LowRank {
             features: self.features,
             max_rank: self.max_rank,
@@ -346,7 +348,7 @@ impl<T: Width> LowRank<T> {
     /// Rows of weights in use: U and, where they look at this block, the probes.
     fn rows_in_use(&self) -> usize {
         self.rank
-            + if self.probes.are_looking() {
+            + if self.probes.are_sampling() {
                 self.probes.count()
             } else {
                 0

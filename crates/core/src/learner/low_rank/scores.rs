@@ -7,7 +7,7 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 
 use crate::learner::block::Block;
-use crate::learner::width::Width;
+use crate::learner::product_float::ProductFloat;
 
 /// P = YWᵀ − e·1p̄ᵀ of a block Y and q directions W, b×q, and p̄, the means of YWᵀ.
 ///
@@ -20,7 +20,7 @@ pub(super) struct Scores<T> {
     pub(super) means: Vec<f64>,
 }
 
-impl<T: Width> Scores<T> {
+impl<T: ProductFloat> Scores<T> {
     /// Becomes the scores of `block` in the directions `w`, q×m.
     pub(super) fn project(&mut self, w: MatRef<'_, T>, block: &Block<T>) {
         let (b, q) = (block.rows(), w.nrows());
@@ -139,7 +139,7 @@ impl Mat64 {
 #[derive(Clone, Default)]
 pub(super) struct Rounded<T>(Vec<T>);
 
-impl<T: Width> Rounded<T> {
+impl<T: ProductFloat> Rounded<T> {
     /// Rounds `from` into the storage and returns it.
     pub(super) fn of(&mut self, from: MatRef<'_, f64>) -> MatRef<'_, T> {
         let (rows, cols) = from.shape();
@@ -155,7 +155,7 @@ impl<T: Width> Rounded<T> {
 
 /// Σv², in eight sums side by side.
 #[inline(always)]
-pub(super) fn squared_length<T: Width>(row: &[T]) -> f64 {
+pub(super) fn squared_length<T: ProductFloat>(row: &[T]) -> f64 {
     let mut sums = [0.0; 8];
     let (chunks, rest) = row.as_chunks::<8>();
     for chunk in chunks {
@@ -168,12 +168,16 @@ pub(super) fn squared_length<T: Width>(row: &[T]) -> f64 {
 }
 
 /// `rows`×m view of row-major storage.
-pub(super) fn rows_of<T: Width>(values: &[T], rows: usize, features: usize) -> MatRef<'_, T> {
+pub(super) fn rows_of<T: ProductFloat>(
+    values: &[T],
+    rows: usize,
+    features: usize,
+) -> MatRef<'_, T> {
     MatRef::from_row_major_slice(&values[..rows * features], rows, features)
 }
 
 /// `rows`×m view of row-major storage, to be written.
-pub(super) fn rows_of_mut<T: Width>(
+pub(super) fn rows_of_mut<T: ProductFloat>(
     values: &mut [T],
     rows: usize,
     features: usize,

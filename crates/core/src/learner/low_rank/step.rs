@@ -14,7 +14,7 @@ use crate::learner::low_rank::LowRank;
 use crate::learner::low_rank::scores::{
     History, Mat64, Remembered, Rounded, Scores, rows_of, rows_of_mut, squared_length,
 };
-use crate::learner::width::Width;
+use crate::learner::product_float::ProductFloat;
 use crate::linalg::{LinalgError, Scratch};
 
 /// A matrix step whose gain in the k leading directions is above this share of the block's squared norm
@@ -56,7 +56,7 @@ struct Progress {
 
 impl Progress {
     /// True if the step gained so much that `steps` further ones would not do.
-    fn is_far<T: Width>(&self, block: &Block<T>, wanted: usize, steps: f64) -> bool {
+    fn is_far<T: ProductFloat>(&self, block: &Block<T>, wanted: usize, steps: f64) -> bool {
         if T::GAIN_IS_RELATIVE {
             let most = steps * RELATIVE_STEP_GAIN * wanted as f64 * block.weight;
             (self.gain - T::PRECISION) * block.total() > most
@@ -85,7 +85,7 @@ pub(super) struct StepFactors<T> {
     scratch: Scratch,
 }
 
-impl<T: Width> StepFactors<T> {
+impl<T: ProductFloat> StepFactors<T> {
     /// Factors the step that leads to `z`, Z (h×m, row-major), from the block's `scores` in the basis that it
     /// began from and the `history`'s part of K.
     ///
@@ -238,7 +238,7 @@ impl<T: Width> StepFactors<T> {
 
 /// Z = PᵀY/N for the first `rows` directions of P, `rows`×m, and with `coefficients`·U (h×m) added to the
 /// first h of them.
-pub(super) fn accumulate<T: Width>(
+pub(super) fn accumulate<T: ProductFloat>(
     z: &mut [T],
     rows: usize,
     scores: &Scores<T>,
@@ -266,7 +266,7 @@ pub(super) fn accumulate<T: Width>(
     );
 }
 
-impl<T: Width> LowRank<T> {
+impl<T: ProductFloat> LowRank<T> {
     /// True if enough rows went before, and U can hold what the block brings.
     pub(super) fn may_step(&self, scores: &Scores<T>, block: &Block<T>) -> bool {
         if self.rank == 0 || block.prior_weight < STEP_MINIBATCHES * block.weight {

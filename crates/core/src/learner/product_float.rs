@@ -15,7 +15,7 @@ use crate::linalg::Real;
 pub(super) const HELD_SHARE: f64 = 1e-14;
 
 /// A width of the closed form's products: f32 or f64.
-pub trait Width: Centred<Self> + Default {
+pub trait ProductFloat: Centred<Self> + Default {
     /// The number of such an engine in a checkpoint.
     const ENGINE: EngineTag;
     /// Directions with less than this share of the leading eigenvalue are rounding of the
@@ -37,7 +37,7 @@ pub trait Width: Centred<Self> + Default {
     fn restore(from: &mut Decoder<'_>, len: usize) -> Result<Vec<Self>, CodecError>;
 }
 
-impl Width for f32 {
+impl ProductFloat for f32 {
     const ENGINE: EngineTag = EngineTag::LowRank;
     const PRECISION: f64 = 1e-8;
     const IN_SPAN: f64 = 1e-6;
@@ -52,7 +52,7 @@ impl Width for f32 {
     }
 }
 
-impl Width for f64 {
+impl ProductFloat for f64 {
     const ENGINE: EngineTag = EngineTag::WideLowRank;
     const PRECISION: f64 = HELD_SHARE;
     const IN_SPAN: f64 = 1e-13;
