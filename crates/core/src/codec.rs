@@ -43,7 +43,7 @@ impl Encoder {
         self.u8(u8::from(value));
     }
 
-    /// Writes one byte.
+    /// Writes one byte as it is.
     pub fn u8(&mut self, value: u8) {
         self.bytes.push(value);
     }

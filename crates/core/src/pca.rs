@@ -104,6 +104,7 @@ impl Pca {
         if let Some(failed) = &self.failed {
             return Err(failed.clone().into());
         }
+        // Before the first row is taken, so that a refused call leaves no part of its rows behind.
         self.check(rows)?;
         let mut at = 0;
         while at < rows.len() {

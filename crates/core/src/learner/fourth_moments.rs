@@ -28,7 +28,7 @@ pub struct FourthMoments {
     pub square: Vec<f64>,
     /// Averages E zᵢ²zⱼ², h×h.
     pub quartic: Mat<f64>,
-    /// Average E ρ².
+    /// Average of the squared length outside, E ρ².
     pub outside: f64,
     /// Averages E zᵢ²ρ², length h.
     pub with_outside: Vec<f64>,

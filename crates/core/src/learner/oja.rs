@@ -23,7 +23,7 @@ const ADA_START: f64 = 1e-5;
 /// W, M and the minibatches counted.
 #[derive(Clone)]
 struct Weights {
-    /// Weights Wᵀ, k×m.
+    /// Transposed weights, Wᵀ, k×m.
     w: Mat<f64>,
     /// Second moment M, k×k.
     moment: Mat<f64>,

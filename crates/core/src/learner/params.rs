@@ -172,7 +172,7 @@ pub struct LearnerParams {
     pub components: usize,
     /// p, directions held beside them; `None`: max(10, k).
     pub oversampling: Option<usize>,
-    /// The learning rule.
+    /// The rule that learns from minibatches.
     pub rule: Rule,
     /// The width of the large products.
     pub precision: Precision,

@@ -16,7 +16,7 @@ pub trait Real:
 {
     /// Relative distance of neighbouring values.
     const ROUNDING: f64;
-    /// Largest finite value.
+    /// Largest finite value, as f64.
     const LARGEST: f64;
     /// Rounds to this type.
     fn of(value: f64) -> Self;

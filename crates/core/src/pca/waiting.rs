@@ -80,6 +80,7 @@ impl Waiting {
         };
         let (capacity, features) = (self.batch.capacity(), self.batch.features());
         let mut wider = Minibatch::new(width, layout, capacity, features);
+        // f64 rows behind f32 ones: those that wait are exact in f64, the others would not be in f32.
         if held > 0 {
             Rows::of_minibatch(&self.batch, None).copy_to((0, held), &mut wider, 0);
             wider.set_rows(held);

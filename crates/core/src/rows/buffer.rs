@@ -8,7 +8,7 @@ use bytemuck::Pod;
 
 /// Bytes that are lent, aligned to 64 at least, until the value is dropped.
 pub trait Lent: Debug + Send + Sync {
-    /// Borrows the bytes.
+    /// Borrows the bytes that are lent.
     fn bytes(&self) -> &[u8];
     /// Borrows the bytes, to be written.
     fn bytes_mut(&mut self) -> &mut [u8];
@@ -28,7 +28,7 @@ enum Kind<T> {
 }
 
 impl<T: Pod> Buffer<T> {
-    /// Allocates `len` zeros.
+    /// Allocates storage of `len` zeros.
     pub fn zeros(len: usize) -> Self {
         Self(Kind::Own(vec![T::zeroed(); len]))
     }

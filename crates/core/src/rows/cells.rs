@@ -55,7 +55,7 @@ impl Cells<'_> {
 }
 
 impl Values {
-    /// Borrows the values.
+    /// Borrows the values, whichever their width.
     pub fn cells(&self) -> Cells<'_> {
         match self {
             Self::F32(values) => Cells::F32(values),

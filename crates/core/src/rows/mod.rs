@@ -208,6 +208,7 @@ impl Minibatch {
     /// Moves the minibatch out, rows and storage, and leaves one of the same kind without room for a row.
     #[must_use]
     pub fn take(&mut self) -> Self {
+        // No row, no allocation: an update that goes round with one buffer stays without any.
         let empty = Self::new(self.width(), self.layout, 0, self.features);
         std::mem::replace(self, empty)
     }

@@ -57,7 +57,7 @@ pub struct Projection {
     /// Column of the minibatch for each feature, length m; nothing where it is the same.
     order: Option<Vec<usize>>,
     shifts: Shifts,
-    /// Components Vᵀ, m×k.
+    /// Transposed components, Vᵀ, m×k.
     vectors: Mat<f64>,
     /// VVᵀ − I, k×k, where that is not nothing.
     skew: Option<Mat<f64>>,

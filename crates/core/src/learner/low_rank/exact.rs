@@ -39,6 +39,7 @@ impl Factors {
         let roots: Vec<f64> = spectrum.values.iter().map(|e| e.max(0.0).sqrt()).collect();
         let rotation = spectrum.vectors;
         let (h, b, n) = (roots.len(), block.rows(), block.total());
+        // One triangle is enough, at half the cost of the only product of order b²·m.
         let mut rows = vec![T::of(0.0); b * b];
         let mut rows = MatMut::from_column_major_slice_mut(&mut rows, b, b);
         let y = block.as_mat();

@@ -74,12 +74,13 @@ pub(super) struct StepFactors<T> {
     k: Mat64,
     /// Factor S of ZZᵀ.
     moment: Mat64,
-    /// The quotient L⁻¹S.
+    /// L⁻¹S, whose columns hold what each direction gains.
     quotient: Mat64,
     /// The new basis in the old one, U⁺Uᵀ = S⁻¹K.
     turned: Mat64,
     /// PᵀP/N, then ZZᵀ, in the width of the products.
     narrow: Vec<T>,
+    /// Room for one more h×h matrix.
     square: Mat64,
     rounded: Rounded<T>,
     scratch: Scratch,
