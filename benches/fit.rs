@@ -93,7 +93,7 @@ fn multiply(m: usize, rows: usize) {
         }
     }
     batch.set_rows(b);
-    let mut products = Products::new(m, params.held(m), b);
+    let mut products = Products::new(m, params.max_rank(m), b);
     for _ in 0..rows.div_ceil(b) {
         products.run(&batch);
     }

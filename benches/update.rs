@@ -7,16 +7,16 @@
 
 mod products;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use ojad::learner::{self, LearnerParams};
+use ojad::learner::{self, Learner, LearnerParams};
 use ojad::rows::{Layout, Minibatch, Values, Width};
 use products::Products;
 use rand::SeedableRng as _;
 use rand::rngs::ChaCha8Rng;
 use rand_distr::{Distribution as _, StandardNormal};
 
-/// Minibatches that go round: more than one, so that no result is reused.
+/// Minibatches that go round, filled anew outside of the clock: an update uses up what it learns.
 const MINIBATCHES: usize = 16;
 
 /// Updates before the clock starts: the exact and the second steps of the beginning are through.
@@ -48,25 +48,17 @@ fn compare(m: usize, k: usize, layout: Layout) {
         ..LearnerParams::default()
     };
     let b = params.minibatch_rows(m);
-    let mut batches = planted(m, k, b, layout);
+    let batches = planted(m, k, b, layout);
     let mut learner = learner::new(&params, m).expect("k <= m");
-    for i in 0..WARM_UP {
-        learner
-            .update(&mut batches[i % MINIBATCHES])
-            .expect("finite rows");
-    }
-    let r = params.held(m);
+    let mut storage = batches.clone();
+    let mut updates_of = |count| learn(learner.as_mut(), &batches, &mut storage, count);
+    updates_of(WARM_UP);
+    let r = params.max_rank(m);
     let mut products = Products::new(m, r, b);
     let each = (1_000_000_000 / (m * b * r)).max(4);
     let (mut updates, mut bare) = (Vec::new(), Vec::new());
     for _ in 0..RUNS {
-        let start = Instant::now();
-        for i in 0..each {
-            learner
-                .update(&mut batches[i % MINIBATCHES])
-                .expect("finite rows");
-        }
-        updates.push(start.elapsed().as_secs_f64() / each as f64);
+        updates.push(updates_of(each).as_secs_f64() / each as f64);
         let start = Instant::now();
         for i in 0..each {
             products.run(&batches[i % MINIBATCHES]);
@@ -81,6 +73,31 @@ fn compare(m: usize, k: usize, layout: Layout) {
         bare * 1e6,
         update / bare,
     );
+}
+
+/// Learns `count` minibatches, all of `batches` in turn; the time without filling `storage` from them.
+fn learn(
+    learner: &mut dyn Learner,
+    batches: &[Minibatch],
+    storage: &mut [Minibatch],
+    count: usize,
+) -> Duration {
+    let mut spent = Duration::ZERO;
+    for first in (0..count).step_by(MINIBATCHES) {
+        let storage = &mut storage[..MINIBATCHES.min(count - first)];
+        for (to, from) in storage.iter_mut().zip(batches) {
+            if let (Values::F32(to), Values::F32(from)) = (to.values_mut(), from.values()) {
+                to.copy_from_slice(from);
+            }
+            to.set_rows(from.rows());
+        }
+        let start = Instant::now();
+        for batch in storage {
+            *batch = learner.update(batch.take()).expect("finite rows");
+        }
+        spent += start.elapsed();
+    }
+    spent
 }
 
 fn median(mut times: Vec<f64>) -> f64 {

@@ -23,7 +23,7 @@ pub struct Products {
 impl Products {
     /// Buffers for blocks of b rows of m features on r directions.
     pub fn new(m: usize, r: usize, b: usize) -> Self {
-        let all = ojad::learner::dense::Dense::pays(m, r);
+        let all = ojad::learner::full_covariance::FullCovariance::pays(m, r);
         let (rows, cols) = if all { (b, m) } else { (0, 0) };
         Self {
             m,

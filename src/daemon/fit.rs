@@ -112,9 +112,9 @@ fn in_turn(
         if reader.fill(&mut batch)? == 0 {
             break;
         }
-        monitor.look(&batch);
-        let learned = learner.update(&mut batch);
-        learned.map_err(|error| error.of(reader.features().names()))?;
+        monitor.update(&batch);
+        let learned = learner.update(batch);
+        batch = learned.map_err(|error| error.of(reader.features().names()))?;
         let now = Progress {
             rows_read: reader.tally().rows_read,
             extent: reader.extent(),
@@ -163,10 +163,10 @@ fn ahead(
     let mut rows_read = 0;
     let mut deadline = None;
     let mut monitor = Monitor::new(features);
-    while let Some(mut arrived) = next(&filled, shutdown, &mut deadline) {
-        monitor.look(&arrived.batch);
-        let learned = learner.update(&mut arrived.batch);
-        learned.map_err(|error| error.of(names.names()))?;
+    while let Some(arrived) = next(&filled, shutdown, &mut deadline) {
+        monitor.update(&arrived.batch);
+        let learned = learner.update(arrived.batch);
+        let batch = learned.map_err(|error| error.of(names.names()))?;
         rows_read = arrived.rows_read;
         progress(
             Progress {
@@ -176,7 +176,7 @@ fn ahead(
             learner,
         );
         // A reader that has ended needs no more minibatches.
-        let _ = to_reader.send(arrived.batch);
+        let _ = to_reader.send(batch);
     }
     drop((to_reader, filled));
     match finish(thread, shutdown)? {

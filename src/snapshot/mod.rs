@@ -17,7 +17,7 @@ mod write;
 use serde::{Deserialize, Serialize};
 
 pub use error::SnapshotError;
-pub use ojad_core::score::{Cells, Lane, Projection, Room, Rows, Scores};
+pub use ojad_core::score::{Cells, Lane, Projection, Rows, ScoreBuffers, Scores};
 pub use output::{Latest, Output, latest, share};
 pub use plot::draw;
 pub use read::read;

@@ -2,7 +2,7 @@
 
 use faer::Mat;
 
-use crate::learner::{Quartics, Summary};
+use crate::learner::{FourthMoments, Summary};
 use crate::snapshot::Snapshot;
 
 /// The state of the k components that a snapshot holds: everything outside them is its tail.
@@ -52,13 +52,16 @@ pub fn summary_of(snapshot: &Snapshot) -> Summary {
         is_scaled: snapshot.provenance.standard_scale,
         vectors: Mat::from_fn(h, m, |i, j| estimate.vector(i)[j]),
         noise: noise.min(eigenvalues.last().copied().unwrap_or(0.0)),
-        limit: estimate.components(),
+        max_rank: estimate.components(),
         total: estimate.total_variance,
         active,
-        ordinary: estimate
+        typical_variance: estimate
             .unresolved
             .map(|found| found.variance * active as f64),
-        quartics: Quartics::from_relative(h, |i, j| if i == j { fourth(i) } else { 1.0 }),
+        fourth_moments: FourthMoments::from_relative(
+            h,
+            |i, j| if i == j { fourth(i) } else { 1.0 },
+        ),
         eigenvalues,
         is_widened: estimate.is_widened,
     }

@@ -166,8 +166,8 @@ mod tests {
             ..LearnerParams::default()
         };
         let mut learner = new(&params, 3).unwrap();
-        let mut batch = Minibatch::from_rows(&rows.concat(), 3);
-        learner.update(&mut batch).unwrap();
+        let batch = Minibatch::from_rows(&rows.concat(), 3);
+        learner.update(batch).unwrap();
         learner.estimate().unwrap()
     }
 

@@ -185,7 +185,7 @@ fn plain_rules_learn_and_a_large_step_diverges() {
         ojad::learner::new(&with(Rule::Oja(Step::Constant(2.0))), 60).expect("k <= m");
     let diverged = rows.values.chunks(60 * 60).any(|chunk| {
         learner
-            .update(&mut ojad::rows::Minibatch::from_rows(chunk, 60))
+            .update(ojad::rows::Minibatch::from_rows(chunk, 60))
             .is_err()
     });
     assert!(

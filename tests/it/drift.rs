@@ -103,8 +103,11 @@ impl Watched {
     fn step(&mut self) -> Option<DriftReport> {
         self.batch = Minibatch::new(Width::F32, Layout::ColumnMajor, B, M);
         self.feed.fill(&mut self.batch);
-        let event = self.drift.take(&self.batch, self.learner.as_ref()).unwrap();
-        self.learner.update(&mut self.batch).unwrap();
+        let event = self
+            .drift
+            .update(&self.batch, self.learner.as_ref())
+            .unwrap();
+        self.learner.update(self.batch.clone()).unwrap();
         event
     }
 
@@ -216,6 +219,25 @@ fn a_change_is_found_within_one_short_half_life() {
 }
 
 #[test]
+fn after_a_drift_nothing_is_reported_before_both_states_are_new() {
+    // A block is a minibatch.
+    let short = 16 * B as u64;
+    let mut watched = Watched::new(Feed::new(21), params(short, 0.1));
+    assert_eq!(watched.until_event(20 * short), None, "before");
+    watched.feed.angle = 30_f64.to_radians();
+    watched.until_event(2 * short).expect("a drift");
+    // A frame after one short half-life; then 32 blocks of the short-term state and 64 of the long-term one.
+    let first = (1..1_000).find(|_| {
+        watched.step();
+        watched.drift.report().is_some()
+    });
+    assert!(
+        first.is_some_and(|minibatches| minibatches >= 16 + 96),
+        "{first:?}"
+    );
+}
+
+#[test]
 fn the_report_says_how_far_it_turned() {
     let short = 20_000;
     let mut watched = Watched::new(Feed::new(5), params(short, 0.0));
@@ -291,7 +313,7 @@ fn bytes_that_were_not_written_are_refused() {
         mutant.truncate(random.random_range(at..=mutant.len()));
         let mut from = Decoder::new("drift", &mutant);
         match Drift::restore(&mut from, M) {
-            Ok(mut drift) => drop(drift.take(&watched.batch, watched.learner.as_ref())),
+            Ok(mut drift) => drop(drift.update(&watched.batch, watched.learner.as_ref())),
             Err(_) => refused += 1,
         }
     }

@@ -97,7 +97,7 @@ fn learned(rows: &Rows, params: &LearnerParams, layout: Layout, width: Width) ->
         }
         minibatch.set_rows(chunk.len() / m);
         minibatch.set_has_missing(chunk.iter().any(|v| v.is_nan()));
-        learner.update(&mut minibatch).expect("finite");
+        minibatch = learner.update(minibatch).expect("finite");
     }
     learner
 }
@@ -544,7 +544,7 @@ fn files_may_come_in_any_order() {
         let mut learner = learner::new(&params, M).expect("k <= m");
         let mut minibatch = reader.new_minibatch(params.minibatch_rows(M));
         while reader.fill(&mut minibatch).expect("rows") > 0 {
-            learner.update(&mut minibatch).expect("finite");
+            minibatch = learner.update(minibatch).expect("finite");
         }
         let estimate = learner.estimate().expect("finite");
         let read = order.map(|i| rows.range(i * N / 2, (i + 1) * N / 2).values);
@@ -575,7 +575,7 @@ fn a_state_goes_on_from_bytes_as_if_it_had_never_stopped() {
             for learner in [&mut whole, &mut resumed] {
                 let mut minibatch = Minibatch::from_rows(chunk, M);
                 minibatch.set_has_missing(chunk.iter().any(|v| v.is_nan()));
-                learner.update(&mut minibatch).expect("finite");
+                learner.update(minibatch).expect("finite");
             }
         }
         let [one, other] = [&whole, &resumed].map(|learner| learner.estimate().expect("finite"));

@@ -278,7 +278,7 @@ fn feed(learner: &mut dyn Learner, rows: &Rows, width: Width, first: usize) -> V
             Values::F64(to) => to[..chunk.len()].copy_from_slice(chunk),
         }
         batch.set_rows(chunk.len() / m);
-        learner.update(&mut batch).expect("finite rows");
+        batch = learner.update(batch).expect("finite rows");
         let mut bytes = Encoder::new();
         learner.save(&mut bytes);
         states.push(bytes.into_bytes());

@@ -113,7 +113,7 @@ pub fn learned(rows: &Rows, params: &LearnerParams) -> Box<dyn Learner> {
     for (i, chunk) in rows.values.chunks(b * rows.m).enumerate() {
         let mut batch = Minibatch::from_rows(chunk, rows.m);
         batch.set_first_row((i * b) as u64);
-        learner.update(&mut batch).expect("finite rows");
+        learner.update(batch).expect("finite rows");
     }
     learner
 }

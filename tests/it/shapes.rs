@@ -1,7 +1,7 @@
 //! Awkward shapes: each ends in the answer that theory or numpy gives, none in a panic.
 
 use ojad::learner::{self, LearnerParams, Precision, Scale};
-use ojad::rows::Minibatch;
+use ojad::rows::{Layout, Minibatch, Values, Width};
 use rand_distr::StandardNormal;
 
 use crate::reference::{Rows, batch, distance, fitted, planted, spikes};
@@ -215,10 +215,44 @@ fn duplicated_rows_change_nothing_but_their_count() {
 }
 
 #[test]
+fn a_minibatch_comes_back_empty_and_can_be_filled_with_the_same_rows() {
+    let m = 200;
+    let (rows, _) = planted(3_000, &spikes(m, 4, 30.0, 10.0), 7.0, 9, &StandardNormal);
+    // Three passes see three times the rows of one distribution: with divisor n, the same covariance.
+    let (truth, _) = batch(&rows, 4, |_| 1.0);
+    for params in engines(4) {
+        let b = params.minibatch_rows(m);
+        for width in [Width::F32, Width::F64] {
+            let mut learner = learner::new(&params, m).expect("k <= m");
+            let mut minibatch = Minibatch::new(width, Layout::RowMajor, b, m);
+            for _ in 0..3 {
+                for chunk in rows.values.chunks(b * m) {
+                    match minibatch.values_mut() {
+                        Values::F32(to) => {
+                            to.iter_mut().zip(chunk).for_each(|(to, v)| *to = *v as f32);
+                        }
+                        Values::F64(to) => to[..chunk.len()].copy_from_slice(chunk),
+                    }
+                    minibatch.set_rows(chunk.len() / m);
+                    minibatch = learner.update(minibatch).expect("finite");
+                    assert_eq!(minibatch.rows(), 0, "its rows are used up");
+                }
+            }
+            minibatch = learner.update(minibatch).expect("no row is no error");
+            assert_eq!((minibatch.rows(), learner.rows()), (0, 9_000));
+            let found = learner.estimate().expect("finite").eigenvalues;
+            for (ours, truth) in found.iter().zip(&truth) {
+                assert!((ours / truth - 1.0).abs() < 2e-3, "{ours} {truth}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_minibatch_of_another_width_is_refused() {
     let mut learner = learner::new(&default(2), 5).expect("k <= m");
     let error = learner
-        .update(&mut Minibatch::from_rows(&[1.0; 8], 4))
+        .update(Minibatch::from_rows(&[1.0; 8], 4))
         .expect_err("refused");
     assert!(
         error.to_string().contains("4 features, the learner 5"),

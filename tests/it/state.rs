@@ -88,8 +88,7 @@ fn a_restored_learner_goes_on_with_the_same_bits() {
             let mut calm = new(&params, m).expect("a learner");
             let mut states = vec![bytes(calm.as_ref())];
             for t in 0..STEPS {
-                calm.update(&mut minibatch(t, m, has_missing))
-                    .expect("rows");
+                calm.update(minibatch(t, m, has_missing)).expect("rows");
                 states.push(bytes(calm.as_ref()));
             }
             for from in [0, 1, 2, 5, 9, 17, 30, 41, 44, 60, 79] {
@@ -103,9 +102,7 @@ fn a_restored_learner_goes_on_with_the_same_bits() {
                     "{params:?} at {from}"
                 );
                 for t in from..STEPS {
-                    resumed
-                        .update(&mut minibatch(t, m, has_missing))
-                        .expect("rows");
+                    resumed.update(minibatch(t, m, has_missing)).expect("rows");
                     let now = bytes(resumed.as_ref());
                     assert!(now == states[t + 1], "{params:?}: {from} to {t}");
                     compared += 1;
@@ -125,7 +122,7 @@ fn mutated_states_are_refused_or_learn_on() {
     for (params, m) in rules() {
         let mut learner = new(&params, m).expect("a learner");
         for t in 0..30 {
-            learner.update(&mut minibatch(t, m, false)).expect("rows");
+            learner.update(minibatch(t, m, false)).expect("rows");
         }
         let whole = bytes(learner.as_ref());
         for _ in 0..300 {
@@ -147,7 +144,7 @@ fn mutated_states_are_refused_or_learn_on() {
                 continue;
             }
             // Numbers that no learner would have: an error is fine, a panic is not.
-            let _ = resumed.update(&mut minibatch(31, m, false));
+            let _ = resumed.update(minibatch(31, m, false));
             let _ = resumed.estimate();
         }
     }

@@ -91,7 +91,7 @@ fn a_missing_value_counts_as_the_running_mean() {
         }
         let mut batch = Minibatch::from_rows(&chunk, 200);
         batch.set_has_missing(true);
-        learner.update(&mut batch).expect("imputed");
+        learner.update(batch).expect("imputed");
     }
     let estimate = learner.estimate().expect("finite");
     for (ours, (sum, count)) in estimate.mean.iter().zip(&seen) {
@@ -128,7 +128,7 @@ fn layouts_and_widths_agree() {
                     }
                 }
                 batch.set_rows(chunk.len() / 200);
-                learner.update(&mut batch).expect("finite");
+                batch = learner.update(batch).expect("finite");
             }
             eigenvalues.push(learner.estimate().expect("finite").eigenvalues);
         }

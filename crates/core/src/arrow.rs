@@ -11,6 +11,18 @@ use arrow_schema::DataType;
 use crate::score::{Cells, Lane, Rows};
 
 /// Why a record batch has no rows to learn from.
+///
+/// ```
+/// use std::sync::Arc;
+/// use arrow_array::{ArrayRef, RecordBatch, StringArray};
+/// use ojad_core::ArrowRows;
+///
+/// let names = Arc::new(StringArray::from(vec!["a", "b"])) as ArrayRef;
+/// let batch = RecordBatch::try_from_iter([("name", names)])?;
+/// let error = ArrowRows::new(&batch).unwrap_err();
+/// assert!(error.to_string().contains("column `name`"));
+/// # Ok::<(), arrow_schema::ArrowError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ArrowRowsError {
@@ -19,7 +31,7 @@ pub enum ArrowRowsError {
     Type {
         /// Name of the column.
         column: String,
-        /// Its type.
+        /// The type of the column.
         data_type: String,
     },
 }
@@ -87,7 +99,7 @@ impl<'a> ArrowRows<'a> {
         })
     }
 
-    /// The same rows, as [`Pca`](crate::Pca) takes them.
+    /// Borrows the rows in the form that [`Pca`](crate::Pca) takes.
     pub fn rows(&self) -> Rows<'_> {
         let lanes = self.columns.iter().flat_map(|column| {
             let cells = match &column.values {

@@ -7,15 +7,22 @@
 use std::fmt;
 
 /// Why bytes could not be decoded.
+///
+/// ```
+/// use ojad_core::Pca;
+///
+/// let error = Pca::from_bytes(b"something else").unwrap_err();
+/// assert!(error.to_string().contains("not a saved model"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("byte {offset} of {section}: {reason}")]
 #[non_exhaustive]
 pub struct CodecError {
-    /// What was being read.
+    /// Name of the section that was being read.
     pub section: &'static str,
-    /// Where, from its start.
+    /// Position of the error, in bytes from the start of the section.
     pub offset: usize,
-    /// What does not fit.
+    /// The reason why the bytes there were refused.
     pub reason: String,
 }
 
@@ -26,63 +33,63 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// No bytes yet.
+    /// Creates an encoder that has written nothing.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// One byte, 0 or 1.
+    /// Writes one byte, 0 or 1.
     pub fn bool(&mut self, value: bool) {
         self.u8(u8::from(value));
     }
 
-    /// One byte.
+    /// Writes one byte as it is.
     pub fn u8(&mut self, value: u8) {
         self.bytes.push(value);
     }
 
-    /// Four bytes.
+    /// Writes four bytes, the least significant first.
     pub fn u32(&mut self, value: u32) {
         self.bytes.extend_from_slice(&value.to_le_bytes());
     }
 
-    /// Eight bytes.
+    /// Writes eight bytes, the least significant first.
     pub fn u64(&mut self, value: u64) {
         self.bytes.extend_from_slice(&value.to_le_bytes());
     }
 
-    /// Eight bytes.
+    /// Writes a count as eight bytes, the same on every machine.
     pub fn usize(&mut self, value: usize) {
         self.u64(value as u64);
     }
 
-    /// Eight bytes, two's complement.
+    /// Writes eight bytes, two's complement.
     pub fn i64(&mut self, value: i64) {
         self.bytes.extend_from_slice(&value.to_le_bytes());
     }
 
-    /// Eight bytes, IEEE 754, every bit kept.
+    /// Writes eight bytes, IEEE 754, every bit kept.
     pub fn f64(&mut self, value: f64) {
         self.bytes.extend_from_slice(&value.to_le_bytes());
     }
 
-    /// The bytes alone, of a length that the reader knows.
+    /// Writes the bytes alone, of a length that the reader knows.
     pub fn raw(&mut self, value: &[u8]) {
         self.bytes.extend_from_slice(value);
     }
 
-    /// The length, then the bytes.
+    /// Writes the length, then the bytes.
     pub fn bytes(&mut self, value: &[u8]) {
         self.usize(value.len());
         self.bytes.extend_from_slice(value);
     }
 
-    /// The length in bytes, then UTF-8.
+    /// Writes the length in bytes, then UTF-8.
     pub fn str(&mut self, value: &str) {
         self.bytes(value.as_bytes());
     }
 
-    /// The length, then the values.
+    /// Writes the length, then the values.
     pub fn f32s(&mut self, values: &[f32]) {
         self.usize(values.len());
         self.bytes.reserve(4 * values.len());
@@ -91,7 +98,7 @@ impl Encoder {
         }
     }
 
-    /// The length, then the values.
+    /// Writes the length, then the values.
     pub fn f64s(&mut self, values: &[f64]) {
         self.usize(values.len());
         self.bytes.reserve(8 * values.len());
@@ -100,7 +107,7 @@ impl Encoder {
         }
     }
 
-    /// The length, then the values.
+    /// Writes the length, then the values.
     pub fn u64s(&mut self, values: &[u64]) {
         self.usize(values.len());
         self.bytes.reserve(8 * values.len());
@@ -109,22 +116,22 @@ impl Encoder {
         }
     }
 
-    /// The bytes so far.
+    /// Borrows the bytes written so far.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Bytes written so far.
+    /// Number of bytes written so far.
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Whether nothing was written.
+    /// True if nothing was written.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    /// The bytes.
+    /// Ends writing and returns all bytes.
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
@@ -148,7 +155,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// The error for what was read last.
+    /// Makes the error for what was read last.
     pub fn refuse(&self, reason: impl fmt::Display) -> CodecError {
         CodecError {
             section: self.section,
@@ -166,7 +173,7 @@ impl<'a> Decoder<'a> {
         Ok(taken)
     }
 
-    /// N bytes.
+    /// Reads N bytes.
     ///
     /// # Errors
     /// At the end.
@@ -176,7 +183,7 @@ impl<'a> Decoder<'a> {
         Ok(array)
     }
 
-    /// One byte, 0 or 1.
+    /// Reads one byte, 0 or 1.
     ///
     /// # Errors
     /// At the end, or if it is another byte.
@@ -188,7 +195,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// One byte.
+    /// Reads one byte.
     ///
     /// # Errors
     /// At the end.
@@ -196,7 +203,7 @@ impl<'a> Decoder<'a> {
         Ok(self.array::<1>()?[0])
     }
 
-    /// Four bytes.
+    /// Reads four bytes, the least significant first.
     ///
     /// # Errors
     /// At the end.
@@ -204,7 +211,7 @@ impl<'a> Decoder<'a> {
         Ok(u32::from_le_bytes(self.array()?))
     }
 
-    /// Eight bytes.
+    /// Reads eight bytes, the least significant first.
     ///
     /// # Errors
     /// At the end.
@@ -212,7 +219,7 @@ impl<'a> Decoder<'a> {
         Ok(u64::from_le_bytes(self.array()?))
     }
 
-    /// Eight bytes that fit the machine's word.
+    /// Reads eight bytes that fit the machine's word.
     ///
     /// # Errors
     /// At the end, or if they do not fit.
@@ -221,7 +228,7 @@ impl<'a> Decoder<'a> {
         usize::try_from(value).map_err(|error| self.refuse(error))
     }
 
-    /// Eight bytes, two's complement.
+    /// Reads eight bytes, two's complement.
     ///
     /// # Errors
     /// At the end.
@@ -229,7 +236,7 @@ impl<'a> Decoder<'a> {
         Ok(i64::from_le_bytes(self.array()?))
     }
 
-    /// Eight bytes, IEEE 754.
+    /// Reads eight bytes, IEEE 754.
     ///
     /// # Errors
     /// At the end.
@@ -237,7 +244,7 @@ impl<'a> Decoder<'a> {
         Ok(f64::from_le_bytes(self.array()?))
     }
 
-    /// A length, checked against the bytes that are left for items of `each` bytes at least.
+    /// Reads a length, checked against the bytes that are left for items of `each` bytes at least.
     ///
     /// # Errors
     /// At the end, or if so many items cannot be there.
@@ -252,7 +259,7 @@ impl<'a> Decoder<'a> {
         Ok(count)
     }
 
-    /// A length and as many bytes.
+    /// Reads a length and as many bytes.
     ///
     /// # Errors
     /// If they are not there.
@@ -261,7 +268,7 @@ impl<'a> Decoder<'a> {
         self.take(len)
     }
 
-    /// A string.
+    /// Reads a string.
     ///
     /// # Errors
     /// If it is not there or no UTF-8.
@@ -270,7 +277,7 @@ impl<'a> Decoder<'a> {
         std::str::from_utf8(bytes).map_err(|error| self.refuse(error))
     }
 
-    /// A length and as many values.
+    /// Reads a length and as many values.
     ///
     /// # Errors
     /// If they are not there.
@@ -280,7 +287,7 @@ impl<'a> Decoder<'a> {
         Ok(values.iter().map(|v| f32::from_le_bytes(*v)).collect())
     }
 
-    /// A length and as many values.
+    /// Reads a length and as many values.
     ///
     /// # Errors
     /// If they are not there.
@@ -290,7 +297,7 @@ impl<'a> Decoder<'a> {
         Ok(values.iter().map(|v| f64::from_le_bytes(*v)).collect())
     }
 
-    /// A length and as many values.
+    /// Reads a length and as many values.
     ///
     /// # Errors
     /// If they are not there.
@@ -300,7 +307,7 @@ impl<'a> Decoder<'a> {
         Ok(values.iter().map(|v| u64::from_le_bytes(*v)).collect())
     }
 
-    /// The values, of which there must be `len`.
+    /// Reads the values, of which there must be `len`.
     ///
     /// # Errors
     /// If there is another number of them.
@@ -310,7 +317,7 @@ impl<'a> Decoder<'a> {
         Ok(values)
     }
 
-    /// The values, of which there must be `len`.
+    /// Reads the values, of which there must be `len`.
     ///
     /// # Errors
     /// If there is another number of them.
@@ -328,7 +335,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Whether all bytes were read.
+    /// True if all bytes were read.
     pub fn is_at_end(&self) -> bool {
         self.at == self.bytes.len()
     }

@@ -35,19 +35,44 @@
 //!
 //! The learner applies regularized Oja's rule, iterated to its closed form at every minibatch; the covariance
 //! matrix is never formed unless it is small. Products run on one thread, so that the same rows give
-//! the same bits on machines of the same kind; nothing global is set, and no thread is started. (A program that
-//! builds faer with its feature `rayon` and leaves its global parallelism on gives up the first.)
+//! the same bits on machines of the same kind. No thread is started, and no global is set or read: faer's global
+//! parallelism, which another crate of the program may have set, changes nothing.
 //!
-//! Underneath lie [`learner`] (rules, moments, drift, merging), [`score`] (projections), [`rows`]
-//! (minibatches in reused storage), [`codec`] (states as bytes) and [`linalg`].
+//! # Features
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `arrow` | [`ArrowRows`]: rows of an Arrow record batch |
+//! | `serde` | `Serialize` and `Deserialize` for [`Unresolved`] |
+//! | `internals` | the modules that the program `ojad` is built on; they change without notice |
+
+// The program uses what the face does not; its build finds what nobody uses.
+#![cfg_attr(not(feature = "internals"), allow(dead_code, unused_imports))]
+// A type that the face hands out has a name.
+#![cfg_attr(not(feature = "internals"), warn(unnameable_types))]
 
 #[cfg(feature = "arrow")]
 mod arrow;
+#[cfg(not(feature = "internals"))]
+mod codec;
+#[cfg(feature = "internals")]
 pub mod codec;
+#[cfg(not(feature = "internals"))]
+mod learner;
+#[cfg(feature = "internals")]
 pub mod learner;
+#[cfg(not(feature = "internals"))]
+mod linalg;
+#[cfg(feature = "internals")]
 pub mod linalg;
 mod pca;
+#[cfg(not(feature = "internals"))]
+mod rows;
+#[cfg(feature = "internals")]
 pub mod rows;
+#[cfg(not(feature = "internals"))]
+mod score;
+#[cfg(feature = "internals")]
 pub mod score;
 
 #[cfg(feature = "arrow")]
@@ -55,7 +80,8 @@ pub use arrow::{ArrowRows, ArrowRowsError};
 pub use codec::CodecError;
 pub use learner::{
     Estimate, Forgetting, LearnError, LearnerParams, MergeError, Penalty, Precision, Rule, Scale,
-    Step, Summary,
+    Step, Unresolved,
 };
-pub use pca::{BuildError, Missing, Pca, PcaBuilder, UpdateError};
-pub use score::{Cells, Lane, Projection, Room, Rows, Scores};
+pub use linalg::LinalgError;
+pub use pca::{BuildError, Merged, Missing, Pca, PcaBuilder, UpdateError};
+pub use score::{Cells, Lane, Projection, Rows, ScoreBuffers, Scores};

@@ -2,14 +2,16 @@
 
 mod builder;
 mod error;
+mod merged;
 mod saved;
 mod waiting;
 
 pub use builder::{Missing, PcaBuilder};
 pub use error::{BuildError, UpdateError};
+pub use merged::Merged;
 
 use crate::learner::{self, Estimate, LearnError, Learner, LearnerParams, MergeError, Summary};
-use crate::score::{Projection, Room, Rows, Scores};
+use crate::score::{Projection, Rows, ScoreBuffers, Scores};
 use waiting::Waiting;
 
 /// Principal components of rows that come in pieces, each seen once.
@@ -102,18 +104,16 @@ impl Pca {
         if let Some(failed) = &self.failed {
             return Err(failed.clone().into());
         }
+        // Before the first row is taken, so that a refused call leaves no part of its rows behind.
         self.check(rows)?;
         let mut at = 0;
         while at < rows.len() {
-            at += self.waiting.take(rows, at);
-            if self.waiting.is_full() {
-                let first_row = self.learner.rows();
-                let learned = self.learner.update(self.waiting.minibatch(first_row));
-                self.waiting.clear();
-                if let Err(error) = learned {
-                    self.failed = Some(error.clone());
-                    return Err(error.into());
-                }
+            at += self.waiting.copy_from(rows, at);
+            if self.waiting.is_full()
+                && let Err(error) = self.waiting.learn(self.learner.as_mut())
+            {
+                self.failed = Some(error.clone());
+                return Err(error.into());
             }
         }
         Ok(())
@@ -143,18 +143,18 @@ impl Pca {
         }
     }
 
-    /// What is known of all rows taken: moments, and r directions with their variances.
+    /// Moments of all rows taken, and r directions with their variances.
     ///
     /// # Errors
     /// If the state is not finite.
-    pub fn summary(&self) -> Result<Summary, LearnError> {
+    fn summary(&self) -> Result<Summary, LearnError> {
         if let Some(failed) = &self.failed {
             return Err(failed.clone());
         }
         if self.waiting.rows() == 0 {
             return self.learner.summary();
         }
-        learner::ahead(self.learner.as_ref(), self.waiting.as_minibatch().clone())
+        learner::summary_with(self.learner.as_ref(), self.waiting.as_minibatch().clone())
     }
 
     /// Components, eigenvalues, their standard errors, and the moments of the features.
@@ -193,13 +193,12 @@ impl Pca {
                 found: rows.features(),
             });
         }
-        let order: Vec<usize> = (0..self.features()).collect();
-        let projection = Projection::new(&self.estimate()?, &order);
-        Ok(projection.score_rows(rows, &mut Room::default()))
+        let projection = Projection::of(&self.estimate()?);
+        Ok(projection.score_rows(rows, &mut ScoreBuffers::default()))
     }
 
-    /// What all of the parts have seen together: mean, variance and trace are exact, the directions the
-    /// best r of all parts'. Parts of disjoint rows, built alike.
+    /// Merges parts that were built alike and saw disjoint rows: mean, variance and trace are exact, the
+    /// directions the best r of all parts'.
     ///
     /// # Errors
     /// If there is no part, or parts differ in features or settings.
@@ -217,10 +216,10 @@ impl Pca {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn merge<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Result<Summary, MergeError> {
+    pub fn merge<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Result<Merged, MergeError> {
         let summaries: Result<Vec<Summary>, LearnError> =
             parts.into_iter().map(Self::summary).collect();
         let summaries = summaries.map_err(|_| MergeError::NotFinite)?;
-        learner::merge_all(&summaries.iter().collect::<Vec<_>>())
+        learner::merge_all(&summaries.iter().collect::<Vec<_>>()).map(Merged)
     }
 }

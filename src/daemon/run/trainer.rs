@@ -310,11 +310,12 @@ impl Trainer<'_> {
         if let Some(shown) = &mut self.shown {
             shown.sampler.offer(&batch, tags);
         }
+        let rows = batch.rows();
         if let Some(learner) = &mut self.learned.learner {
             let began = Instant::now();
-            let learned = learner.update(&mut batch);
+            let learned = learner.update(batch);
             let agreement = self.learned.state.agreement.as_ref();
-            learned.map_err(|error| match agreement {
+            batch = learned.map_err(|error| match agreement {
                 Some(agreement) => error.of(agreement.features().names()),
                 None => error,
             })?;
@@ -326,7 +327,7 @@ impl Trainer<'_> {
             }
         }
         let latency_us = since.elapsed().as_micros() as u64;
-        tracing::trace!(rows = batch.rows(), latency_us, "minibatch learned");
+        tracing::trace!(rows, latency_us, "minibatch learned");
         if is_drift {
             self.snapshots.is_wanted = true;
         }

@@ -17,7 +17,7 @@ use super::columns::{Columns, Table};
 use super::drive::{Step, Work};
 use super::model::{Model, parts};
 use super::{Order, Refusal, too_large, too_many};
-use crate::snapshot::Room;
+use crate::snapshot::ScoreBuffers;
 use crate::source::{Pushed, PushedError};
 
 /// A stream that is being scored.
@@ -26,7 +26,7 @@ pub(super) struct Stream {
     input: Pushed<Bytes>,
     is_over: bool,
     open: Option<Open>,
-    room: Room,
+    room: ScoreBuffers,
     /// Rows scored.
     rows: u64,
 }
@@ -49,7 +49,7 @@ impl Stream {
             order,
             is_over: false,
             open: None,
-            room: Room::default(),
+            room: ScoreBuffers::default(),
             rows: 0,
         }
     }
@@ -145,7 +145,12 @@ impl Open {
     }
 
     /// Scores some rows of the batch.
-    fn score(&mut self, order: &Order, room: &mut Room, done: &mut u64) -> Result<Step, Refusal> {
+    fn score(
+        &mut self,
+        order: &Order,
+        room: &mut ScoreBuffers,
+        done: &mut u64,
+    ) -> Result<Step, Refusal> {
         let Some((batch, table, at)) = &mut self.batch else {
             return Ok(Step::Answer(Vec::new()));
         };

@@ -12,7 +12,7 @@ use super::drive::{Step, Work};
 use super::model::{Model, parts};
 use super::parse::{Kept, Table, parse};
 use super::{Order, Refusal};
-use crate::snapshot::Room;
+use crate::snapshot::ScoreBuffers;
 
 /// Numbers written in one step: some milliseconds.
 const STEP_NUMBERS: usize = 1 << 15;
@@ -31,7 +31,7 @@ enum State {
     Scoring {
         model: Arc<Model>,
         table: Box<Table>,
-        room: Box<Room>,
+        room: Box<ScoreBuffers>,
         scores: Vec<Vec<f64>>,
         at: usize,
     },

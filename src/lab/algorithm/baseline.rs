@@ -178,7 +178,7 @@ impl Algorithm for Streaming {
         }
         let mut minibatch = Minibatch::from_rows(&values, m);
         minibatch.set_first_row(self.next_row as u64);
-        learner.update(&mut minibatch)?;
+        learner.update(minibatch)?;
         self.next_row += count;
         let estimate = learner.estimate()?;
         let directions = Mat::from_fn(m, k, |i, j| estimate.vector(j)[i]);

@@ -2,19 +2,20 @@
 
 use faer::{MatMut, MatRef};
 
-use crate::learner::center::{Pivot, Real};
+use crate::learner::center::Pivot;
+use crate::linalg::Real;
 use crate::rows::{Buffer, Layout};
 
 /// The rows B of a minibatch as factors of the covariance's change.
 ///
 /// With N the weight of all rows so far, n₀ that of the earlier ones, and the rows
-/// ỹᵢ = yᵢ − `shrink`·ȳ,
+/// ỹᵢ = yᵢ − `mean_shrinkage`·ȳ,
 ///
 ///   C_new = (n₀/N)·C_old + (1/N)·Σ ỹᵢ ỹᵢᵀ
 ///
 /// is exact. Early blocks are centred on their own mean and carry the row √(n₀s/N)(x̄ − μ) that
 /// makes up for it (Chan, Golub, LeVeque 1983); later ones are centred on the running mean, where
-/// one pass does, and Σyyᵀ − (s²/N)ȳȳᵀ is written as Σỹỹᵀ by `shrink` = 1 − √(1 − s/N).
+/// one pass does, and Σyyᵀ − (s²/N)ȳȳᵀ is written as Σỹỹᵀ by `mean_shrinkage` = 1 − √(1 − s/N).
 #[derive(Debug)]
 pub struct Block<T> {
     values: Buffer<T>,
@@ -23,20 +24,20 @@ pub struct Block<T> {
     stride: usize,
     features: usize,
     rows: usize,
-    /// Whether the storage is the minibatch's own, so that this has none of its values left.
+    /// True if the storage is the minibatch's own, which then has none of its values left.
     is_exchanged: bool,
     /// c of ỹᵢ = yᵢ − c·ȳ; 0 for a block centred on its own mean.
-    pub shrink: f64,
-    /// ȳ, length m.
+    pub mean_shrinkage: f64,
+    /// ȳ, the mean of the rows in block units, length m.
     pub mean: Vec<f64>,
     /// s, the weight of these rows.
     pub weight: f64,
     /// n₀, the weight of all earlier rows.
-    pub earlier: f64,
-    /// What that is multiplied by since the block before, γ^b.
-    pub fade: f64,
-    /// Σ‖ỹᵢ‖².
-    pub energy: f64,
+    pub prior_weight: f64,
+    /// γ^b, by which that weight has decayed since the block before.
+    pub decay: f64,
+    /// Σ‖ỹᵢ‖², the squared Frobenius norm of the rows ỹ.
+    pub squared_norm: f64,
 }
 
 /// Room for `rows` rows and the one that corrects the mean, in whole vectors of sixteen: columns
@@ -55,12 +56,12 @@ impl<T: Real> Block<T> {
             features,
             rows: 0,
             is_exchanged: false,
-            shrink: 0.0,
+            mean_shrinkage: 0.0,
             mean: vec![0.0; features],
             weight: 0.0,
-            earlier: 0.0,
-            fade: 1.0,
-            energy: 0.0,
+            prior_weight: 0.0,
+            decay: 1.0,
+            squared_norm: 0.0,
         }
     }
 
@@ -96,7 +97,7 @@ impl<T: Real> Block<T> {
         let mut rows = vec![0.0; b * m];
         for (i, row) in rows.chunks_exact_mut(m).enumerate() {
             for (j, v) in row.iter_mut().enumerate() {
-                *v = y[(i, j)].wide() / pivot.factor[j].wide() + pivot.pivot[j];
+                *v = y[(i, j)].wide() / pivot.factor[j].wide() + pivot.shift[j];
             }
         }
         Some(rows)
@@ -118,13 +119,13 @@ impl<T: Real> Block<T> {
     }
 
     /// e of Σỹỹᵀ = Σyyᵀ − e·b·ȳȳᵀ: 1 − (1−c)².
-    pub fn taken(&self) -> f64 {
-        self.shrink * (2.0 - self.shrink)
+    pub fn removed_share(&self) -> f64 {
+        self.mean_shrinkage * (2.0 - self.mean_shrinkage)
     }
 
     /// N, the weight of all rows, these included.
     pub fn total(&self) -> f64 {
-        self.earlier + self.weight
+        self.prior_weight + self.weight
     }
 
     /// Appends `row`, length m.
@@ -137,7 +138,7 @@ impl<T: Real> Block<T> {
         }
     }
 
-    /// Y, b×m.
+    /// Y, b×m, as it is stored.
     pub fn as_mat(&self) -> MatRef<'_, T> {
         self.sub_rows(0, self.rows)
     }
@@ -173,7 +174,7 @@ impl<T: Real> Block<T> {
     }
 
     /// Σ‖yᵢ‖² of the rows held.
-    pub fn squared_norm(&self) -> f64 {
+    pub fn sum_of_squares(&self) -> f64 {
         let (lines, length) = match self.layout {
             Layout::RowMajor => (self.rows, self.features),
             Layout::ColumnMajor => (self.features, self.rows),
@@ -189,7 +190,7 @@ impl<T: Real> Block<T> {
         sums.iter().sum()
     }
 
-    /// ‖yᵢ − yₗ‖².
+    /// Squared distance of two rows, ‖yᵢ − yₗ‖².
     pub fn squared_distance(&self, i: usize, l: usize) -> f64 {
         let y = self.as_mat();
         let apart = (0..self.features).map(|j| y[(i, j)].wide() - y[(l, j)].wide());
@@ -206,15 +207,15 @@ impl<T: Real> Block<T> {
     }
 
     /// Turns the rows into ỹ, for rules that want them as they stand.
-    pub fn apply_shrink(&mut self) {
-        if self.shrink == 0.0 {
+    pub fn apply_mean_shrinkage(&mut self) {
+        if self.mean_shrinkage == 0.0 {
             return;
         }
-        let shrink = std::mem::replace(&mut self.shrink, 0.0);
+        let mean_shrinkage = std::mem::replace(&mut self.mean_shrinkage, 0.0);
         let mean = std::mem::take(&mut self.mean);
         let mut values = self.as_mat_mut();
         for (j, mean) in mean.iter().enumerate() {
-            let shift = T::of(shrink * mean);
+            let shift = T::of(mean_shrinkage * mean);
             for i in 0..values.nrows() {
                 values[(i, j)] = values[(i, j)] - shift;
             }

@@ -10,57 +10,10 @@
 //! under a mean a million times larger. Sums run in f32 over at most sixteen rows
 //! and in f64 beyond.
 
-use std::ops::{Add, Mul, Range, Sub};
+use std::ops::Range;
 
+use crate::linalg::Real;
 use crate::rows::{Buffer, Layout};
-
-/// A float that a block is stored in.
-pub trait Real:
-    faer::traits::RealField
-    + Copy
-    + bytemuck::Pod
-    + Add<Output = Self>
-    + Sub<Output = Self>
-    + Mul<Output = Self>
-    + Send
-    + Sync
-    + 'static
-{
-    /// Relative distance of neighbouring values.
-    const ROUNDING: f64;
-    /// The largest value.
-    const LARGEST: f64;
-    /// Rounds to this type.
-    fn of(value: f64) -> Self;
-    /// Widens to f64.
-    fn wide(self) -> f64;
-}
-
-impl Real for f32 {
-    const ROUNDING: f64 = f32::EPSILON as f64;
-    const LARGEST: f64 = f32::MAX as f64;
-    #[inline(always)]
-    fn of(value: f64) -> Self {
-        value as f32
-    }
-    #[inline(always)]
-    fn wide(self) -> f64 {
-        f64::from(self)
-    }
-}
-
-impl Real for f64 {
-    const ROUNDING: f64 = f64::EPSILON;
-    const LARGEST: f64 = f64::MAX;
-    #[inline(always)]
-    fn of(value: f64) -> Self {
-        value
-    }
-    #[inline(always)]
-    fn wide(self) -> f64 {
-        self
-    }
-}
 
 /// A value of a minibatch that becomes a value of a block.
 pub trait Centred<T>: Real {
@@ -110,14 +63,14 @@ impl Centred<f64> for f64 {
     }
 }
 
-/// What a feature is shifted and multiplied by, length m each.
+/// Shift and factor of each feature, length m each.
 #[derive(Clone, Debug)]
 pub struct Pivot<T> {
-    /// The shift.
-    pub pivot: Vec<f64>,
-    /// Its leading part.
+    /// The shift, in feature units.
+    pub shift: Vec<f64>,
+    /// The shift rounded to T.
     pub high: Vec<T>,
-    /// The rest.
+    /// The part of the shift that rounding left, in T.
     pub low: Vec<T>,
     /// The factor, 1 ÷ scale.
     pub factor: Vec<T>,
@@ -127,7 +80,7 @@ impl<T: Real> Pivot<T> {
     /// A pivot of zeros and factors of one.
     pub fn new(features: usize) -> Self {
         Self {
-            pivot: vec![0.0; features],
+            shift: vec![0.0; features],
             high: vec![T::of(0.0); features],
             low: vec![T::of(0.0); features],
             factor: vec![T::of(1.0); features],
@@ -135,11 +88,11 @@ impl<T: Real> Pivot<T> {
     }
 
     /// Sets all shifts, length m.
-    pub fn set_all(&mut self, pivot: &[f64]) {
-        self.pivot.copy_from_slice(pivot);
-        for ((high, low), pivot) in self.high.iter_mut().zip(&mut self.low).zip(pivot) {
-            *high = T::of(*pivot);
-            *low = T::of(pivot - high.wide());
+    pub fn set_all(&mut self, shift: &[f64]) {
+        self.shift.copy_from_slice(shift);
+        for ((high, low), shift) in self.high.iter_mut().zip(&mut self.low).zip(shift) {
+            *high = T::of(*shift);
+            *low = T::of(shift - high.wide());
         }
     }
 }
@@ -147,17 +100,17 @@ impl<T: Real> Pivot<T> {
 /// b×m values: how they lie.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
-    /// b.
+    /// Number of rows, b.
     pub rows: usize,
-    /// m.
+    /// Number of features, m.
     pub features: usize,
-    /// Which neighbours are adjacent.
+    /// Order of the values in memory.
     pub layout: Layout,
     /// Distance from a row (row-major) or feature (column-major) to the next where it is read.
     pub stride: usize,
 }
 
-/// Where values are read and written. The loops stand alone, on slices that the compiler knows to
+/// Buffers that values are read from and written to. The loops stand alone, on slices that the compiler knows to
 /// be apart: only then does it make vector code of them.
 pub trait Buffers<T> {
     /// Writes row `i` and adds y to `sum`, y² to `squares`, length m each.
@@ -168,9 +121,9 @@ pub trait Buffers<T> {
 
 /// From one buffer into another.
 pub struct Apart<'a, X, T> {
-    /// Read.
+    /// Values as they were read.
     pub x: &'a [X],
-    /// Written.
+    /// Values of the block, to be written.
     pub y: &'a mut [T],
     /// Distance from a row or feature to the next in `y`.
     pub stride: usize,
@@ -189,7 +142,7 @@ impl<X: Centred<T>, T: Real> Buffers<T> for Apart<'_, X, T> {
     fn column(&mut self, j: usize, rows: Range<usize>, shape: Shape, by: &Pivot<T>) -> (f64, f64) {
         let x = &self.x[j * shape.stride..][rows.clone()];
         let y = &mut self.y[j * self.stride..][rows];
-        let (shift, high) = (by.pivot[j], by.high[j]);
+        let (shift, high) = (by.shift[j], by.high[j]);
         let (low, factor) = (by.low[j], by.factor[j]);
         let (mut s, mut q) = ([T::of(0.0); WIDTH], [T::of(0.0); WIDTH]);
         let ((x, x_rest), (y, y_rest)) = (x.as_chunks::<WIDTH>(), y.as_chunks_mut::<WIDTH>());
@@ -211,7 +164,7 @@ impl<X: Centred<T>, T: Real> Buffers<T> for Apart<'_, X, T> {
     }
 }
 
-/// In one buffer.
+/// One buffer, read and written in its place.
 pub struct InPlace<'a, T>(pub &'a mut [T]);
 
 impl<T: Centred<T>> Buffers<T> for InPlace<'_, T> {
@@ -224,7 +177,7 @@ impl<T: Centred<T>> Buffers<T> for InPlace<'_, T> {
     #[inline(always)]
     fn column(&mut self, j: usize, rows: Range<usize>, shape: Shape, by: &Pivot<T>) -> (f64, f64) {
         let y = &mut self.0[j * shape.stride..][rows];
-        let (shift, high) = (by.pivot[j], by.high[j]);
+        let (shift, high) = (by.shift[j], by.high[j]);
         let (low, factor) = (by.low[j], by.factor[j]);
         let (mut s, mut q) = ([T::of(0.0); WIDTH], [T::of(0.0); WIDTH]);
         let (y, y_rest) = y.as_chunks_mut::<WIDTH>();
@@ -256,7 +209,7 @@ fn row_apart<X: Centred<T>, T: Real>(
 ) {
     let m = x.len();
     let (y, sum, squares) = (&mut y[..m], &mut sum[..m], &mut squares[..m]);
-    let (shift, high) = (&by.pivot[..m], &by.high[..m]);
+    let (shift, high) = (&by.shift[..m], &by.high[..m]);
     let (low, factor) = (&by.low[..m], &by.factor[..m]);
     for j in 0..m {
         let v = x[j].centred(shift[j], high[j], low[j]) * factor[j];
@@ -270,7 +223,7 @@ fn row_apart<X: Centred<T>, T: Real>(
 fn row_in_place<T: Centred<T>>(y: &mut [T], by: &Pivot<T>, sum: &mut [T], squares: &mut [T]) {
     let m = y.len();
     let (sum, squares) = (&mut sum[..m], &mut squares[..m]);
-    let (shift, high) = (&by.pivot[..m], &by.high[..m]);
+    let (shift, high) = (&by.shift[..m], &by.high[..m]);
     let (low, factor) = (&by.low[..m], &by.factor[..m]);
     for j in 0..m {
         let v = y[j].centred(shift[j], high[j], low[j]) * factor[j];
@@ -283,13 +236,13 @@ fn row_in_place<T: Centred<T>>(y: &mut [T], by: &Pivot<T>, sum: &mut [T], square
 /// Rows of a column that are summed side by side.
 const WIDTH: usize = 16;
 
-/// What the blocks of a learner are centred with, and what comes out beside them.
+/// Shifts and factors of a learner's blocks, with the sums of the block made last.
 #[derive(Clone, Debug)]
 pub struct Centring<T> {
     /// Shift and factor of each feature.
     pub pivot: Pivot<T>,
     /// Sums of the block made last.
-    pub totals: Totals<T>,
+    pub sums: ColumnSums<T>,
     /// Old ÷ new scale of each feature, length m, where the scale has moved.
     pub ratios: Vec<f64>,
 }
@@ -299,7 +252,7 @@ impl<T: Real> Centring<T> {
     pub fn new(features: usize) -> Self {
         Self {
             pivot: Pivot::new(features),
-            totals: Totals::new(features),
+            sums: ColumnSums::new(features),
             ratios: vec![1.0; features],
         }
     }
@@ -307,16 +260,16 @@ impl<T: Real> Centring<T> {
 
 /// Σy and Σy² of a block, length m each, and room to sum in.
 #[derive(Clone, Debug)]
-pub struct Totals<T> {
-    /// Σy.
+pub struct ColumnSums<T> {
+    /// Σy of each feature.
     pub sum: Vec<f64>,
-    /// Σy².
+    /// Σy² of each feature.
     pub squares: Vec<f64>,
     narrow_sum: Vec<T>,
     narrow_squares: Vec<T>,
 }
 
-impl<T: Real> Totals<T> {
+impl<T: Real> ColumnSums<T> {
     /// Sums of no row.
     pub fn new(features: usize) -> Self {
         Self {
@@ -328,20 +281,20 @@ impl<T: Real> Totals<T> {
     }
 }
 
-/// Writes y = (x − pivot)·factor; `totals` holds Σy and Σy² of these rows afterwards.
+/// Writes y = (x − pivot)·factor; `sums` holds Σy and Σy² of these rows afterwards.
 pub fn center<T: Real>(
     buffers: &mut impl Buffers<T>,
     shape: Shape,
     pivot: &Pivot<T>,
-    totals: &mut Totals<T>,
+    sums: &mut ColumnSums<T>,
 ) {
-    totals.sum.fill(0.0);
-    totals.squares.fill(0.0);
+    sums.sum.fill(0.0);
+    sums.squares.fill(0.0);
     pulp::Arch::new().dispatch(Pass {
         buffers,
         shape,
         pivot,
-        totals,
+        sums,
     });
 }
 
@@ -350,7 +303,7 @@ struct Pass<'a, B, T> {
     buffers: &'a mut B,
     shape: Shape,
     pivot: &'a Pivot<T>,
-    totals: &'a mut Totals<T>,
+    sums: &'a mut ColumnSums<T>,
 }
 
 impl<B: Buffers<T>, T: Real> pulp::NullaryFnOnce for Pass<'_, B, T> {
@@ -362,11 +315,11 @@ impl<B: Buffers<T>, T: Real> pulp::NullaryFnOnce for Pass<'_, B, T> {
             buffers,
             shape,
             pivot,
-            totals,
+            sums,
         } = self;
         match shape.layout {
-            Layout::RowMajor => center_rows(buffers, shape, pivot, totals),
-            Layout::ColumnMajor => center_columns(buffers, shape, pivot, totals),
+            Layout::RowMajor => center_rows(buffers, shape, pivot, sums),
+            Layout::ColumnMajor => center_columns(buffers, shape, pivot, sums),
         }
     }
 }
@@ -379,17 +332,17 @@ fn center_rows<T: Real>(
     buffers: &mut impl Buffers<T>,
     shape: Shape,
     pivot: &Pivot<T>,
-    totals: &mut Totals<T>,
+    sums: &mut ColumnSums<T>,
 ) {
     for first in (0..shape.rows).step_by(NARROW_ROWS) {
-        totals.narrow_sum.fill(T::of(0.0));
-        totals.narrow_squares.fill(T::of(0.0));
+        sums.narrow_sum.fill(T::of(0.0));
+        sums.narrow_squares.fill(T::of(0.0));
         for i in first..(first + NARROW_ROWS).min(shape.rows) {
-            let (sum, squares) = (&mut totals.narrow_sum, &mut totals.narrow_squares);
+            let (sum, squares) = (&mut sums.narrow_sum, &mut sums.narrow_squares);
             buffers.row(i, shape, pivot, sum, squares);
         }
-        widen(&totals.narrow_sum, &mut totals.sum);
-        widen(&totals.narrow_squares, &mut totals.squares);
+        widen(&sums.narrow_sum, &mut sums.sum);
+        widen(&sums.narrow_squares, &mut sums.squares);
     }
 }
 
@@ -405,14 +358,14 @@ fn center_columns<T: Real>(
     buffers: &mut impl Buffers<T>,
     shape: Shape,
     pivot: &Pivot<T>,
-    totals: &mut Totals<T>,
+    sums: &mut ColumnSums<T>,
 ) {
     for j in 0..shape.features {
         for first in (0..shape.rows).step_by(NARROW_ROWS * WIDTH) {
             let rows = first..(first + NARROW_ROWS * WIDTH).min(shape.rows);
             let (sum, squares) = buffers.column(j, rows, shape, pivot);
-            totals.sum[j] += sum;
-            totals.squares[j] += squares;
+            sums.sum[j] += sum;
+            sums.squares[j] += squares;
         }
     }
 }

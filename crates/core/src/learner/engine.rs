@@ -4,12 +4,11 @@ use faer::{Mat, MatRef};
 
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::block::Block;
-use crate::learner::center::Real;
-use crate::linalg::LinalgError;
+use crate::linalg::{LinalgError, Real};
 
-/// What is known of all rows when a block is learned or a state is read.
+/// Totals of the covariance of all rows, for the moment when a block is learned or a state is read.
 #[derive(Clone, Copy, Debug)]
-pub struct Outlook {
+pub struct CovarianceTotals {
     /// Trace of the covariance of all rows, the block's included, in block units.
     pub total: f64,
     /// Features that carry variance.
@@ -28,7 +27,7 @@ pub struct Directions {
     /// σ², the mean variance of the directions outside that the rule itself reckons with.
     pub noise: f64,
     /// r, the directions that could be held.
-    pub limit: usize,
+    pub max_rank: usize,
 }
 
 /// A rule that learns from centred, scaled blocks.
@@ -43,7 +42,7 @@ pub trait Engine: Send {
     fn update(
         &mut self,
         block: &mut Block<Self::Float>,
-        outlook: Outlook,
+        totals: CovarianceTotals,
     ) -> Result<(), LinalgError>;
 
     /// Follows a change of units: with D = diag(`ratios`), the covariance becomes DCD.
@@ -68,5 +67,5 @@ pub trait Engine: Send {
     ///
     /// # Errors
     /// If the state holds a value that is no finite number.
-    fn directions(&self, outlook: Outlook) -> Result<Directions, LinalgError>;
+    fn directions(&self, totals: CovarianceTotals) -> Result<Directions, LinalgError>;
 }

@@ -1,16 +1,32 @@
 //! What a learner says at any moment: the boundary between learning and publishing.
 
-use serde::{Deserialize, Serialize};
-
 /// Components, eigenvalues and moments read off a learner's state, in f64.
 ///
 /// m features, k components. Vectors live in scaled units (feature ÷ `scale`), eigenvalues in
 /// squared scaled units; every divisor is n (the effective rows).
+///
+/// ```
+/// use ojad_core::{Pca, Rows};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // One direction, (0.6, 0.8), and nothing beside it.
+/// let values: Vec<f64> = (0..500)
+///     .map(|i| (i as f64 * 0.7).sin())
+///     .flat_map(|t| [0.6 * t, 0.8 * t])
+///     .collect();
+/// let mut pca = Pca::builder().components(2).build(2)?;
+/// pca.update(&Rows::from_f64(&values, 2))?;
+/// let estimate = pca.estimate()?;
+/// assert!((estimate.vector(0)[0] - 0.6).abs() < 1e-9);
+/// assert!((estimate.explained_variance_ratio(0) - 1.0).abs() < 1e-9);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Estimate {
-    /// m.
+    /// Number of features, m.
     pub features: usize,
-    /// Rows learned from.
+    /// Number of rows learned from.
     pub rows: u64,
     /// Sum of the rows' weights: equals `rows` without forgetting.
     pub effective_rows: f64,
@@ -26,7 +42,7 @@ pub struct Estimate {
     /// Weight of each feature's observed values, length m: `effective_rows` where none is missing, 0
     /// where there was no value yet.
     pub observed: Vec<f64>,
-    /// Whether a feature has not moved so far, length m.
+    /// True for each feature that has not varied so far, length m.
     pub constant: Vec<bool>,
     /// Components: k rows of m entries, row-major, unit length, descending eigenvalue, entry of
     /// largest magnitude positive. Fewer than k rows were seen: the rest are zero rows.
@@ -39,7 +55,7 @@ pub struct Estimate {
     pub angle_stderr_rad: Vec<f64>,
     /// s = √(1 − λ/eigenvalue)₊, length k (Kunin et al. 2019).
     pub weight_singular_values: Vec<f64>,
-    /// Whether the eigenvalue stands above the penalty, length k.
+    /// True for each component whose eigenvalue is above the penalty, length k.
     pub active: Vec<bool>,
     /// λ, squared scaled units.
     pub penalty: f64,
@@ -51,18 +67,35 @@ pub struct Estimate {
     /// Number of components that stand above noise. `None` where every direction is held and nothing
     /// among them looks like noise: then it cannot be told.
     pub components_above_noise: Option<usize>,
-    /// Whether that number is limited by the directions held, so that it is a lower bound.
+    /// True if that number is limited by the directions held, so that it is a lower bound.
     pub above_noise_is_lower_bound: bool,
     /// Of the components asked for, those that rounding hides. Their eigenvalues are the mean variance
     /// of what is left, their vectors zero rows, and none of them is active.
     pub unresolved: Option<Unresolved>,
-    /// Whether the state is kept in f64 products because f32 would lose wanted components. False where
+    /// True if the state is kept in f64 products because f32 would lose wanted components. False where
     /// the rule has but one width.
     pub is_widened: bool,
 }
 
 /// Components that drown in the rounding of larger ones.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+///
+/// ```
+/// use ojad_core::{Pca, Rows};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // The first feature counts in steps of 10⁹; beside it, f64 products lose the second.
+/// let values: Vec<f64> = (0..500)
+///     .flat_map(|i| [i as f64 * 1e9, (i as f64 * 0.7).sin()])
+///     .collect();
+/// let mut pca = Pca::builder().components(2).build(2)?;
+/// pca.update(&Rows::from_f64(&values, 2))?;
+/// let unresolved = pca.estimate()?.unresolved.expect("one component is lost");
+/// assert_eq!((unresolved.held, unresolved.feature), (1, 0));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Unresolved {
     /// Components that are known.
     pub held: usize,
@@ -98,7 +131,7 @@ impl Estimate {
         }
     }
 
-    /// The same for a component that may not be there: 0 then.
+    /// Eigenvalue `i` divided by the total variance; 0 where there is no such component.
     pub fn explained_variance_ratio_or_zero(&self, i: usize) -> f64 {
         if i < self.components() {
             self.explained_variance_ratio(i)

@@ -9,11 +9,21 @@
 
 use faer::Mat;
 
+use crate::learner::fourth_moments::FourthMoments;
 use crate::learner::moments::CONSTANT_SHARE;
-use crate::learner::quartics::Quartics;
 use crate::learner::summary::Summary;
+use crate::linalg::{ThinSvd, thin_svd};
 
 /// Why two states do not merge.
+///
+/// ```
+/// use ojad_core::{MergeError, Pca};
+///
+/// let (one, other) = (Pca::builder().build(20)?, Pca::builder().build(30)?);
+/// let error = Pca::merge([&one, &other]).unwrap_err();
+/// assert_eq!(error, MergeError::Features { left: 20, right: 30 });
+/// # Ok::<(), ojad_core::BuildError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MergeError {
@@ -36,7 +46,7 @@ pub enum MergeError {
          fit both with the same setting and merge again"
     )]
     Setting {
-        /// The config key.
+        /// Name of the setting.
         key: &'static str,
     },
     /// A value is no finite number.
@@ -108,10 +118,10 @@ pub fn merge_all(states: &[&Summary]) -> Result<Summary, MergeError> {
         };
         (variance[j] + square) / (scale[j] * scale[j])
     };
-    let limit = states.iter().map(|state| state.limit).max().unwrap_or(0);
+    let max_rank = states.iter().map(|state| state.max_rank).max().unwrap_or(0);
     let noise = sum(&|state| state.noise);
     let rows = factor_rows(states, &shares, &mean, &scale);
-    let (vectors, eigenvalues) = best_part(&rows, limit, noise)?;
+    let (vectors, eigenvalues) = best_part(&rows, max_rank, noise)?;
     let total = (0..m).filter(|j| carries(*j)).map(second).sum();
     let active = (0..m).filter(|j| carries(*j)).count();
     Ok(Summary {
@@ -130,9 +140,9 @@ pub fn merge_all(states: &[&Summary]) -> Result<Summary, MergeError> {
         vectors,
         eigenvalues,
         noise,
-        limit,
-        ordinary: ordinary(states, &shares),
-        quartics: average(states, &shares),
+        max_rank,
+        typical_variance: typical_variance(states, &shares),
+        fourth_moments: average(states, &shares),
         is_widened: states.iter().any(|state| state.is_widened),
     })
 }
@@ -170,8 +180,8 @@ fn check(a: &Summary, b: &Summary) -> Result<(), MergeError> {
 /// Without centring, what a state has not seen of a feature becomes that feature's mean there.
 fn factor_rows(states: &[&Summary], shares: &[f64], mean: &[f64], scale: &[f64]) -> Mat<f64> {
     let m = scale.len();
-    let held: usize = states.iter().map(|state| state.eigenvalues.len()).sum();
-    let mut rows = Mat::<f64>::zeros(held + states.len(), m);
+    let ranks: usize = states.iter().map(|state| state.eigenvalues.len()).sum();
+    let mut rows = Mat::<f64>::zeros(ranks + states.len(), m);
     let mut at = 0;
     for (state, share) in states.iter().zip(shares) {
         for (i, value) in state.eigenvalues.iter().enumerate() {
@@ -196,35 +206,29 @@ fn factor_rows(states: &[&Summary], shares: &[f64], mean: &[f64], scale: &[f64])
     rows
 }
 
-/// Best rank-`limit` part of `rows`ᵀ`rows`, σ² added back.
+/// Best rank-`max_rank` part of `rows`ᵀ`rows`, σ² added back.
 fn best_part(
     rows: &Mat<f64>,
-    limit: usize,
+    max_rank: usize,
     noise: f64,
 ) -> Result<(Mat<f64>, Vec<f64>), MergeError> {
-    let svd = rows
-        .transpose()
-        .thin_svd()
-        .map_err(|_| MergeError::NotFinite)?;
-    let s = svd.S().column_vector();
+    let svd = thin_svd(rows.transpose()).map_err(|_| MergeError::NotFinite)?;
+    let ThinSvd { u, s } = svd;
     let top = s.iter().copied().fold(0.0, f64::max);
     let found = s
         .iter()
-        .take(limit)
+        .take(max_rank)
         .take_while(|v| **v > 1e-14 * top && **v > 0.0)
         .count();
     let eigenvalues = s.iter().take(found).map(|v| v * v + noise).collect();
-    Ok((
-        svd.U().subcols(0, found).transpose().to_owned(),
-        eigenvalues,
-    ))
+    Ok((u.subcols(0, found).transpose().to_owned(), eigenvalues))
 }
 
 /// Geometric mean of what is known of ordinary rows.
-fn ordinary(states: &[&Summary], shares: &[f64]) -> Option<f64> {
+fn typical_variance(states: &[&Summary], shares: &[f64]) -> Option<f64> {
     let known = || {
         let all = states.iter().zip(shares);
-        all.filter_map(|(state, share)| Some((state.ordinary?.ln(), share)))
+        all.filter_map(|(state, share)| Some((state.typical_variance?.ln(), share)))
     };
     let weight: f64 = known().map(|(_, share)| share).sum();
     let sum: f64 = known().map(|(log, share)| share * log).sum();
@@ -232,28 +236,31 @@ fn ordinary(states: &[&Summary], shares: &[f64]) -> Option<f64> {
 }
 
 /// Weighted averages of what all have; components of the same rank stand for each other.
-fn average(states: &[&Summary], shares: &[f64]) -> Quartics {
+fn average(states: &[&Summary], shares: &[f64]) -> FourthMoments {
     let known = || {
         states
             .iter()
             .zip(shares)
-            .map(|(state, share)| (&state.quartics, *share))
-            .filter(|(quartics, _)| !quartics.square.is_empty())
+            .map(|(state, share)| (&state.fourth_moments, *share))
+            .filter(|(fourth_moments, _)| !fourth_moments.square.is_empty())
     };
-    let Some(h) = known().map(|(quartics, _)| quartics.square.len()).min() else {
-        return Quartics::default();
+    let Some(h) = known()
+        .map(|(fourth_moments, _)| fourth_moments.square.len())
+        .min()
+    else {
+        return FourthMoments::default();
     };
     let weight: f64 = known().map(|(_, share)| share).sum();
-    let mean = |of: &dyn Fn(&Quartics) -> f64| -> f64 {
+    let mean = |of: &dyn Fn(&FourthMoments) -> f64| -> f64 {
         known()
-            .map(|(quartics, share)| share / weight * of(quartics))
+            .map(|(fourth_moments, share)| share / weight * of(fourth_moments))
             .sum()
     };
-    Quartics {
+    FourthMoments {
         square: (0..h).map(|i| mean(&|q| q.square[i])).collect(),
         with_outside: (0..h).map(|i| mean(&|q| q.with_outside[i])).collect(),
         outside: mean(&|q| q.outside),
         quartic: Mat::from_fn(h, h, |i, j| mean(&|q| q.quartic[(i, j)])),
-        ..Quartics::default()
+        ..FourthMoments::default()
     }
 }

@@ -2,43 +2,40 @@
 //!
 //! [`new`] gives the [`Learner`] that the parameters ask for. Underneath, [`moments`] centres and
 //! scales a minibatch into a [`block`], an [`engine`] (the closed form on held directions, on all
-//! directions or in full precision; Oja's rule; the matrix step) learns from it, and [`quartics`]
+//! directions or in full precision; Oja's rule; the matrix step) learns from it, and [`fourth_moments`]
 //! gathers what the error bars need. A [`Summary`] is the state as plain data.
 
 pub mod block;
 pub mod center;
-pub mod dense;
 pub mod drift;
 pub mod engine;
 mod estimate;
-mod exact;
-pub mod full;
+pub mod fourth_moments;
+pub mod full_covariance;
+pub mod low_rank;
 pub mod merge;
 pub mod moments;
 mod monitor;
 pub mod noise;
 pub mod oja;
-mod ordinary;
 mod params;
-pub mod probes;
-pub mod quartics;
+pub mod product_float;
+pub mod qr_f64;
 mod state;
-mod step;
 mod streaming;
-pub mod subspace;
 mod summary;
+mod typical;
 mod weighted;
 mod widening;
-pub mod width;
 
-use dense::Dense;
 pub use estimate::{Estimate, Unresolved};
-use full::Full;
+pub use fourth_moments::FourthMoments;
+use full_covariance::FullCovariance;
 pub use merge::{MergeError, merge, merge_all};
 pub use monitor::Monitor;
 use oja::{MatrixStep, Oja};
 pub use params::{Forgetting, LearnerParams, Penalty, Precision, Rule, Scale, Step};
-pub use quartics::Quartics;
+use qr_f64::QrF64;
 use streaming::Streaming;
 pub use summary::Summary;
 use widening::Widening;
@@ -48,6 +45,14 @@ use crate::linalg::LinalgError;
 use crate::rows::Minibatch;
 
 /// Why a minibatch could not be learned from.
+///
+/// ```
+/// use ojad_core::{BuildError, LearnError, Pca};
+///
+/// let error = Pca::builder().components(4).build(3).unwrap_err();
+/// let expected = LearnError::TooManyComponents { components: 4, features: 3 };
+/// assert_eq!(error, BuildError::Learn(expected));
+/// ```
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LearnError {
@@ -57,9 +62,9 @@ pub enum LearnError {
          ask for at most {features}"
     )]
     TooManyComponents {
-        /// k.
+        /// Components asked for, k.
         components: usize,
-        /// m.
+        /// Number of features, m.
         features: usize,
     },
     /// A minibatch of another width.
@@ -81,7 +86,7 @@ pub enum LearnError {
         first_row: u64,
         /// The feature, from 0.
         feature: usize,
-        /// What people know it by: its number, until [`LearnError::of`] is told the names.
+        /// Name of the feature: its number, until [`LearnError::of`] is told the names.
         name: String,
     },
     /// The state stopped being finite.
@@ -92,7 +97,7 @@ pub enum LearnError {
     NotFinite {
         /// Accepted rows before the minibatch.
         first_row: u64,
-        /// What the algebra refused.
+        /// Error of the factorization that failed.
         source: LinalgError,
     },
 }
@@ -107,7 +112,7 @@ impl LearnError {
         }
     }
 
-    /// The same with a feature's name in the place of its number.
+    /// Replaces a feature's number by its name.
     #[must_use]
     pub fn of(mut self, names: &[String]) -> Self {
         if let Self::TooSmall { feature, name, .. } = &mut self
@@ -121,12 +126,25 @@ impl LearnError {
 
 /// A rule that learns from minibatches, and what it has learned.
 pub trait Learner: Send {
-    /// Takes a minibatch in: O(b·m·r) time. Its values are used up: they are centred where they
-    /// lie, and what the minibatch holds afterwards is of no use but as storage.
+    /// Learns the rows of a minibatch, in O(b·m·r) time, and returns it without rows, to be filled again.
+    ///
+    /// The minibatch is taken by value because its values are centred where they lie: learned a second
+    /// time, they would be other rows.
+    ///
+    /// ```compile_fail,E0382
+    /// use ojad_core::learner::{LearnerParams, new};
+    /// use ojad_core::rows::Minibatch;
+    ///
+    /// let mut learner = new(&LearnerParams::default(), 20).unwrap();
+    /// let batch = Minibatch::from_rows(&[0.5; 100 * 20], 20);
+    /// learner.update(batch).unwrap();
+    /// learner.update(batch).unwrap(); // use of moved value: `batch`
+    /// ```
     ///
     /// # Errors
-    /// If the minibatch has another number of features or a value that is no finite number.
-    fn update(&mut self, batch: &mut Minibatch) -> Result<(), LearnError>;
+    /// If the minibatch has another number of features or a value that is not a finite number. The
+    /// minibatch is dropped then.
+    fn update(&mut self, batch: Minibatch) -> Result<Minibatch, LearnError>;
 
     /// The state as plain data.
     ///
@@ -137,7 +155,7 @@ pub trait Learner: Send {
     /// The parameters that it was made with.
     fn params(&self) -> &LearnerParams;
 
-    /// Rows learned from.
+    /// Number of rows learned from.
     fn rows(&self) -> u64;
 
     /// Writes all that later updates depend on.
@@ -159,12 +177,12 @@ pub trait Learner: Send {
     }
 }
 
-/// What `learner` would say if it had learned `waiting` too: a copy learns these rows and is thrown away,
+/// Returns the summary of `learner` as if it had learned `waiting` too: a copy learns these rows and is dropped,
 /// so that the borders of minibatches, and with them the bits, do not depend on who looked and when.
 ///
 /// # Errors
 /// If the state is not finite, or becomes so.
-pub fn ahead(learner: &dyn Learner, mut waiting: Minibatch) -> Result<Summary, LearnError> {
+pub fn summary_with(learner: &dyn Learner, mut waiting: Minibatch) -> Result<Summary, LearnError> {
     let mut bytes = Encoder::new();
     learner.save(&mut bytes);
     let bytes = bytes.into_bytes();
@@ -176,7 +194,7 @@ pub fn ahead(learner: &dyn Learner, mut waiting: Minibatch) -> Result<Summary, L
         source: LinalgError::NoConvergence,
     })?;
     waiting.set_first_row(learner.rows());
-    copy.update(&mut waiting)?;
+    copy.update(waiting)?;
     copy.summary()
 }
 
@@ -192,15 +210,15 @@ pub fn new(params: &LearnerParams, features: usize) -> Result<Box<dyn Learner>, 
             features,
         });
     }
-    let (held, rows) = (params.held(features), params.minibatch_rows(features));
+    let (max_rank, rows) = (params.max_rank(features), params.minibatch_rows(features));
     let params = params.clone();
     Ok(match (params.rule, params.precision) {
         (Rule::ClosedForm, Precision::F64) => {
-            let engine = Full::new(features, held);
+            let engine = QrF64::new(features, max_rank);
             Box::new(Streaming::new(params, features, rows, engine))
         }
-        (Rule::ClosedForm, Precision::F32) if Dense::pays(features, held) => {
-            let engine = Dense::new(features, held);
+        (Rule::ClosedForm, Precision::F32) if FullCovariance::pays(features, max_rank) => {
+            let engine = FullCovariance::new(features, max_rank);
             Box::new(Streaming::new(params, features, rows, engine))
         }
         (Rule::ClosedForm, Precision::F32) => Box::new(Widening::new(params, features, rows)),

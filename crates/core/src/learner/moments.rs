@@ -4,10 +4,11 @@
 //! Exact whatever the minibatches: a mean 10⁶ times the signal costs no digit.
 
 use crate::learner::block::Block;
-use crate::learner::center::{Apart, Centred, Centring, InPlace, Real, Shape, Totals, center};
-use crate::learner::ordinary::Ordinary;
+use crate::learner::center::{Apart, Centred, Centring, ColumnSums, InPlace, Shape, center};
 use crate::learner::params::{LearnerParams, Scale};
+use crate::learner::typical::TypicalVariance;
 use crate::learner::weighted::{Follow, Rows, Shares, Write};
+use crate::linalg::Real;
 use crate::rows::{Buffer, Layout, Minibatch, Values};
 
 /// While the earlier rows weigh less than this many minibatches, a block is centred on its own
@@ -24,8 +25,8 @@ pub(super) const UNDERFLOW: f64 = 1e-290;
 /// A feature whose standard deviation grows by this factor in one block has outgrown its scale.
 const OUTGROWN: f64 = 1.25;
 
-/// Sums of energy that run side by side.
-const ENERGY_LANES: usize = 8;
+/// Sums of squared norm that run side by side.
+const NORM_LANES: usize = 8;
 
 /// Running moments of m features.
 #[derive(Clone, Debug)]
@@ -33,7 +34,7 @@ pub struct Moments {
     center: bool,
     scaled: bool,
     factor_per_row: f64,
-    /// Rows learned from.
+    /// Number of rows learned from.
     pub rows: u64,
     /// N, the sum of the rows' weights.
     pub weight: f64,
@@ -51,10 +52,10 @@ pub struct Moments {
     /// A feature whose last values differ by so little that their squares are lost.
     pub(super) underflowing: Option<usize>,
     /// Of ordinary rows, a few extreme ones left aside.
-    pub(super) ordinary: Ordinary,
+    pub(super) typical_variance: TypicalVariance,
     pub(super) block_center: Vec<f64>,
     pub(super) zeros: Vec<f64>,
-    /// What stood before a block, while it is made in two passes.
+    /// Moments as they were before a block, while it is made in two passes.
     two_pass: Before,
 }
 
@@ -62,8 +63,8 @@ pub struct Moments {
 #[derive(Clone, Debug, Default)]
 struct Before {
     weights: Vec<f64>,
-    /// n₀.
-    earlier: f64,
+    /// n₀, the weight of all earlier rows.
+    prior_weight: f64,
     mean: Vec<f64>,
     observed: Vec<f64>,
     /// Features of which the state holds nothing that a change of scale could change.
@@ -85,7 +86,7 @@ impl Moments {
             scale: vec![1.0; features],
             observed: Vec::new(),
             underflowing: None,
-            ordinary: Ordinary::default(),
+            typical_variance: TypicalVariance::default(),
             block_center: vec![0.0; features],
             zeros: vec![0.0; features],
             two_pass: Before::default(),
@@ -93,7 +94,7 @@ impl Moments {
     }
 
     /// Becomes a copy of `other`; allocates nothing where both have seen as much.
-    pub(super) fn set(&mut self, other: &Self) {
+    pub(super) fn copy_from(&mut self, other: &Self) {
         let Self {
             center,
             scaled,
@@ -106,7 +107,7 @@ impl Moments {
             scale,
             observed,
             underflowing: _,
-            ordinary,
+            typical_variance,
             block_center: _,
             zeros: _,
             two_pass: _,
@@ -120,7 +121,7 @@ impl Moments {
             self.scale.clone_from(scale);
         }
         self.observed.clone_from(observed);
-        self.ordinary = *ordinary;
+        self.typical_variance = *typical_variance;
     }
 
     /// A feature that has moved in the minibatch taken last, by too little for its square to be known.
@@ -128,12 +129,12 @@ impl Moments {
         self.underflowing
     }
 
-    /// m.
+    /// Number of features, m.
     pub fn features(&self) -> usize {
         self.mean.len()
     }
 
-    /// Whether the running mean is taken off.
+    /// True if the running mean is subtracted.
     pub fn is_centered(&self) -> bool {
         self.center
     }
@@ -143,7 +144,7 @@ impl Moments {
         self.observed.get(j).copied().unwrap_or(self.weight)
     }
 
-    /// Whether feature `j` has not moved so far.
+    /// True if feature `j` has not varied so far.
     pub fn is_constant(&self, j: usize) -> bool {
         // What is missing does not vary; rounding comes from what was there.
         let share = self.observed_weight(j) / self.weight.max(f64::MIN_POSITIVE);
@@ -217,7 +218,7 @@ impl Moments {
     /// Takes a minibatch in: moments move, `block` is filled in units of `scale`, and
     /// `centring.ratios` holds old ÷ new scale if the function returns true. The minibatch's
     /// storage may be exchanged for the block's.
-    pub fn take<T: Centred<T>>(
+    pub fn update<T: Centred<T>>(
         &mut self,
         batch: &mut Minibatch,
         centring: &mut Centring<T>,
@@ -235,12 +236,12 @@ impl Moments {
             stride: batch.row_stride().max(batch.col_stride()),
         };
         match batch.values_mut() {
-            Values::F32(x) => self.take_values(x, shape, has_missing, centring, block),
-            Values::F64(x) => self.take_values(x, shape, has_missing, centring, block),
+            Values::F32(x) => self.update_from(x, shape, has_missing, centring, block),
+            Values::F64(x) => self.update_from(x, shape, has_missing, centring, block),
         }
     }
 
-    fn take_values<X: Centred<T>, T: Centred<T>>(
+    fn update_from<X: Centred<T>, T: Centred<T>>(
         &mut self,
         x: &mut Buffer<X>,
         shape: Shape,
@@ -250,26 +251,26 @@ impl Moments {
     ) -> bool {
         let rows = shape.rows;
         let gamma = self.factor_per_row;
-        block.fade = gamma.powf(rows as f64);
-        block.earlier = self.weight * block.fade;
+        block.decay = gamma.powf(rows as f64);
+        block.prior_weight = self.weight * block.decay;
         block.weight = geometric(gamma, rows);
-        block.shrink = 0.0;
+        block.mean_shrinkage = 0.0;
         self.squared_weight =
             self.squared_weight * gamma.powf(2.0 * rows as f64) + geometric(gamma * gamma, rows);
-        let early = block.earlier < EARLY_MINIBATCHES * block.weight;
+        let early = block.prior_weight < EARLY_MINIBATCHES * block.weight;
         let rescaled = if early || gamma < 1.0 || has_missing || !self.observed.is_empty() {
-            self.take_two_pass(x, shape, has_missing, centring, block)
+            self.update_in_two_passes(x, shape, has_missing, centring, block)
         } else {
-            self.take_one_pass(x, shape, centring, block)
+            self.update_in_one_pass(x, shape, centring, block)
         };
         self.weight = block.total();
         self.rows += rows as u64;
         if rescaled {
-            self.ordinary.rescale(&centring.ratios);
+            self.typical_variance.rescale(&centring.ratios);
         }
         if rows > 1 {
             let half = 0.5 * block.squared_distance(rows / 3, 2 * rows / 3);
-            self.ordinary.take(half, block.fade);
+            self.typical_variance.update(half, block.decay);
         }
         rescaled
     }
@@ -291,7 +292,7 @@ impl Moments {
     }
 
     /// Centres on the running mean: y, Σy and Σy² in one pass.
-    fn take_one_pass<X: Centred<T>, T: Centred<T>>(
+    fn update_in_one_pass<X: Centred<T>, T: Centred<T>>(
         &mut self,
         x: &mut Buffer<X>,
         shape: Shape,
@@ -299,35 +300,35 @@ impl Moments {
         block: &mut Block<T>,
     ) -> bool {
         let rescaled = self.rescale(centring, &[]);
-        let Centring { pivot, totals, .. } = centring;
+        let Centring { pivot, sums, .. } = centring;
         if self.center {
             pivot.set_all(&self.mean);
         }
         if let Some(values) = X::same(x) {
             block.exchange(values, shape.rows, shape.layout, shape.stride);
             let mut values = InPlace(block.values_mut());
-            center(&mut values, shape, pivot, totals);
+            center(&mut values, shape, pivot, sums);
         } else {
             block.begin(shape.rows, shape.layout);
             let stride = block.stride();
             let y = block.values_mut();
-            center(&mut Apart { x, y, stride }, shape, pivot, totals);
+            center(&mut Apart { x, y, stride }, shape, pivot, sums);
         }
         let (s, n) = (block.weight, block.total());
-        block.shrink = if self.center {
+        block.mean_shrinkage = if self.center {
             1.0 - (1.0 - s / n).sqrt()
         } else {
             0.0
         };
-        block.energy = pulp::Arch::new()
-            .dispatch(|| self.take_sums(totals, &pivot.pivot, &mut block.mean, s, n));
+        block.squared_norm = pulp::Arch::new()
+            .dispatch(|| self.update_from_sums(sums, &pivot.shift, &mut block.mean, s, n));
         if rescaled && (0..self.features()).any(|j| self.has_outgrown(j)) {
             self.rescale_block(centring, block);
         }
         rescaled
     }
 
-    /// Whether the block made last has left the scale of feature `j` far behind.
+    /// True if the block made last has left the scale of feature `j` far behind.
     fn has_outgrown(&self, j: usize) -> bool {
         self.block_scale(j) > OUTGROWN * self.scale[j]
     }
@@ -335,21 +336,21 @@ impl Moments {
     /// Sets the scale to what is known with the block, which is turned to it: in units that it has
     /// outgrown, a feature would push out directions that all earlier rows have shown.
     fn rescale_block<T: Real>(&mut self, centring: &mut Centring<T>, block: &mut Block<T>) {
-        let share = block.taken() * block.weight;
+        let share = block.removed_share() * block.weight;
         let Centring {
             pivot,
-            totals,
+            sums,
             ratios,
         } = centring;
-        block.energy = 0.0;
+        block.squared_norm = 0.0;
         for j in 0..self.features() {
             let scale = self.block_scale(j);
             let ratio = self.scale[j] / scale;
             self.scale[j] = scale;
             ratios[j] *= ratio;
             pivot.factor[j] = factor(scale);
-            let of_feature = totals.squares[j] - share * block.mean[j] * block.mean[j];
-            block.energy += of_feature.max(0.0) * ratio * ratio;
+            let of_feature = sums.squares[j] - share * block.mean[j] * block.mean[j];
+            block.squared_norm += of_feature.max(0.0) * ratio * ratio;
             block.mean[j] *= ratio;
             block.scale_feature(j, ratio);
         }
@@ -358,9 +359,9 @@ impl Moments {
     /// Moments from Σy and Σy²; returns Σ‖ỹ‖². Slices of one length and no branch: the loop becomes
     /// vector code.
     #[inline(always)]
-    fn take_sums(
+    fn update_from_sums(
         &mut self,
-        totals: &Totals<impl Real>,
+        sums: &ColumnSums<impl Real>,
         pivot: &[f64],
         block_mean: &mut [f64],
         s: f64,
@@ -368,11 +369,11 @@ impl Moments {
     ) -> f64 {
         let taken = if self.center { s * s / n } else { 0.0 };
         let m = self.mean.len();
-        let (sum, squares, scale) = (&totals.sum[..m], &totals.squares[..m], &self.scale[..m]);
+        let (sum, squares, scale) = (&sums.sum[..m], &sums.squares[..m], &self.scale[..m]);
         let (mean, variance) = (&mut self.mean[..m], &mut self.variance[..m]);
         let (pivot, block_mean) = (&pivot[..m], &mut block_mean[..m]);
         let (each, share, kept) = (1.0 / s, s / n, 1.0 - s / n);
-        let mut energy = [0.0; ENERGY_LANES];
+        let mut squared_norm = [0.0; NORM_LANES];
         for j in 0..m {
             let y = sum[j] * each; // ȳ in block units
             block_mean[j] = y;
@@ -383,19 +384,19 @@ impl Moments {
             mean[j] += share * moved;
         }
         for (squares, y) in squares
-            .chunks(ENERGY_LANES)
-            .zip(block_mean.chunks(ENERGY_LANES))
+            .chunks(NORM_LANES)
+            .zip(block_mean.chunks(NORM_LANES))
         {
-            for ((sum, square), y) in energy.iter_mut().zip(squares).zip(y) {
+            for ((sum, square), y) in squared_norm.iter_mut().zip(squares).zip(y) {
                 *sum += (square - taken * y * y).max(0.0);
             }
         }
-        energy.iter().sum()
+        squared_norm.iter().sum()
     }
 
     /// Centres on the block's own mean, or on the running one where values were missing; with weights,
     /// and exact from the first row.
-    fn take_two_pass<X: Centred<T>, T: Real>(
+    fn update_in_two_passes<X: Centred<T>, T: Real>(
         &mut self,
         x: &[X],
         shape: Shape,
@@ -404,7 +405,7 @@ impl Moments {
         block: &mut Block<T>,
     ) -> bool {
         let Shape { rows, features, .. } = shape;
-        let (s, n, fade) = (block.weight, block.total(), block.fade);
+        let (s, n, decay) = (block.weight, block.total(), block.decay);
         let gamma = self.factor_per_row;
         if has_missing && self.observed.is_empty() {
             self.observed = vec![self.weight; features];
@@ -417,8 +418,8 @@ impl Moments {
         let weights = &mut before.weights;
         weights.clear();
         weights.extend((0..rows).map(|i| gamma.powf((rows - 1 - i) as f64)));
-        let kept = block.earlier / n;
-        before.earlier = block.earlier;
+        let kept = block.prior_weight / n;
+        before.prior_weight = block.prior_weight;
         before.mean.clone_from(&self.mean);
         let is_empty = |j| self.is_constant(j) && (self.center || self.mean[j] == 0.0);
         before.empty.clear();
@@ -426,7 +427,7 @@ impl Moments {
         before.observed.clear();
         before
             .observed
-            .extend(self.observed.iter().map(|n| n * fade));
+            .extend(self.observed.iter().map(|n| n * decay));
         self.weight = n;
         self.underflowing = None;
         let rows_of = Rows {
@@ -439,7 +440,7 @@ impl Moments {
             moments: self,
             rows: &rows_of,
             previous: &before.mean,
-            shares: Shares { fade, s, n, kept },
+            shares: Shares { decay, s, n, kept },
         });
         let rescaled = self.rescale(centring, &before.empty);
         block.begin(rows, shape.layout);
@@ -450,12 +451,12 @@ impl Moments {
             pivot: &centring.pivot,
             block,
         });
-        if block.earlier > 0.0 && (self.center || !self.observed.is_empty()) {
+        if block.prior_weight > 0.0 && (self.center || !self.observed.is_empty()) {
             block.push((0..features).map(|j| self.between(j, kept * s, &before)));
         }
         self.two_pass = before;
         block.mean.fill(0.0);
-        block.energy = block.squared_norm();
+        block.squared_norm = block.sum_of_squares();
         rescaled
     }
 }
@@ -472,7 +473,7 @@ impl Moments {
             None => whole.sqrt() * moved,
             Some(observed) if self.center => observed.sqrt() * moved,
             Some(observed) if *observed > 0.0 => 0.0,
-            Some(_) => before.earlier.sqrt() * self.mean[j] / self.scale[j],
+            Some(_) => before.prior_weight.sqrt() * self.mean[j] / self.scale[j],
         }
     }
 }

@@ -7,7 +7,7 @@
 //! rows are looked at depends on their positions alone.
 
 use crate::codec::{CodecError, Decoder, Encoder};
-use crate::learner::center::Real;
+use crate::linalg::Real;
 use crate::rows::{Minibatch, Values};
 
 /// Rows of a feed that are all looked at: few files have fewer, and of values in any other order hardly
@@ -31,7 +31,7 @@ const VERSION: u8 = 2;
 /// The version before it, of which the steps are taken from then on.
 const WITHOUT_STEPS: u8 = 1;
 
-/// How one feature has moved.
+/// Moves of one feature so far.
 #[derive(Clone, Debug)]
 struct Watched {
     feature: usize,
@@ -42,17 +42,17 @@ struct Watched {
     steps: Steps,
 }
 
-/// How it has moved from a row to the very next one.
+/// Moves of a feature from a row to the very next one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Steps {
     /// The least value looked at: where counting starts.
     start: f64,
-    /// The largest one.
+    /// The largest value looked at.
     end: f64,
     /// The step of every rise so far; 0 before the first.
     size: f64,
     rises: u64,
-    /// Whether it has moved by other steps, or fallen elsewhere.
+    /// True once it has moved by other steps, or fallen elsewhere.
     is_uneven: bool,
 }
 
@@ -66,7 +66,7 @@ impl Steps {
     };
 
     /// Takes a move; `rounding` is that of the larger of both values.
-    fn take(&mut self, from: f64, to: f64, rounding: f64) {
+    fn update(&mut self, from: f64, to: f64, rounding: f64) {
         if to > from {
             let (step, room) = (to - from, ROUNDINGS * rounding);
             if self.rises == 0 {
@@ -102,7 +102,7 @@ impl Steps {
 impl Watched {
     /// Takes the next value, that of the row behind the last one if `is_next`; whether the feature may
     /// still be one that counts.
-    fn take<X: Real>(&mut self, value: X, is_next: bool) -> bool {
+    fn update<X: Real>(&mut self, value: X, is_next: bool) -> bool {
         let value = value.wide();
         if value > self.last {
             self.rises += 1;
@@ -115,7 +115,7 @@ impl Watched {
         if !self.steps.is_uneven {
             let rounding = X::ROUNDING * value.abs().max(self.last.abs());
             if is_next {
-                self.steps.take(self.last, value, rounding);
+                self.steps.update(self.last, value, rounding);
             }
             self.steps.visit(value, rounding);
         }
@@ -133,7 +133,7 @@ impl Watched {
 #[derive(Clone, Debug)]
 pub struct Monitor {
     features: usize,
-    /// Rows seen.
+    /// Number of rows seen.
     rows: u64,
     watched: Vec<Watched>,
 }
@@ -156,21 +156,21 @@ impl Monitor {
     }
 
     /// Looks at the next minibatch, of as many features.
-    pub fn look(&mut self, batch: &Minibatch) {
+    pub fn update(&mut self, batch: &Minibatch) {
         if batch.features() != self.features {
             return;
         }
         let rows = batch.rows();
         if !self.watched.is_empty() {
             match batch.values() {
-                Values::F32(x) => self.look_at(x, batch),
-                Values::F64(x) => self.look_at(x, batch),
+                Values::F32(x) => self.update_from(x, batch),
+                Values::F64(x) => self.update_from(x, batch),
             }
         }
         self.rows += rows as u64;
     }
 
-    fn look_at<X: Real>(&mut self, x: &[X], batch: &Minibatch) {
+    fn update_from<X: Real>(&mut self, x: &[X], batch: &Minibatch) {
         let rows = batch.rows();
         let left = FIRST_ROWS.saturating_sub(self.rows);
         let all = rows.min(usize::try_from(left).unwrap_or(usize::MAX));
@@ -182,7 +182,7 @@ impl Monitor {
             let is_next = |i| i <= all || i > last;
             (0..all)
                 .chain(last..rows)
-                .all(|i| watched.take(x[i * row], is_next(i)))
+                .all(|i| watched.update(x[i * row], is_next(i)))
         });
     }
 
@@ -314,7 +314,7 @@ mod tests {
             let values: Vec<f64> = (at..at + n)
                 .flat_map(|i| row(i, &mut random, &mut meter))
                 .collect();
-            monitor.look(&Minibatch::from_rows(&values, M));
+            monitor.update(&Minibatch::from_rows(&values, M));
             (at, left) = (at + n, left - n);
         }
         monitor.counting().into_iter().map(|(j, _)| j).collect()
@@ -347,7 +347,7 @@ mod tests {
             }
             let saws: Vec<f64> = (0..WALKS).map(|_| saw + 0.5 * normal()).collect();
             let values = [walks.clone(), slow.clone(), saws].concat();
-            monitor.look(&Minibatch::from_rows(&values, 4 * WALKS));
+            monitor.update(&Minibatch::from_rows(&values, 4 * WALKS));
         }
         assert_eq!(monitor.counting(), []);
     }
@@ -361,7 +361,7 @@ mod tests {
             .collect();
         let (first, second) = values.split_at(M * 100);
         let mut whole = Monitor::new(M);
-        whole.look(&Minibatch::from_rows(first, M));
+        whole.update(&Minibatch::from_rows(first, M));
         let mut bytes = Encoder::new();
         whole.save(&mut bytes);
         let bytes = bytes.into_bytes();
@@ -369,7 +369,7 @@ mod tests {
         let mut resumed = Monitor::restore(&mut from, M).unwrap();
         from.finish().unwrap();
         for monitor in [&mut whole, &mut resumed] {
-            monitor.look(&Minibatch::from_rows(second, M));
+            monitor.update(&Minibatch::from_rows(second, M));
         }
         let state = |monitor: &Monitor| {
             let mut bytes = Encoder::new();

@@ -11,7 +11,7 @@ const NORMAL_995: f64 = 2.575_829;
 /// leaves out are of the order p²/n.
 const ROWS_PER_SQUARE: f64 = 4.0;
 
-/// What the sequence of tests says.
+/// Outcome of the sequence of tests.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AboveNoise {
     /// Components whose eigenvalue noise alone would not show. `None`: every direction is held, and
@@ -19,7 +19,7 @@ pub struct AboveNoise {
     pub count: Option<usize>,
     /// The largest eigenvalue that noise alone would show beside them; 0 if that cannot be told.
     pub threshold: f64,
-    /// Whether every direction held was above, so that there may be more.
+    /// True if every direction held was above, so that there may be more.
     pub is_lower_bound: bool,
 }
 

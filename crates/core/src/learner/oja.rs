@@ -12,10 +12,10 @@ use rand_distr::{Distribution as _, StandardNormal};
 
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::block::Block;
-use crate::learner::engine::{Directions, Engine, Outlook};
+use crate::learner::engine::{CovarianceTotals, Directions, Engine};
 use crate::learner::params::{LearnerParams, Penalty, Step};
 use crate::learner::state::{EngineTag, expect, finites, restore_mat, save_mat};
-use crate::linalg::{LinalgError, Scratch, Spectrum};
+use crate::linalg::{LinalgError, Scratch, Spectrum, product, thin_q};
 
 /// b₀ of AdaOja's step: small against any gradient (Henriksen and Ward 2019, section 4).
 const ADA_START: f64 = 1e-5;
@@ -23,20 +23,20 @@ const ADA_START: f64 = 1e-5;
 /// W, M and the minibatches counted.
 #[derive(Clone)]
 struct Weights {
-    /// Wᵀ, k×m.
+    /// Transposed weights, Wᵀ, k×m.
     w: Mat<f64>,
-    /// M, k×k.
+    /// Second moment M, k×k.
     moment: Mat<f64>,
     minibatches: u64,
 }
 
-/// What a block says about W.
+/// Products of a block with W.
 struct Gradient {
-    /// (C_b W)ᵀ, k×m.
+    /// Gradient of the trace, (C_b W)ᵀ, k×m.
     cw: Mat<f64>,
-    /// WᵀC_bW, k×k.
+    /// Second moment in W, WᵀC_bW, k×k.
     wcw: Mat<f64>,
-    /// QᵀC_bQ, k×k.
+    /// Second moment in Q, QᵀC_bQ, k×k.
     qcq: Mat<f64>,
 }
 
@@ -55,21 +55,15 @@ impl Weights {
     }
 
     fn orthonormalize(&mut self) {
-        self.w = self
-            .w
-            .transpose()
-            .qr()
-            .compute_thin_Q()
-            .transpose()
-            .to_owned();
+        self.w = thin_q(self.w.transpose()).transpose().to_owned();
     }
 
     /// C_b W in O(bmk): C_b itself is never formed.
     fn gradient(&mut self, block: &mut Block<f64>) -> Result<Gradient, LinalgError> {
-        block.apply_shrink();
+        block.apply_mean_shrinkage();
         self.minibatches += 1;
         let (y, each) = (block.as_mat(), 1.0 / block.weight);
-        let scores = y * self.w.transpose(); // b×k
+        let scores = product(y, self.w.transpose()); // b×k
         let k = self.w.nrows();
         let mut cw = Mat::zeros(k, self.w.ncols());
         matmul(
@@ -90,13 +84,13 @@ impl Weights {
             Par::Seq,
         );
         let root = self.inverse_root()?;
-        let qcq = &root * &wcw * &root;
+        let qcq = product(product(&root, &wcw), &root);
         Ok(Gradient { cw, wcw, qcq })
     }
 
     /// (WᵀW)^(−1/2), k×k, without the directions that have no weight.
     fn inverse_root(&self) -> Result<Mat<f64>, LinalgError> {
-        let gram = &self.w * self.w.transpose();
+        let gram = product(&self.w, self.w.transpose());
         inverse_power(&gram, 0.0, 0.5)
     }
 
@@ -141,16 +135,16 @@ impl Weights {
     /// U and eigenvalues: the second moment's eigenvectors, in Q.
     fn directions(&self) -> Result<Directions, LinalgError> {
         let k = self.w.nrows();
-        let q = self.inverse_root()? * &self.w; // k×m
+        let q = product(self.inverse_root()?, &self.w); // k×m
         let mut spectrum = Spectrum::default();
         Scratch::default().eigen(self.moment.as_ref(), &mut spectrum)?;
-        let vectors = spectrum.vectors.transpose() * q;
+        let vectors = product(spectrum.vectors.transpose(), &q);
         let eigenvalues = spectrum.values.iter().map(|v| v.max(0.0)).collect();
         Ok(Directions {
             vectors,
             eigenvalues,
             noise: 0.0,
-            limit: k,
+            max_rank: k,
         })
     }
 }
@@ -195,7 +189,7 @@ fn fixed_penalty(params: &LearnerParams) -> f64 {
 }
 
 impl Oja {
-    /// Random orthonormal weights.
+    /// Creates a learner with random orthonormal weights.
     pub fn new(features: usize, params: &LearnerParams, step: Step) -> Self {
         Self {
             weights: Weights::new(features, params),
@@ -208,7 +202,7 @@ impl Oja {
     fn gradient_step(&mut self, gradient: &Gradient, alpha: f64) {
         let w = &mut self.weights.w;
         // ((WWᵀ − I)CW + λW)ᵀ = (WᵀCW)Wᵀ − (CW)ᵀ + λWᵀ, k×m.
-        let mut change = &gradient.wcw * &*w;
+        let mut change = product(&gradient.wcw, &*w);
         change -= &gradient.cw;
         for j in 0..w.ncols() {
             for i in 0..w.nrows() {
@@ -232,7 +226,11 @@ impl Oja {
 impl Engine for Oja {
     type Float = f64;
 
-    fn update(&mut self, block: &mut Block<f64>, _outlook: Outlook) -> Result<(), LinalgError> {
+    fn update(
+        &mut self,
+        block: &mut Block<f64>,
+        _totals: CovarianceTotals,
+    ) -> Result<(), LinalgError> {
         let gradient = self.weights.gradient(block)?;
         let t = self.weights.minibatches as f64;
         match self.step {
@@ -267,7 +265,7 @@ impl Engine for Oja {
         Ok(())
     }
 
-    fn directions(&self, _outlook: Outlook) -> Result<Directions, LinalgError> {
+    fn directions(&self, _totals: CovarianceTotals) -> Result<Directions, LinalgError> {
         self.weights.directions()
     }
 }
@@ -283,7 +281,7 @@ pub struct MatrixStep {
 }
 
 impl MatrixStep {
-    /// Random orthonormal weights.
+    /// Creates a learner with random orthonormal weights.
     pub fn new(features: usize, params: &LearnerParams, c: f64) -> Self {
         Self {
             weights: Weights::new(features, params),
@@ -296,13 +294,17 @@ impl MatrixStep {
 impl Engine for MatrixStep {
     type Float = f64;
 
-    fn update(&mut self, block: &mut Block<f64>, _outlook: Outlook) -> Result<(), LinalgError> {
+    fn update(
+        &mut self,
+        block: &mut Block<f64>,
+        _totals: CovarianceTotals,
+    ) -> Result<(), LinalgError> {
         let gradient = self.weights.gradient(block)?;
         let eta = (self.c / self.weights.minibatches as f64).min(1.0);
         let t = self.weights.minibatches as f64;
         self.weights.average_moment(&gradient.qcq, 2.0 / (t + 1.0));
         let inverse = inverse_power(&gradient.wcw, self.penalty, 1.0)?;
-        let target = inverse * &gradient.cw;
+        let target = product(&inverse, &gradient.cw);
         let w = &mut self.weights.w;
         for j in 0..w.ncols() {
             for i in 0..w.nrows() {
@@ -331,7 +333,7 @@ impl Engine for MatrixStep {
         self.weights.restore(from)
     }
 
-    fn directions(&self, _outlook: Outlook) -> Result<Directions, LinalgError> {
+    fn directions(&self, _totals: CovarianceTotals) -> Result<Directions, LinalgError> {
         self.weights.directions()
     }
 }

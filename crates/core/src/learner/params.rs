@@ -1,9 +1,17 @@
-//! What a learner may be told: the keys of `[learner]`.
+//! Settings of a learner: the keys of `[learner]`.
 
-use crate::learner::dense::Dense;
+use crate::learner::full_covariance::FullCovariance;
 use crate::rows::Width;
 
-/// Which rule turns a minibatch into a better state.
+/// The rule that turns a minibatch into a better state.
+///
+/// ```
+/// use ojad_core::{Pca, Rule, Step};
+///
+/// let pca = Pca::builder().components(2).rule(Rule::Oja(Step::AdaOja)).build(8)?;
+/// assert_eq!(pca.params().rule, Rule::Oja(Step::AdaOja));
+/// # Ok::<(), ojad_core::BuildError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Rule {
     /// Regularized Oja's rule iterated to its end on [history; minibatch]: nothing to tune.
@@ -19,9 +27,17 @@ pub enum Rule {
 }
 
 /// Step size of [`Rule::Oja`].
+///
+/// ```
+/// use ojad_core::{Pca, Rule, Step};
+///
+/// let rule = Rule::Oja(Step::COverT(-1.0));
+/// let error = Pca::builder().components(2).rule(rule).build(8).unwrap_err();
+/// assert_eq!(error.to_string(), "rule: the step size must be a positive number");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Step {
-    /// The same α at every minibatch.
+    /// A constant step α at every minibatch.
     Constant(f64),
     /// α = c/t at minibatch t = 1, 2, …
     COverT(f64),
@@ -31,6 +47,12 @@ pub enum Step {
 }
 
 /// The width of the large products.
+///
+/// ```
+/// use ojad_core::Precision;
+///
+/// assert!(Precision::F32.largest() < Precision::F64.largest());
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",
@@ -59,7 +81,24 @@ impl Precision {
     }
 }
 
-/// In which units the learner sees a feature.
+/// Units in which the learner sees a feature.
+///
+/// ```
+/// use ojad_core::{Pca, Rows, Scale};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // Two features that vary alike, in units a thousand times apart.
+/// let values: Vec<f64> = (0..500)
+///     .map(|i| (i as f64 * 0.7).sin())
+///     .flat_map(|t| [t, 1000.0 * t])
+///     .collect();
+/// let mut pca = Pca::builder().components(1).scale(Scale::Standard).build(2)?;
+/// pca.update(&Rows::from_f64(&values, 2))?;
+/// let vector = pca.estimate()?.vector(0).to_vec();
+/// assert!((vector[0] - vector[1]).abs() < 1e-9);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",
@@ -75,6 +114,18 @@ pub enum Scale {
 }
 
 /// λ of the read-out: components whose eigenvalue is below it are inactive.
+///
+/// ```
+/// use ojad_core::{Pca, Penalty, Rows};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let values: Vec<f64> = (0..900).map(|i| (i as f64 * 0.7).sin()).collect();
+/// let mut pca = Pca::builder().components(2).penalty(Penalty::Fixed(1e6)).build(3)?;
+/// pca.update(&Rows::from_f64(&values, 3))?;
+/// assert_eq!(pca.estimate()?.active, [false, false]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Penalty {
     /// The largest eigenvalue that noise alone would show.
@@ -84,7 +135,14 @@ pub enum Penalty {
     Fixed(f64),
 }
 
-/// How fast earlier rows lose weight.
+/// The rate at which earlier rows lose weight.
+///
+/// ```
+/// use ojad_core::Forgetting;
+///
+/// let factor = Forgetting::HalfLifeRows(1000.0).factor_per_row();
+/// assert!((factor.powi(1000) - 0.5).abs() < 1e-12);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Forgetting {
     /// Every row counts the same, for ever.
@@ -108,25 +166,35 @@ impl Forgetting {
 }
 
 /// Everything that decides what a learner does with given rows.
+///
+/// ```
+/// use ojad_core::Pca;
+///
+/// let pca = Pca::builder().components(5).build(100)?;
+/// let params = pca.params();
+/// assert_eq!(params.components, 5);
+/// assert_eq!(params.max_rank(100), 15); // ten directions beside them
+/// # Ok::<(), ojad_core::BuildError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct LearnerParams {
     /// k, the components reported.
     pub components: usize,
     /// p, directions held beside them; `None`: max(10, k).
     pub oversampling: Option<usize>,
-    /// The rule.
+    /// The rule that learns from minibatches.
     pub rule: Rule,
     /// The width of the large products.
     pub precision: Precision,
     /// b, rows a minibatch; `None`: chosen from m and r.
     pub minibatch: Option<usize>,
-    /// Whether the running mean is taken off.
+    /// True to subtract the running mean.
     pub center: bool,
-    /// In which units a feature is seen.
+    /// Units in which a feature is seen.
     pub scale: Scale,
     /// λ of the read-out.
     pub penalty: Penalty,
-    /// How fast earlier rows lose weight.
+    /// The rate at which earlier rows lose weight.
     pub forgetting: Forgetting,
     /// Seed of the start of `oja` and `matrix-step` and of the closed form's probes.
     pub seed: u64,
@@ -151,7 +219,7 @@ impl Default for LearnerParams {
 
 impl LearnerParams {
     /// r = min(k + p, m), the directions held.
-    pub fn held(&self, features: usize) -> usize {
+    pub fn max_rank(&self, features: usize) -> usize {
         let k = self.components;
         (k + self.oversampling.unwrap_or(k.max(10))).min(features)
     }
@@ -174,9 +242,9 @@ impl LearnerParams {
         if let Some(rows) = self.minibatch {
             return rows.max(1);
         }
-        let r = self.held(features).max(1);
+        let r = self.max_rank(features).max(1);
         let cached = BLOCK_BYTES / 4 / features.max(1);
-        let most = if Dense::pays(features, r) {
+        let most = if FullCovariance::pays(features, r) {
             LARGEST_MINIBATCH
         } else {
             (12 * r).max(64)

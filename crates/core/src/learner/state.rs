@@ -6,9 +6,9 @@
 use faer::Mat;
 
 use crate::codec::{CodecError, Decoder, Encoder};
+use crate::learner::fourth_moments::FourthMoments;
 use crate::learner::moments::Moments;
-use crate::learner::ordinary::Ordinary;
-use crate::learner::quartics::Quartics;
+use crate::learner::typical::TypicalVariance;
 
 /// Version of the section. Version 1 has nothing of ordinary rows.
 pub(super) const VERSION: u8 = 2;
@@ -18,17 +18,17 @@ pub(super) const VERSION: u8 = 2;
 #[repr(u8)]
 pub enum EngineTag {
     /// The closed form on held directions.
-    Subspace = 1,
+    LowRank = 1,
     /// The closed form on all directions.
-    Dense = 2,
+    FullCovariance = 2,
     /// The closed form in full precision.
-    Full = 3,
-    /// Oja's rule.
+    QrF64 = 3,
+    /// Oja's rule, regularized or not.
     Oja = 4,
-    /// The matrix step.
+    /// The preconditioned rule (matrix step).
     MatrixStep = 5,
     /// The closed form on held directions, in f64 products.
-    WideSubspace = 6,
+    WideLowRank = 6,
 }
 
 /// Reads the number of an engine, which must be `tag`.
@@ -84,7 +84,7 @@ pub(super) fn finite(from: &mut Decoder<'_>) -> Result<f64, CodecError> {
     }
 }
 
-/// `len` finite numbers.
+/// Reads `len` finite numbers.
 pub(super) fn finites(from: &mut Decoder<'_>, len: usize) -> Result<Vec<f64>, CodecError> {
     let values = from.f64s_of(len)?;
     if values.iter().all(|value| value.is_finite()) {
@@ -115,8 +115,8 @@ impl Moments {
         to.f64s(&self.variance);
         to.f64s(&self.scale);
         to.f64s(&self.observed);
-        to.f64(self.ordinary.log);
-        to.f64(self.ordinary.blocks);
+        to.f64(self.typical_variance.log);
+        to.f64(self.typical_variance.blocks);
     }
 
     /// Reads what was written with its version before it, for as many features.
@@ -136,10 +136,10 @@ impl Moments {
         if !self.observed.is_empty() && self.observed.len() != m {
             return Err(from.refuse(format!("{} observed weights", self.observed.len())));
         }
-        self.ordinary = Ordinary::default();
+        self.typical_variance = TypicalVariance::default();
         if version > 1 {
-            self.ordinary.log = finite(from)?;
-            self.ordinary.blocks = finite(from)?;
+            self.typical_variance.log = finite(from)?;
+            self.typical_variance.blocks = finite(from)?;
         }
         let is_fine = self.weight >= 0.0 && self.scale.iter().all(|scale| *scale > 0.0);
         if !is_fine {
@@ -149,7 +149,7 @@ impl Moments {
     }
 }
 
-impl Quartics {
+impl FourthMoments {
     /// Writes what later minibatches depend on.
     pub(super) fn save(&self, to: &mut Encoder) {
         to.usize(self.blocks);

@@ -5,10 +5,10 @@ use faer::Mat;
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::block::Block;
 use crate::learner::center::{Centred, Centring};
-use crate::learner::engine::{Engine, Outlook};
+use crate::learner::engine::{CovarianceTotals, Engine};
+use crate::learner::fourth_moments::FourthMoments;
 use crate::learner::moments::{Moments, UNDERFLOW};
 use crate::learner::params::{LearnerParams, Scale};
-use crate::learner::quartics::Quartics;
 use crate::learner::summary::Summary;
 use crate::learner::{LearnError, Learner};
 use crate::linalg::LinalgError;
@@ -20,7 +20,7 @@ pub struct Streaming<E: Engine> {
     pub(super) moments: Moments,
     pub(super) centring: Centring<E::Float>,
     pub(super) block: Block<E::Float>,
-    pub(super) quartics: Quartics,
+    pub(super) fourth_moments: FourthMoments,
     scores: Mat<E::Float>,
     pub(super) engine: E,
 }
@@ -32,7 +32,7 @@ impl<E: Engine> Streaming<E> {
             moments: Moments::new(&params, features),
             centring: Centring::new(features),
             block: Block::new(rows, features),
-            quartics: Quartics::default(),
+            fourth_moments: FourthMoments::default(),
             scores: Mat::new(),
             params,
             engine,
@@ -42,12 +42,12 @@ impl<E: Engine> Streaming<E> {
     /// Reads what [`Learner::save`] wrote up to the engine.
     pub(super) fn restore_moments(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError> {
         self.moments.restore(from)?;
-        self.quartics.restore(from, self.moments.features())
+        self.fourth_moments.restore(from, self.moments.features())
     }
 
-    /// What is known of all rows, in units of `scale`.
-    pub(super) fn outlook(&self, scale: &[f64]) -> Outlook {
-        Outlook {
+    /// Totals of all rows, in units of `scale`.
+    pub(super) fn totals(&self, scale: &[f64]) -> CovarianceTotals {
+        CovarianceTotals {
             total: self.moments.total_variance(scale),
             active: self.moments.active_features(),
             weight: self.moments.weight,
@@ -65,7 +65,7 @@ where
     ///
     /// # Errors
     /// If the minibatch has another number of features, or squares of its values are lost.
-    pub(super) fn take(&mut self, batch: &mut Minibatch) -> Result<bool, LearnError> {
+    pub(super) fn begin_block(&mut self, batch: &mut Minibatch) -> Result<bool, LearnError> {
         if batch.features() != self.moments.features() {
             return Err(LearnError::Features {
                 expected: self.moments.features(),
@@ -74,7 +74,7 @@ where
         }
         let rescaled = self
             .moments
-            .take(batch, &mut self.centring, &mut self.block);
+            .update(batch, &mut self.centring, &mut self.block);
         // Beside larger features it is as good as constant; divided by its deviation it is not.
         if let Some(feature) = self.moments.underflowing()
             && (self.params.scale == Scale::Standard
@@ -89,15 +89,15 @@ where
     ///
     /// # Errors
     /// If the block holds a value that is no finite number.
-    pub(super) fn learn(&mut self, outlook: Outlook) -> Result<(), LinalgError> {
-        self.engine.update(&mut self.block, outlook)
+    pub(super) fn update_engine(&mut self, totals: CovarianceTotals) -> Result<(), LinalgError> {
+        self.engine.update(&mut self.block, totals)
     }
 
     /// Lets the error bars look at the block, of `rows` rows as they were read.
-    pub(super) fn look(&mut self, rows: usize) {
+    pub(super) fn update_error_bars(&mut self, rows: usize) {
         let gamma = self.params.forgetting.factor_per_row();
-        self.quartics
-            .look(&self.engine, &self.block, rows, gamma, &mut self.scores);
+        self.fourth_moments
+            .update(&self.engine, &self.block, rows, gamma, &mut self.scores);
     }
 }
 
@@ -115,22 +115,23 @@ where
     f64: Centred<E::Float>,
     E::Float: Centred<E::Float>,
 {
-    fn update(&mut self, batch: &mut Minibatch) -> Result<(), LearnError> {
+    fn update(&mut self, mut batch: Minibatch) -> Result<Minibatch, LearnError> {
         if batch.rows() == 0 {
-            return Ok(());
+            return Ok(batch);
         }
-        let rescaled = self.take(batch)?;
+        let rescaled = self.begin_block(&mut batch)?;
         if rescaled {
             let ratios = &self.centring.ratios;
             self.engine
                 .rescale(ratios)
-                .map_err(|source| failed(batch, source))?;
+                .map_err(|source| failed(&batch, source))?;
         }
-        let outlook = self.outlook(&self.moments.scale);
-        self.learn(outlook)
-            .map_err(|source| failed(batch, source))?;
-        self.look(batch.rows());
-        Ok(())
+        let totals = self.totals(&self.moments.scale);
+        self.update_engine(totals)
+            .map_err(|source| failed(&batch, source))?;
+        self.update_error_bars(batch.rows());
+        batch.clear();
+        Ok(batch)
     }
 
     fn summary(&self) -> Result<Summary, LearnError> {
@@ -140,7 +141,7 @@ where
         };
         let m = self.moments.features();
         let scale: Vec<f64> = (0..m).map(|j| self.moments.current_scale(j)).collect();
-        let outlook = self.outlook(&scale);
+        let totals = self.totals(&scale);
         let directions = if self.params.scale == Scale::Standard {
             let ratios: Vec<f64> = self
                 .moments
@@ -151,9 +152,9 @@ where
                 .collect();
             let mut copy = self.engine.clone();
             copy.rescale(&ratios).map_err(failed)?;
-            copy.directions(outlook).map_err(failed)?
+            copy.directions(totals).map_err(failed)?
         } else {
-            self.engine.directions(outlook).map_err(failed)?
+            self.engine.directions(totals).map_err(failed)?
         };
         Ok(Summary {
             rows: self.moments.rows,
@@ -169,18 +170,18 @@ where
             vectors: directions.vectors,
             eigenvalues: directions.eigenvalues,
             noise: directions.noise,
-            limit: directions.limit,
-            total: outlook.total,
-            active: outlook.active,
-            ordinary: self.moments.ordinary.variance(),
-            quartics: self.quartics.clone(),
+            max_rank: directions.max_rank,
+            total: totals.total,
+            active: totals.active,
+            typical_variance: self.moments.typical_variance.variance(),
+            fourth_moments: self.fourth_moments.clone(),
             is_widened: false,
         })
     }
 
     fn save(&self, to: &mut Encoder) {
         self.moments.save(to);
-        self.quartics.save(to);
+        self.fourth_moments.save(to);
         self.engine.save(to);
     }
 

@@ -3,22 +3,22 @@
 use faer::Mat;
 
 use crate::learner::estimate::{Estimate, Unresolved};
+use crate::learner::fourth_moments::FourthMoments;
 use crate::learner::noise::above_noise;
 use crate::learner::params::Penalty;
-use crate::learner::quartics::Quartics;
 use crate::linalg::orient;
 
 /// A share of a feature's own variance that no direction accounts for, above rounding.
 const UNRESOLVED: f64 = 1e-3;
 
-/// Where an ordinary row has less than this share of the top eigenvalue in each direction, directions
+/// If an ordinary row has less than this share of the top eigenvalue in each direction, directions
 /// that are missing may be there all the same.
 const HIDDEN: f64 = 1e-12;
 
 /// Moments and directions of some rows, in f64: m features, h directions.
 #[derive(Clone, Debug)]
 pub struct Summary {
-    /// Rows learned from.
+    /// Number of rows learned from.
     pub rows: u64,
     /// N, the sum of the rows' weights.
     pub weight: f64,
@@ -32,11 +32,11 @@ pub struct Summary {
     pub observed: Vec<f64>,
     /// Divisor of each feature, length m.
     pub scale: Vec<f64>,
-    /// Whether a feature has not moved, length m.
+    /// True for each feature that has not varied, length m.
     pub constant: Vec<bool>,
-    /// Whether the mean is taken off.
+    /// True if the mean is subtracted.
     pub is_centered: bool,
-    /// Whether features are divided by their standard deviation.
+    /// True if features are divided by their standard deviation.
     pub is_scaled: bool,
     /// h×m, orthonormal rows, scaled units.
     pub vectors: Mat<f64>,
@@ -45,22 +45,22 @@ pub struct Summary {
     /// σ², variance of each direction outside that the rule reckons with.
     pub noise: f64,
     /// r, the directions that could be held.
-    pub limit: usize,
+    pub max_rank: usize,
     /// Trace of the covariance, scaled units.
     pub total: f64,
     /// Features that carry variance.
     pub active: usize,
     /// Total variance of ordinary rows, scaled units: as if no row were extreme. `None` where it is not
     /// known: a minibatch of one row does not tell.
-    pub ordinary: Option<f64>,
+    pub typical_variance: Option<f64>,
     /// Fourth moments of the scores.
-    pub quartics: Quartics,
-    /// Whether the state is kept in f64 products because f32 would lose wanted components.
+    pub fourth_moments: FourthMoments,
+    /// True if the state is kept in f64 products because f32 would lose wanted components.
     pub is_widened: bool,
 }
 
 impl Summary {
-    /// m.
+    /// Number of features, m.
     pub fn features(&self) -> usize {
         self.mean.len()
     }
@@ -148,19 +148,19 @@ impl Summary {
         }
     }
 
-    /// What the directions held leave out for want of digits, where there are fewer than there could
+    /// Variance that the directions held leave out for want of digits, where there are fewer than there could
     /// be: a feature's own variance keeps its digits whatever it stands beside, and so do ordinary rows
     /// beside extreme ones.
     pub fn unresolved(&self) -> Option<Unresolved> {
         let (m, h) = (self.features(), self.eigenvalues.len());
-        if h >= self.limit.min(self.active) || h == 0 {
+        if h >= self.max_rank.min(self.active) || h == 0 {
             return None;
         }
         let dimensions = (self.active - h) as f64;
         let variance = match self.left_out() {
             left if left > 0.0 => left / dimensions,
             _ => {
-                let each = self.ordinary? / self.active as f64;
+                let each = self.typical_variance? / self.active as f64;
                 let has_rows = self.rows > h as u64 + 1;
                 let is_hidden = has_rows && each < HIDDEN * self.eigenvalues[0];
                 is_hidden.then_some(each)?
@@ -201,7 +201,7 @@ impl Summary {
             return f64::NAN;
         };
         let n = self.effective_sample();
-        let excess = self.quartics.relative(i, i) - 1.0;
+        let excess = self.fourth_moments.relative(i, i) - 1.0;
         if n > 1.0 {
             value * (excess.max(0.0) / n).sqrt()
         } else {
@@ -227,7 +227,7 @@ impl Summary {
             if j != i {
                 let gap = value - other;
                 // Directions that error bars do not follow count as Gaussian.
-                let relative = self.quartics.relative(i, j);
+                let relative = self.fourth_moments.relative(i, j);
                 let relative = if relative.is_finite() { relative } else { 1.0 };
                 square += relative * value * other / (gap * gap);
             }
@@ -236,7 +236,7 @@ impl Summary {
         let outside = (self.total - self.eigenvalues.iter().sum::<f64>()).max(0.0);
         if self.active > h && outside > 0.0 {
             let gap = value - outside / (self.active - h) as f64;
-            square += self.quartics.relative_outside(i) * value * outside / (gap * gap);
+            square += self.fourth_moments.relative_outside(i) * value * outside / (gap * gap);
         }
         let angle = (square / n).sqrt();
         if angle.is_nan() {

@@ -10,8 +10,9 @@
 //! sums, and the loops over them have a constant length, so that they become vector code.
 
 use crate::learner::block::Block;
-use crate::learner::center::{Centred, Pivot, Real, Shape};
+use crate::learner::center::{Centred, Pivot, Shape};
 use crate::learner::moments::{Moments, UNDERFLOW};
+use crate::linalg::Real;
 use crate::rows::Layout;
 
 /// Deviations whose squares are below [`UNDERFLOW`].
@@ -25,7 +26,7 @@ const LANES: usize = 16;
 
 /// Weighted rows as they were read.
 pub(super) struct Rows<'a, X> {
-    /// b×m values.
+    /// Values as they were read, b×m.
     pub(super) x: &'a [X],
     /// Distance from a row to the next.
     pub(super) row: usize,
@@ -110,7 +111,7 @@ impl<X: Real> Rows<'_, X> {
 /// Weights of a block: what multiplies the earlier ones, s, N and n₀/N.
 #[derive(Clone, Copy)]
 pub(super) struct Shares {
-    pub(super) fade: f64,
+    pub(super) decay: f64,
     pub(super) s: f64,
     pub(super) n: f64,
     pub(super) kept: f64,
@@ -139,7 +140,7 @@ impl<X: Real> pulp::NullaryFnOnce for Follow<'_, X> {
             moments,
             rows,
             previous,
-            shares: Shares { fade, s, n, kept },
+            shares: Shares { decay, s, n, kept },
         } = self;
         let m = previous.len();
         for j in (0..m).step_by(LANES) {
@@ -152,7 +153,7 @@ impl<X: Real> pulp::NullaryFnOnce for Follow<'_, X> {
                     *running += s / n * (mean[l] - *running);
                     between[l] = kept * s;
                 } else {
-                    let before = moments.observed[j + l] * fade;
+                    let before = moments.observed[j + l] * decay;
                     moments.observed[j + l] = before + weight[l];
                     if weight[l] > 0.0 {
                         *running += weight[l] / (before + weight[l]) * (mean[l] - *running);

@@ -12,15 +12,15 @@
 //! The answer is a function of the rows, so that a resumed run repeats the bits.
 
 use crate::codec::{CodecError, Decoder, Encoder};
-use crate::learner::center::Real as _;
-use crate::learner::engine::{Engine as _, Outlook};
+use crate::learner::engine::{CovarianceTotals, Engine as _};
+use crate::learner::low_rank::LowRank;
 use crate::learner::moments::Moments;
 use crate::learner::params::LearnerParams;
 use crate::learner::state::EngineTag;
 use crate::learner::streaming::{Streaming, failed};
-use crate::learner::subspace::Subspace;
 use crate::learner::summary::Summary;
 use crate::learner::{LearnError, Learner};
+use crate::linalg::Real as _;
 use crate::rows::Minibatch;
 
 /// The k-th eigenvalue must hold this share of the total variance for f32 to resolve it.
@@ -40,13 +40,13 @@ pub struct Widening {
     /// The moments before the minibatch that is being learned.
     before: Moments,
     /// The engine before it, where that changes it before anybody knows whether f32 will do.
-    engine_before: Subspace<f32>,
+    engine_before: LowRank<f32>,
     state: State,
 }
 
 enum State {
-    Narrow(Streaming<Subspace<f32>>),
-    Wide(Streaming<Subspace<f64>>),
+    Narrow(Streaming<LowRank<f32>>),
+    Wide(Streaming<LowRank<f64>>),
 }
 
 impl Widening {
@@ -56,7 +56,7 @@ impl Widening {
             features,
             minibatch_rows: rows,
             before: Moments::new(&params, features),
-            engine_before: Subspace::new(features, params.components, 0, params.seed),
+            engine_before: LowRank::new(features, params.components, 0, params.seed),
             state: State::Narrow(streaming(params, features, rows)),
         }
     }
@@ -69,18 +69,18 @@ impl Widening {
     }
 }
 
-fn streaming<T: crate::learner::width::Width>(
+fn streaming<T: crate::learner::product_float::ProductFloat>(
     params: LearnerParams,
     features: usize,
     rows: usize,
-) -> Streaming<Subspace<T>> {
-    let held = params.held(features);
-    let engine = Subspace::new(features, params.components, held, params.seed);
+) -> Streaming<LowRank<T>> {
+    let max_rank = params.max_rank(features);
+    let engine = LowRank::new(features, params.components, max_rank, params.seed);
     Streaming::new(params, features, rows, engine)
 }
 
-impl Streaming<Subspace<f32>> {
-    /// Whether the block is in units that f32 holds: values below 10⁻³⁸, divided by their deviation, are
+impl Streaming<LowRank<f32>> {
+    /// True if the block is in units that f32 holds: values below 10⁻³⁸, divided by their deviation, are
     /// not.
     fn holds_units(&self) -> bool {
         let factors = self.centring.pivot.factor.iter().enumerate();
@@ -93,15 +93,15 @@ impl Streaming<Subspace<f32>> {
     fn try_update(
         &mut self,
         batch: &mut Minibatch,
-        before: &mut Subspace<f32>,
+        before: &mut LowRank<f32>,
     ) -> Result<bool, LearnError> {
-        let rescaled = self.take(batch)?;
-        let outlook = self.outlook(&self.moments.scale);
+        let rescaled = self.begin_block(batch)?;
+        let totals = self.totals(&self.moments.scale);
         // Fewer directions than are wanted tell nothing before the block is learned.
         let is_young = !self.engine.holds_all_wanted();
         let is_kept = rescaled || is_young;
         if is_kept {
-            before.set(&self.engine);
+            before.copy_from(&self.engine);
         } else {
             before.release();
         }
@@ -110,16 +110,16 @@ impl Streaming<Subspace<f32>> {
         } else {
             Ok(())
         };
-        let kept = self.block.earlier / self.block.total();
+        let kept = self.block.prior_weight / self.block.total();
         let mut resolves = rescaling.is_ok()
             && self.holds_units()
-            && is_in_range(outlook, self.block.energy / self.block.total())
-            && (is_young || self.engine.resolves(outlook, kept, SHARE));
+            && is_in_range(totals, self.block.squared_norm / self.block.total())
+            && (is_young || self.engine.resolves(totals, kept, SHARE));
         if resolves {
-            match self.learn(outlook) {
+            match self.update_engine(totals) {
                 Ok(()) if is_young => {
                     let wanted = (self.moments.rows as usize).saturating_sub(1);
-                    resolves = self.engine.resolves_all(outlook, wanted, SHARE);
+                    resolves = self.engine.resolves_all(totals, wanted, SHARE);
                 }
                 Ok(()) => {}
                 Err(_) if is_young => resolves = false,
@@ -127,37 +127,38 @@ impl Streaming<Subspace<f32>> {
             }
         }
         if resolves {
-            self.look(batch.rows());
+            self.update_error_bars(batch.rows());
         } else if !is_kept {
             // It has learned nothing since.
-            before.set(&self.engine);
+            before.copy_from(&self.engine);
         }
         Ok(resolves)
     }
 }
 
-/// Whether f32 has the range for all rows and for a block of this variance.
-fn is_in_range(outlook: Outlook, of_block: f64) -> bool {
+/// True if f32 has the range for all rows and for a block of this variance.
+fn is_in_range(totals: CovarianceTotals, of_block: f64) -> bool {
     // Nothing has varied yet: there is nothing to resolve.
-    (outlook.total == 0.0 && of_block == 0.0)
-        || F32_RANGE.contains(&outlook.total) && of_block < F32_RANGE.end
+    (totals.total == 0.0 && of_block == 0.0)
+        || F32_RANGE.contains(&totals.total) && of_block < F32_RANGE.end
 }
 
 impl Learner for Widening {
-    fn update(&mut self, batch: &mut Minibatch) -> Result<(), LearnError> {
+    fn update(&mut self, mut batch: Minibatch) -> Result<Minibatch, LearnError> {
         if batch.rows() == 0 {
-            return Ok(());
+            return Ok(batch);
         }
         let (m, rows) = (self.features, self.minibatch_rows);
         match &mut self.state {
             State::Narrow(narrow) => {
-                self.before.set(&narrow.moments);
-                if narrow.try_update(batch, &mut self.engine_before)? {
-                    return Ok(());
+                self.before.copy_from(&narrow.moments);
+                if narrow.try_update(&mut batch, &mut self.engine_before)? {
+                    batch.clear();
+                    return Ok(batch);
                 }
                 let mut wide = streaming(narrow.params().clone(), m, rows);
-                wide.moments.set(&self.before);
-                std::mem::swap(&mut wide.quartics, &mut narrow.quartics);
+                wide.moments.copy_from(&self.before);
+                std::mem::swap(&mut wide.fourth_moments, &mut narrow.fourth_moments);
                 wide.engine = self.engine_before.converted();
                 let again = narrow.block.as_read(&narrow.centring.pivot).map(|values| {
                     let mut again = Minibatch::from_rows(&values, m);
@@ -165,29 +166,32 @@ impl Learner for Widening {
                     again
                 });
                 match again {
-                    Some(mut again) => wide.update(&mut again)?,
-                    None => wide.update(batch)?,
+                    Some(again) => {
+                        wide.update(again)?;
+                        batch.clear();
+                    }
+                    None => batch = wide.update(batch)?,
                 }
                 self.state = State::Wide(wide);
             }
             State::Wide(wide) => {
-                wide.update(batch)?;
-                let outlook = wide.outlook(&wide.moments.scale);
+                batch = wide.update(batch)?;
+                let totals = wide.totals(&wide.moments.scale);
                 let factors = &wide.centring.pivot.factor;
-                if F32_RANGE.contains(&outlook.total)
+                if F32_RANGE.contains(&totals.total)
                     && factors.iter().all(|factor| *factor < f32::LARGEST)
                     && wide.engine.holds_all_wanted()
-                    && wide.engine.resolves(outlook, 1.0, SHARE_TO_RETURN)
+                    && wide.engine.resolves(totals, 1.0, SHARE_TO_RETURN)
                 {
                     let mut narrow = streaming(wide.params().clone(), m, rows);
                     std::mem::swap(&mut narrow.moments, &mut wide.moments);
-                    std::mem::swap(&mut narrow.quartics, &mut wide.quartics);
+                    std::mem::swap(&mut narrow.fourth_moments, &mut wide.fourth_moments);
                     narrow.engine = wide.engine.converted();
                     self.state = State::Narrow(narrow);
                 }
             }
         }
-        Ok(())
+        Ok(batch)
     }
 
     fn summary(&self) -> Result<Summary, LearnError> {
@@ -203,10 +207,10 @@ impl Learner for Widening {
 
     fn restore(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError> {
         let (params, m, rows) = (self.params().clone(), self.features, self.minibatch_rows);
-        let mut narrow: Streaming<Subspace<f32>> = streaming(params.clone(), m, rows);
+        let mut narrow: Streaming<LowRank<f32>> = streaming(params.clone(), m, rows);
         let mut ahead = from.clone();
         narrow.restore_moments(&mut ahead)?;
-        self.state = if ahead.u8()? == EngineTag::WideSubspace as u8 {
+        self.state = if ahead.u8()? == EngineTag::WideLowRank as u8 {
             let mut wide = streaming(params, m, rows);
             wide.restore(from)?;
             State::Wide(wide)

@@ -1,6 +1,8 @@
 //! Principal angles between subspaces.
 
-use faer::{Mat, MatRef};
+use faer::MatRef;
+
+use crate::linalg::sequential::{product, thin_r, thin_svd};
 
 /// sin² of the principal angles between the row spaces of `a` (j×m) and `b` (k×m), j ≥ k, both
 /// with orthonormal rows; length k, ascending.
@@ -10,19 +12,14 @@ use faer::{Mat, MatRef};
 ///
 /// A matrix with a NaN gives NaNs.
 pub fn sin2_of_angles(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> Vec<f64> {
-    let inside = b * a.transpose(); // k×j
-    let outside = b - &inside * a; // k×m
+    let inside = product(b, a.transpose()); // k×j
+    let outside = b - product(&inside, a); // k×m
     // Gram of the residual: its eigenvalues are sin²; QR first keeps the small ones.
-    let r = outside.transpose().qr().thin_R().to_owned();
-    let Ok(svd) = Mat::thin_svd(&r) else {
+    let r = thin_r(outside.transpose());
+    let Ok(svd) = thin_svd(r.as_ref()) else {
         return vec![f64::NAN; b.nrows()];
     };
-    let mut sines: Vec<f64> = svd
-        .S()
-        .column_vector()
-        .iter()
-        .map(|s| (s * s).min(1.0))
-        .collect();
+    let mut sines: Vec<f64> = svd.s.iter().map(|s| (s * s).min(1.0)).collect();
     sines.resize(b.nrows(), 0.0);
     sines.reverse();
     sines

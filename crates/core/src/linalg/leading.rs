@@ -9,6 +9,7 @@
 use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
 use faer::{Mat, MatRef, Par};
 
+use crate::linalg::sequential::product;
 use crate::linalg::small::{LinalgError, Scratch, Spectrum};
 
 /// Random columns of the first block beside the seeds.
@@ -50,22 +51,22 @@ impl Scratch {
                 sign(i * width + j)
             }
         });
-        let mut block = a * start;
+        let mut block = product(a, &start);
         let (mut basis, mut image) = (Mat::<f64>::new(), Mat::<f64>::new());
         let mut before = 0.0;
         for blocks in 1..BLOCKS_MAX {
             if !self.append(&mut basis, &mut block) {
                 return self.eigen(a, out);
             }
-            block = a * &block; // n×width
+            block = product(a, &block); // n×width
             let columns = image.ncols();
             image.resize_with(n, columns + width, |i, j| block[(i, j - columns)]);
-            let projected = basis.transpose() * &image;
+            let projected = product(basis.transpose(), &image);
             self.eigen(projected.as_ref(), out)?;
             let sum: f64 = out.values.iter().take(wanted).sum();
             if blocks > 1 && sum - before <= GAIN * (trace - sum).max(0.0) {
                 out.values.truncate(wanted);
-                out.vectors = basis * out.vectors.subcols(0, wanted);
+                out.vectors = product(&basis, out.vectors.subcols(0, wanted));
                 return Ok(());
             }
             before = sum;
@@ -80,10 +81,10 @@ impl Scratch {
         // Twice is enough (Kahan, in Parlett 1980).
         for _ in 0..2 {
             if columns > 0 {
-                let inside = basis.transpose() * &*block;
-                *block -= &*basis * inside;
+                let inside = product(basis.transpose(), &*block);
+                *block -= product(&*basis, &inside);
             }
-            let mut factor = block.transpose() * &*block;
+            let mut factor = product(block.transpose(), &*block);
             if self.cholesky(factor.as_mut()).is_err() {
                 return false;
             }

@@ -5,9 +5,13 @@
 
 mod angles;
 mod leading;
+mod real;
+mod sequential;
 mod sign;
 mod small;
 
 pub use angles::{mean_sin2, sin2_of_angles};
+pub use real::Real;
+pub use sequential::{ThinSvd, product, thin_q, thin_r, thin_svd};
 pub use sign::orient;
 pub use small::{LinalgError, Scratch, Spectrum};

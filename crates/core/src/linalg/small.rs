@@ -8,7 +8,14 @@ use faer::linalg::cholesky::llt::factor::{
 use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
 use faer::{Mat, MatMut, MatRef, Par};
 
-/// What a factorization can refuse.
+/// The reason why a factorization failed.
+///
+/// ```
+/// use ojad_core::{LearnError, LinalgError};
+///
+/// let error = LearnError::NotFinite { first_row: 64, source: LinalgError::NoConvergence };
+/// assert!(error.to_string().contains("after row 64"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LinalgError {
@@ -23,7 +30,7 @@ pub enum LinalgError {
 /// Eigenvalues in descending order with their vectors.
 #[derive(Clone, Debug)]
 pub struct Spectrum {
-    /// Length n, descending.
+    /// Eigenvalues, length n, descending.
     pub values: Vec<f64>,
     /// n×n; column i belongs to `values[i]`.
     pub vectors: Mat<f64>,

@@ -4,6 +4,21 @@ use super::{BuildError, Pca};
 use crate::learner::{Forgetting, LearnerParams, Penalty, Precision, Rule, Scale, Step};
 
 /// A NaN in rows that are learned.
+///
+/// ```
+/// use ojad_core::{Missing, Pca, Rows, UpdateError};
+///
+/// let values = [1.0, f64::NAN, 2.0, 3.0];
+/// let rows = Rows::from_f64(&values, 2);
+/// let mut strict = Pca::builder().components(1).build(2)?;
+/// assert!(matches!(
+///     strict.update(&rows),
+///     Err(UpdateError::Value { row: 0, feature: 1, .. })
+/// ));
+/// let mut lenient = Pca::builder().components(1).missing(Missing::Mean).build(2)?;
+/// assert!(lenient.update(&rows).is_ok());
+/// # Ok::<(), ojad_core::BuildError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Missing {
     /// Is an error that names row and feature.
@@ -35,56 +50,56 @@ pub struct PcaBuilder {
 }
 
 impl PcaBuilder {
-    /// k, the components to report; 10 by default.
+    /// Sets k, the number of components to report; 10 by default.
     pub fn components(mut self, components: usize) -> Self {
         self.params.components = components;
         self
     }
 
-    /// p, directions held beside the components; max(10, k) by default. More buys accuracy for memory and
+    /// Sets p, the directions held beside the components; max(10, k) by default. More buys accuracy for memory and
     /// time.
     pub fn oversampling(mut self, directions: usize) -> Self {
         self.params.oversampling = Some(directions);
         self
     }
 
-    /// b, rows a minibatch; by default chosen from m and r.
+    /// Sets b, the rows of a minibatch; by default chosen from m and r.
     pub fn minibatch(mut self, rows: usize) -> Self {
         self.params.minibatch = Some(rows);
         self
     }
 
-    /// The rule; the closed form by default.
+    /// Sets the learning rule; the closed form by default.
     pub fn rule(mut self, rule: Rule) -> Self {
         self.params.rule = rule;
         self
     }
 
-    /// Width of the large products; f32 by default, f64 where f32 does not resolve what is wanted.
+    /// Sets the width of the large products; f32 by default, f64 where f32 does not resolve what is wanted.
     pub fn precision(mut self, precision: Precision) -> Self {
         self.params.precision = precision;
         self
     }
 
-    /// Whether the running mean is taken off; true by default.
+    /// Sets whether the running mean is subtracted; true by default.
     pub fn center(mut self, center: bool) -> Self {
         self.params.center = center;
         self
     }
 
-    /// Units in which features are seen; as they are by default.
+    /// Sets the units in which features are seen; as they are by default.
     pub fn scale(mut self, scale: Scale) -> Self {
         self.params.scale = scale;
         self
     }
 
-    /// λ, below which components count as noise; by default what noise alone would show.
+    /// Sets λ, below which components count as noise; by default what noise alone would show.
     pub fn penalty(mut self, penalty: Penalty) -> Self {
         self.params.penalty = penalty;
         self
     }
 
-    /// How fast earlier rows lose weight; not at all by default.
+    /// Sets how fast earlier rows lose weight; not at all by default.
     pub fn forgetting(mut self, forgetting: Forgetting) -> Self {
         self.params.forgetting = forgetting;
         self
@@ -96,7 +111,7 @@ impl PcaBuilder {
         self
     }
 
-    /// What a NaN stands for; an error by default.
+    /// Sets what a NaN stands for; an error by default.
     pub fn missing(mut self, missing: Missing) -> Self {
         self.missing = missing;
         self

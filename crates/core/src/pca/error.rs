@@ -2,7 +2,15 @@
 
 use crate::learner::LearnError;
 
-/// Why a [`Pca`](super::Pca) was not built.
+/// The reason why a [`Pca`](super::Pca) was not built.
+///
+/// ```
+/// use ojad_core::{BuildError, Pca};
+///
+/// let error = Pca::builder().components(0).build(3).unwrap_err();
+/// assert!(matches!(error, BuildError::Parameter { parameter: "components", .. }));
+/// assert_eq!(error.to_string(), "components: must be at least 1");
+/// ```
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
@@ -11,7 +19,7 @@ pub enum BuildError {
     Parameter {
         /// Name of the builder's method.
         parameter: &'static str,
-        /// What it must be.
+        /// The condition that it must meet.
         reason: &'static str,
     },
     /// More components than features.
@@ -19,7 +27,17 @@ pub enum BuildError {
     Learn(#[from] LearnError),
 }
 
-/// Why rows were not taken.
+/// The reason why rows were not learned.
+///
+/// ```
+/// use ojad_core::{Pca, Rows, UpdateError};
+///
+/// let mut pca = Pca::builder().components(1).build(3)?;
+/// let error = pca.update(&Rows::from_f64(&[1.0, 2.0], 2)).unwrap_err();
+/// assert_eq!(error, UpdateError::Features { expected: 3, found: 2 });
+/// assert_eq!(pca.rows(), 0);
+/// # Ok::<(), ojad_core::BuildError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UpdateError {
@@ -37,16 +55,16 @@ pub enum UpdateError {
          `missing(Missing::Mean)` for NaN, or keep magnitudes below {limit:e}"
     )]
     Value {
-        /// Row of the call, from 0.
+        /// Row of the call, counted from 0.
         row: usize,
-        /// Feature, from 0.
+        /// Number of the feature, from 0.
         feature: usize,
-        /// The value.
+        /// The value that is refused.
         value: f64,
         /// Largest magnitude at this precision.
         limit: f64,
     },
-    /// The algebra failed.
+    /// The algebra failed; the model is of no more use.
     #[error(transparent)]
     Learn(#[from] LearnError),
 }

@@ -1,5 +1,6 @@
 //! Rows that gather to a minibatch.
 
+use crate::learner::{LearnError, Learner};
 use crate::rows::{Layout, Minibatch, Width};
 use crate::score::Rows;
 
@@ -17,7 +18,7 @@ impl Waiting {
         }
     }
 
-    /// The same with `batch` in it.
+    /// Wraps rows that wait already.
     pub(super) fn of(batch: Minibatch) -> Self {
         Self { batch }
     }
@@ -34,10 +35,15 @@ impl Waiting {
         self.batch.rows() == self.batch.capacity()
     }
 
-    /// The rows, to be learned from; then they are used up.
-    pub(super) fn minibatch(&mut self, first_row: u64) -> &mut Minibatch {
-        self.batch.set_first_row(first_row);
-        &mut self.batch
+    /// Lets `learner` learn the rows; none waits afterwards.
+    ///
+    /// # Errors
+    /// If the rows cannot be learned. There is no room for others then.
+    pub(super) fn learn(&mut self, learner: &mut dyn Learner) -> Result<(), LearnError> {
+        let mut batch = self.batch.take();
+        batch.set_first_row(learner.rows());
+        self.batch = learner.update(batch)?;
+        Ok(())
     }
 
     /// The rows as they wait.
@@ -45,16 +51,11 @@ impl Waiting {
         &self.batch
     }
 
-    pub(super) fn clear(&mut self) {
-        self.batch.set_rows(0);
-        self.batch.set_has_missing(false);
-    }
-
     /// Copies rows from `at` on, as many as there is room for, and says how many.
-    pub(super) fn take(&mut self, rows: &Rows<'_>, at: usize) -> usize {
+    pub(super) fn copy_from(&mut self, rows: &Rows<'_>, at: usize) -> usize {
         let held = self.batch.rows();
         let count = (rows.len() - at).min(self.batch.capacity() - held);
-        self.fit(rows);
+        self.make_fit(rows);
         let has_missing = rows.copy_to((at, count), &mut self.batch, held);
         self.batch.set_rows(held + count);
         self.batch
@@ -63,7 +64,7 @@ impl Waiting {
     }
 
     /// Makes the storage hold values as wide as those of `rows`; it takes their layout when it is empty.
-    fn fit(&mut self, rows: &Rows<'_>) {
+    fn make_fit(&mut self, rows: &Rows<'_>) {
         let (held, width, layout) = (self.batch.rows(), rows.width(), rows.layout());
         let is_wide_enough = self.batch.width() == Width::F64 || width == Width::F32;
         if held > 0 && is_wide_enough {
@@ -79,6 +80,7 @@ impl Waiting {
         };
         let (capacity, features) = (self.batch.capacity(), self.batch.features());
         let mut wider = Minibatch::new(width, layout, capacity, features);
+        // f64 rows behind f32 ones: those that wait are exact in f64, the others would not be in f32.
         if held > 0 {
             Rows::of_minibatch(&self.batch, None).copy_to((0, held), &mut wider, 0);
             wider.set_rows(held);

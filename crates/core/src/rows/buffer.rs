@@ -8,9 +8,9 @@ use bytemuck::Pod;
 
 /// Bytes that are lent, aligned to 64 at least, until the value is dropped.
 pub trait Lent: Debug + Send + Sync {
-    /// The bytes.
+    /// Borrows the bytes that are lent.
     fn bytes(&self) -> &[u8];
-    /// The bytes, to be written.
+    /// Borrows the bytes, to be written.
     fn bytes_mut(&mut self) -> &mut [u8];
 }
 
@@ -28,7 +28,7 @@ enum Kind<T> {
 }
 
 impl<T: Pod> Buffer<T> {
-    /// `len` zeros.
+    /// Allocates storage of `len` zeros.
     pub fn zeros(len: usize) -> Self {
         Self(Kind::Own(vec![T::zeroed(); len]))
     }
@@ -39,7 +39,7 @@ impl<T: Pod> Buffer<T> {
         Some(Self(Kind::Lent(lent, PhantomData)))
     }
 
-    /// Whether the memory belongs to somebody else.
+    /// True if the memory belongs to another owner.
     pub fn is_lent(&self) -> bool {
         matches!(self.0, Kind::Lent(..))
     }

@@ -3,9 +3,11 @@
 //! Refuses nothing: which values a row may hold is decided by whoever fills it.
 
 mod buffer;
+mod cells;
 mod saved;
 
 pub use buffer::{Buffer, Lent};
+pub use cells::Cells;
 
 /// The width in which a minibatch stores its values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +29,7 @@ impl Width {
     }
 }
 
-/// Which neighbour of a value is adjacent in memory.
+/// The order of values in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
     /// The m values of a row are contiguous: list and binary columns.
@@ -40,9 +42,9 @@ pub enum Layout {
 /// Storage of a minibatch, in one of the two widths.
 #[derive(Clone, Debug)]
 pub enum Values {
-    /// Values of [`Width::F32`].
+    /// Values of width [`Width::F32`].
     F32(Buffer<f32>),
-    /// Values of [`Width::F64`].
+    /// Values of width [`Width::F64`].
     F64(Buffer<f64>),
 }
 
@@ -116,10 +118,7 @@ impl Minibatch {
 
     /// Width of the values.
     pub fn width(&self) -> Width {
-        match self.values {
-            Values::F32(_) => Width::F32,
-            Values::F64(_) => Width::F64,
-        }
+        self.values.width()
     }
 
     /// Rows of f64 values, row by row: for tests and callers with data in memory.
@@ -153,7 +152,7 @@ impl Minibatch {
         self.features
     }
 
-    /// How the values lie.
+    /// The order of the values in memory.
     pub fn layout(&self) -> Layout {
         self.layout
     }
@@ -192,10 +191,7 @@ impl Minibatch {
     /// Value of feature `j` in row `i`; for tests and slow paths.
     pub fn value(&self, i: usize, j: usize) -> f64 {
         let at = i * self.row_stride() + j * self.col_stride();
-        match &self.values {
-            Values::F32(v) => f64::from(v[at]),
-            Values::F64(v) => v[at],
-        }
+        self.values.cells().at(at)
     }
 
     /// Declares that the first `rows` rows are filled.
@@ -203,7 +199,21 @@ impl Minibatch {
         self.rows = rows.min(self.capacity);
     }
 
-    /// Whether some value is a NaN to be imputed.
+    /// Forgets the rows and keeps the storage.
+    pub fn clear(&mut self) {
+        self.rows = 0;
+        self.has_missing = false;
+    }
+
+    /// Moves the minibatch out, rows and storage, and leaves one of the same kind without room for a row.
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        // No row, no allocation: an update that goes round with one buffer stays without any.
+        let empty = Self::new(self.width(), self.layout, 0, self.features);
+        std::mem::replace(self, empty)
+    }
+
+    /// True if some value is a NaN to be imputed.
     pub fn has_missing(&self) -> bool {
         self.has_missing
     }
@@ -218,7 +228,7 @@ impl Minibatch {
         self.first_row
     }
 
-    /// Sets [`Minibatch::first_row`].
+    /// Sets the number that [`Minibatch::first_row`] returns.
     pub fn set_first_row(&mut self, first_row: u64) {
         self.first_row = first_row;
     }

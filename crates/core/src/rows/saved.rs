@@ -50,7 +50,7 @@ impl Minibatch {
     }
 }
 
-/// Where the values of the first rows stand, row by row.
+/// Positions of the values of the first rows, row by row.
 fn places(batch: &Minibatch, rows: usize) -> impl Iterator<Item = usize> + use<> {
     let (m, row, col) = (batch.features(), batch.row_stride(), batch.col_stride());
     (0..rows).flat_map(move |i| (0..m).map(move |j| i * row + j * col))

@@ -5,32 +5,43 @@
 //! the machine; what is contiguous is read as slices.
 
 use crate::learner::Estimate;
-use crate::rows::{Layout, Minibatch, Values};
+use crate::linalg::Real;
+use crate::rows::{Cells, Layout, Minibatch};
 
 /// Sums side by side in a row.
 const LANES: usize = 8;
 
-/// Values of one of the two widths.
-#[derive(Clone, Copy, Debug)]
-pub enum Cells<'a> {
-    /// Single precision.
-    F32(&'a [f32]),
-    /// Double precision.
-    F64(&'a [f64]),
-}
-
 /// The values of one feature: those at `start`, `start + stride`, …
+///
+/// ```
+/// use ojad_core::{Cells, Lane, Rows};
+///
+/// // Two features of three that lie row by row: the first and the last.
+/// let values = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+/// let lane = |start| Lane { cells: Cells::F64(&values), start, stride: 3 };
+/// let rows = Rows::lanes(vec![lane(0), lane(2)], 2);
+/// assert_eq!((rows.len(), rows.features()), (2, 2));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Lane<'a> {
-    /// Where they lie among others.
+    /// The values among which they lie.
     pub cells: Cells<'a>,
-    /// The first.
+    /// Position of the first value.
     pub start: usize,
-    /// From one row to the next.
+    /// Distance from one row to the next.
     pub stride: usize,
 }
 
 /// Rows whose features stand in the order of the components'.
+///
+/// ```
+/// use ojad_core::Rows;
+///
+/// let by_row = Rows::from_f64(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 3);
+/// let by_column = Rows::from_columns(&[&[1.0, 4.0], &[2.0, 5.0], &[3.0, 6.0]]);
+/// assert_eq!((by_row.len(), by_row.features()), (2, 3));
+/// assert_eq!((by_column.len(), by_column.features()), (2, 3));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Rows<'a>(pub(super) Kind<'a>);
 
@@ -42,11 +53,11 @@ pub(super) enum Kind<'a> {
         rows: usize,
         features: usize,
     },
-    /// m lanes.
+    /// One lane for each of m features.
     Lanes { lanes: Vec<Lane<'a>>, rows: usize },
 }
 
-/// What is taken off a feature and what it is multiplied by, length m each.
+/// Shift and factor of each feature, length m each.
 #[derive(Clone, Debug)]
 pub(super) struct Shifts {
     mean: Vec<f64>,
@@ -54,7 +65,7 @@ pub(super) struct Shifts {
 }
 
 impl Shifts {
-    /// What makes z of the rows of `estimate`. A feature of which it saw no value has no mean to
+    /// The shifts that make z of the rows of `estimate`. A feature of which it saw no value has no mean to
     /// deviate from: z is zero there, whatever the value.
     pub fn of(estimate: &Estimate) -> Self {
         let both = estimate.scale.iter().zip(&estimate.observed);
@@ -62,36 +73,6 @@ impl Shifts {
         Self {
             mean: estimate.mean.clone(),
             factor: factor.collect(),
-        }
-    }
-}
-
-impl Cells<'_> {
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        match self {
-            Self::F32(values) => values.len(),
-            Self::F64(values) => values.len(),
-        }
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The value at `at`.
-    pub(super) fn at(&self, at: usize) -> f64 {
-        match self {
-            Self::F32(values) => f64::from(values[at]),
-            Self::F64(values) => values[at],
-        }
-    }
-
-    fn is_infinite(&self, at: usize) -> bool {
-        match self {
-            Self::F32(values) => values[at].is_infinite(),
-            Self::F64(values) => values[at].is_infinite(),
         }
     }
 }
@@ -140,10 +121,7 @@ impl<'a> Rows<'a> {
     /// The rows of a minibatch, whose column `order[j]` is feature j.
     pub(crate) fn of_minibatch(batch: &'a Minibatch, order: Option<&[usize]>) -> Self {
         let (rows, features) = (batch.rows(), batch.features());
-        let cells = match batch.values() {
-            Values::F32(values) => Cells::F32(values),
-            Values::F64(values) => Cells::F64(values),
-        };
+        let cells = batch.values().cells();
         if order.is_none() && batch.layout() == Layout::RowMajor {
             let cells = match cells {
                 Cells::F32(values) => Cells::F32(&values[..rows * features]),
@@ -163,19 +141,19 @@ impl<'a> Rows<'a> {
         Self::lanes(lanes, rows)
     }
 
-    /// b.
+    /// Number of rows, b.
     pub fn len(&self) -> usize {
         match &self.0 {
             Kind::RowMajor { rows, .. } | Kind::Lanes { rows, .. } => *rows,
         }
     }
 
-    /// Whether there is no row.
+    /// True if there is no row.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// m.
+    /// Number of features, m.
     pub fn features(&self) -> usize {
         match &self.0 {
             Kind::RowMajor { features, .. } => *features,
@@ -199,14 +177,14 @@ impl<'a> Rows<'a> {
         matches!(self.0, Kind::RowMajor { .. })
     }
 
-    /// Writes z of the `b` rows from `at` on, in the layout of the values, and adds ‖z‖² to `energy`,
+    /// Writes z of the `b` rows from `at` on, in the layout of the values, and adds ‖z‖² to `squared_norm`,
     /// length b.
     pub(super) fn centre(
         &self,
         (at, b): (usize, usize),
         shifts: &Shifts,
         z: &mut [f64],
-        energy: &mut [f64],
+        squared_norm: &mut [f64],
     ) {
         let arch = pulp::Arch::new();
         match &self.0 {
@@ -219,13 +197,13 @@ impl<'a> Rows<'a> {
                         x: &values[at * m..(at + b) * m],
                         shifts,
                         z,
-                        energy,
+                        squared_norm,
                     }),
                     Cells::F64(values) => arch.dispatch(RowPass {
                         x: &values[at * m..(at + b) * m],
                         shifts,
                         z,
-                        energy,
+                        squared_norm,
                     }),
                 }
             }
@@ -234,28 +212,9 @@ impl<'a> Rows<'a> {
                 at,
                 shifts,
                 z,
-                energy,
+                squared_norm,
             }),
         }
-    }
-}
-
-/// A value that becomes an f64.
-trait Wide: Copy {
-    fn wide(self) -> f64;
-}
-
-impl Wide for f32 {
-    #[inline(always)]
-    fn wide(self) -> f64 {
-        f64::from(self)
-    }
-}
-
-impl Wide for f64 {
-    #[inline(always)]
-    fn wide(self) -> f64 {
-        self
     }
 }
 
@@ -270,24 +229,24 @@ struct RowPass<'a, X> {
     x: &'a [X],
     shifts: &'a Shifts,
     z: &'a mut [f64],
-    energy: &'a mut [f64],
+    squared_norm: &'a mut [f64],
 }
 
-impl<X: Wide> pulp::NullaryFnOnce for RowPass<'_, X> {
+impl<X: Real> pulp::NullaryFnOnce for RowPass<'_, X> {
     type Output = ();
 
     #[inline(always)]
     fn call(self) {
         let m = self.shifts.mean.len();
         let rows = self.x.chunks_exact(m).zip(self.z.chunks_exact_mut(m));
-        for ((x, z), energy) in rows.zip(self.energy) {
-            row(x, z, &self.shifts.mean, &self.shifts.factor, energy);
+        for ((x, z), squared_norm) in rows.zip(self.squared_norm) {
+            row(x, z, &self.shifts.mean, &self.shifts.factor, squared_norm);
         }
     }
 }
 
 #[inline(always)]
-fn row<X: Wide>(x: &[X], z: &mut [f64], mean: &[f64], factor: &[f64], energy: &mut f64) {
+fn row<X: Real>(x: &[X], z: &mut [f64], mean: &[f64], factor: &[f64], squared_norm: &mut f64) {
     let ((x, x_rest), (z, z_rest)) = (x.as_chunks::<LANES>(), z.as_chunks_mut::<LANES>());
     let (mean, mean_rest) = mean.as_chunks::<LANES>();
     let (factor, factor_rest) = factor.as_chunks::<LANES>();
@@ -305,7 +264,7 @@ fn row<X: Wide>(x: &[X], z: &mut [f64], mean: &[f64], factor: &[f64], energy: &m
         *z = v;
         sums[0] += v * v;
     }
-    *energy += sums.iter().sum::<f64>();
+    *squared_norm += sums.iter().sum::<f64>();
 }
 
 struct LanePass<'a> {
@@ -313,7 +272,7 @@ struct LanePass<'a> {
     at: usize,
     shifts: &'a Shifts,
     z: &'a mut [f64],
-    energy: &'a mut [f64],
+    squared_norm: &'a mut [f64],
 }
 
 impl pulp::NullaryFnOnce for LanePass<'_> {
@@ -321,42 +280,42 @@ impl pulp::NullaryFnOnce for LanePass<'_> {
 
     #[inline(always)]
     fn call(self) {
-        let (b, at) = (self.energy.len(), self.at);
+        let (b, at) = (self.squared_norm.len(), self.at);
         let columns = self.lanes.iter().zip(self.z.chunks_exact_mut(b));
         let by = self.shifts.mean.iter().zip(&self.shifts.factor);
         for ((lane, z), (mean, factor)) in columns.zip(by) {
             let by = (*mean, *factor);
             let first = lane.start + at * lane.stride;
             match (lane.cells, lane.stride) {
-                (Cells::F32(x), 1) => column(&x[first..first + b], z, by, self.energy),
-                (Cells::F64(x), 1) => column(&x[first..first + b], z, by, self.energy),
-                (Cells::F32(x), stride) => strided(&x[first..], stride, z, by, self.energy),
-                (Cells::F64(x), stride) => strided(&x[first..], stride, z, by, self.energy),
+                (Cells::F32(x), 1) => column(&x[first..first + b], z, by, self.squared_norm),
+                (Cells::F64(x), 1) => column(&x[first..first + b], z, by, self.squared_norm),
+                (Cells::F32(x), stride) => strided(&x[first..], stride, z, by, self.squared_norm),
+                (Cells::F64(x), stride) => strided(&x[first..], stride, z, by, self.squared_norm),
             }
         }
     }
 }
 
 #[inline(always)]
-fn column<X: Wide>(x: &[X], z: &mut [f64], (mean, factor): (f64, f64), energy: &mut [f64]) {
-    for ((x, z), energy) in x.iter().zip(z).zip(energy) {
+fn column<X: Real>(x: &[X], z: &mut [f64], (mean, factor): (f64, f64), squared_norm: &mut [f64]) {
+    for ((x, z), squared_norm) in x.iter().zip(z).zip(squared_norm) {
         let v = centred(x.wide(), mean, factor);
         *z = v;
-        *energy += v * v;
+        *squared_norm += v * v;
     }
 }
 
 #[inline(always)]
-fn strided<X: Wide>(
+fn strided<X: Real>(
     x: &[X],
     stride: usize,
     z: &mut [f64],
     (mean, factor): (f64, f64),
-    energy: &mut [f64],
+    squared_norm: &mut [f64],
 ) {
-    for ((x, z), energy) in x.iter().step_by(stride).zip(z).zip(energy) {
+    for ((x, z), squared_norm) in x.iter().step_by(stride).zip(z).zip(squared_norm) {
         let v = centred(x.wide(), mean, factor);
         *z = v;
-        *energy += v * v;
+        *squared_norm += v * v;
     }
 }

@@ -1,17 +1,19 @@
 //! Rows of others → a minibatch's own storage.
 
-use super::cells::{Cells, Kind, Lane, Rows};
-use crate::rows::{Layout, Minibatch, Values, Width};
+use super::cells::{Kind, Lane, Rows};
+use crate::linalg::Real;
+use crate::rows::{Cells, Layout, Minibatch, Values, Width};
 
 impl Rows<'_> {
     /// Width that holds every value: f64 where a lane is.
     pub(crate) fn width(&self) -> Width {
-        let is_f64 = |cells: &Cells<'_>| matches!(cells, Cells::F64(_));
-        let is_wide = match &self.0 {
-            Kind::RowMajor { cells, .. } => is_f64(cells),
-            Kind::Lanes { lanes, .. } => lanes.iter().any(|lane| is_f64(&lane.cells)),
-        };
-        if is_wide { Width::F64 } else { Width::F32 }
+        match &self.0 {
+            Kind::RowMajor { cells, .. } => cells.width(),
+            Kind::Lanes { lanes, .. } => {
+                let is_wide = lanes.iter().any(|lane| lane.cells.width() == Width::F64);
+                if is_wide { Width::F64 } else { Width::F32 }
+            }
+        }
     }
 
     /// Layout of the values.
@@ -32,10 +34,9 @@ impl Rows<'_> {
                 features,
             } => {
                 let len = rows * features;
+                // Outside of the loop over values: one that asks for the width of each is slower.
                 let found = match cells {
-                    Cells::F32(values) => {
-                        values[..len].iter().position(|v| is_refused((*v).into()))
-                    }
+                    Cells::F32(values) => values[..len].iter().position(|v| is_refused(v.wide())),
                     Cells::F64(values) => values[..len].iter().position(|v| is_refused(*v)),
                 }?;
                 Some((found / features, found % features, cells.at(found)))
@@ -50,7 +51,7 @@ impl Rows<'_> {
         }
     }
 
-    /// Copies `count` rows from `at` on to row `to` and those behind it of a minibatch that has room for
+    /// Copies `count` rows from `at` on to row `to` and those behind it of a minibatch that has buffers for
     /// them; whether one of the values is NaN.
     pub(crate) fn copy_to(
         &self,
@@ -66,7 +67,7 @@ impl Rows<'_> {
         }
     }
 
-    fn write<T: Narrow>(
+    fn write<T: Real>(
         &self,
         (at, count): (usize, usize),
         to: &mut [T],
@@ -113,7 +114,7 @@ impl Lane<'_> {
         self.cells.at(self.start + row * self.stride)
     }
 
-    fn write<T: Narrow>(&self, (at, count): (usize, usize), to: &mut [T], row: usize) -> bool {
+    fn write<T: Real>(&self, (at, count): (usize, usize), to: &mut [T], row: usize) -> bool {
         if count == 0 {
             return false;
         }
@@ -127,38 +128,16 @@ impl Lane<'_> {
 }
 
 /// Every `stride`-th value to every `row`-th place; whether one is NaN.
-fn copy<S: Copy + Into<f64>, T: Narrow>(
-    from: &[S],
-    stride: usize,
-    to: &mut [T],
-    row: usize,
-) -> bool {
+fn copy<S: Real, T: Real>(from: &[S], stride: usize, to: &mut [T], row: usize) -> bool {
     let mut has_missing = false;
     let pairs = from
         .iter()
         .step_by(stride.max(1))
         .zip(to.iter_mut().step_by(row.max(1)));
     for (from, to) in pairs {
-        let value: f64 = (*from).into();
+        let value = from.wide();
         has_missing |= value.is_nan();
-        *to = T::narrow(value);
+        *to = T::of(value);
     }
     has_missing
-}
-
-/// A value of a minibatch made of an f64; exact where it came from one of the same width.
-trait Narrow {
-    fn narrow(value: f64) -> Self;
-}
-
-impl Narrow for f32 {
-    fn narrow(value: f64) -> Self {
-        value as Self
-    }
-}
-
-impl Narrow for f64 {
-    fn narrow(value: f64) -> Self {
-        value
-    }
 }

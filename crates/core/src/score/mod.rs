@@ -12,9 +12,12 @@ mod tail;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 
-pub use cells::{Cells, Lane, Rows};
+pub use crate::rows::Cells;
+pub use cells::{Lane, Rows};
 
 use crate::learner::Estimate;
+use crate::linalg::product;
+#[cfg(feature = "internals")]
 use crate::rows::Minibatch;
 use cells::Shifts;
 use probability::Probability;
@@ -32,12 +35,29 @@ const SHARE_MIN: f64 = 1e-4;
 const ORTHONORMAL: f64 = 1e-14;
 
 /// Components ready to score rows, whose columns may stand in another order.
+///
+/// ```
+/// use ojad_core::{Pca, Projection, ScoreBuffers, Rows};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let values: Vec<f64> = (0..900).map(|i| (i as f64 * 0.7).sin()).collect();
+/// let mut pca = Pca::builder().components(2).build(3)?;
+/// pca.update(&Rows::from_f64(&values, 3))?;
+/// let projection = Projection::of(&pca.estimate()?);
+/// let mut buffers = ScoreBuffers::default();
+/// for piece in values.chunks(300) {
+///     let scores = projection.score_rows(&Rows::from_f64(piece, 3), &mut buffers);
+///     assert_eq!(scores.residual.len(), 100);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Projection {
     /// Column of the minibatch for each feature, length m; nothing where it is the same.
     order: Option<Vec<usize>>,
     shifts: Shifts,
-    /// Vᵀ, m×k.
+    /// Transposed components, Vᵀ, m×k.
     vectors: Mat<f64>,
     /// VVᵀ − I, k×k, where that is not nothing.
     skew: Option<Mat<f64>>,
@@ -46,6 +66,22 @@ pub struct Projection {
 }
 
 /// Scores of b rows.
+///
+/// ```
+/// use ojad_core::{Pca, Rows};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let values: Vec<f64> = (0..900).map(|i| (i as f64 * 0.7).sin()).collect();
+/// let rows = Rows::from_f64(&values, 3);
+/// let mut pca = Pca::builder().components(1).build(3)?;
+/// pca.update(&rows)?;
+/// let scores = pca.score(&rows)?;
+/// // A row's squared length is that of its scores and of the rest.
+/// let length = scores.components[0][7].powi(2) + scores.residual[7];
+/// assert!((length - scores.squared_norm[7]).abs() < 1e-9);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Scores {
     /// k columns of b scores.
@@ -61,25 +97,41 @@ pub struct Scores {
     pub log_likelihood: Vec<f64>,
     /// Chance that a row of that model lies as far out or farther, length b; NaN the same.
     pub p_value: Vec<f64>,
-    /// ‖z‖², length b.
-    pub energy: Vec<f64>,
+    /// Squared length of each row, ‖z‖², length b.
+    pub squared_norm: Vec<f64>,
 }
 
 /// Memory that is used again from rows to rows.
+///
+/// ```
+/// use ojad_core::{Pca, Projection, ScoreBuffers, Rows};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let values: Vec<f64> = (0..900).map(|i| (i as f64 * 0.7).sin()).collect();
+/// # let mut pca = Pca::builder().components(2).build(3)?;
+/// # pca.update(&Rows::from_f64(&values, 3))?;
+/// let projection = Projection::of(&pca.estimate()?);
+/// let mut buffers = ScoreBuffers::default(); // one for each thread that scores
+/// let first = projection.score_rows(&Rows::from_f64(&values[..300], 3), &mut buffers);
+/// let again = projection.score_rows(&Rows::from_f64(&values[..300], 3), &mut buffers);
+/// assert_eq!(first.t2, again.t2);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
-pub struct Room {
+pub struct ScoreBuffers {
     z: Vec<f64>,
     outside: Vec<f64>,
-    energy: Vec<f64>,
+    squared_norm: Vec<f64>,
     scores: Mat<f64>,
 }
 
-impl Default for Room {
+impl Default for ScoreBuffers {
     fn default() -> Self {
         Self {
             z: Vec::new(),
             outside: Vec::new(),
-            energy: Vec::new(),
+            squared_norm: Vec::new(),
             scores: Mat::new(),
         }
     }
@@ -87,10 +139,20 @@ impl Default for Room {
 
 impl Projection {
     /// Components of `estimate`; `order[j]` is the column of feature j in a minibatch.
+    #[cfg(feature = "internals")]
     pub fn new(estimate: &Estimate, order: &[usize]) -> Self {
+        let is_the_same = order.iter().copied().eq(0..estimate.features);
+        Self {
+            order: (!is_the_same).then(|| order.to_vec()),
+            ..Self::of(estimate)
+        }
+    }
+
+    /// Components of `estimate`, for rows of its features in their order.
+    pub fn of(estimate: &Estimate) -> Self {
         let (k, m) = (estimate.components(), estimate.features);
         let vectors = Mat::from_fn(m, k, |j, i| estimate.vector(i)[j]);
-        let mut skew = vectors.transpose() * &vectors; // k×k
+        let mut skew = product(vectors.transpose(), &vectors); // k×k
         for i in 0..k {
             // A row of zeros stands for a component that there is not yet: its scores are zero.
             if estimate.vector(i).iter().any(|entry| *entry != 0.0) {
@@ -98,7 +160,7 @@ impl Projection {
             }
         }
         Self {
-            order: (!order.iter().copied().eq(0..m)).then(|| order.to_vec()),
+            order: None,
             shifts: Shifts::of(estimate),
             skew: (skew.norm_max() > ORTHONORMAL).then_some(skew),
             vectors,
@@ -107,38 +169,39 @@ impl Projection {
         }
     }
 
-    /// m.
+    /// Number of features, m.
     pub fn features(&self) -> usize {
         self.vectors.nrows()
     }
 
-    /// k.
+    /// Number of components, k.
     pub fn components(&self) -> usize {
         self.vectors.ncols()
     }
 
     /// Scores every row; a missing value (NaN) counts as the mean.
+    #[cfg(feature = "internals")]
     pub fn score(&self, batch: &Minibatch) -> Scores {
         let rows = Rows::of_minibatch(batch, self.order.as_deref());
-        self.score_rows(&rows, &mut Room::default())
+        self.score_rows(&rows, &mut ScoreBuffers::default())
     }
 
-    /// The same for rows whose features stand in the order of the components'.
+    /// Scores every row; a missing value (NaN) counts as the mean.
     ///
-    /// An infinite value makes the `energy` of its row infinite or NaN.
-    pub fn score_rows(&self, rows: &Rows<'_>, room: &mut Room) -> Scores {
+    /// An infinite value makes the `squared_norm` of its row infinite or NaN.
+    pub fn score_rows(&self, rows: &Rows<'_>, buffers: &mut ScoreBuffers) -> Scores {
         let (b, m, k) = (rows.len(), self.features(), self.components());
         let mut scores = Scores {
             components: vec![Vec::with_capacity(b); k],
             residual: Vec::with_capacity(b),
-            energy: Vec::with_capacity(b),
+            squared_norm: Vec::with_capacity(b),
             ..Scores::default()
         };
         let least = BLOCK_ROWS.0.min((BLOCK_VALUES_MAX / m.max(1)).max(1));
         let block = (BLOCK_VALUES / m.max(1)).clamp(least, BLOCK_ROWS.1).min(b);
-        room.z.resize(block * m, 0.0);
+        buffers.z.resize(block * m, 0.0);
         for at in (0..b).step_by(block.max(1)) {
-            self.block(rows, (at, block.min(b - at)), room, &mut scores);
+            self.block(rows, (at, block.min(b - at)), buffers, &mut scores);
         }
         scores.t2 = vec![0.0; b];
         for (score, value) in scores.components.iter().zip(&self.eigenvalues) {
@@ -155,30 +218,36 @@ impl Projection {
     }
 
     /// Scores the `b` rows from `at` on.
-    fn block(&self, rows: &Rows<'_>, (at, b): (usize, usize), room: &mut Room, to: &mut Scores) {
+    fn block(
+        &self,
+        rows: &Rows<'_>,
+        (at, b): (usize, usize),
+        buffers: &mut ScoreBuffers,
+        to: &mut Scores,
+    ) {
         let (m, k) = (self.features(), self.components());
-        let Room {
+        let ScoreBuffers {
             z,
             outside,
-            energy,
+            squared_norm,
             scores,
-        } = room;
+        } = buffers;
         let z = &mut z[..b * m];
-        energy.clear();
-        energy.resize(b, 0.0);
-        rows.centre((at, b), &self.shifts, z, energy);
+        squared_norm.clear();
+        squared_norm.resize(b, 0.0);
+        rows.centre((at, b), &self.shifts, z, squared_norm);
         let z: MatRef<'_, f64> = if rows.is_row_major() {
             MatRef::from_row_major_slice(z, b, m)
         } else {
             MatRef::from_column_major_slice(z, b, m)
         };
         scores.resize_with(b, k, |_, _| 0.0);
-        let product = scores.as_mut();
+        let to_scores = scores.as_mut();
         // zVᵀ: b×m · m×k
-        matmul(product, Accum::Replace, z, &self.vectors, 1.0, Par::Seq);
+        matmul(to_scores, Accum::Replace, z, &self.vectors, 1.0, Par::Seq);
         let start = to.residual.len();
-        to.residual.extend_from_slice(energy);
-        to.energy.extend_from_slice(energy);
+        to.residual.extend_from_slice(squared_norm);
+        to.squared_norm.extend_from_slice(squared_norm);
         let residual = &mut to.residual[start..];
         for l in 0..k {
             let score = scores.col(l).try_as_col_major();
@@ -188,14 +257,14 @@ impl Projection {
             to.components[l].extend_from_slice(score);
         }
         if let Some(skew) = &self.skew {
-            let turned = &*scores * skew; // b×k
+            let turned = product(&*scores, skew); // b×k
             for l in 0..k {
                 for i in 0..b {
                     residual[i] += turned[(i, l)] * scores[(i, l)];
                 }
             }
         }
-        let is_small = |i: usize| residual[i] < SHARE_MIN * energy[i];
+        let is_small = |i: usize| residual[i] < SHARE_MIN * squared_norm[i];
         if (0..b).any(is_small) {
             outside.resize(b * m, 0.0);
             let mut outside = MatMut::from_column_major_slice_mut(outside, b, m);
@@ -204,7 +273,7 @@ impl Projection {
             // z − sV: b×k · k×m
             matmul(outside.as_mut(), Accum::Add, by, back, -1.0, Par::Seq);
             for i in 0..b {
-                if residual[i] < SHARE_MIN * energy[i] {
+                if residual[i] < SHARE_MIN * squared_norm[i] {
                     residual[i] = outside.as_ref().row(i).squared_norm_l2();
                 }
             }

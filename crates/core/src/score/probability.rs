@@ -27,7 +27,7 @@ use crate::learner::Estimate;
 /// The model of one estimate.
 #[derive(Clone, Debug)]
 pub(super) struct Probability {
-    /// λ₁…λ_q.
+    /// Eigenvalues λ₁…λ_q of the active components.
     eigenvalues: Vec<f64>,
     /// σ²; nothing when no direction is left for it.
     noise: Option<f64>,

@@ -22,7 +22,7 @@ const STRIDE: usize = 16;
 /// χ² distribution of so many degrees of freedom.
 #[derive(Clone, Debug)]
 pub(super) struct ChiSquared {
-    /// a.
+    /// Half the degrees of freedom, a.
     half: f64,
     /// Terms of the sum, ⌊a⌋.
     terms: usize,
@@ -114,7 +114,7 @@ impl ChiSquared {
         })
     }
 
-    /// Whether the lower tail is nothing: the value is far below the mean.
+    /// True if the lower tail is nothing: the value is far below the mean.
     fn is_sure(&self, x: f64, deviance: f64) -> bool {
         x < self.half && deviance > SURE
     }

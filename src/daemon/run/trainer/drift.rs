@@ -11,12 +11,12 @@ impl Trainer<'_> {
     /// Looks at a minibatch that is not learned yet; whether a drift shows that wants a snapshot.
     pub(super) fn watch(&mut self, batch: &Minibatch) -> Result<bool, LearnError> {
         if let Some(monitor) = &mut self.learned.monitor {
-            monitor.look(batch);
+            monitor.update(batch);
         }
         let (Some(learner), Some(drift)) = (&self.learned.learner, &mut self.learned.drift) else {
             return Ok(false);
         };
-        let Some(report) = drift.take(batch, learner.as_ref())? else {
+        let Some(report) = drift.update(batch, learner.as_ref())? else {
             return Ok(false);
         };
         warn!(

@@ -25,7 +25,7 @@ impl Trainer<'_> {
         let m = agreement.features().len();
         let waiting = self.learned.waiting.clone();
         let summary = match waiting.filter(|waiting| waiting.rows() > 0) {
-            Some(waiting) => learner::ahead(learner.as_ref(), waiting),
+            Some(waiting) => learner::summary_with(learner.as_ref(), waiting),
             None if learner.rows() == 0 => return Ok(None),
             None => learner.summary(),
         };

@@ -7,10 +7,10 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use crate::codec::{CodecError, Decoder, Encoder};
-use crate::learner::center::{Centred, Real};
+use crate::learner::center::Centred;
 use crate::learner::state::{finite, finites};
 use crate::learner::{Estimate, LearnError, Learner};
-use crate::linalg::LinalgError;
+use crate::linalg::{LinalgError, Real, thin_q};
 use crate::rows::{Layout, Minibatch, Values};
 
 /// Random directions beside the components: rows that turn out of the subspace show in them,
@@ -24,11 +24,11 @@ const CLIP: f64 = 6.0;
 /// k components and q directions orthogonal to them, in units in which a row has variance 1.
 #[derive(Debug)]
 pub(super) struct Frame {
-    /// k.
+    /// Number of components, k.
     pub(super) components: usize,
     /// Mean of each feature, length m.
     mean: Vec<f64>,
-    /// The same as sums of two numbers of single precision.
+    /// The means as sums of two numbers of single precision.
     split: Vec<(f32, f32)>,
     /// 1 ÷ scale of each feature, length m.
     per_scale: Vec<f64>,
@@ -41,11 +41,11 @@ pub(super) struct Frame {
     /// The centred, scaled rows of a minibatch.
     rows: Vec<f32>,
     /// Σ of their squares, a row each.
-    energy: Vec<f32>,
+    squared_norm: Vec<f32>,
     projected: Mat<f32>,
-    /// b×(k+q), clipped.
+    /// Coordinates of a minibatch's rows, b×(k+q), clipped.
     coordinates: Mat<f64>,
-    /// k×(k+q).
+    /// Products of the coordinates, k×(k+q).
     products: Mat<f64>,
 }
 
@@ -84,7 +84,7 @@ impl Frame {
                 f64::from(random.random::<bool>()) - 0.5
             }
         });
-        let basis = basis.qr().compute_thin_Q();
+        let basis = thin_q(basis.as_ref());
         let unit = |j: usize| {
             let variance = eigenvalues.get(j).copied();
             1.0 / variance.unwrap_or(outside / beside as f64).sqrt()
@@ -133,20 +133,20 @@ impl Frame {
             outside,
             directions,
             rows: Vec::new(),
-            energy: Vec::new(),
+            squared_norm: Vec::new(),
             projected: Mat::new(),
             coordinates: Mat::new(),
             products: Mat::new(),
         }
     }
 
-    /// k + q.
+    /// Number of coordinates, k + q.
     pub(super) fn width(&self) -> usize {
         self.directions.ncols()
     }
 
     /// Statistics of a row: products of a component's coordinate with that of each component from
-    /// itself on and of each direction beside them, the coordinates, and the energy beside the
+    /// itself on and of each direction beside them, the coordinates, and the squared norm beside the
     /// components.
     pub(super) fn statistics(&self) -> usize {
         let (k, c) = (self.components, self.width());
@@ -158,9 +158,9 @@ impl Frame {
         self.center(batch);
         self.project(batch.rows(), batch.layout());
         let (b, k, c) = (batch.rows(), self.components, self.width());
-        let mut energy = 0.0;
+        let mut squared_norm = 0.0;
         for i in 0..b {
-            let mut left = f64::from(self.energy[i]);
+            let mut left = f64::from(self.squared_norm[i]);
             for j in 0..c {
                 let z = f64::from(self.projected[(i, j)]);
                 // An infinity less an infinity: a row that is too far out to be told apart.
@@ -172,7 +172,7 @@ impl Frame {
             }
             if self.outside > 0.0 {
                 let left = if left.is_nan() { f64::MAX } else { left };
-                energy += (left / self.outside).clamp(0.0, CLIP * CLIP);
+                squared_norm += (left / self.outside).clamp(0.0, CLIP * CLIP);
             }
         }
         let z = self.coordinates.subrows(0, b);
@@ -196,15 +196,15 @@ impl Frame {
         for j in 0..c {
             put((0..b).map(|i| self.coordinates[(i, j)]).sum());
         }
-        put(energy);
+        put(squared_norm);
     }
 
     /// Centred, scaled rows in the minibatch's layout without gaps; what is missing is at the mean.
     fn center(&mut self, batch: &Minibatch) {
         let (b, m) = (batch.rows(), self.mean.len());
         self.rows.resize(b * m, 0.0);
-        self.energy.clear();
-        self.energy.resize(b, 0.0);
+        self.squared_norm.clear();
+        self.squared_norm.resize(b, 0.0);
         let arch = pulp::Arch::new();
         match batch.values() {
             Values::F32(values) => arch.dispatch(|| self.center_values(values, batch)),
@@ -222,12 +222,12 @@ impl Frame {
             Layout::RowMajor => {
                 let rows = values.chunks(batch.row_stride());
                 let rows = rows.zip(self.rows.chunks_exact_mut(m));
-                for ((x, y), energy) in rows.zip(&mut self.energy) {
+                for ((x, y), squared_norm) in rows.zip(&mut self.squared_norm) {
                     let of = of.clone().zip(&self.split);
                     for ((y, x), ((mean, per_scale), (high, low))) in y.iter_mut().zip(x).zip(of) {
                         *y = fill(x.centred(*mean, *high, *low) * *per_scale as f32);
                     }
-                    *energy = y.iter().map(|y| y * y).sum();
+                    *squared_norm = y.iter().map(|y| y * y).sum();
                 }
             }
             Layout::ColumnMajor => {
@@ -235,9 +235,9 @@ impl Frame {
                 let columns = columns.zip(self.rows.chunks_exact_mut(b));
                 for ((x, y), ((mean, per_scale), (high, low))) in columns.zip(of.zip(&self.split)) {
                     let per_scale = *per_scale as f32;
-                    for ((y, x), energy) in y.iter_mut().zip(x).zip(&mut self.energy) {
+                    for ((y, x), squared_norm) in y.iter_mut().zip(x).zip(&mut self.squared_norm) {
                         *y = fill(x.centred(*mean, *high, *low) * per_scale);
-                        *energy += *y * *y;
+                        *squared_norm += *y * *y;
                     }
                 }
             }

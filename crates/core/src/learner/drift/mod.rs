@@ -3,7 +3,7 @@
 //! At some moment the learner's components, and random directions beside them, become a `Frame`.
 //! From then on every row gives bounded statistics in its coordinates: products of pairs of them
 //! (the components' variances, and their turning out of the subspace or into each other), the
-//! coordinates (the mean), and the energy beside the components. Two states keep means of these over
+//! coordinates (the mean), and the squared norm beside the components. Two states keep means of these over
 //! blocks of rows: the short-term state over the last two short half-lives, the long-term state over
 //! everything before. Whatever the frame is, a feed that stays the same has the same means in both:
 //! how good the components are decides what is found, never how often there is a false alarm.
@@ -29,17 +29,17 @@ use self::windows::{BLOCKS, Difference, Windows};
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::state::finite;
 use crate::learner::{LearnError, Learner};
-use crate::linalg::mean_sin2;
+use crate::linalg::{mean_sin2, thin_q};
 use crate::rows::Minibatch;
 
-/// What is watched, and how often a false alarm may be.
+/// Settings of [`Drift`]: what is watched, and how often a false alarm may be.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct DriftParams {
     /// Rows after which a row's weight in the short-term state has halved: a sudden change is found
     /// within as many.
     pub short_half_life_rows: u64,
-    /// The same of the long-term state.
+    /// Rows after which a row's weight in the long-term state has halved.
     pub long_half_life_rows: u64,
     /// Components watched, at most k.
     pub components: usize,
@@ -49,7 +49,7 @@ pub struct DriftParams {
     pub seed: u64,
 }
 
-/// What has changed most.
+/// The kind of change that is largest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",
@@ -61,11 +61,11 @@ pub enum DriftKind {
     Rotation,
     /// Variances along the components, or beside them.
     Variance,
-    /// The mean.
+    /// Mean of the features.
     Mean,
 }
 
-/// How far the short-term state is from the long-term state.
+/// Distance of the short-term state from the long-term state.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct DriftReport {
@@ -73,16 +73,16 @@ pub struct DriftReport {
     pub kind: DriftKind,
     /// Largest difference of each kind, in standard errors: rotation, variance, mean.
     pub scores: [f64; 3],
-    /// What one of them must exceed to be a drift; nothing where no alarm is wanted.
+    /// Score above which there is a drift; nothing where no alarm is wanted.
     pub threshold: Option<f64>,
     /// √Σsin² of the angles between the principal subspaces of the two states, as far as the random
     /// directions show them.
     pub subspace_distance: f64,
     /// Share of the variance along the components in the short-term state.
     pub explained_variance_short: f64,
-    /// The same in the long-term state.
+    /// Share of the variance along the components in the long-term state.
     pub explained_variance_long: f64,
-    /// Drifts so far.
+    /// Number of drifts so far.
     pub events: u64,
 }
 
@@ -92,7 +92,7 @@ impl DriftReport {
         self.scores.iter().copied().fold(0.0, f64::max)
     }
 
-    /// Whether this is a drift.
+    /// True if the largest score is above the threshold.
     pub fn is_drift(&self) -> bool {
         self.threshold
             .is_some_and(|threshold| self.score() > threshold)
@@ -129,7 +129,7 @@ impl Drift {
         &self.params
     }
 
-    /// Drifts so far.
+    /// Number of drifts so far.
     pub fn events(&self) -> u64 {
         self.events
     }
@@ -140,7 +140,7 @@ impl Drift {
     ///
     /// # Errors
     /// If the learner's state is not finite.
-    pub fn take(
+    pub fn update(
         &mut self,
         batch: &Minibatch,
         learner: &dyn Learner,
@@ -168,6 +168,8 @@ impl Drift {
         if report.is_some() {
             self.events += 1;
             self.watched = None;
+            // Of the frame that is gone: the next one may have another number of statistics.
+            self.last = None;
             self.rows = 0;
         }
         Ok(report.map(|report| DriftReport {
@@ -176,7 +178,7 @@ impl Drift {
         }))
     }
 
-    /// How far the two states are apart at the end of the last block; nothing while the long-term
+    /// Compares the two states at the end of the last block; nothing while the long-term
     /// state has too few rows.
     pub fn report(&self) -> Option<DriftReport> {
         let (frame, _) = self.watched.as_ref()?;
@@ -226,7 +228,7 @@ impl Drift {
         }
     }
 
-    /// What was saved over as many features; it goes on with its bits.
+    /// Reads what was saved over as many features; it goes on with its bits.
     ///
     /// # Errors
     /// If the bytes are not what was written.
@@ -323,7 +325,7 @@ fn subspace(frame: &Frame, means: &[f64], features: usize) -> Mat<f64> {
         None => (frame.outside / beside).sqrt() * (beside / (c - k) as f64).sqrt(),
     };
     let image = Mat::from_fn(c, k, |j, a| unit(j) * product(frame, means, a, j) * unit(a));
-    image.qr().compute_thin_Q()
+    thin_q(image.as_ref())
 }
 
 fn explained_variance(frame: &Frame, means: &[f64]) -> f64 {

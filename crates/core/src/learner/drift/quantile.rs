@@ -24,7 +24,7 @@ fn normal_quantile(tail: f64) -> f64 {
     0.5 * (low + high)
 }
 
-/// What a variable of Student's law with `freedom` ≥ 30 degrees of freedom exceeds with
+/// The value that a variable of Student's law with `freedom` ≥ 30 degrees of freedom exceeds with
 /// probability `tail` ≤ 0.1.
 ///
 /// Source: Abramowitz and Stegun 1964, equation 26.7.5.

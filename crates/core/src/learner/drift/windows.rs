@@ -26,8 +26,8 @@ const AUTOCORRELATION_MOST: f64 = 0.95;
 pub(super) struct Windows {
     /// Rows of a block.
     block_rows: u64,
-    /// What a block of the long-term state weighs one block later.
-    fade: f64,
+    /// Weight of a block of the long-term state one block later.
+    decay: f64,
     /// Sums of the block under way.
     pub(super) sums: Vec<f64>,
     rows: u64,
@@ -43,14 +43,14 @@ struct Long {
     weight: f64,
     squared_weight: f64,
     mean: Vec<f64>,
-    /// Σw(y − mean)².
+    /// Σw(y − mean)², weighted sums of squares.
     squares: Vec<f64>,
     /// Σw(y − mean)(y' − mean), y' the block before.
     lagged: Vec<f64>,
     last: Vec<f64>,
 }
 
-/// How far the two states are apart.
+/// Difference of the two states.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Difference {
     /// Means of the short-term state.
@@ -67,7 +67,7 @@ impl Windows {
     pub(super) fn new(statistics: usize, block_rows: u64, long_blocks: f64) -> Self {
         Self {
             block_rows,
-            fade: 0.5_f64.powf(1.0 / long_blocks),
+            decay: 0.5_f64.powf(1.0 / long_blocks),
             sums: vec![0.0; statistics],
             rows: 0,
             recent: VecDeque::new(),
@@ -94,7 +94,7 @@ impl Windows {
         if self.recent.len() > SHORT
             && let Some(block) = self.recent.pop_back()
         {
-            self.long.take(block, self.fade);
+            self.long.update(block, self.decay);
         }
         true
     }
@@ -178,16 +178,16 @@ impl Windows {
 
 impl Long {
     /// Takes a block's means in (West 1979, weighted mean and sum of squares).
-    fn take(&mut self, block: Vec<f64>, fade: f64) {
+    fn update(&mut self, block: Vec<f64>, decay: f64) {
         self.blocks += 1;
-        self.weight = fade * self.weight + 1.0;
-        self.squared_weight = fade * fade * self.squared_weight + 1.0;
+        self.weight = decay * self.weight + 1.0;
+        self.squared_weight = decay * decay * self.squared_weight + 1.0;
         for (i, y) in block.iter().enumerate() {
             let before = y - self.mean[i];
             self.mean[i] += before / self.weight;
-            self.squares[i] = fade * self.squares[i] + before * (y - self.mean[i]);
+            self.squares[i] = decay * self.squares[i] + before * (y - self.mean[i]);
             let lagged = self.last.get(i).map_or(0.0, |last| last - self.mean[i]);
-            self.lagged[i] = fade * self.lagged[i] + before * lagged;
+            self.lagged[i] = decay * self.lagged[i] + before * lagged;
         }
         self.last = block;
     }

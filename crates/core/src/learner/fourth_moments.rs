@@ -8,8 +8,8 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, Par};
 
 use crate::learner::block::Block;
-use crate::learner::center::Real;
 use crate::learner::engine::Engine;
+use crate::linalg::Real;
 
 /// One row in so many is sampled once the early blocks are through: the sample costs 3% of an
 /// update then.
@@ -23,21 +23,21 @@ const EARLY_BLOCKS: f64 = 8.0;
 
 /// Running averages over h directions.
 #[derive(Clone, Debug)]
-pub struct Quartics {
-    /// E zᵢ², length h.
+pub struct FourthMoments {
+    /// Averages E zᵢ², length h.
     pub square: Vec<f64>,
-    /// E zᵢ²zⱼ², h×h.
+    /// Averages E zᵢ²zⱼ², h×h.
     pub quartic: Mat<f64>,
-    /// E ρ².
+    /// Average of the squared length outside, E ρ².
     pub outside: f64,
-    /// E zᵢ²ρ², length h.
+    /// Averages E zᵢ²ρ², length h.
     pub with_outside: Vec<f64>,
     pub(super) blocks: usize,
     pub(super) squares: Mat<f64>,
     pub(super) sample_quartic: Mat<f64>,
 }
 
-impl Default for Quartics {
+impl Default for FourthMoments {
     fn default() -> Self {
         Self {
             square: Vec::new(),
@@ -51,10 +51,10 @@ impl Default for Quartics {
     }
 }
 
-impl Quartics {
+impl FourthMoments {
     /// Looks at some of the block's first `rows` rows through the engine's directions; γ undoes the
     /// rows' weights.
-    pub fn look<E: Engine>(
+    pub fn update<E: Engine>(
         &mut self,
         engine: &E,
         block: &Block<E::Float>,
@@ -67,7 +67,7 @@ impl Quartics {
         if h == 0 || rows == 0 {
             return;
         }
-        let early = block.earlier < EARLY_BLOCKS * block.weight;
+        let early = block.prior_weight < EARLY_BLOCKS * block.weight;
         let count = if early {
             rows
         } else {

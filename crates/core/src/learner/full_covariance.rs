@@ -10,66 +10,75 @@ use faer::{Accum, Mat, MatRef, Par};
 
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::block::Block;
-use crate::learner::engine::{Directions, Engine, Outlook};
+use crate::learner::engine::{CovarianceTotals, Directions, Engine};
+use crate::learner::product_float::HELD_SHARE;
 use crate::learner::state::{EngineTag, expect, finite, restore_mat, save_mat};
-use crate::learner::width::HELD_SHARE;
 use crate::linalg::{LinalgError, Scratch, Spectrum};
 
 /// Features per held direction up to which all directions are held.
 const FEATURES_PER_DIRECTION: usize = 8;
 
 /// Weight grows by this factor between two looks at the eigenvectors for the error bars.
-const LOOK_GROWTH: f64 = 1.5;
+const REFRESH_GROWTH: f64 = 1.5;
 
 /// The covariance, lower triangle.
 #[derive(Clone)]
-pub struct Dense {
+pub struct FullCovariance {
     covariance: Mat<f64>,
     basis: Mat<f64>,
-    held: usize,
-    weight_at_look: f64,
+    max_rank: usize,
+    weight_at_refresh: f64,
     scratch: Scratch,
     spectrum: Spectrum,
 }
 
-impl Dense {
-    /// Whether all of `features` directions are worth holding where `held` would be.
-    pub fn pays(features: usize, held: usize) -> bool {
-        features <= FEATURES_PER_DIRECTION * held
+impl FullCovariance {
+    /// True if holding all `features` directions costs less than holding `max_rank` of them.
+    pub fn pays(features: usize, max_rank: usize) -> bool {
+        features <= FEATURES_PER_DIRECTION * max_rank
     }
 
-    /// An empty state; error bars look at `held` directions.
-    pub fn new(features: usize, held: usize) -> Self {
+    /// An empty state; error bars look at `max_rank` directions.
+    pub fn new(features: usize, max_rank: usize) -> Self {
         Self {
             covariance: Mat::zeros(features, features),
             basis: Mat::zeros(0, features),
-            held,
-            weight_at_look: 0.0,
+            max_rank,
+            weight_at_refresh: 0.0,
             scratch: Scratch::default(),
             spectrum: Spectrum::default(),
         }
     }
 
-    fn look(&mut self) -> Result<(), LinalgError> {
-        let (m, held) = (self.covariance.nrows(), self.held);
+    fn refresh_basis(&mut self) -> Result<(), LinalgError> {
+        let (m, max_rank) = (self.covariance.nrows(), self.max_rank);
         self.scratch
             .eigen(self.covariance.as_ref(), &mut self.spectrum)?;
-        self.basis.resize_with(held, m, |_, _| 0.0);
-        self.basis
-            .copy_from(self.spectrum.vectors.as_ref().subcols(0, held).transpose());
+        self.basis.resize_with(max_rank, m, |_, _| 0.0);
+        self.basis.copy_from(
+            self.spectrum
+                .vectors
+                .as_ref()
+                .subcols(0, max_rank)
+                .transpose(),
+        );
         Ok(())
     }
 }
 
-impl Engine for Dense {
+impl Engine for FullCovariance {
     type Float = f64;
 
-    fn update(&mut self, block: &mut Block<f64>, _outlook: Outlook) -> Result<(), LinalgError> {
+    fn update(
+        &mut self,
+        block: &mut Block<f64>,
+        _totals: CovarianceTotals,
+    ) -> Result<(), LinalgError> {
         let n = block.total();
-        let kept = block.earlier / n;
+        let kept = block.prior_weight / n;
         let m = self.covariance.nrows();
         // (1/N)·Σỹỹᵀ = (1/N)·Σyyᵀ − (s/N)²·ȳȳᵀ where the running mean was taken off.
-        let share = if block.shrink > 0.0 {
+        let share = if block.mean_shrinkage > 0.0 {
             block.weight / n
         } else {
             0.0
@@ -94,9 +103,9 @@ impl Engine for Dense {
             1.0 / n,
             Par::Seq,
         );
-        if n >= LOOK_GROWTH * self.weight_at_look || kept < 1.0 / LOOK_GROWTH {
-            self.weight_at_look = n;
-            self.look()?;
+        if n >= REFRESH_GROWTH * self.weight_at_refresh || kept < 1.0 / REFRESH_GROWTH {
+            self.weight_at_refresh = n;
+            self.refresh_basis()?;
         }
         Ok(())
     }
@@ -116,27 +125,27 @@ impl Engine for Dense {
     }
 
     fn save(&self, to: &mut Encoder) {
-        to.u8(EngineTag::Dense as u8);
-        to.f64(self.weight_at_look);
+        to.u8(EngineTag::FullCovariance as u8);
+        to.f64(self.weight_at_refresh);
         save_mat(&self.covariance, to);
         to.usize(self.basis.nrows());
         save_mat(&self.basis, to);
     }
 
     fn restore(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError> {
-        expect(from, EngineTag::Dense)?;
+        expect(from, EngineTag::FullCovariance)?;
         let m = self.covariance.nrows();
-        self.weight_at_look = finite(from)?;
+        self.weight_at_refresh = finite(from)?;
         self.covariance = restore_mat(from, m, m)?;
-        let looked = from.usize()?;
-        if looked != 0 && looked != self.held {
-            return Err(from.refuse(format!("{looked} directions looked at")));
+        let rank = from.usize()?;
+        if rank != 0 && rank != self.max_rank {
+            return Err(from.refuse(format!("{rank} directions looked at")));
         }
-        self.basis = restore_mat(from, looked, m)?;
+        self.basis = restore_mat(from, rank, m)?;
         Ok(())
     }
 
-    fn directions(&self, _outlook: Outlook) -> Result<Directions, LinalgError> {
+    fn directions(&self, _totals: CovarianceTotals) -> Result<Directions, LinalgError> {
         let m = self.covariance.nrows();
         let mut spectrum = Spectrum::default();
         self.scratch
@@ -145,12 +154,12 @@ impl Engine for Dense {
         let top = spectrum.values.first().copied().unwrap_or(0.0);
         // Round-off of the products leaves this much in a direction that holds nothing.
         let floor = top * HELD_SHARE.max(f64::EPSILON * m as f64);
-        let held = spectrum.values.iter().filter(|v| **v > floor).count();
+        let rank = spectrum.values.iter().filter(|v| **v > floor).count();
         Ok(Directions {
-            vectors: Mat::from_fn(held, m, |i, j| spectrum.vectors[(j, i)]),
-            eigenvalues: spectrum.values[..held].to_vec(),
+            vectors: Mat::from_fn(rank, m, |i, j| spectrum.vectors[(j, i)]),
+            eigenvalues: spectrum.values[..rank].to_vec(),
             noise: 0.0,
-            limit: m,
+            max_rank: m,
         })
     }
 }

@@ -1,4 +1,4 @@
-//! The recycle bin: what every minibatch's cut throws away, gathered until it shows.
+//! Probes: random directions that gather what every minibatch's cut throws away, until it shows.
 //!
 //! A direction that is always just below the cut of each minibatch ("drip") never enters U,
 //! however much it adds up to. A few probes V outside U therefore run the block power method over
@@ -17,10 +17,10 @@ use rand_distr::{Distribution as _, StandardNormal};
 
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::block::Block;
+use crate::learner::low_rank::scores::rows_of;
+use crate::learner::product_float::{ProductFloat, converted};
 use crate::learner::state::finite;
-use crate::learner::subspace::rows_of;
-use crate::learner::width::{Width, converted};
-use crate::linalg::{LinalgError, Scratch, Spectrum};
+use crate::linalg::{LinalgError, Scratch, Spectrum, product};
 
 /// c: as many columns as the microkernels of f32 products take at a time.
 const PROBES: usize = 4;
@@ -44,7 +44,7 @@ const UNIT_LENGTHS: std::ops::Range<f64> = 0.5..2.0;
 pub struct Probes<T> {
     features: usize,
     count: usize,
-    live: bool,
+    is_active: bool,
     /// Seed of the next random start; counts up, so that a state is plain data.
     seed: u64,
     /// Z, c×m: mean of P̃ᵀỸ over the epoch's rows.
@@ -54,7 +54,7 @@ pub struct Probes<T> {
     /// Weight of all rows of this epoch.
     elapsed: f64,
     weight_at_start: f64,
-    looking: bool,
+    is_sampling: bool,
     blocks: u64,
     scratch: Scratch,
     spectrum: Spectrum,
@@ -64,26 +64,26 @@ pub struct Probes<T> {
 pub struct Found<T> {
     /// Row-major, unit length, orthogonal to the held directions.
     pub vectors: Vec<T>,
-    /// Descending.
+    /// Variance along each, descending.
     pub variances: Vec<f64>,
     /// Weight of the epoch.
     pub weight: f64,
 }
 
-impl<T: Width> Probes<T> {
-    /// Probes for `features` of which `limit` directions are held.
-    pub fn new(features: usize, limit: usize, seed: u64) -> Self {
-        let count = PROBES.min(features.saturating_sub(limit));
+impl<T: ProductFloat> Probes<T> {
+    /// Probes for `features` of which `max_rank` directions are held.
+    pub fn new(features: usize, max_rank: usize, seed: u64) -> Self {
+        let count = PROBES.min(features.saturating_sub(max_rank));
         Self {
             features,
             count,
-            live: false,
+            is_active: false,
             seed,
             gathered: vec![T::of(0.0); count * features],
             weight: 0.0,
             elapsed: 0.0,
             weight_at_start: 0.0,
-            looking: false,
+            is_sampling: false,
             blocks: 0,
             scratch: Scratch::default(),
             spectrum: Spectrum::default(),
@@ -91,27 +91,27 @@ impl<T: Width> Probes<T> {
     }
 
     /// Becomes a copy of `other`'s state; allocates nothing where it was one before.
-    pub(super) fn set(&mut self, other: &Self) {
+    pub(super) fn copy_from(&mut self, other: &Self) {
         (self.features, self.count) = (other.features, other.count);
-        (self.live, self.looking) = (other.live, other.looking);
+        (self.is_active, self.is_sampling) = (other.is_active, other.is_sampling);
         (self.seed, self.blocks) = (other.seed, other.blocks);
         self.gathered.clone_from(&other.gathered);
         (self.weight, self.elapsed) = (other.weight, other.elapsed);
         self.weight_at_start = other.weight_at_start;
     }
 
-    /// The same probes in the other width; their directions are the engine's to convert.
-    pub(super) fn converted<W: Width>(&self) -> Probes<W> {
+    /// Converts the probes to the other width; their directions are the engine's to convert.
+    pub(super) fn converted<W: ProductFloat>(&self) -> Probes<W> {
         Probes {
             features: self.features,
             count: self.count,
-            live: self.live,
+            is_active: self.is_active,
             seed: self.seed,
             gathered: converted(&self.gathered),
             weight: self.weight,
             elapsed: self.elapsed,
             weight_at_start: self.weight_at_start,
-            looking: self.looking,
+            is_sampling: self.is_sampling,
             blocks: self.blocks,
             scratch: Scratch::default(),
             spectrum: Spectrum::default(),
@@ -121,13 +121,13 @@ impl<T: Width> Probes<T> {
     /// Writes what later blocks depend on.
     pub(super) fn save(&self, to: &mut Encoder) {
         to.u64(self.seed);
-        to.bool(self.live);
-        to.bool(self.looking);
+        to.bool(self.is_active);
+        to.bool(self.is_sampling);
         to.u64(self.blocks);
         to.f64(self.weight);
         to.f64(self.elapsed);
         to.f64(self.weight_at_start);
-        T::save(if self.live { &self.gathered } else { &[] }, to);
+        T::save(if self.is_active { &self.gathered } else { &[] }, to);
     }
 
     /// Reads what was written; `has_weights` says whether their rows are there.
@@ -137,49 +137,53 @@ impl<T: Width> Probes<T> {
         has_weights: bool,
     ) -> Result<(), CodecError> {
         self.seed = from.u64()?;
-        self.live = from.bool()?;
-        self.looking = from.bool()?;
+        self.is_active = from.bool()?;
+        self.is_sampling = from.bool()?;
         self.blocks = from.u64()?;
         self.weight = finite(from)?;
         self.elapsed = finite(from)?;
         self.weight_at_start = finite(from)?;
-        let len = if self.live { self.gathered.len() } else { 0 };
+        let len = if self.is_active {
+            self.gathered.len()
+        } else {
+            0
+        };
         let gathered = T::restore(from, len)?;
         self.gathered.fill(T::of(0.0));
         self.gathered[..len].copy_from_slice(&gathered);
-        if self.live != has_weights {
+        if self.is_active != has_weights {
             return Err(from.refuse("probes without weights"));
         }
         Ok(())
     }
 
-    /// c.
+    /// Number of probes, c.
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// Whether an epoch is under way.
-    pub fn are_live(&self) -> bool {
-        self.live
+    /// True while an epoch is under way.
+    pub fn are_active(&self) -> bool {
+        self.is_active
     }
 
-    /// Whether the block that [`Probes::advance`] was told of is one to look at.
-    pub fn are_looking(&self) -> bool {
-        self.live && self.looking
+    /// True if the block that [`Probes::advance`] was given is one to sample.
+    pub fn are_sampling(&self) -> bool {
+        self.is_active && self.is_sampling
     }
 
     /// Ends the epoch without a result.
     pub fn stop(&mut self) {
-        self.live = false;
+        self.is_active = false;
     }
 
     /// A block comes: time passes, and the turn is decided.
     pub fn advance(&mut self, block: &Block<T>) {
         self.blocks += 1;
-        self.weight *= block.fade;
-        self.elapsed = self.elapsed * block.fade + block.weight;
+        self.weight *= block.decay;
+        self.elapsed = self.elapsed * block.decay + block.weight;
         let is_long = EPOCH_SHARE * self.weight_at_start > LONG_EPOCH_BLOCKS * block.weight;
-        self.looking = !is_long || self.blocks.wrapping_mul(GOLDEN) >> 62 == 0;
+        self.is_sampling = !is_long || self.blocks.wrapping_mul(GOLDEN) >> 62 == 0;
     }
 
     /// Adds `products` = P̃ᵀỸ/N of a block, c×m.
@@ -192,24 +196,24 @@ impl<T: Width> Probes<T> {
         }
     }
 
-    /// Whether the epoch has run its length.
-    pub fn are_ripe(&self) -> bool {
-        self.live && self.weight > 0.0 && self.elapsed >= EPOCH_SHARE * self.weight_at_start
+    /// True if the epoch has run its length.
+    pub fn have_finished(&self) -> bool {
+        self.is_active && self.weight > 0.0 && self.elapsed >= EPOCH_SHARE * self.weight_at_start
     }
 
-    /// Starts an epoch: writes V (c×m) orthonormal and outside `held`, from what was gathered or,
+    /// Starts an epoch: writes V (c×m) orthonormal and outside `basis`, from what was gathered or,
     /// at first and where that is too little, from the random source.
-    pub fn start(&mut self, held: MatRef<'_, T>, probes: &mut [T], weight: f64) {
-        let was_live = self.live;
-        self.live = self.count > 0;
+    pub fn start(&mut self, basis: MatRef<'_, T>, probes: &mut [T], weight: f64) {
+        let was_active = self.is_active;
+        self.is_active = self.count > 0;
         self.weight = 0.0;
         self.elapsed = 0.0;
         self.weight_at_start = weight;
-        if was_live {
+        if was_active {
             probes.copy_from_slice(&self.gathered);
         }
         self.gathered.fill(T::of(0.0));
-        if was_live && self.orthonormalize(held, probes) {
+        if was_active && self.orthonormalize(basis, probes) {
             return;
         }
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
@@ -217,15 +221,15 @@ impl<T: Width> Probes<T> {
         for v in probes.iter_mut() {
             *v = T::of(StandardNormal.sample(&mut random));
         }
-        if !self.orthonormalize(held, probes) {
-            self.live = false;
+        if !self.orthonormalize(basis, probes) {
+            self.is_active = false;
         }
     }
 
     /// Twice is enough (Kahan, in Parlett 1980): false if the rows are not independent.
-    fn orthonormalize(&mut self, held: MatRef<'_, T>, rows: &mut [T]) -> bool {
+    fn orthonormalize(&mut self, basis: MatRef<'_, T>, rows: &mut [T]) -> bool {
         (0..2).all(|_| {
-            deflate(held, rows, self.count, self.features);
+            deflate(basis, rows, self.count, self.features);
             self.normalize(rows)
         })
     }
@@ -259,13 +263,13 @@ impl<T: Width> Probes<T> {
         true
     }
 
-    /// Directions that the epoch found outside `held`; `probes` is V.
+    /// Directions that the epoch found outside `basis`; `probes` is V.
     ///
     /// # Errors
     /// If a gathered value is no finite number.
-    pub fn harvest(&mut self, held: MatRef<'_, T>, probes: &[T]) -> Result<Found<T>, LinalgError> {
+    pub fn extract(&mut self, basis: MatRef<'_, T>, probes: &[T]) -> Result<Found<T>, LinalgError> {
         let (c, m) = (self.count, self.features);
-        deflate(held, &mut self.gathered, c, m);
+        deflate(basis, &mut self.gathered, c, m);
         // K = ZVᵀ, c×c; F = K^(−1/2)Z, so that FᵀF is the Nyström form.
         let k = Mat::<f64>::from_fn(c, c, |i, j| {
             let half = |i: usize, j: usize| {
@@ -334,26 +338,26 @@ impl<T: Width> Probes<T> {
                 *z = T::of(z.wide() * ratio);
             }
             if !UNIT_LENGTHS.contains(&dot(v, v)) {
-                self.live = false;
+                self.is_active = false;
             }
         }
     }
 }
 
 /// rows ← rows − (rows·Uᵀ)U.
-fn deflate<T: Width>(held: MatRef<'_, T>, rows: &mut [T], count: usize, features: usize) {
-    let inside = rows_of(rows, count, features) * held.transpose();
+fn deflate<T: ProductFloat>(basis: MatRef<'_, T>, rows: &mut [T], count: usize, features: usize) {
+    let inside = product(rows_of(rows, count, features), basis.transpose());
     let mut rows = MatMut::from_row_major_slice_mut(rows, count, features);
     matmul(
         rows.as_mut(),
         Accum::Add,
         inside.as_ref(),
-        held,
+        basis,
         T::of(-1.0),
         Par::Seq,
     );
 }
 
-fn dot<T: Width>(a: &[T], b: &[T]) -> f64 {
+fn dot<T: ProductFloat>(a: &[T], b: &[T]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a.wide() * b.wide()).sum()
 }

@@ -2,21 +2,21 @@
 //!
 //! In: half the squared distance of two rows of each block. Out: their geometric mean, in O(1) memory.
 
-/// How rows vary that are none of the extremes: the geometric mean of half the squared distances of two
+/// Variation of rows that are not extreme: the geometric mean of half the squared distances of two
 /// rows, one pair a block. The variance cannot say, nor can the distance from the mean: one row of 10⁹
 /// times the others is all of both.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Ordinary {
+pub(super) struct TypicalVariance {
     /// Mean of ln ½‖y − y'‖², in units of `scale`.
     pub(super) log: f64,
     /// Blocks that it is the mean of, faded as rows are.
     pub(super) blocks: f64,
 }
 
-impl Ordinary {
+impl TypicalVariance {
     /// Takes half the squared distance of two rows of the next block.
-    pub(super) fn take(&mut self, square: f64, fade: f64) {
-        self.blocks *= fade;
+    pub(super) fn update(&mut self, square: f64, decay: f64) {
+        self.blocks *= decay;
         if square > 0.0 && square.is_finite() {
             self.blocks += 1.0;
             self.log += (square.ln() - self.log) / self.blocks;
@@ -43,21 +43,21 @@ mod tests {
 
     #[test]
     fn one_extreme_pair_moves_it_by_its_share_of_the_logarithms() {
-        let mut ordinary = Ordinary::default();
-        assert_eq!(ordinary.variance(), None);
+        let mut typical_variance = TypicalVariance::default();
+        assert_eq!(typical_variance.variance(), None);
         for i in 0..100 {
-            ordinary.take(if i == 50 { 2e20 } else { 2.0 }, 1.0);
+            typical_variance.update(if i == 50 { 2e20 } else { 2.0 }, 1.0);
         }
         // 10²⁰ in one of a hundred: 10^0.2.
         let right = 2.0 * 10.0_f64.powf(0.2);
-        let found = ordinary.variance().unwrap();
+        let found = typical_variance.variance().unwrap();
         assert!((found / right - 1.0).abs() < 1e-12, "{found} {right}");
         // In units of a tenth, and of a hundredth for half of the features.
-        ordinary.rescale(&[10.0, 10.0]);
-        let found = ordinary.variance().unwrap();
+        typical_variance.rescale(&[10.0, 10.0]);
+        let found = typical_variance.variance().unwrap();
         assert!((found / right / 100.0 - 1.0).abs() < 1e-12, "{found}");
         // What does not vary at all says nothing.
-        ordinary.take(0.0, 1.0);
-        assert_eq!(ordinary.blocks.to_bits(), 100.0_f64.to_bits());
+        typical_variance.update(0.0, 1.0);
+        assert_eq!(typical_variance.blocks.to_bits(), 100.0_f64.to_bits());
     }
 }

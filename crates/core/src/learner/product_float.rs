@@ -5,25 +5,26 @@
 //! (`widening.rs`).
 
 use crate::codec::{CodecError, Decoder, Encoder};
-use crate::learner::center::{Centred, Real};
+use crate::learner::center::Centred;
 use crate::learner::state::{EngineTag, finites, finites_f32};
+use crate::linalg::Real;
 
 /// Directions with less than this share of the leading eigenvalue are rounding of f64 products: beside
 /// one row that outweighs all others, eigenvalues of ten times the share are right to parts in a
 /// thousand, those of the share itself to parts in ten.
 pub(super) const HELD_SHARE: f64 = 1e-14;
 
-/// f32 or f64.
-pub trait Width: Centred<Self> + Default {
+/// A width of the closed form's products: f32 or f64.
+pub trait ProductFloat: Centred<Self> + Default {
     /// The number of such an engine in a checkpoint.
     const ENGINE: EngineTag;
     /// Directions with less than this share of the leading eigenvalue are rounding of the
     /// products.
     const PRECISION: f64;
-    /// A block whose energy outside U is below this share of its own lies in U, as far as the
+    /// A block whose squared norm outside U is below this share of its own lies in U, as far as the
     /// products can say.
     const IN_SPAN: f64;
-    /// Whether what a direction gains by a step counts against what it holds itself.
+    /// True if what a direction gains by a step counts against what it holds itself.
     const GAIN_IS_RELATIVE: bool;
 
     /// Writes a list of values.
@@ -36,8 +37,8 @@ pub trait Width: Centred<Self> + Default {
     fn restore(from: &mut Decoder<'_>, len: usize) -> Result<Vec<Self>, CodecError>;
 }
 
-impl Width for f32 {
-    const ENGINE: EngineTag = EngineTag::Subspace;
+impl ProductFloat for f32 {
+    const ENGINE: EngineTag = EngineTag::LowRank;
     const PRECISION: f64 = 1e-8;
     const IN_SPAN: f64 = 1e-6;
     const GAIN_IS_RELATIVE: bool = false;
@@ -51,8 +52,8 @@ impl Width for f32 {
     }
 }
 
-impl Width for f64 {
-    const ENGINE: EngineTag = EngineTag::WideSubspace;
+impl ProductFloat for f64 {
+    const ENGINE: EngineTag = EngineTag::WideLowRank;
     const PRECISION: f64 = HELD_SHARE;
     const IN_SPAN: f64 = 1e-13;
     const GAIN_IS_RELATIVE: bool = true;

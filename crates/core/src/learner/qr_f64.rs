@@ -8,27 +8,27 @@ use faer::{Mat, MatRef};
 
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::block::Block;
-use crate::learner::engine::{Directions, Engine, Outlook};
+use crate::learner::engine::{CovarianceTotals, Directions, Engine};
 use crate::learner::state::{EngineTag, expect, finite, finites, restore_mat, save_mat};
-use crate::linalg::LinalgError;
+use crate::linalg::{LinalgError, ThinSvd, thin_svd};
 
 /// Singular values below this share of the largest are round-off of f64.
 const PRECISION: f64 = 1e-14;
 
-/// U (h×m), d (h) and the energy outside.
+/// U (h×m), d (h) and the squared norm outside.
 #[derive(Clone)]
-pub struct Full {
-    limit: usize,
+pub struct QrF64 {
+    max_rank: usize,
     vectors: Mat<f64>,
     eigenvalues: Vec<f64>,
     tail: f64,
 }
 
-impl Full {
-    /// An empty state that holds up to `limit` directions.
-    pub fn new(features: usize, limit: usize) -> Self {
+impl QrF64 {
+    /// An empty state that holds up to `max_rank` directions.
+    pub fn new(features: usize, max_rank: usize) -> Self {
         Self {
-            limit,
+            max_rank,
             vectors: Mat::zeros(0, features),
             eigenvalues: Vec::new(),
             tail: 0.0,
@@ -36,9 +36,9 @@ impl Full {
     }
 
     fn noise(&self, active: usize) -> f64 {
-        let held = self.eigenvalues.len();
-        if held == self.limit && active > held {
-            self.tail / (active - held) as f64
+        let rank = self.eigenvalues.len();
+        if rank == self.max_rank && active > rank {
+            self.tail / (active - rank) as f64
         } else {
             0.0
         }
@@ -46,36 +46,36 @@ impl Full {
 
     /// Replaces the state by the best rank-r part of `rows`ᵀ`rows`; what is cut joins the tail.
     fn compress(&mut self, rows: &Mat<f64>) -> Result<(), LinalgError> {
-        let svd = rows
-            .transpose()
-            .thin_svd()
-            .map_err(|_| LinalgError::NoConvergence)?;
-        let s = svd.S().column_vector();
+        let ThinSvd { u, s } = thin_svd(rows.transpose())?;
         let top = s.iter().copied().fold(0.0, f64::max);
         if !top.is_finite() {
             return Err(LinalgError::NoConvergence);
         }
         let found = s
             .iter()
-            .take(self.limit)
+            .take(self.max_rank)
             .take_while(|v| **v > PRECISION * top && **v > 0.0)
             .count();
         self.tail += s.iter().skip(found).map(|v| v * v).sum::<f64>();
         self.eigenvalues = s.iter().take(found).map(|v| v * v).collect();
-        self.vectors = svd.U().subcols(0, found).transpose().to_owned();
+        self.vectors = u.subcols(0, found).transpose().to_owned();
         Ok(())
     }
 }
 
-impl Engine for Full {
+impl Engine for QrF64 {
     type Float = f64;
 
-    fn update(&mut self, block: &mut Block<f64>, outlook: Outlook) -> Result<(), LinalgError> {
-        block.apply_shrink();
+    fn update(
+        &mut self,
+        block: &mut Block<f64>,
+        totals: CovarianceTotals,
+    ) -> Result<(), LinalgError> {
+        block.apply_mean_shrinkage();
         let n = block.total();
-        let kept = block.earlier / n;
+        let kept = block.prior_weight / n;
         self.tail *= kept;
-        let noise = self.noise(outlook.active);
+        let noise = self.noise(totals.active);
         let (h, b, m) = (self.eigenvalues.len(), block.rows(), self.vectors.ncols());
         let mut roots = vec![0.0; h];
         for (root, d) in roots.iter_mut().zip(&self.eigenvalues) {
@@ -118,30 +118,30 @@ impl Engine for Full {
     }
 
     fn save(&self, to: &mut Encoder) {
-        to.u8(EngineTag::Full as u8);
+        to.u8(EngineTag::QrF64 as u8);
         to.f64(self.tail);
         to.f64s(&self.eigenvalues);
         save_mat(&self.vectors, to);
     }
 
     fn restore(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError> {
-        expect(from, EngineTag::Full)?;
+        expect(from, EngineTag::QrF64)?;
         self.tail = finite(from)?;
-        let held = from.clone().usize()?;
-        if held > self.limit {
-            return Err(from.refuse(format!("{held} directions held")));
+        let rank = from.clone().usize()?;
+        if rank > self.max_rank {
+            return Err(from.refuse(format!("{rank} directions held")));
         }
-        self.eigenvalues = finites(from, held)?;
-        self.vectors = restore_mat(from, held, self.vectors.ncols())?;
+        self.eigenvalues = finites(from, rank)?;
+        self.vectors = restore_mat(from, rank, self.vectors.ncols())?;
         Ok(())
     }
 
-    fn directions(&self, outlook: Outlook) -> Result<Directions, LinalgError> {
+    fn directions(&self, totals: CovarianceTotals) -> Result<Directions, LinalgError> {
         Ok(Directions {
             vectors: self.vectors.clone(),
             eigenvalues: self.eigenvalues.clone(),
-            noise: self.noise(outlook.active),
-            limit: self.limit,
+            noise: self.noise(totals.active),
+            max_rank: self.max_rank,
         })
     }
 }
