@@ -1,14 +1,28 @@
-//! Takes Plotly.js out of the crate that carries it and compresses it: what the page is served.
+//! Takes Plotly.js out of the crate that carries it and compresses it for the page, where there is one.
 
-use std::io::Write as _;
-use std::path::PathBuf;
-use std::{env, fs};
+type Done = Result<(), Box<dyn std::error::Error>>;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
-
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Done {
     println!("cargo::rerun-if-changed=build.rs");
+    script()
+}
+
+/// A program without the page needs no Plotly.js.
+#[cfg(not(feature = "page"))]
+fn script() -> Done {
+    Ok(())
+}
+
+/// Writes `plotly.min.js.gz`, the form in which browsers take it.
+#[cfg(feature = "page")]
+fn script() -> Done {
+    use std::io::Write as _;
+    use std::path::PathBuf;
+    use std::{env, fs};
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
     let scripts = plotly::Plot::offline_js_sources();
     // The first of the script elements; the second is MathJax, which no picture here needs.
     let script = scripts

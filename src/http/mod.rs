@@ -18,7 +18,12 @@ mod log;
 mod metrics;
 mod model;
 mod pace;
+#[cfg(feature = "page")]
 mod page;
+#[cfg(not(feature = "page"))]
+#[path = "page/left_out.rs"]
+mod page;
+#[cfg(feature = "page")]
 mod pages;
 mod push;
 mod rate;
@@ -28,6 +33,10 @@ mod score;
 mod serve;
 mod snapshots;
 mod status;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "tls/left_out.rs"]
 mod tls;
 mod views;
 
@@ -40,7 +49,9 @@ pub use convergence::Convergence;
 pub use history::{Drifted, History, Point};
 pub use live::{Ask, Latest, Live};
 pub use log::{LogLine, LogTail};
+#[cfg(feature = "page")]
 pub use page::Asset;
+#[cfg(feature = "page")]
 pub use pages::{PageFiles, serve_page};
 pub use recent::{Recent, Sampler, sample};
 pub use serve::{HttpError, Server, check, start};
@@ -48,7 +59,9 @@ pub use status::{RunState, Status};
 pub use tls::TlsError;
 pub use views::{Quarantine, Sources};
 
-use crate::config::{ControlKey, HttpKeys};
+use crate::config::ControlKey;
+#[cfg(feature = "page")]
+use crate::config::HttpKeys;
 
 /// How the server listens, and what it shows.
 #[derive(Clone, PartialEq)]
@@ -86,6 +99,7 @@ pub struct HttpParams {
 impl HttpParams {
     /// A server of nothing that anybody must not know: plain HTTP, no token, no name of its own, and
     /// the limits that a configuration without the keys has.
+    #[cfg(feature = "page")]
     fn unnamed(listen: SocketAddr) -> Self {
         let keys = HttpKeys::default();
         Self {

@@ -27,7 +27,6 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
-use tokio_rustls::TlsAcceptor;
 use tower_service::Service as _;
 
 use super::HttpParams;
@@ -38,7 +37,7 @@ use super::linger::linger;
 use super::live::Live;
 use super::pace::Paced;
 use super::room::{Connections, ENDING_MAX, LOBBY_MAX, Opened};
-use super::tls::{self, TlsError};
+use super::tls::{self, TlsAcceptor, TlsError};
 
 /// Time for the headers of a request; also how long a connection may be idle between two.
 const HEADER_PATIENCE: Duration = Duration::from_secs(10);

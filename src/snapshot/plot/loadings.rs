@@ -1,6 +1,6 @@
 //! What a component is made of: its strongest loadings, as bars to either side of zero.
 
-use plotters::backend::DrawingBackend;
+use crate::plot::DrawingBackend;
 
 use super::scree::short;
 use crate::learner::Estimate;

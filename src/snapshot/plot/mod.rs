@@ -9,7 +9,7 @@ mod scree;
 
 use std::path::Path;
 
-use plotters::backend::DrawingBackend;
+use crate::plot::DrawingBackend;
 
 use crate::learner::Estimate;
 use crate::plot::canvas::{Canvas, Frame};

@@ -1,6 +1,6 @@
 //! The scree: eigenvalues with their error bars and the penalty, and the cumulative ratio.
 
-use plotters::backend::DrawingBackend;
+use crate::plot::DrawingBackend;
 
 use crate::learner::Estimate;
 use crate::plot::axis::{Axis, label};
