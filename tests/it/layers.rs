@@ -36,17 +36,20 @@ const CORE: [(&str, u8); 8] = [
 ];
 
 /// The same of `crates/plot`.
-const PLOT: [(&str, u8); 10] = [
-    ("text", 0),
-    ("lines", 0),
-    ("shades", 0),
+const PLOT: [(&str, u8); 13] = [
     ("axis", 0),
+    ("stroke", 0),
+    ("text", 0),
     ("canvas", 1),
-    ("chart", 3),
-    ("heat", 3),
+    ("bars", 2),
+    ("plane", 2),
+    ("shades", 2),
     ("images", 3),
-    ("sheet", 2),
-    ("lib", 4),
+    ("lines", 3),
+    ("chart", 4),
+    ("heat", 4),
+    ("sheet", 5),
+    ("lib", 6),
 ];
 
 /// The same of `crates/lab`.

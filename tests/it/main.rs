@@ -48,8 +48,6 @@ mod mutations;
 #[cfg(feature = "page")]
 mod page;
 #[cfg(feature = "plot")]
-mod pictures;
-#[cfg(feature = "plot")]
 mod plot;
 mod precision;
 mod preflight;

@@ -1,63 +1,29 @@
-//! Values → pixels, and the round numbers that an axis is labelled with.
+//! Values → shares of an axis, and the round numbers that it is labelled with.
+//!
+//! plotters has axes of both kinds; here are ranges that make an axis whatever is asked for, one coordinate
+//! for both kinds, and labels of one length.
 
-/// Orders of magnitude from which an axis is logarithmic.
-const LOGARITHMIC_FROM: f64 = 100.0;
+use plotters::coord::ranged1d::{BoldPoints, Ranged as _};
+use plotters::coord::types::RangedCoordf64;
 
 /// Values beyond this have no place: differences of two of them must be finite.
 const FARTHEST: f64 = 1e300;
 
-/// Pixels beyond which a place is not told apart: it is far outside of any picture.
-const FAR: f64 = 1e7;
+/// Shares beyond which a place is not told apart: it is far outside of any picture.
+const FAR: f64 = 1e5;
 
-/// An axis from `low` at pixel `from` to `high` at pixel `to`.
+/// An axis from `low` to `high`, linear or logarithmic.
 #[derive(Clone, Copy, Debug)]
-pub struct Axis {
+pub(crate) struct Axis {
     low: f64,
     high: f64,
-    from: i32,
-    to: i32,
     is_logarithmic: bool,
 }
 
 impl Axis {
-    /// From zero to a little above `high`; to 1 where that is no positive number.
-    pub fn linear(high: f64, from: i32, to: i32) -> Self {
-        let high = if high.is_finite() && high > 0.0 {
-            high
-        } else {
-            1.0
-        };
-        Self {
-            low: 0.0,
-            high,
-            from,
-            to,
-            is_logarithmic: false,
-        }
-    }
-
-    /// Logarithmic where `values` are positive and span two orders of magnitude, else linear from
-    /// zero; with room above and below.
-    pub fn of(values: &[f64], from: i32, to: i32) -> Self {
-        let finite = values.iter().copied().filter(|v| v.is_finite());
-        let high = finite.clone().fold(0.0, f64::max);
-        let low = finite.fold(f64::INFINITY, f64::min);
-        if low > 0.0 && low.is_finite() && high / low >= LOGARITHMIC_FROM {
-            Self {
-                low: low / 1.6,
-                high: high * 1.6,
-                from,
-                to,
-                is_logarithmic: true,
-            }
-        } else {
-            Self::linear(high * 1.08, from, to)
-        }
-    }
-
     /// Between two values of any sign, or of positive ones where it is logarithmic. Values that
     /// make no axis (equal, reversed, no numbers) get one nearby.
-    pub fn between(range: (f64, f64), is_logarithmic: bool, from: i32, to: i32) -> Self {
+    pub fn between(range: (f64, f64), is_logarithmic: bool) -> Self {
         let (low, high) = if is_logarithmic {
             positive(range)
         } else {
@@ -66,8 +32,6 @@ impl Axis {
         Self {
             low,
             high,
-            from,
-            to,
             is_logarithmic,
         }
     }
@@ -81,41 +45,18 @@ impl Axis {
         (self.low, self.high)
     }
 
-    /// Whether a value can have a place on it, inside or outside.
-    pub fn takes(&self, value: f64) -> bool {
-        value.is_finite() && (!self.is_logarithmic || value > 0.0)
-    }
-
-    /// The share of the way from low to high.
-    fn share(&self, value: f64) -> f64 {
-        if self.is_logarithmic {
+    /// The share of the way from low to high, outside too; nothing for what is no number, or has no
+    /// logarithm.
+    pub fn place(&self, value: f64) -> Option<f64> {
+        if !value.is_finite() || (self.is_logarithmic && value <= 0.0) {
+            return None;
+        }
+        let share = if self.is_logarithmic {
             (value / self.low).ln() / (self.high / self.low).ln()
         } else {
             (value - self.low) / (self.high - self.low)
-        }
-    }
-
-    /// The pixel of a value, kept within the axis; nothing for what is no number, or has no
-    /// logarithm.
-    pub fn at(&self, value: f64) -> Option<i32> {
-        let share = self.share(value);
-        let span = f64::from(self.to - self.from);
-        let pixel = (share.clamp(0.0, 1.0) * span).round();
-        (!pixel.is_nan()).then(|| self.from + pixel as i32)
-    }
-
-    /// The exact place of a value in pixels, outside too.
-    pub fn place(&self, value: f64) -> Option<f64> {
-        if !self.takes(value) {
-            return None;
-        }
-        let place = f64::from(self.from) + self.share(value) * f64::from(self.to - self.from);
-        (!place.is_nan()).then(|| place.clamp(-FAR, FAR))
-    }
-
-    /// Round numbers along it, four to nine.
-    pub fn ticks(&self) -> Vec<f64> {
-        self.ticks_up_to(8)
+        };
+        (!share.is_nan()).then(|| share.clamp(-FAR, FAR))
     }
 
     /// Round numbers along it, about so many at most.
@@ -127,25 +68,23 @@ impl Axis {
         }
     }
 
+    /// The key points of plotters, which tells numbers apart that differ by more than 2e-16: the range is
+    /// handed over in the unit of its own size.
     fn steps(&self, most: u8) -> Vec<f64> {
-        let rough = (self.high - self.low) / f64::from(most.max(1));
-        let magnitude = 10_f64.powf(rough.log10().floor());
-        let step = [1.0, 2.0, 5.0, 10.0]
-            .into_iter()
-            .map(|factor| factor * magnitude)
-            .find(|step| *step >= rough)
-            .unwrap_or(rough);
+        let unit = 10_f64.powf((self.high - self.low).log10().floor());
+        let unit = unit.max(f64::MIN_POSITIVE);
         // A border that is a tick but for its last bit has one.
-        let slack = 1e-9 * step;
-        let first = ((self.low - slack) / step).ceil();
-        (0..=2 * most)
-            .map(|i| (first + f64::from(i)) * step)
-            .take_while(|tick| *tick <= self.high + if self.low == 0.0 { 0.0 } else { slack })
-            // Minus zero is labelled as zero.
-            .map(|tick| if tick == 0.0 { 0.0 } else { tick })
-            .collect()
+        let slack = 1e-9;
+        let low = self.low / unit - if self.low == 0.0 { 0.0 } else { slack };
+        let high = self.high / unit + slack;
+        let ticks = RangedCoordf64::from(low..high).key_points(BoldPoints(usize::from(most) + 1));
+        // Zero but for its last bits, or minus zero, is labelled as zero.
+        let exact = |tick: f64| if tick.abs() < slack { 0.0 } else { unit * tick };
+        ticks.into_iter().map(exact).collect()
     }
 
+    /// Powers of ten, and what is twice and five times one where there are few. plotters' own would be
+    /// labelled so densely that the labels touch.
     fn powers(&self, most: u8) -> Vec<f64> {
         let first = self.low.log10().ceil() as i32;
         let last = self.high.log10().floor() as i32;
@@ -167,7 +106,7 @@ impl Axis {
         ticks
     }
 
-    /// What the ticks are labelled with: powers of ten as such where there are many of them, else
+    /// The labels of ticks: powers of ten as such where there are many of them, else
     /// all with the same number of decimals.
     pub fn labels(&self, ticks: &[f64]) -> Vec<String> {
         if self.is_logarithmic {
@@ -282,12 +221,12 @@ fn scientific(value: f64) -> String {
 }
 
 /// The same as [`label`], with the sign that is as wide as a digit.
-pub fn signed(value: f64) -> String {
+pub(crate) fn signed(value: f64) -> String {
     label(value).replace('-', "−")
 }
 
 /// A tick's number, short: 0.25, 40, 1.5e6.
-pub fn label(value: f64) -> String {
+pub(crate) fn label(value: f64) -> String {
     let magnitude = value.abs();
     if magnitude == 0.0 {
         "0".to_owned()
@@ -307,15 +246,18 @@ mod tests {
 
     #[test]
     fn ticks_are_round_and_within() {
-        let axis = Axis::linear(1.4e6, 100, 0);
+        let axis = Axis::between((0.0, 1.4e6), false);
         assert_eq!(
-            axis.ticks().into_iter().map(label).collect::<Vec<_>>(),
+            axis.ticks_up_to(8)
+                .into_iter()
+                .map(label)
+                .collect::<Vec<_>>(),
             ["0", "2e5", "4e5", "6e5", "8e5", "1e6", "1.2e6", "1.4e6"]
         );
-        let axis = Axis::of(&[1.0, 900.0], 100, 0);
+        let axis = Axis::between((0.6, 1440.0), true);
         assert!(axis.is_logarithmic());
         assert!(
-            axis.ticks()
+            axis.ticks_up_to(8)
                 .iter()
                 .all(|tick| *tick > 0.6 && *tick < 1441.0)
         );
@@ -323,17 +265,31 @@ mod tests {
 
     #[test]
     fn what_is_no_number_has_no_place() {
-        for values in [&[][..], &[f64::NAN], &[0.0, 0.0], &[0.0, 5.0]] {
-            let axis = Axis::of(values, 100, 0);
-            assert!(!axis.is_logarithmic());
-            assert_eq!(axis.at(f64::NAN), None);
-            assert_eq!(axis.at(0.0), Some(100));
-            assert!(axis.ticks().len() > 1, "{values:?}");
+        for range in [(0.0, f64::NAN), (0.0, 0.0), (0.0, 5.0)] {
+            let axis = Axis::between(range, false);
+            assert_eq!(axis.place(f64::NAN), None);
+            assert!(axis.place(0.0).is_some());
+            assert!(axis.ticks_up_to(8).len() > 1, "{range:?}");
         }
     }
 
+    #[test]
+    fn tiny_and_distant_ranges_have_ticks_too() {
+        let axis = Axis::between((0.0, 4e-21), false);
+        let ticks = axis.ticks_up_to(8);
+        assert_eq!(axis.labels(&ticks)[..3], ["0", "5e−22", "1e−21"]);
+        assert_eq!(words((-0.5, 0.5), false)[2], "0.0");
+        let axis = Axis::between((1e9, 1e9 + 10.0), false);
+        let ticks = axis.ticks_up_to(6);
+        assert!(ticks.len() > 4, "{ticks:?}");
+        assert!(
+            ticks.iter().all(|tick| tick.fract().abs() < 1e-6),
+            "{ticks:?}"
+        );
+    }
+
     fn words(range: (f64, f64), is_logarithmic: bool) -> Vec<String> {
-        let axis = Axis::between(range, is_logarithmic, 0, 100);
+        let axis = Axis::between(range, is_logarithmic);
         axis.labels(&axis.ticks_up_to(6))
     }
 
@@ -384,22 +340,22 @@ mod tests {
         for low in odd {
             for high in odd {
                 for is_logarithmic in [false, true] {
-                    let axis = Axis::between((low, high), is_logarithmic, 0, 100);
+                    let axis = Axis::between((low, high), is_logarithmic);
                     let (from, to) = axis.range();
                     assert!(from < to && (to - from).is_finite(), "{low} {high}");
-                    assert!(axis.ticks().len() < 30);
+                    assert!(axis.ticks_up_to(8).len() < 30);
                     let middle = if is_logarithmic {
                         (from * to).sqrt()
                     } else {
                         f64::midpoint(from, to)
                     };
                     assert!(
-                        (axis.place(middle).unwrap_or(50.0) - 50.0).abs() < 1.0,
+                        (axis.place(middle).unwrap_or(0.5) - 0.5).abs() < 0.01,
                         "{low} {high}"
                     );
                 }
             }
         }
-        assert_eq!(Axis::between((1.0, 2.0), true, 0, 9).place(0.0), None);
+        assert_eq!(Axis::between((1.0, 2.0), true).place(0.0), None);
     }
 }

@@ -1,27 +1,27 @@
-//! Lines, bars, points and words in pixels, on any backend.
+//! A page on either backend: colours, frames, words, and rectangles in pixels.
 
 use plotters::backend::DrawingBackend;
 use plotters::coord::Shift;
 use plotters::drawing::DrawingArea;
-use plotters::element::{Circle, PathElement, Polygon, Rectangle, Text};
+use plotters::element::{Rectangle, Text};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{Color as _, FontTransform, IntoFont as _, RGBColor, ShapeStyle, TextStyle};
+use plotters::style::{Color as _, IntoFont as _, RGBColor, ShapeStyle, TextStyle};
 
-/// Text and axes.
-pub const INK: RGBColor = RGBColor(40, 40, 40);
-/// What is beside the point.
-pub const GREY: RGBColor = RGBColor(120, 120, 120);
-/// Grid lines.
-pub const GRID: RGBColor = RGBColor(226, 226, 226);
+use crate::text;
+
+/// The colour of text and of axes.
+pub(crate) const INK: RGBColor = RGBColor(40, 40, 40);
+/// Notes beside the point.
+pub(crate) const GREY: RGBColor = RGBColor(120, 120, 120);
+/// The colour of grid lines.
+pub(crate) const GRID: RGBColor = RGBColor(226, 226, 226);
 // Okabe and Ito's colours, told apart by every eye.
-/// Values, and loadings above zero.
-pub const BLUE: RGBColor = RGBColor(0, 114, 178);
-/// Loadings below zero, and the penalty.
-pub const VERMILION: RGBColor = RGBColor(213, 94, 0);
-/// Bars behind a line.
-pub const SKY: RGBColor = RGBColor(190, 222, 242);
-/// The ground.
-pub const WHITE: RGBColor = RGBColor(255, 255, 255);
+/// The first series, and numbers above zero.
+pub(crate) const BLUE: RGBColor = RGBColor(0, 114, 178);
+/// The second series, and numbers below zero.
+pub(crate) const VERMILION: RGBColor = RGBColor(213, 94, 0);
+/// The colour of the ground.
+pub(crate) const WHITE: RGBColor = RGBColor(255, 255, 255);
 
 /// The palette of series, in the order in which they take it. Without Okabe and Ito's yellow, which
 /// is too pale for a line on white; black stands in, and three more follow for whoever has ten.
@@ -39,39 +39,38 @@ const PALETTE: [RGBColor; 10] = [
 ];
 
 /// The colour of a series; after the last comes the first.
-pub fn color(index: usize) -> RGBColor {
+pub(crate) fn color(index: usize) -> RGBColor {
     PALETTE[index % PALETTE.len()]
 }
 
 /// The colour of the same series' theory, told apart from the line that it may lie on.
-pub fn darker(index: usize) -> RGBColor {
+pub(crate) fn darker(index: usize) -> RGBColor {
     let RGBColor(r, g, b) = color(index);
     let half = |channel: u8| (u16::from(channel) * 5 / 8) as u8;
     RGBColor(half(r), half(g), half(b))
 }
 
-/// Pixels of ordinary text.
-const TEXT: i32 = 14;
+/// Pixels of a figure's text: a page's heading, a panel's, the labels of axes, of their ticks, and of lists.
+pub(crate) const TITLE: i32 = 24;
+pub(crate) const HEADING: i32 = 18;
+pub(crate) const LABEL: i32 = 17;
+pub(crate) const TICK: i32 = 16;
+pub(crate) const SMALL: i32 = 14;
 
-/// Pixels of a figure's text: a page's heading, a panel's, the labels of axes, of their ticks.
-pub const TITLE: i32 = 24;
-pub const HEADING: i32 = 18;
-pub const LABEL: i32 = 17;
-pub const TICK: i32 = 16;
-
-/// A place in pixels.
-pub type Point = (f64, f64);
+/// Pixels of a line of text.
+pub(crate) const LINE: i32 = 22;
 
 /// A rectangle of pixels.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame {
-    pub left: i32,
-    pub top: i32,
-    pub right: i32,
-    pub bottom: i32,
+    pub(crate) left: i32,
+    pub(crate) top: i32,
+    pub(crate) right: i32,
+    pub(crate) bottom: i32,
 }
 
 impl Frame {
+    /// The rectangle between these borders, in pixels of the page from its upper left corner.
     pub fn new(left: i32, top: i32, right: i32, bottom: i32) -> Self {
         Self {
             left,
@@ -82,6 +81,7 @@ impl Frame {
     }
 
     /// The same without these margins.
+    #[must_use]
     pub fn inside(self, left: i32, top: i32, right: i32, bottom: i32) -> Self {
         Self::new(
             self.left + left,
@@ -91,225 +91,166 @@ impl Frame {
         )
     }
 
-    pub fn width(self) -> i32 {
+    pub(crate) fn width(self) -> i32 {
         self.right - self.left
     }
 
-    pub fn height(self) -> i32 {
+    pub(crate) fn height(self) -> i32 {
         self.bottom - self.top
     }
 }
 
-/// Where a text lies relative to its point.
+/// The place of a text relative to its point.
 #[derive(Clone, Copy)]
-pub enum Anchor {
+pub(crate) enum Anchor {
     /// Begins there, its middle at the point's height.
     Left,
-    /// Ends there.
+    /// Ends there, its middle at the point's height.
     Right,
-    /// Hangs below it.
+    /// Hangs below it, its middle under the point.
     Below,
-    /// Stands on it, beginning there.
-    Above,
-    /// Stands on it, ending there.
-    AboveRight,
-    /// Its middle is there.
-    Middle,
+}
+
+/// The grid that a backend draws on, and lengths on it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pen {
+    /// Steps of the grid in a pixel.
+    fine: i32,
+    /// Bitmaps have their corners rounded here, and an SVG by its reader.
+    pub is_bitmap: bool,
+}
+
+impl Pen {
+    /// So many pixels in steps of the grid.
+    pub fn on_grid(self, pixels: i32) -> i32 {
+        self.fine * pixels
+    }
+
+    /// A length in steps of the grid, at least one.
+    pub fn length(self, pixels: f64) -> i32 {
+        ((pixels * f64::from(self.fine)).round() as i32).max(1)
+    }
+
+    /// Pixels of a length on the grid.
+    pub fn pixels(self, length: i32) -> i32 {
+        length / self.fine
+    }
+
+    /// The style of a line of so many pixels.
+    pub fn stroke(self, color: RGBColor, width: f64) -> ShapeStyle {
+        color.stroke_width(self.length(width).unsigned_abs())
+    }
+
+    /// The style of a text of so many pixels.
+    pub fn font(self, color: RGBColor, size: i32) -> TextStyle<'static> {
+        let mut style = TextStyle::from(("sans-serif", self.on_grid(size)).into_font());
+        style.color = color.to_backend_color();
+        style
+    }
 }
 
 /// A drawing area in pixels of the page, on whatever grid the backend has, with errors as text.
 pub struct Canvas<'a, B: DrawingBackend> {
     area: &'a DrawingArea<B, Shift>,
-    /// Steps of the backend's grid in a pixel.
-    fine: i32,
-    /// Bitmaps have their corners rounded here, and an SVG by its reader.
-    is_bitmap: bool,
+    pen: Pen,
 }
 
 impl<'a, B: DrawingBackend> Canvas<'a, B> {
-    pub(super) fn new(area: &'a DrawingArea<B, Shift>, fine: u32, is_bitmap: bool) -> Self {
+    pub(crate) fn new(area: &'a DrawingArea<B, Shift>, fine: u32, is_bitmap: bool) -> Self {
+        let fine = i32::try_from(fine.max(1)).unwrap_or(1);
         Self {
             area,
-            fine: i32::try_from(fine).unwrap_or(1),
-            is_bitmap,
+            pen: Pen { fine, is_bitmap },
         }
     }
 
-    /// A place on the backend's grid.
-    fn grid(&self, at: (i32, i32)) -> (i32, i32) {
-        (at.0 * self.fine, at.1 * self.fine)
+    pub(crate) fn pen(&self) -> Pen {
+        self.pen
     }
 
-    /// The nearest place on the backend's grid.
-    fn nearest(&self, at: Point) -> (i32, i32) {
-        let fine = f64::from(self.fine);
-        ((at.0 * fine).round() as i32, (at.1 * fine).round() as i32)
+    /// The part of the page within a frame.
+    pub(crate) fn part(&self, frame: Frame) -> DrawingArea<B, Shift> {
+        let corner = self.corner((frame.left, frame.top));
+        let size = self.corner((frame.width().max(1), frame.height().max(1)));
+        self.area.clone().shrink(corner, size)
     }
 
-    /// A length on the backend's grid, at least one.
-    fn length(&self, pixels: f64) -> i32 {
-        ((pixels * f64::from(self.fine)).round() as i32).max(1)
+    fn corner(&self, at: (i32, i32)) -> (i32, i32) {
+        (self.pen.on_grid(at.0), self.pen.on_grid(at.1))
     }
 
-    fn stroke(&self, color: RGBColor, width: f64) -> ShapeStyle {
-        color.stroke_width(self.length(width).unsigned_abs())
-    }
-
-    /// The heading of the whole picture.
+    /// Draws the heading of a whole page that is made of panels.
+    ///
+    /// # Errors
+    /// If the backend refuses, in its words.
     pub fn title(&self, text: &str) -> Result<(), String> {
-        self.words(text, (24, 26), Anchor::Left, INK, 20)
-    }
-
-    /// Text in the ordinary size.
-    pub fn text(
-        &self,
-        text: &str,
-        at: (i32, i32),
-        anchor: Anchor,
-        color: RGBColor,
-    ) -> Result<(), String> {
-        self.words(text, at, anchor, color, TEXT)
+        self.words(text, (24, 26), Anchor::Left, INK, TITLE - 4)
     }
 
     /// Text in any size.
-    pub fn words(
+    pub(crate) fn words(
         &self,
         text: &str,
         at: (i32, i32),
         anchor: Anchor,
         color: RGBColor,
         size: i32,
-    ) -> Result<(), String> {
-        self.turned(text, at, anchor, color, size, FontTransform::None)
-    }
-
-    /// Text that runs upwards, its middle at the point.
-    pub fn upwards(
-        &self,
-        text: &str,
-        at: (i32, i32),
-        color: RGBColor,
-        size: i32,
-    ) -> Result<(), String> {
-        let quarter = FontTransform::Rotate270;
-        self.turned(text, at, Anchor::Middle, color, size, quarter)
-    }
-
-    fn turned(
-        &self,
-        text: &str,
-        at: (i32, i32),
-        anchor: Anchor,
-        color: RGBColor,
-        size: i32,
-        transform: FontTransform,
     ) -> Result<(), String> {
         let (h, v) = match anchor {
             Anchor::Left => (HPos::Left, VPos::Center),
             Anchor::Right => (HPos::Right, VPos::Center),
             Anchor::Below => (HPos::Center, VPos::Top),
-            Anchor::Above => (HPos::Left, VPos::Bottom),
-            Anchor::AboveRight => (HPos::Right, VPos::Bottom),
-            Anchor::Middle => (HPos::Center, VPos::Center),
         };
-        let style = TextStyle::from(("sans-serif", size * self.fine).into_font())
-            .transform(transform)
-            .color(&color)
-            .pos(Pos::new(h, v));
+        let style = self.pen.font(color, size).pos(Pos::new(h, v));
         self.area
-            .draw(&Text::new(text.to_owned(), self.grid(at), style))
+            .draw(&Text::new(text.to_owned(), self.corner(at), style))
             .map_err(|error| error.to_string())
     }
 
-    /// A line through these points.
-    pub fn line(&self, points: Vec<(i32, i32)>, color: RGBColor, width: u32) -> Result<(), String> {
-        let points: Vec<_> = points.into_iter().map(|at| self.grid(at)).collect();
-        let style = self.stroke(color, f64::from(width));
+    /// Text in lines no wider than the frame, from its top; the height that they took.
+    pub(crate) fn lines(
+        &self,
+        text: &str,
+        frame: Frame,
+        color: RGBColor,
+        size: i32,
+    ) -> Result<i32, String> {
+        let mut y = frame.top + LINE / 2;
+        for line in text::wrap(text, size, frame.width()) {
+            self.words(&line, (frame.left, y), Anchor::Left, color, size)?;
+            y += LINE;
+        }
+        Ok(y - LINE / 2 - frame.top)
+    }
+
+    /// The heading of a panel; the room below it.
+    pub(crate) fn heading(&self, frame: Frame, title: &str) -> Result<Frame, String> {
+        let height = self.lines(title, frame.inside(12, 0, 12, 0), INK, HEADING)?;
+        Ok(frame.inside(0, height + 4, 0, 0))
+    }
+
+    /// A filled rectangle between two places in pixels.
+    pub(crate) fn block(
+        &self,
+        a: (f64, f64),
+        b: (f64, f64),
+        color: RGBColor,
+    ) -> Result<(), String> {
+        let fine = f64::from(self.pen.on_grid(1));
+        let nearest = |at: (f64, f64)| ((at.0 * fine).round() as i32, (at.1 * fine).round() as i32);
         self.area
-            .draw(&PathElement::new(points, style))
+            .draw(&Rectangle::new([nearest(a), nearest(b)], color.filled()))
             .map_err(|error| error.to_string())
-    }
-
-    /// A smooth line through these points, with round corners.
-    pub fn curve(&self, points: &[Point], color: RGBColor, width: f64) -> Result<(), String> {
-        let mut places: Vec<_> = points.iter().map(|at| self.nearest(*at)).collect();
-        places.dedup();
-        let style = self.stroke(color, width);
-        let draw = |part: Vec<(i32, i32)>| {
-            self.area
-                .draw(&PathElement::new(part, style))
-                .map_err(|error| error.to_string())
-        };
-        if !self.is_bitmap {
-            return draw(places);
-        }
-        // One polygon around a line that turns back has holes: a piece for each part instead.
-        let radius = self.length(width / 2.0);
-        for (i, two) in places.windows(2).enumerate() {
-            draw(two.to_vec())?;
-            if i > 0 && radius > 1 {
-                self.area
-                    .draw(&Circle::new(two[0], radius, color.filled()))
-                    .map_err(|error| error.to_string())?;
-            }
-        }
-        Ok(())
-    }
-
-    /// A dashed horizontal line.
-    pub fn dashes(&self, from: i32, to: i32, y: i32, color: RGBColor) -> Result<(), String> {
-        for x in (from..to).step_by(10) {
-            self.line(vec![(x, y), ((x + 6).min(to), y)], color, 2)?;
-        }
-        Ok(())
-    }
-
-    /// A filled rectangle, whichever way its corners lie.
-    pub fn bar(&self, a: (i32, i32), b: (i32, i32), color: RGBColor) -> Result<(), String> {
-        self.filled(self.grid(a), self.grid(b), color.filled())
-    }
-
-    /// A filled rectangle between any places, in a colour that may be seen through.
-    pub fn block(&self, a: Point, b: Point, color: RGBColor, opacity: f64) -> Result<(), String> {
-        let style = color.mix(opacity).filled();
-        self.filled(self.nearest(a), self.nearest(b), style)
-    }
-
-    fn filled(&self, a: (i32, i32), b: (i32, i32), style: ShapeStyle) -> Result<(), String> {
-        let corners = [(a.0.min(b.0), a.1.min(b.1)), (a.0.max(b.0), a.1.max(b.1))];
-        self.area
-            .draw(&Rectangle::new(corners, style))
-            .map_err(|error| error.to_string())
-    }
-
-    /// A surface within these points, that what is below shines through.
-    pub fn surface(&self, points: &[Point], color: RGBColor, opacity: f64) -> Result<(), String> {
-        let places: Vec<_> = points.iter().map(|at| self.nearest(*at)).collect();
-        self.area
-            .draw(&Polygon::new(places, color.mix(opacity)))
-            .map_err(|error| error.to_string())
-    }
-
-    /// A point: a disc, or a ring around nothing.
-    pub fn point(&self, at: (i32, i32), color: RGBColor, is_full: bool) -> Result<(), String> {
-        let at = (f64::from(at.0), f64::from(at.1));
-        self.disc(at, 5.0, color)?;
-        if is_full {
-            Ok(())
-        } else {
-            self.disc(at, 3.0, WHITE)
-        }
-    }
-
-    /// A disc of any radius.
-    pub fn disc(&self, at: Point, radius: f64, color: RGBColor) -> Result<(), String> {
-        let circle = Circle::new(self.nearest(at), self.length(radius), color.filled());
-        self.area.draw(&circle).map_err(|error| error.to_string())
     }
 
     /// The line around a frame.
-    pub fn outline(&self, frame: Frame, color: RGBColor) -> Result<(), String> {
-        let (l, t, r, b) = (frame.left, frame.top, frame.right, frame.bottom);
-        self.line(vec![(l, t), (r, t), (r, b), (l, b), (l, t)], color, 1)
+    pub(crate) fn outline(&self, frame: Frame, color: RGBColor) -> Result<(), String> {
+        let corners = [
+            self.corner((frame.left, frame.top)),
+            self.corner((frame.right, frame.bottom)),
+        ];
+        self.area
+            .draw(&Rectangle::new(corners, self.pen.stroke(color, 1.0)))
+            .map_err(|error| error.to_string())
     }
 }

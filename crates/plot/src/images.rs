@@ -2,10 +2,9 @@
 
 use plotters::backend::DrawingBackend;
 
-use super::canvas::{Anchor, Canvas, Frame, GRID, INK, TICK};
-use super::shades::{Ramp, Shades};
-use super::sheet::heading;
-use super::text;
+use crate::canvas::{Anchor, Canvas, Frame, GRID, INK, TICK};
+use crate::shades::{Ramp, Shades};
+use crate::text;
 
 /// Small images in rows, each with a caption.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -14,21 +13,21 @@ pub struct Images {
     pub title: String,
     /// From left to right, from above to below.
     pub images: Vec<Image>,
-    /// Whether signs are colours (each image to both sides of zero alike) rather than values greys
+    /// True if signs are colours (each image to both sides of zero alike) rather than values greys
     /// (each image from its least, white, to its largest, black).
     pub diverging: bool,
     /// Images in a row; zero for as many as make them largest.
     pub columns: usize,
 }
 
-/// A small image.
+/// A small image with its caption.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Image {
     /// The line below it.
     pub caption: String,
-    /// Pixels across.
+    /// Pixels from left to right.
     pub width: usize,
-    /// Pixels down.
+    /// Pixels from above to below.
     pub height: usize,
     /// Row after row; missing ones are drawn as no number.
     pub values: Vec<f64>,
@@ -97,12 +96,12 @@ impl Images {
 const GAP: i32 = 10;
 
 /// Draws all of them into the frame.
-pub(super) fn draw<B: DrawingBackend>(
+pub(crate) fn draw<B: DrawingBackend>(
     canvas: &Canvas<'_, B>,
     frame: Frame,
     images: &Images,
 ) -> Result<(), String> {
-    let frame = heading(canvas, frame, &images.title)?.inside(12, 4, 12, 8);
+    let frame = canvas.heading(frame, &images.title)?.inside(12, 4, 12, 8);
     let has_captions = images.images.iter().any(|image| !image.caption.is_empty());
     let below = if has_captions { TICK + 6 } else { 0 };
     let (columns, _, side) = images.layout(frame, below);
@@ -160,7 +159,7 @@ fn picture<B: DrawingBackend>(
         for same in colors.chunk_by(|a, b| a == b) {
             let x = f64::from(left) + step * column as f64;
             let end = (x + step * same.len() as f64, y + step);
-            canvas.block((x, y), end, same[0], 1.0)?;
+            canvas.block((x, y), end, same[0])?;
             column += same.len();
         }
     }

@@ -1,20 +1,39 @@
 //! Pictures: a figure → an SVG or PNG file, and the parts that figures are made of.
 //!
-//! In: anything that is a [`Figure`]: the scree of a snapshot, or a [`Sheet`] of charts, images and
-//! matrices. Out: one file whose format its name tells, written beside its place and renamed when
-//! whole. Refuses other names. What cannot be drawn (a NaN, a zero on a logarithmic axis) is left
-//! out.
+//! In: anything that is a [`Figure`]: a [`Sheet`] of charts, images and matrices in a grid, or panels where
+//! the figure wants them. Out: one file whose format its name tells, written beside its place and renamed
+//! when whole. Refuses other names. What cannot be drawn (a NaN, a zero on a logarithmic axis) is left out.
+//!
+//! Axes, meshes, elements and legends are those of plotters. What it has not is here: lines that are cut at
+//! the axes and thinned, ranges that make an axis whatever the data, labels that do not touch, the corner
+//! that a legend covers least, images, bars of named numbers, a font of its own, and smooth edges in bitmaps.
+//!
+//! ```
+//! use ojad_plot::{Chart, Sheet, write};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let loss = Chart::new("loss", "step", "‖X − W₂W₁X‖²")
+//!     .log_y()
+//!     .line("gradient", vec![(0.0, 10.0), (1.0, 1.0)]);
+//! let place = tempfile::tempdir()?;
+//! let path = place.path().join("loss.svg");
+//! write(&Sheet::new("One run", 1).panel(loss), &path)?;
+//! assert!(std::fs::read_to_string(&path)?.contains("gradient"));
+//! # Ok(())
+//! # }
+//! ```
 
-#[doc(hidden)]
-pub mod axis;
-#[doc(hidden)]
-pub mod canvas;
+mod axis;
+mod bars;
+mod canvas;
 mod chart;
 mod heat;
 mod images;
 mod lines;
+mod plane;
 mod shades;
 mod sheet;
+mod stroke;
 mod text;
 
 use std::path::{Path, PathBuf};
@@ -23,29 +42,30 @@ use plotters::backend::{BitMapBackend, SVGBackend};
 use plotters::drawing::IntoDrawingArea as _;
 use plotters::style::WHITE;
 
-pub use canvas::Canvas;
+pub use bars::{Bar, Bars};
+pub use canvas::{Canvas, Frame};
 pub use chart::{Chart, Legend, Mark, Scale, Series};
 pub use heat::Heat;
 pub use images::{Image, Images};
 pub use plotters::backend::DrawingBackend;
 pub use sheet::{Panel, Sheet, Words};
 
-/// Why there is no picture.
+/// A reason why there is no picture.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlotError {
     /// The name says neither SVG nor PNG.
     #[error("{}: the name says no format; end it in .svg or .png", path.display())]
     Extension {
-        /// The name.
+        /// The name that was given.
         path: PathBuf,
     },
     /// The picture could not be drawn or written.
     #[error("{}: cannot draw: {reason}; choose a directory that can be written and has room", path.display())]
     Failed {
-        /// The picture.
+        /// The file of the picture.
         path: PathBuf,
-        /// What was refused.
+        /// The refusal, in the words of the system or of plotters.
         reason: String,
     },
 }

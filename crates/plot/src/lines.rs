@@ -1,15 +1,38 @@
-//! Lines in pixels: broken where there is no number, thinned to what is seen, cut at the border.
+//! Lines: broken where there is no number, thinned to what is seen, cut at the border.
+//!
+//! plotters draws what it is given, outside of the axes too, and a gap as a point at their end.
 
-use super::canvas::{Frame, Point};
+use crate::plane::Place;
 
 /// Points of a line from which it is thinned.
 const MANY: usize = 2000;
 
-/// Columns of a pixel that a thinned line tells apart.
-const COLUMNS: f64 = 2.0;
+/// The borders that something is cut at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub left: f64,
+    pub right: f64,
+    pub low: f64,
+    pub high: f64,
+}
 
-/// What lies between the points without a place.
-pub(super) fn runs(points: impl IntoIterator<Item = Option<Point>>) -> Vec<Vec<Point>> {
+/// The place between the axes.
+pub(crate) const INSIDE: Bounds = Bounds {
+    left: 0.0,
+    right: 1.0,
+    low: 0.0,
+    high: 1.0,
+};
+
+impl Bounds {
+    /// Returns true if a point is inside or on the border.
+    pub fn hold(self, at: Place) -> bool {
+        (self.left..=self.right).contains(&at.0) && (self.low..=self.high).contains(&at.1)
+    }
+}
+
+/// The parts of a line between the points without a place.
+pub(crate) fn runs(points: impl IntoIterator<Item = Option<Place>>) -> Vec<Vec<Place>> {
     let mut runs = vec![Vec::new()];
     for point in points {
         match (point, runs.last_mut()) {
@@ -21,13 +44,13 @@ pub(super) fn runs(points: impl IntoIterator<Item = Option<Point>>) -> Vec<Vec<P
     runs
 }
 
-/// Of the points that follow each other in one column of pixels the first, the lowest, the highest
-/// and the last: the same picture with a few points a column.
-pub(super) fn thin(run: Vec<Point>) -> Vec<Point> {
+/// Of the points that follow each other in one of `columns` the first, the lowest, the highest and the last:
+/// the same picture with a few points a column.
+pub(crate) fn thin(run: Vec<Place>, columns: f64) -> Vec<Place> {
     if run.len() < MANY {
         return run;
     }
-    let column = |point: &Point| (COLUMNS * point.0).floor();
+    let column = |point: &Place| (columns * point.0).floor();
     let mut kept = Vec::new();
     for group in run.chunk_by(|a, b| column(a).total_cmp(&column(b)).is_eq()) {
         let by = |a: &usize, b: &usize| group[*a].1.total_cmp(&group[*b].1);
@@ -43,8 +66,8 @@ pub(super) fn thin(run: Vec<Point>) -> Vec<Point> {
 }
 
 /// The parts of a line that are inside of the frame, each cut exactly at its border.
-pub(super) fn clip(run: &[Point], frame: Frame) -> Vec<Vec<Point>> {
-    let mut parts: Vec<Vec<Point>> = Vec::new();
+pub(crate) fn clip(run: &[Place], frame: Bounds) -> Vec<Vec<Place>> {
+    let mut parts: Vec<Vec<Place>> = Vec::new();
     let mut is_open = false;
     for two in run.windows(2) {
         let Some((a, b)) = inside(two[0], two[1], frame) else {
@@ -61,13 +84,13 @@ pub(super) fn clip(run: &[Point], frame: Frame) -> Vec<Vec<Point>> {
 }
 
 /// The part of a straight line that is inside of the frame (Liang and Barsky).
-fn inside(a: Point, b: Point, frame: Frame) -> Option<(Point, Point)> {
+fn inside(a: Place, b: Place, frame: Bounds) -> Option<(Place, Place)> {
     let (dx, dy) = (b.0 - a.0, b.1 - a.1);
     let borders = [
-        (-dx, a.0 - f64::from(frame.left)),
-        (dx, f64::from(frame.right) - a.0),
-        (-dy, a.1 - f64::from(frame.top)),
-        (dy, f64::from(frame.bottom) - a.1),
+        (-dx, a.0 - frame.left),
+        (dx, frame.right - a.0),
+        (-dy, a.1 - frame.low),
+        (dy, frame.high - a.1),
     ];
     let (mut from, mut to) = (0.0_f64, 1.0_f64);
     for (step, room) in borders {
@@ -86,26 +109,20 @@ fn inside(a: Point, b: Point, frame: Frame) -> Option<(Point, Point)> {
     (from <= to).then_some((start, end))
 }
 
-/// Whether a point is inside of the frame.
-pub(super) fn holds(frame: Frame, at: Point) -> bool {
-    (f64::from(frame.left)..=f64::from(frame.right)).contains(&at.0)
-        && (f64::from(frame.top)..=f64::from(frame.bottom)).contains(&at.1)
-}
-
-/// How far inside of a border a point is.
-type Depth = fn(Point, f64) -> f64;
+/// The distance of a point from a border, positive inside.
+type Depth = fn(Place, f64) -> f64;
 
 /// The part of a surface that is inside of the frame (Sutherland and Hodgman).
-pub(super) fn crop(corners: Vec<Point>, frame: Frame) -> Vec<Point> {
-    let depths: [(Depth, i32); 4] = [
+pub(crate) fn crop(corners: Vec<Place>, frame: Bounds) -> Vec<Place> {
+    let depths: [(Depth, f64); 4] = [
         (|at, border| at.0 - border, frame.left),
         (|at, border| border - at.0, frame.right),
-        (|at, border| at.1 - border, frame.top),
-        (|at, border| border - at.1, frame.bottom),
+        (|at, border| at.1 - border, frame.low),
+        (|at, border| border - at.1, frame.high),
     ];
     let mut corners = corners;
     for (depth, border) in depths {
-        let depth = |at: Point| depth(at, f64::from(border));
+        let depth = |at: Place| depth(at, border);
         let mut kept = Vec::with_capacity(corners.len() + 4);
         for (i, here) in corners.iter().enumerate() {
             let before = corners[(i + corners.len() - 1) % corners.len()];
@@ -126,49 +143,15 @@ pub(super) fn crop(corners: Vec<Point>, frame: Frame) -> Vec<Point> {
     corners
 }
 
-/// A line's pieces of `on` pixels with gaps of `off` pixels, in whatever direction it runs.
-pub(super) fn dashes(line: &[Point], on: f64, off: f64) -> Vec<Vec<Point>> {
-    let mut pieces = Vec::new();
-    let mut piece: Vec<Point> = line.first().copied().into_iter().collect();
-    let (mut is_on, mut left) = (true, on);
-    for two in line.windows(2) {
-        let (a, b) = (two[0], two[1]);
-        let length = (b.0 - a.0).hypot(b.1 - a.1);
-        let mut done = 0.0;
-        while length - done > left {
-            done += left;
-            let share = done / length;
-            let at = (a.0 + share * (b.0 - a.0), a.1 + share * (b.1 - a.1));
-            if is_on {
-                piece.push(at);
-                pieces.push(std::mem::take(&mut piece));
-            } else {
-                piece = vec![at];
-            }
-            is_on = !is_on;
-            left = if is_on { on } else { off };
-        }
-        left -= length - done;
-        if is_on {
-            piece.push(b);
-        }
-    }
-    if piece.len() > 1 {
-        pieces.push(piece);
-    }
-    pieces
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{clip, crop, dashes, runs, thin};
-    use crate::canvas::Frame;
+    use super::{Bounds, clip, crop, runs, thin};
 
-    const FRAME: Frame = Frame {
-        left: 0,
-        top: 0,
-        right: 100,
-        bottom: 50,
+    const FRAME: Bounds = Bounds {
+        left: 0.0,
+        right: 100.0,
+        low: 0.0,
+        high: 50.0,
     };
 
     #[test]
@@ -208,7 +191,7 @@ mod tests {
     fn a_thinned_line_keeps_its_extremes() {
         let point = |i: i32| (f64::from(i) / 1000.0, f64::from((i * 7919) % 1000));
         let thick: Vec<_> = (0..100_000).map(point).collect();
-        let thin = thin(thick.clone());
+        let thin = thin(thick.clone(), 2.0);
         assert!(thin.len() <= 4 * 200 && thin.len() > 200, "{}", thin.len());
         assert_eq!((thin[0], thin[thin.len() - 1]), (thick[0], thick[99_999]));
         let extremes = |line: &[(f64, f64)]| {
@@ -230,18 +213,5 @@ mod tests {
         let bottom = inside.iter().fold(f64::MIN, |most, p| most.max(p.1));
         assert_eq!((l, r, bottom), (0.0, 50.0, 50.0));
         assert!(crop(vec![(-9.0, 0.0), (-5.0, 9.0), (-5.0, 0.0)], FRAME).is_empty());
-    }
-
-    #[test]
-    fn dashes_go_around_corners() {
-        let pieces = dashes(&[(0.0, 0.0), (10.0, 0.0), (10.0, 20.0)], 8.0, 4.0);
-        assert_eq!(
-            pieces,
-            [
-                vec![(0.0, 0.0), (8.0, 0.0)],
-                vec![(10.0, 2.0), (10.0, 10.0)],
-                vec![(10.0, 14.0), (10.0, 20.0)]
-            ]
-        );
     }
 }

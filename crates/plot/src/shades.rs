@@ -1,16 +1,17 @@
 //! Numbers → colours: dark for much, and blue and vermilion for what has a sign.
 
 use plotters::style::RGBColor;
+use plotters::style::colors::colormaps::{ColorMap as _, DerivedColorMap};
 
-use super::canvas::BLUE;
+use crate::canvas::{BLUE, VERMILION, WHITE};
 
-/// What has no number.
-pub(super) const NOTHING: RGBColor = RGBColor(214, 205, 190);
+/// The colour of a cell that has no number.
+pub(crate) const NOTHING: RGBColor = RGBColor(214, 205, 190);
 
-/// Which numbers are which colours.
+/// A way from numbers to colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ramp {
-    /// White to black.
+pub(crate) enum Ramp {
+    /// From white to black.
     Grey,
     /// White to dark blue.
     Blue,
@@ -20,7 +21,7 @@ pub(super) enum Ramp {
 
 /// Numbers between two ends as colours.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Shades {
+pub(crate) struct Shades {
     ramp: Ramp,
     low: f64,
     high: f64,
@@ -67,52 +68,34 @@ impl Shades {
         };
         // Few enough colours that neighbours share one, and an SVG stays small.
         let share = (share * 64.0).round() / 64.0;
-        match self.ramp {
-            Ramp::Grey => mix(&[(255, 255, 255), (0, 0, 0)], share),
-            Ramp::Blue => mix(
-                &[
-                    (247, 251, 255),
-                    (190, 222, 242),
-                    (86, 160, 210),
-                    (0, 96, 160),
-                    (6, 36, 84),
-                ],
-                share,
-            ),
-            Ramp::Diverging => mix(
-                &[
-                    (140, 45, 0),
-                    (213, 94, 0),
-                    (247, 190, 150),
-                    (255, 255, 255),
-                    (158, 205, 232),
-                    (BLUE.0, BLUE.1, BLUE.2),
-                    (0, 50, 100),
-                ],
-                share,
-            ),
-        }
+        let stops: &[RGBColor] = match self.ramp {
+            Ramp::Grey => &[WHITE, RGBColor(0, 0, 0)],
+            Ramp::Blue => &[
+                RGBColor(247, 251, 255),
+                RGBColor(190, 222, 242),
+                RGBColor(86, 160, 210),
+                RGBColor(0, 96, 160),
+                RGBColor(6, 36, 84),
+            ],
+            Ramp::Diverging => &[
+                RGBColor(140, 45, 0),
+                VERMILION,
+                RGBColor(247, 190, 150),
+                WHITE,
+                RGBColor(158, 205, 232),
+                BLUE,
+                RGBColor(0, 50, 100),
+            ],
+        };
+        DerivedColorMap::new(stops).get_color(share)
     }
 }
 
-/// Whether white text is the one that can be read on a colour.
-pub(super) fn is_dark(color: RGBColor) -> bool {
+/// Returns true if white text is the one that can be read on this colour.
+pub(crate) fn is_dark(color: RGBColor) -> bool {
     // Luminance as the eye has it, in thousandths.
     let weighed = 299 * u32::from(color.0) + 587 * u32::from(color.1) + 114 * u32::from(color.2);
     weighed < 140 * 1000
-}
-
-/// The colour at a share of the way through several.
-fn mix(stops: &[(u8, u8, u8)], share: f64) -> RGBColor {
-    let last = stops.len().saturating_sub(1);
-    let at = share * last as f64;
-    let below = (at.floor() as usize).min(last);
-    let above = (below + 1).min(last);
-    let rest = at - below as f64;
-    let between =
-        |a: u8, b: u8| (f64::from(a) + rest * (f64::from(b) - f64::from(a))).round() as u8;
-    let (a, b) = (stops[below], stops[above]);
-    RGBColor(between(a.0, b.0), between(a.1, b.1), between(a.2, b.2))
 }
 
 #[cfg(test)]

@@ -2,16 +2,17 @@
 
 use plotters::backend::DrawingBackend;
 
-use super::canvas::{Anchor, Canvas, Frame, GREY, HEADING, INK, LABEL, TITLE};
-use super::chart::{self, Chart};
-use super::heat::{self, Heat};
-use super::images::{self, Images};
-use super::{Figure, text};
+use crate::Figure;
+use crate::bars::{self, Bars};
+use crate::canvas::{Anchor, Canvas, Frame, GREY, INK, LABEL, LINE, TITLE};
+use crate::chart::{self, Chart};
+use crate::heat::{self, Heat};
+use crate::images::{self, Images};
+use crate::text;
 
-/// Pixels left and right of everything, of a line of the title, and of one below it.
+/// Pixels left and right of everything, and of a line of the title.
 const MARGIN: i32 = 20;
 const TITLE_LINE: i32 = 30;
-const LINE: i32 = 22;
 
 /// Pixels of a panel that says nothing of its size.
 const PANEL: (u32, u32) = (520, 400);
@@ -21,7 +22,7 @@ const PANEL: (u32, u32) = (520, 400);
 pub struct Sheet {
     /// The heading of the page.
     pub title: String,
-    /// What stands below it; each begins a line and is broken where it is too long.
+    /// Texts below the heading; each begins a line and is broken where it is too long.
     pub subtitle: Vec<String>,
     /// Panels side by side.
     pub columns: usize,
@@ -31,7 +32,7 @@ pub struct Sheet {
     pub panels: Vec<Panel>,
 }
 
-/// What a place of the grid holds.
+/// The content of a place of the grid.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Panel {
     /// Series of points over two axes.
@@ -40,7 +41,9 @@ pub enum Panel {
     Images(Images),
     /// A matrix of numbers.
     Heat(Heat),
-    /// Lines of text.
+    /// Named numbers to both sides of zero.
+    Bars(Bars),
+    /// Text in the place of a picture.
     Words(Words),
 }
 
@@ -68,6 +71,12 @@ impl From<Images> for Panel {
 impl From<Heat> for Panel {
     fn from(heat: Heat) -> Self {
         Self::Heat(heat)
+    }
+}
+
+impl From<Bars> for Panel {
+    fn from(bars: Bars) -> Self {
+        Self::Bars(bars)
     }
 }
 
@@ -172,32 +181,30 @@ impl Figure for Sheet {
             let left = MARGIN + width * count(i % self.across());
             let top = self.top() + height * count(i / self.across());
             let frame = Frame::new(left, top, left + width, top + height).inside(4, 4, 4, 8);
-            match panel {
-                Panel::Chart(chart) => chart::draw(canvas, frame, chart)?,
-                Panel::Images(images) => images::draw(canvas, frame, images)?,
-                Panel::Heat(heat) => heat::draw(canvas, frame, heat)?,
-                Panel::Words(words) => write(canvas, frame, words)?,
-            }
+            panel.draw(canvas, frame)?;
         }
         Ok(())
     }
 }
 
-/// The heading of a panel; the room below it.
-pub(super) fn heading<B: DrawingBackend>(
-    canvas: &Canvas<'_, B>,
-    frame: Frame,
-    title: &str,
-) -> Result<Frame, String> {
-    let mut y = frame.top + LINE / 2;
-    for line in text::wrap(title, HEADING, frame.width() - 24) {
-        canvas.words(&line, (frame.left + 12, y), Anchor::Left, INK, HEADING)?;
-        y += LINE;
+impl Panel {
+    /// Draws it into a part of a page.
+    ///
+    /// # Errors
+    /// If the canvas refuses, in its words.
+    pub fn draw<B: DrawingBackend>(
+        &self,
+        canvas: &Canvas<'_, B>,
+        frame: Frame,
+    ) -> Result<(), String> {
+        match self {
+            Self::Chart(chart) => chart::draw(canvas, frame, chart),
+            Self::Images(images) => images::draw(canvas, frame, images),
+            Self::Heat(heat) => heat::draw(canvas, frame, heat),
+            Self::Bars(bars) => bars::draw(canvas, frame, bars),
+            Self::Words(words) => write(canvas, frame, words),
+        }
     }
-    Ok(Frame {
-        top: y - LINE / 2 + 4,
-        ..frame
-    })
 }
 
 /// Lines of text, as many as fit.
@@ -206,7 +213,7 @@ fn write<B: DrawingBackend>(
     frame: Frame,
     words: &Words,
 ) -> Result<(), String> {
-    let frame = heading(canvas, frame, &words.title)?;
+    let frame = canvas.heading(frame, &words.title)?;
     let mut y = frame.top + LINE / 2;
     for line in &words.lines {
         // An empty line keeps its height.

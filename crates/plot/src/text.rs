@@ -10,13 +10,13 @@ use plotters::style::{FontStyle, IntoFont as _, register_font};
 static FONT: &[u8] = include_bytes!("../assets/DejaVuSans-subset.ttf");
 
 /// Registers the font on the first call.
-pub(super) fn has_font() -> bool {
+pub(crate) fn has_font() -> bool {
     static REGISTERED: OnceLock<bool> = OnceLock::new();
     *REGISTERED.get_or_init(|| register_font("sans-serif", FontStyle::Normal, FONT).is_ok())
 }
 
 /// Pixels across a text of this size.
-pub(super) fn width(text: &str, size: i32) -> i32 {
+pub(crate) fn width(text: &str, size: i32) -> i32 {
     if !has_font() {
         return 0;
     }
@@ -29,7 +29,7 @@ pub(super) fn width(text: &str, size: i32) -> i32 {
 
 /// The text in lines of at most `room` pixels, broken between words; a longer word has a line of
 /// its own.
-pub(super) fn wrap(text: &str, size: i32, room: i32) -> Vec<String> {
+pub(crate) fn wrap(text: &str, size: i32, room: i32) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         if let Some(line) = lines.last_mut() {
@@ -45,7 +45,7 @@ pub(super) fn wrap(text: &str, size: i32, room: i32) -> Vec<String> {
 }
 
 /// The text, or its beginning and an ellipsis where it is wider than `room`.
-pub(super) fn cut(text: &str, size: i32, room: i32) -> String {
+pub(crate) fn cut(text: &str, size: i32, room: i32) -> String {
     if width(text, size) <= room {
         return text.to_owned();
     }

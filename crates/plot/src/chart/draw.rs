@@ -1,21 +1,13 @@
-//! A chart on a canvas: ranges, margins, grid, and then the series.
+//! A chart on a canvas: ranges and axes, the series on them, and the legend.
 
 use plotters::backend::DrawingBackend;
 
 use super::{Chart, Legend, Mark, Scale, Series, legend, series};
 use crate::axis::Axis;
-use crate::canvas::{Anchor, LABEL, TICK};
-use crate::canvas::{Canvas, Frame, GREY, GRID, INK};
-use crate::sheet::heading;
-use crate::text;
+use crate::canvas::{Canvas, Frame};
+use crate::plane::{self, Margins, Place, Side, Tick};
 
-/// Pixels from an axis to the labels of its ticks.
-const GAP: i32 = 7;
-
-/// Pixels of a line of labels.
-const LINE: i32 = 22;
-
-/// The place of a chart's points.
+/// The axes of a chart, and their pixels.
 #[derive(Clone, Copy)]
 pub(super) struct Plot {
     pub frame: Frame,
@@ -24,14 +16,11 @@ pub(super) struct Plot {
 }
 
 impl Plot {
-    /// The pixel of a point, outside too; nothing where it has none.
-    pub fn place(&self, (x, y): (f64, f64)) -> Option<(f64, f64)> {
+    /// The place of a point, outside too; nothing where it has none.
+    pub fn place(&self, (x, y): (f64, f64)) -> Option<Place> {
         Some((self.x.place(x)?, self.y.place(y)?))
     }
 }
-
-/// Ticks with their labels.
-type Ticks = Vec<(f64, String)>;
 
 /// Draws all of it into the frame.
 pub(crate) fn chart<B: DrawingBackend>(
@@ -39,54 +28,45 @@ pub(crate) fn chart<B: DrawingBackend>(
     frame: Frame,
     chart: &Chart,
 ) -> Result<(), String> {
-    let frame = heading(canvas, frame, &chart.title)?;
-    let plot = layout(chart, frame);
-    let most = |pixels: i32, each: i32| u8::try_from((pixels / each).clamp(2, 8)).unwrap_or(8);
-    let x_ticks = ticks(&chart.x, &plot.x, most(plot.frame.width(), 56));
-    let y_ticks = ticks(&chart.y, &plot.y, most(plot.frame.height(), 40));
-    grid(canvas, &plot, &x_ticks, &y_ticks)?;
-    labels(canvas, frame, &plot, chart, &y_ticks)?;
-    series::all(canvas, &plot, &chart.series)?;
-    let Frame {
-        left,
-        top,
-        right,
-        bottom,
-    } = plot.frame;
-    canvas.line(vec![(left, top), (left, bottom), (right, bottom)], GREY, 1)?;
-    legend::draw(canvas, &plot, chart, frame.width())
-}
-
-/// The axes, and the frame between the margins that their labels need.
-fn layout(chart: &Chart, frame: Frame) -> Plot {
+    let frame = canvas.heading(frame, &chart.title)?;
     let (mut x, mut y) = ranges(chart);
     // Labels do not depend on pixels, but for their number.
-    let axis = Axis::between(y, chart.y.is_logarithmic, 0, 1);
-    let widest = |ticks: &Ticks| ticks.iter().map(|tick| text::width(&tick.1, TICK)).max();
-    let labels = widest(&ticks(&chart.y, &axis, 8)).unwrap_or(0);
-    let labels = labels.min(frame.width() / 3);
-    let line = |label: &str| if label.is_empty() { 0 } else { LINE + 2 };
-    let right = match chart.legend {
-        Legend::Right => legend::width(chart, frame.width()) + 14,
-        _ => 20,
+    let sides = |x, y, frame: Frame| {
+        let most = |pixels: i32, each: i32| u8::try_from((pixels / each).clamp(2, 8)).unwrap_or(8);
+        (
+            side(
+                &chart.x,
+                Axis::between(x, chart.x.is_logarithmic),
+                most(frame.width(), 56),
+            ),
+            side(
+                &chart.y,
+                Axis::between(y, chart.y.is_logarithmic),
+                most(frame.height(), 40),
+            ),
+        )
     };
-    let inside = frame.inside(
-        6 + line(&chart.y.label) + labels + GAP,
-        10,
-        right,
-        GAP + LINE + line(&chart.x.label),
-    );
+    let (below, beside) = sides(x, y, frame);
+    let mut margins = Margins::of(&below, &beside, frame);
+    if chart.legend == Legend::Right {
+        margins.right = legend::width(canvas.pen(), chart, frame.width()) + legend::AIR;
+    }
+    let inside = margins.within(frame);
     if chart.is_square && !chart.x.is_logarithmic && !chart.y.is_logarithmic {
         (x, y) = squared(x, y, inside);
     }
-    Plot {
+    let plot = Plot {
         frame: inside,
-        x: Axis::between(x, chart.x.is_logarithmic, inside.left, inside.right),
-        y: Axis::between(y, chart.y.is_logarithmic, inside.bottom, inside.top),
-    }
+        x: Axis::between(x, chart.x.is_logarithmic),
+        y: Axis::between(y, chart.y.is_logarithmic),
+    };
+    let (below, beside) = sides(x, y, inside);
+    let mut context = plane::open(canvas, frame, margins, (&below, &beside), true)?;
+    series::all(canvas.pen(), &mut context, &plot, chart)?;
+    legend::draw(canvas, frame, &plot, chart)
 }
 
-/// What the axes reach from and to.
+/// The ranges of both axes.
 fn ranges(chart: &Chart) -> ((f64, f64), (f64, f64)) {
     let is_bars = |series: &&Series| series.mark == Mark::Bars;
     let bars: Vec<&Series> = chart.series.iter().filter(is_bars).collect();
@@ -140,9 +120,9 @@ fn around(values: impl Iterator<Item = f64>, scale: &Scale, air: f64) -> (f64, f
             (low.min(v), high.max(v))
         });
     let axis = if low > high {
-        Axis::between((f64::NAN, f64::NAN), scale.is_logarithmic, 0, 1)
+        Axis::between((f64::NAN, f64::NAN), scale.is_logarithmic)
     } else {
-        Axis::between((low, high), scale.is_logarithmic, 0, 1)
+        Axis::between((low, high), scale.is_logarithmic)
     };
     let (low, high) = axis.range();
     if scale.is_logarithmic {
@@ -168,76 +148,25 @@ fn squared(x: (f64, f64), y: (f64, f64), frame: Frame) -> ((f64, f64), (f64, f64
     (widened(x, width), widened(y, height))
 }
 
-/// The ticks that are on the axis, with their labels.
-fn ticks(scale: &Scale, axis: &Axis, most: u8) -> Ticks {
+/// An axis with the ticks that are on it.
+fn side(scale: &Scale, axis: Axis, most: u8) -> Side {
     let (low, high) = axis.range();
-    if !scale.ticks.is_empty() {
-        let named = scale.ticks.iter().cloned();
-        return named
-            .filter(|tick| tick.0 >= low && tick.0 <= high)
-            .collect();
+    let named: Vec<(f64, String)> = if scale.ticks.is_empty() {
+        let ticks = axis.ticks_up_to(most);
+        let labels = axis.labels(&ticks);
+        ticks.into_iter().zip(labels).collect()
+    } else {
+        let on_axis = scale
+            .ticks
+            .iter()
+            .filter(|tick| tick.0 >= low && tick.0 <= high);
+        on_axis.cloned().collect()
+    };
+    let placed = named
+        .into_iter()
+        .filter_map(|(tick, label)| Some((axis.place(tick)?, label)));
+    Side {
+        ticks: placed.collect::<Vec<Tick>>(),
+        name: scale.label.clone(),
     }
-    let ticks = axis.ticks_up_to(most);
-    let labels = axis.labels(&ticks);
-    ticks.into_iter().zip(labels).collect()
-}
-
-/// The grid, and the labels of its lines that do not touch one another.
-fn grid<B: DrawingBackend>(
-    canvas: &Canvas<'_, B>,
-    plot: &Plot,
-    x_ticks: &Ticks,
-    y_ticks: &Ticks,
-) -> Result<(), String> {
-    let frame = plot.frame;
-    let mut free = i32::MIN;
-    for (tick, label) in x_ticks {
-        let Some(x) = plot.x.at(*tick) else { continue };
-        canvas.line(vec![(x, frame.top), (x, frame.bottom)], GRID, 1)?;
-        let half = text::width(label, TICK) / 2;
-        if x - half >= free {
-            let at = (x, frame.bottom + GAP);
-            canvas.words(label, at, Anchor::Below, INK, TICK)?;
-            free = x + half + 10;
-        }
-    }
-    let mut free = i32::MAX;
-    let room = frame.left;
-    for (tick, label) in y_ticks {
-        let Some(y) = plot.y.at(*tick) else { continue };
-        canvas.line(vec![(frame.left, y), (frame.right, y)], GRID, 1)?;
-        if y + TICK / 2 <= free {
-            let label = text::cut(label, TICK, room);
-            let at = (frame.left - GAP, y);
-            canvas.words(&label, at, Anchor::Right, INK, TICK)?;
-            free = y - TICK / 2;
-        }
-    }
-    Ok(())
-}
-
-/// What is on the axes.
-fn labels<B: DrawingBackend>(
-    canvas: &Canvas<'_, B>,
-    frame: Frame,
-    plot: &Plot,
-    chart: &Chart,
-    y_ticks: &Ticks,
-) -> Result<(), String> {
-    let inside = plot.frame;
-    let label = text::cut(&chart.x.label, LABEL, frame.width());
-    // A label wider than its axis may use the room beside it.
-    let half = text::width(&label, LABEL) / 2;
-    let middle = i32::midpoint(inside.left, inside.right).min(frame.right - half);
-    let at = (middle.max(frame.left + half), inside.bottom + GAP + LINE);
-    canvas.words(&label, at, Anchor::Below, INK, LABEL)?;
-    let widest = y_ticks.iter().map(|tick| text::width(&tick.1, TICK)).max();
-    let widest = widest.unwrap_or(0).min(frame.width() / 3);
-    let label = text::cut(&chart.y.label, LABEL, frame.height());
-    let left = inside.left - GAP - widest - LINE / 2 - 4;
-    let half = text::width(&label, LABEL) / 2;
-    let middle = i32::midpoint(inside.top, inside.bottom);
-    // A label longer than its axis may use the room below it.
-    let middle = middle.max(frame.top + half);
-    canvas.upwards(&label, (left, middle), INK, LABEL)
 }

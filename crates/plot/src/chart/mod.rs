@@ -4,7 +4,7 @@ mod draw;
 mod legend;
 mod series;
 
-pub(super) use draw::chart as draw;
+pub(crate) use draw::chart as draw;
 
 /// Series of points over two axes. Made by [`Chart::new`] and what follows it:
 ///
@@ -24,20 +24,20 @@ pub struct Chart {
     pub x: Scale,
     /// The axis from below to above.
     pub y: Scale,
-    /// What is drawn, the first at the bottom.
+    /// The series, the first at the bottom.
     pub series: Vec<Series>,
-    /// Where the names of the series are.
+    /// The place of the series' names.
     pub legend: Legend,
-    /// Whether a unit has the same length on both axes, as ellipses need.
+    /// True if a unit has the same length on both axes, as ellipses need.
     pub is_square: bool,
 }
 
-/// An axis.
+/// An axis as it is asked for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scale {
-    /// What is on it, with its unit.
+    /// The name of the quantity on it, with its unit.
     pub label: String,
-    /// Whether it is logarithmic; values that are not positive are left out then.
+    /// True if it is logarithmic; values that are not positive are left out then.
     pub is_logarithmic: bool,
     /// From where to where; nothing for what holds all points.
     pub range: Option<(f64, f64)>,
@@ -52,15 +52,15 @@ pub struct Series {
     pub name: String,
     /// x and y. What is no number, or has no logarithm, is left out and breaks a line.
     pub points: Vec<(f64, f64)>,
-    /// How they are drawn.
+    /// The way in which they are drawn.
     pub mark: Mark,
-    /// Which of the colours told apart by every eye; after the tenth comes the first.
+    /// The number of its colour in the palette, which every eye can tell apart; after the tenth comes the first.
     pub color: usize,
     /// Low and high at each point: a pale band around a line, whiskers at other marks.
     pub band: Option<Vec<(f64, f64)>>,
 }
 
-/// How the points of a series are drawn.
+/// A way in which the points of a series are drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mark {
     /// A line through them.
@@ -68,11 +68,11 @@ pub enum Mark {
     Line,
     /// A dashed line in a darker shade: theory, prediction.
     Dashed,
-    /// Discs.
+    /// A disc at each point.
     Dots,
-    /// Rings around nothing.
+    /// A ring at each point.
     Rings,
-    /// Slanted crosses.
+    /// A slanted cross at each point.
     Cross,
     /// Bars from zero (from the bottom, on a logarithmic axis); several series stand side by side.
     Bars,
@@ -80,7 +80,7 @@ pub enum Mark {
     LineAndDots,
 }
 
-/// Where the names of the series are.
+/// A place for the names of the series.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Legend {
     /// In the corner with the least in it.
@@ -94,9 +94,9 @@ pub enum Legend {
     BottomLeft,
     /// Inside, below and right.
     BottomRight,
-    /// Beside the chart.
+    /// To the right of the chart.
     Right,
-    /// Nowhere.
+    /// No legend at all.
     None,
 }
 

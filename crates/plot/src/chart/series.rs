@@ -1,62 +1,76 @@
 //! The series of a chart in their marks.
 
 use plotters::backend::DrawingBackend;
-use plotters::style::RGBColor;
+use plotters::element::{
+    Circle, Cross, DynElement, IntoDynElement as _, PathElement, Polygon, Rectangle,
+};
+use plotters::series::DashedLineSeries;
+use plotters::style::{Color as _, RGBColor};
 
 use super::draw::Plot;
-use super::{Mark, Series};
-use crate::canvas::{Canvas, Point, WHITE, color, darker};
-use crate::lines;
+use super::{Chart, Mark, Series};
+use crate::canvas::{Pen, WHITE, color, darker};
+use crate::lines::{self, INSIDE};
+use crate::plane::{Context, Place};
+use crate::stroke::Stroke;
 
-/// Pixels of a line's width.
+/// Pixels of a line's width, and of a whisker's.
 pub(super) const STROKE: f64 = 2.0;
+const THIN: f64 = 1.5;
 
 /// Pixels of a dash and of the gap behind it.
 pub(super) const DASH: (f64, f64) = (8.0, 5.0);
 
-/// How much of what is below a band covers.
-const PALE: f64 = 0.18;
+/// Pixels of a mark's radius in a legend, and half of a whisker's cap.
+pub(super) const RADIUS: f64 = 4.0;
 
-/// All series: bands below everything, then the marks in their order.
-pub(super) fn all<B: DrawingBackend>(
-    canvas: &Canvas<'_, B>,
+/// The opacity of a band.
+pub(super) const PALE: f64 = 0.18;
+
+/// Columns of a pixel that a thinned line tells apart.
+const COLUMNS: f64 = 2.0;
+
+/// All series: bands below everything, then the marks in their order, each with its sample for the legend.
+pub(super) fn all<'c, B: DrawingBackend + 'c>(
+    pen: Pen,
+    context: &mut Context<'c, B>,
     plot: &Plot,
-    series: &[Series],
+    chart: &Chart,
 ) -> Result<(), String> {
-    for one in series.iter().filter(|one| is_line(one.mark)) {
-        band(canvas, plot, one)?;
+    for one in chart.series.iter().filter(|one| is_line(one.mark)) {
+        draw(context, band(plot, one))?;
     }
-    let groups = series.iter().filter(|one| one.mark == Mark::Bars).count();
-    // One size for all series: where there are many points, they are small.
-    let alone = series
-        .iter()
-        .filter(|one| !is_line(one.mark) && one.mark != Mark::Bars);
-    let radius = match alone.map(|one| one.points.len()).sum::<usize>() {
-        0..=200 => 4.0,
-        201..=600 => 3.0,
-        601..=2000 => 2.0,
-        _ => 1.25,
-    };
+    let is_bars = |one: &&Series| one.mark == Mark::Bars;
+    let groups = chart.series.iter().filter(is_bars).count();
+    let radius = radius(chart);
     let mut group = 0;
-    for one in series {
+    for one in &chart.series {
         let paint = color(one.color);
         match one.mark {
             Mark::Bars => {
-                bars(canvas, plot, one, (group, groups))?;
+                bars(pen, context, plot, one, (group, groups))?;
                 group += 1;
             }
-            Mark::Line | Mark::Dashed => line(canvas, plot, one)?,
+            Mark::Line | Mark::Dashed => line(pen, context, plot, one)?,
             Mark::LineAndDots => {
-                line(canvas, plot, one)?;
-                points(canvas, plot, one, (radius, paint))?;
+                line(pen, context, plot, one)?;
+                draw(context, marks(pen, plot, one, radius))?;
             }
             Mark::Dots | Mark::Rings | Mark::Cross => {
-                whiskers(canvas, plot, one, &|x| x)?;
-                points(canvas, plot, one, (radius, paint))?;
+                draw(context, whiskers(pen, plot, one, (paint, &|x| x)))?;
+                draw(context, marks(pen, plot, one, radius))?;
             }
         }
     }
     Ok(())
+}
+
+fn draw<'c, B: DrawingBackend + 'c>(
+    context: &mut Context<'c, B>,
+    elements: Vec<DynElement<'static, B, Place>>,
+) -> Result<(), String> {
+    let drawn = context.draw_series(elements);
+    drawn.map(|_| ()).map_err(|error| error.to_string())
 }
 
 pub(super) fn is_line(mark: Mark) -> bool {
@@ -71,158 +85,198 @@ pub(super) fn stroke_color(series: &Series) -> RGBColor {
     }
 }
 
-/// The parts of a series' line that are seen.
-pub(super) fn visible(plot: &Plot, series: &Series) -> Vec<Vec<Point>> {
-    let places = series.points.iter().map(|point| plot.place(*point));
-    let runs = lines::runs(places).into_iter().map(lines::thin);
-    runs.flat_map(|run| lines::clip(&run, plot.frame)).collect()
+/// One size for the marks of all series: where there are many points, they are small.
+fn radius(chart: &Chart) -> f64 {
+    let alone = chart.series.iter();
+    let alone = alone.filter(|one| !is_line(one.mark) && one.mark != Mark::Bars);
+    match alone.map(|one| one.points.len()).sum::<usize>() {
+        0..=200 => RADIUS,
+        201..=600 => 3.0,
+        601..=2000 => 2.0,
+        _ => 1.25,
+    }
 }
 
-fn line<B: DrawingBackend>(
-    canvas: &Canvas<'_, B>,
+/// The parts of a series' line that are seen.
+pub(super) fn visible(plot: &Plot, series: &Series) -> Vec<Vec<Place>> {
+    let columns = COLUMNS * f64::from(plot.frame.width());
+    let places = series.points.iter().map(|point| plot.place(*point));
+    let runs = lines::runs(places).into_iter();
+    let thinned = runs.map(|run| lines::thin(run, columns));
+    thinned.flat_map(|run| lines::clip(&run, INSIDE)).collect()
+}
+
+fn line<'c, B: DrawingBackend + 'c>(
+    pen: Pen,
+    context: &mut Context<'c, B>,
     plot: &Plot,
     series: &Series,
 ) -> Result<(), String> {
     let paint = stroke_color(series);
-    for part in visible(plot, series) {
+    let style = pen.stroke(paint, STROKE);
+    let mut elements = Vec::new();
+    for points in visible(plot, series) {
         if series.mark == Mark::Dashed {
-            for dash in lines::dashes(&part, DASH.0, DASH.1) {
-                canvas.curve(&dash, paint, STROKE)?;
-            }
+            let (on, off) = (pen.length(DASH.0), pen.length(DASH.1));
+            context
+                .draw_series(DashedLineSeries::new(points, on, off, style))
+                .map_err(|error| error.to_string())?;
         } else {
-            canvas.curve(&part, paint, STROKE)?;
+            let in_parts = pen.is_bitmap;
+            elements.push(
+                Stroke {
+                    points,
+                    style,
+                    in_parts,
+                }
+                .into_dyn(),
+            );
         }
     }
     // A point between two gaps has no line: it would not be seen.
     let places = series.points.iter().map(|point| plot.place(*point));
     for run in lines::runs(places) {
-        if run.len() == 1 && lines::holds(plot.frame, run[0]) {
-            canvas.disc(run[0], STROKE, paint)?;
+        if run.len() == 1 && INSIDE.hold(run[0]) {
+            elements.push(Circle::new(run[0], pen.length(STROKE), paint.filled()).into_dyn());
         }
     }
-    Ok(())
+    draw(context, elements)
 }
 
-/// The pale band around a line.
-fn band<B: DrawingBackend>(
-    canvas: &Canvas<'_, B>,
-    plot: &Plot,
-    series: &Series,
-) -> Result<(), String> {
-    let Some(band) = &series.band else {
-        return Ok(());
-    };
-    let floor = plot.y.range().0;
-    let both = series.points.iter().zip(band).map(|(point, (low, high))| {
-        // A band that reaches down to zero reaches the bottom of a logarithmic axis.
-        let low = if plot.y.is_logarithmic() && *low <= 0.0 {
-            floor
-        } else {
-            *low
-        };
-        Some((plot.place((point.0, low))?, plot.place((point.0, *high))?))
-    });
-    let both: Vec<_> = both.collect();
-    let run = |pick: fn(&(Point, Point)) -> Point| {
+/// The pale band around a line. The `AreaSeries` of plotters has a level foot; this one has two borders.
+fn band<B: DrawingBackend>(plot: &Plot, series: &Series) -> Vec<DynElement<'static, B, Place>> {
+    let columns = COLUMNS * f64::from(plot.frame.width());
+    let both = series.points.iter().zip(series.band.iter().flatten());
+    let both: Vec<Option<(Place, Place)>> = both
+        .map(|(point, (low, high))| {
+            let low = foot_of(plot, *low);
+            Some((plot.place((point.0, low))?, plot.place((point.0, *high))?))
+        })
+        .collect();
+    let run = |pick: fn(&(Place, Place)) -> Place| {
         lines::runs(both.iter().map(|two| two.as_ref().map(pick)))
     };
+    let mut elements = Vec::new();
     for (low, high) in run(|two| two.0).into_iter().zip(run(|two| two.1)) {
-        let mut corners = lines::thin(low);
-        corners.extend(lines::thin(high).into_iter().rev());
-        let corners = lines::crop(corners, plot.frame);
+        let mut corners = lines::thin(low, columns);
+        corners.extend(lines::thin(high, columns).into_iter().rev());
+        let corners = lines::crop(corners, INSIDE);
         if corners.len() > 2 {
-            canvas.surface(&corners, color(series.color), PALE)?;
+            elements.push(Polygon::new(corners, color(series.color).mix(PALE)).into_dyn());
         }
     }
-    Ok(())
+    elements
 }
 
-/// Vertical lines from low to high, with caps; `shift` moves them in pixels.
+/// The low end of a band: one that reaches down to zero reaches the bottom of a logarithmic axis.
+fn foot_of(plot: &Plot, low: f64) -> f64 {
+    if plot.y.is_logarithmic() && low <= 0.0 {
+        plot.y.range().0
+    } else {
+        low
+    }
+}
+
+/// Vertical lines from low to high, with caps; `shift` moves them along the axis. The `ErrorBar` of plotters
+/// has a disc in its middle, whatever the mark, and is not cut at the border.
 fn whiskers<B: DrawingBackend>(
-    canvas: &Canvas<'_, B>,
+    pen: Pen,
     plot: &Plot,
     series: &Series,
-    shift: &dyn Fn(f64) -> f64,
-) -> Result<(), String> {
-    let paint = match series.mark {
-        Mark::Bars => RGBColor(60, 60, 60),
-        _ => color(series.color),
-    };
+    (paint, shift): (RGBColor, &dyn Fn(f64) -> f64),
+) -> Vec<DynElement<'static, B, Place>> {
+    let style = pen.stroke(paint, THIN);
+    let cap = cap(plot, series);
+    let mut elements = Vec::new();
     for (point, (low, high)) in series.points.iter().zip(series.band.iter().flatten()) {
-        let low = if plot.y.is_logarithmic() && *low <= 0.0 {
-            plot.y.range().0
-        } else {
-            *low
-        };
-        let ends = (plot.place((point.0, low)), plot.place((point.0, *high)));
+        let ends = (
+            plot.place((point.0, foot_of(plot, *low))),
+            plot.place((point.0, *high)),
+        );
         let (Some(low), Some(high)) = ends else {
             continue;
         };
         let x = shift(low.0);
         let whisker = [(x, low.1), (x, high.1)];
-        for part in lines::clip(&whisker, plot.frame) {
-            canvas.curve(&part, paint, 1.5)?;
+        for part in lines::clip(&whisker, INSIDE) {
+            elements.push(PathElement::new(part, style).into_dyn());
         }
-        for end in whisker {
-            if lines::holds(plot.frame, end) {
-                canvas.curve(&[(x - 4.0, end.1), (x + 4.0, end.1)], paint, 1.5)?;
-            }
+        for end in whisker.into_iter().filter(|end| INSIDE.hold(*end)) {
+            let across = vec![(end.0 - cap, end.1), (end.0 + cap, end.1)];
+            elements.push(PathElement::new(across, style).into_dyn());
         }
     }
-    Ok(())
+    elements
+}
+
+/// Half of a whisker's cap, as a share of the axis: less where the points lie close.
+fn cap(plot: &Plot, series: &Series) -> f64 {
+    let pixel = 1.0 / f64::from(plot.frame.width().max(1));
+    (0.25 * gap(plot, series)).clamp(pixel, RADIUS * pixel)
 }
 
 /// The marks at the points of a series.
-fn points<B: DrawingBackend>(
-    canvas: &Canvas<'_, B>,
+fn marks<B: DrawingBackend>(
+    pen: Pen,
     plot: &Plot,
     series: &Series,
-    (radius, paint): (f64, RGBColor),
-) -> Result<(), String> {
-    for at in series.points.iter().filter_map(|point| plot.place(*point)) {
-        if lines::holds(plot.frame, at) {
-            mark(canvas, at, series.mark, radius, paint)?;
-        }
-    }
-    Ok(())
-}
-
-/// One mark.
-pub(super) fn mark<B: DrawingBackend>(
-    canvas: &Canvas<'_, B>,
-    at: Point,
-    mark: Mark,
     radius: f64,
-    paint: RGBColor,
-) -> Result<(), String> {
+) -> Vec<DynElement<'static, B, Place>> {
+    let places = series.points.iter().filter_map(|point| plot.place(*point));
+    let seen = places.filter(|at| INSIDE.hold(*at));
+    let look = (series.mark, color(series.color));
+    seen.flat_map(|at| mark(pen, at, look, radius)).collect()
+}
+
+/// Makes the mark of one point.
+pub(super) fn mark<B: DrawingBackend, C: Clone + 'static>(
+    pen: Pen,
+    at: C,
+    (mark, paint): (Mark, RGBColor),
+    radius: f64,
+) -> Vec<DynElement<'static, B, C>> {
+    let disc = |radius: f64, paint: RGBColor| {
+        Circle::new(at.clone(), pen.length(radius), paint.filled()).into_dyn()
+    };
     match mark {
-        Mark::Rings => {
-            canvas.disc(at, radius + 0.75, paint)?;
-            canvas.disc(at, radius - 1.0, WHITE)
-        }
+        Mark::Rings => vec![disc(radius + 0.75, paint), disc(radius - 1.0, WHITE)],
         Mark::Cross => {
-            let (x, y) = at;
-            let r = radius;
-            canvas.curve(&[(x - r, y - r), (x + r, y + r)], paint, STROKE)?;
-            canvas.curve(&[(x - r, y + r), (x + r, y - r)], paint, STROKE)
+            let style = pen.stroke(paint, STROKE);
+            vec![Cross::new(at, pen.length(radius), style).into_dyn()]
         }
-        _ => canvas.disc(at, radius, paint),
+        _ => vec![disc(radius, paint)],
     }
 }
 
-/// The least distance between the places of two bars, in the units of the axis.
+/// The least distance between the places of two points, in the units of the axis.
 pub(super) fn spacing(series: &Series) -> f64 {
-    let finite = series.points.iter().map(|point| point.0);
-    let mut places: Vec<f64> = finite.filter(|x| x.is_finite()).collect();
-    places.sort_by(f64::total_cmp);
-    let gaps = places.windows(2).map(|two| two[1] - two[0]);
-    let least = gaps.filter(|gap| *gap > 0.0).fold(f64::INFINITY, f64::min);
-    if least.is_finite() { least } else { 1.0 }
+    least(series.points.iter().map(|point| point.0)).unwrap_or(1.0)
 }
 
-/// Bars of the series `group.0` of `group.1` that stand side by side.
-fn bars<B: DrawingBackend>(
-    canvas: &Canvas<'_, B>,
+/// The same as a share of the axis; where there is one point, what a unit has.
+fn gap(plot: &Plot, series: &Series) -> f64 {
+    let places = series
+        .points
+        .iter()
+        .filter_map(|point| plot.x.place(point.0));
+    let unit = plot.x.place(1.0).zip(plot.x.place(0.0));
+    let unit = unit.map_or(1.0, |(one, zero)| one - zero);
+    least(places).unwrap_or(unit).min(1.0)
+}
+
+/// The least difference between two numbers.
+fn least(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<f64> = values.filter(|x| x.is_finite()).collect();
+    values.sort_by(f64::total_cmp);
+    let gaps = values.windows(2).map(|two| two[1] - two[0]);
+    gaps.filter(|gap| *gap > 0.0).reduce(f64::min)
+}
+
+/// Bars of the series `group.0` of `group.1` that stand side by side. The `Histogram` of plotters has one
+/// series, on an axis of classes.
+fn bars<'c, B: DrawingBackend + 'c>(
+    pen: Pen,
+    context: &mut Context<'c, B>,
     plot: &Plot,
     series: &Series,
     group: (usize, usize),
@@ -233,32 +287,25 @@ fn bars<B: DrawingBackend>(
     } else {
         0.0_f64.clamp(low, high)
     };
-    let frame = plot.frame;
-    let mut places: Vec<f64> = series
-        .points
-        .iter()
-        .filter_map(|point| plot.x.place(point.0))
-        .collect();
-    places.sort_by(f64::total_cmp);
-    let gaps = places.windows(2).map(|two| two[1] - two[0]);
-    let alone = plot.x.place(1.0).zip(plot.x.place(0.0));
-    let alone = alone.map_or(f64::from(frame.width()), |(one, zero)| one - zero);
-    let gap = gaps.filter(|gap| *gap > 0.0).reduce(f64::min);
-    let width = gap.unwrap_or(alone).min(f64::from(frame.width()));
-    let each = (0.8 * width / group.1.max(1) as f64).max(1.0);
-    let offset = |x: f64| x + each * (group.0 as f64 - (group.1 as f64 - 1.0) / 2.0);
+    let pixel = 1.0 / f64::from(plot.frame.width().max(1));
+    let each = (0.8 * gap(plot, series) / group.1.max(1) as f64).max(pixel);
+    let shift = |x: f64| x + each * (group.0 as f64 - (group.1 as f64 - 1.0) / 2.0);
+    let within = |share: f64| share.clamp(0.0, 1.0);
+    let mut elements = Vec::new();
     for (x, y) in &series.points {
         let (Some(top), Some(bottom)) = (plot.place((*x, *y)), plot.place((*x, foot))) else {
             continue;
         };
-        let middle = offset(top.0);
-        let within = |v: f64| v.clamp(f64::from(frame.top), f64::from(frame.bottom));
-        let beside = |v: f64| v.clamp(f64::from(frame.left), f64::from(frame.right));
-        let (left, right) = (beside(middle - 0.48 * each), beside(middle + 0.48 * each));
+        let middle = shift(top.0);
+        let left = within(middle - 0.48 * each);
+        let right = within(middle + 0.48 * each);
         if right > left {
-            let corners = ((left, within(bottom.1)), (right, within(top.1)));
-            canvas.block(corners.0, corners.1, color(series.color), 1.0)?;
+            let corners = [(left, within(bottom.1)), (right, within(top.1))];
+            elements.push(Rectangle::new(corners, color(series.color).filled()).into_dyn());
         }
     }
-    whiskers(canvas, plot, series, &offset)
+    draw(context, elements)?;
+    // Seen on the bar and above it.
+    let dark = RGBColor(60, 60, 60);
+    draw(context, whiskers(pen, plot, series, (dark, &shift)))
 }

@@ -1,9 +1,12 @@
 //! Sheets with everything on them: what is in the files, and that odd data are drawn too.
 
+// A test that cannot get at its data has failed; saying so by a panic is its way.
+#![allow(clippy::expect_used, missing_docs)]
+
 use std::fs;
 use std::path::PathBuf;
 
-use ojad::plot::{Chart, Figure as _, Heat, Images, Legend, Mark, Sheet, Words, write};
+use ojad_plot::{Chart, Figure as _, Heat, Images, Legend, Mark, Sheet, Words, write};
 
 type Points = Vec<(f64, f64)>;
 
