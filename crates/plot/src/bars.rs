@@ -37,7 +37,7 @@ pub(crate) fn draw<B: DrawingBackend>(
     frame: Frame,
     bars: &Bars,
 ) -> Result<(), String> {
-    let height = canvas.lines(&bars.title, frame.inside(24, 0, 8, 0), INK, SMALL)?;
+    let height = canvas.lines(&bars.title, frame.inside(20, 0, 8, 0), INK, SMALL)?;
     let count = i32::try_from(bars.bars.len()).unwrap_or(0);
     let top = frame.top + height + 4;
     let frame = Frame::new(frame.left, top, frame.right, top + STEP * count);

@@ -184,7 +184,7 @@ impl<'a, B: DrawingBackend> Canvas<'a, B> {
     /// # Errors
     /// If the backend refuses, in its words.
     pub fn title(&self, text: &str) -> Result<(), String> {
-        self.words(text, (24, 26), Anchor::Left, INK, TITLE - 4)
+        self.words(text, (20, 26), Anchor::Left, INK, TITLE - 4)
     }
 
     /// Text in any size.

@@ -21,6 +21,9 @@ const TITLE: u32 = 48;
 const SCREE: u32 = 380;
 const LOADINGS: u32 = 220;
 
+/// Pixels between the rows.
+const SPACE: i32 = 8;
+
 /// A snapshot as a picture.
 struct Scree<'a> {
     estimate: &'a Estimate,
@@ -57,16 +60,16 @@ impl Figure for Scree<'_> {
         ))?;
         let (top, bottom) = (pixels(TITLE), pixels(TITLE + SCREE));
         let two_thirds = pixels(WIDTH) * 62 / 100;
-        let left = Frame::new(8, top, two_thirds, bottom);
+        let left = Frame::new(8, top, two_thirds, bottom - SPACE);
         Panel::from(scree::eigenvalues(estimate)).draw(canvas, left)?;
-        let right = Frame::new(two_thirds, top, pixels(WIDTH), bottom);
+        let right = Frame::new(two_thirds, top, pixels(WIDTH), bottom - SPACE);
         Panel::from(scree::cumulative(estimate)).draw(canvas, right)?;
         for i in 0..loadings::panels(estimate) {
             let place = |index: usize| i32::try_from(index).unwrap_or(0);
             let width = pixels(WIDTH) / place(loadings::ACROSS).max(1);
             let left = width * place(i % loadings::ACROSS);
             let top = bottom + pixels(LOADINGS) * place(i / loadings::ACROSS);
-            let frame = Frame::new(left, top + 8, left + width, top + pixels(LOADINGS));
+            let frame = Frame::new(left, top + SPACE, left + width, top + pixels(LOADINGS));
             Panel::from(loadings::component(estimate, self.features, i)).draw(canvas, frame)?;
         }
         Ok(())
