@@ -1,21 +1,14 @@
 //! Takes Plotly.js out of the crate that carries it and compresses it for the page, where there is one.
 
-type Done = Result<(), Box<dyn std::error::Error>>;
-
-fn main() -> Done {
-    println!("cargo::rerun-if-changed=build.rs");
-    script()
-}
-
 /// A program without the page needs no Plotly.js.
 #[cfg(not(feature = "page"))]
-fn script() -> Done {
-    Ok(())
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
 }
 
 /// Writes `plotly.min.js.gz`, the form in which browsers take it.
 #[cfg(feature = "page")]
-fn script() -> Done {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     use std::io::Write as _;
     use std::path::PathBuf;
     use std::{env, fs};
@@ -23,6 +16,7 @@ fn script() -> Done {
     use flate2::Compression;
     use flate2::write::GzEncoder;
 
+    println!("cargo::rerun-if-changed=build.rs");
     let scripts = plotly::Plot::offline_js_sources();
     // The first of the script elements; the second is MathJax, which no picture here needs.
     let script = scripts

@@ -40,6 +40,8 @@ mod lab_commands;
 mod lab_theorems;
 mod late;
 mod layers;
+#[cfg(not(any(feature = "lab", feature = "plot", feature = "top")))]
+mod lean;
 mod links;
 mod long_names;
 mod merging;
