@@ -1,13 +1,21 @@
-//! Takes Plotly.js out of the crate that carries it and compresses it: what the page is served.
+//! Takes Plotly.js out of the crate that carries it and compresses it for the page, where there is one.
 
-use std::io::Write as _;
-use std::path::PathBuf;
-use std::{env, fs};
+/// A program without the page needs no Plotly.js.
+#[cfg(not(feature = "page"))]
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+}
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
-
+/// Writes `plotly.min.js.gz`, the form in which browsers take it.
+#[cfg(feature = "page")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    use std::io::Write as _;
+    use std::path::PathBuf;
+    use std::{env, fs};
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
     println!("cargo::rerun-if-changed=build.rs");
     let scripts = plotly::Plot::offline_js_sources();
     // The first of the script elements; the second is MathJax, which no picture here needs.

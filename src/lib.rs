@@ -11,7 +11,6 @@
 //! | 0 | [`disk`] | file operations whose order and durability the promises rest on |
 //! | 0 | [`text`] | long texts without their middle |
 //! | 1 | [`rows`] | minibatches, feature names, watermarks |
-//! | 1 | [`plot`] | figures of charts, images and matrices → SVG and PNG files |
 //! | 2 | [`source`] | bytes → record batches → minibatches |
 //! | 2 | [`learner`] | minibatches → state → estimate |
 //! | 3 | [`snapshot`] | estimate → components, eigenvalues, files |
@@ -21,11 +20,12 @@
 //! | 4 | [`published`] | values in cells: what a run publishes, whoever looks on |
 //! | 5 | [`http`] | what is published, to be asked for; rows to be scored and pushed |
 //! | 5 | [`daemon`] | threads, channels, draining |
-//! | 6 | [`lab`] | the theory in memory: algorithms, figures, a page |
+//! | 6 | `lab` | the crate `ojad-lab` with files and a server |
 //! | 7 | [`cli`] | arguments → call → exit code |
 //!
 //! [`linalg`], [`codec`], [`learner`], minibatches and scores are the crate `ojad-core`, which stands without
-//! files, threads and servers: whoever has rows in memory uses that.
+//! files, threads and servers: whoever has rows in memory uses that. `plot` is the crate `ojad-plot`, figures
+//! of charts, images and matrices → SVG and PNG files; it and `lab` are there with features of these names.
 
 pub mod checkpoint;
 pub mod cli;
@@ -33,8 +33,8 @@ pub mod config;
 pub mod daemon;
 pub mod disk;
 pub mod http;
+#[cfg(feature = "lab")]
 pub mod lab;
-pub mod plot;
 pub mod published;
 pub mod rows;
 pub mod snapshot;
@@ -43,3 +43,5 @@ pub mod synth;
 pub mod text;
 
 pub use ojad_core::{codec, learner, linalg};
+#[cfg(feature = "plot")]
+pub use ojad_plot as plot;

@@ -2,7 +2,9 @@
 //! commands that read rows.
 
 use crate::config::Config;
-use crate::source::{BadValue, BinaryDtype, Limit, SourceParams};
+use crate::source::{BadValue, BinaryDtype};
+#[cfg(feature = "lab")]
+use crate::source::{Limit, SourceParams};
 
 /// The keys of `[features]`, and what is done with bad values.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -64,6 +66,7 @@ impl Columns {
 
     /// How a command without a configuration reads rows into f64; `label` is a column that it needs,
     /// before the ids.
+    #[cfg(feature = "lab")]
     pub(super) fn params(&self, label: Option<&str>) -> SourceParams {
         let label = label.map(str::to_owned);
         SourceParams {

@@ -6,7 +6,10 @@ mod columns;
 mod completions;
 mod faults;
 mod fit;
+#[cfg(feature = "lab")]
 mod lab;
+#[cfg(not(all(feature = "lab", feature = "plot", feature = "top")))]
+mod left_out;
 mod merge;
 mod overrides;
 mod progress;
@@ -16,6 +19,7 @@ mod show;
 mod state;
 mod synth;
 mod table_file;
+#[cfg(feature = "top")]
 mod top;
 mod transform;
 
@@ -63,7 +67,11 @@ pub struct Cli {
 enum Command {
     Fit(fit::Args),
     Run(run::Args),
+    #[cfg(feature = "top")]
     Top(top::Args),
+    /// Left out of this program: build it with the feature `top`.
+    #[cfg(not(feature = "top"))]
+    Top(left_out::Args),
     State(state::Args),
     Quarantine(quarantine::Args),
     Show(show::Args),
@@ -71,7 +79,11 @@ enum Command {
     Merge(merge::Args),
     Check(check::Args),
     Synth(synth::Args),
+    #[cfg(feature = "lab")]
     Lab(lab::Args),
+    /// Left out of this program: build it with the feature `lab`.
+    #[cfg(not(feature = "lab"))]
+    Lab(left_out::Args),
     Completions(completions::Args),
     /// Decodes files for a daemon, which starts it.
     #[command(name = "decode-worker", hide = true)]
@@ -85,7 +97,10 @@ pub fn main() -> ExitCode {
     let ended = match cli.command {
         Command::Fit(args) => fit::run(&args),
         Command::Run(args) => run::run(&args),
+        #[cfg(feature = "top")]
         Command::Top(args) => top::run(&args),
+        #[cfg(not(feature = "top"))]
+        Command::Top(_) => Err(left_out::error("ojad top", "top")),
         Command::State(args) => state::run(&args),
         Command::Quarantine(args) => quarantine::run(&args),
         Command::DecodeWorker => crate::source::worker::serve()
@@ -95,7 +110,10 @@ pub fn main() -> ExitCode {
         Command::Merge(args) => merge::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Synth(args) => synth::run(&args),
+        #[cfg(feature = "lab")]
         Command::Lab(args) => lab::run(&args),
+        #[cfg(not(feature = "lab"))]
+        Command::Lab(_) => Err(left_out::error("ojad lab", "lab")),
         Command::Completions(args) => completions::run(&args),
     };
     match ended {

@@ -1,11 +1,10 @@
 //! `ojad show`: what a snapshot says.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::cli::{CliError, is_unicode, print};
-use crate::plot::PlotError;
-use crate::snapshot::{Snapshot, draw, read, table};
+use crate::snapshot::{Snapshot, read, table};
 
 /// Shows the components, eigenvalues, explained variance and error bars of a snapshot.
 #[derive(Debug, clap::Args)]
@@ -36,10 +35,7 @@ pub struct Args {
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let snapshot = read(&args.snapshot).map_err(|error| CliError::Failed(error.to_string()))?;
     if let Some(path) = &args.plot {
-        draw(&snapshot.estimate, &snapshot.features, path).map_err(|error| match error {
-            PlotError::Extension { .. } => CliError::Usage(format!("--plot {error}")),
-            _ => CliError::Failed(error.to_string()),
-        })?;
+        picture(&snapshot, path)?;
     }
     if args.json {
         return print(&json(&snapshot, args.vectors)?);
@@ -61,6 +57,23 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         text.push_str(&loadings(&snapshot, count));
     }
     print(&text)
+}
+
+/// Draws the snapshot into a file.
+#[cfg(feature = "plot")]
+fn picture(snapshot: &Snapshot, path: &Path) -> Result<(), CliError> {
+    use crate::plot::PlotError;
+    use crate::snapshot::draw;
+
+    draw(&snapshot.estimate, &snapshot.features, path).map_err(|error| match error {
+        PlotError::Extension { .. } => CliError::Usage(format!("--plot {error}")),
+        _ => CliError::Failed(error.to_string()),
+    })
+}
+
+#[cfg(not(feature = "plot"))]
+fn picture(_: &Snapshot, _: &Path) -> Result<(), CliError> {
+    Err(crate::cli::left_out::error("ojad show --plot", "plot"))
 }
 
 /// Said where f32 does not do.

@@ -92,6 +92,7 @@ pub(super) async fn tagged(
 }
 
 /// The same for an answer that is made at once.
+#[cfg(feature = "page")]
 pub(super) fn tagged_now(
     headers: &HeaderMap,
     tag: &str,

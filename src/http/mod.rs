@@ -15,7 +15,12 @@ mod metrics;
 mod model;
 mod pace;
 mod paced;
+#[cfg(feature = "page")]
 mod page;
+#[cfg(not(feature = "page"))]
+#[path = "page/left_out.rs"]
+mod page;
+#[cfg(feature = "page")]
 mod pages;
 mod peer;
 mod push;
@@ -27,6 +32,10 @@ mod serve;
 mod shared;
 mod snapshots;
 mod streams;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "tls/left_out.rs"]
 mod tls;
 
 use std::net::SocketAddr;
@@ -34,7 +43,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use answer::{answer, blocking, problem};
+#[cfg(feature = "page")]
 pub use page::Asset;
+#[cfg(feature = "page")]
 pub use pages::{PageFiles, serve_page};
 pub use serve::{HttpError, Server, check, start};
 pub use tls::TlsError;
@@ -103,6 +114,7 @@ impl HttpParams {
 
     /// A server of public pages only, which nobody sends anything to: plain HTTP on loopback needs no token,
     /// and the limits are those of a configuration without the keys.
+    #[cfg(feature = "page")]
     fn unnamed(listen: SocketAddr) -> Self {
         Self {
             body_bytes: 0,

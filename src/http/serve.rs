@@ -26,7 +26,6 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
-use tokio_rustls::TlsAcceptor;
 use tower_service::Service as _;
 
 use super::HttpParams;
@@ -38,7 +37,7 @@ use super::paced::Paced;
 use super::peer::{Peer, hang_up, is_watching};
 use super::room::{Connections, ENDING_MAX, LOBBY_MAX, Opened};
 use super::shared::Shared;
-use super::tls::{self, TlsError};
+use super::tls::{self, TlsAcceptor, TlsError};
 use crate::published::Published;
 
 /// Time for the headers of a request; also how long a connection may be idle between two.

@@ -1,51 +1,15 @@
-//! The theory at hand: regularized linear autoencoders in memory, every algorithm and figure.
+//! The crate `ojad-lab` with what it leaves to a program: rows from files, and a page that is served.
 //!
-//! In: a few thousand rows of a few hundred features, held whole. Out: trajectories, comparisons,
-//! figures, a page. Nothing in the daemon depends on it, and it is no way to learn from a feed.
-//!
-//! Everything follows two papers: Kunin, Bloom, Goeva, Seed, *Loss Landscapes of Regularized
-//! Linear Autoencoders* (ICML 2019; "Kunin 2019" below) and Bao, Lucas, Sachdeva, Grosse,
-//! *Regularized linear autoencoders recover the principal components, eventually* (NeurIPS 2020;
-//! "Bao 2020"). [`align`] follows Kunin, Nayebi, Sagastuy-Brena, Ganguli, Bloom, Yamins, *Two
-//! Routes to Scalable Credit Assignment without Weight Symmetry* (ICML 2020).
+//! In: the inputs of a fit, or an address. Out: [`Data`] in memory, or a server. Built with the feature `lab`.
 
-pub mod algorithm;
-pub mod align;
-pub mod compare;
-pub mod data;
-pub mod figures;
-pub mod loss;
-pub mod page;
-pub mod problem;
-pub mod scalar;
-pub mod theory;
-pub mod train;
-pub mod weights;
+mod page;
+mod read;
 
-use crate::learner::LearnError;
-use crate::linalg::LinalgError;
+pub use ojad_lab::{
+    LabError, algorithm, align, compare, data, figures, loss, problem, scalar, theory, train,
+    weights,
+};
 
-/// Why an experiment has no result.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LabError {
-    /// A value stopped being finite.
-    #[error("a value is NaN or infinite; clean the rows, or take a shorter step")]
-    NotFinite,
-    /// A loss that has no meaning.
-    #[error("{why}")]
-    Loss {
-        /// Which number, and what would fit.
-        why: String,
-    },
-    /// The streaming learner refused.
-    #[error(transparent)]
-    Learn(#[from] LearnError),
-}
-
-impl From<LinalgError> for LabError {
-    /// Symmetric matrices that the lab decomposes fail for one reason only.
-    fn from(_: LinalgError) -> Self {
-        Self::NotFinite
-    }
-}
+pub use data::Data;
+pub use page::serve;
+pub use read::{DataError, VALUES_MAX, read};

@@ -6,6 +6,7 @@
 mod disk;
 mod error;
 mod output;
+#[cfg(feature = "plot")]
 mod plot;
 mod read;
 mod retain;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use error::SnapshotError;
 pub use ojad_core::score::{Cells, Lane, Projection, Rows, ScoreBuffers, Scores};
 pub use output::{Latest, Output, latest, share};
+#[cfg(feature = "plot")]
 pub use plot::draw;
 pub use read::read;
 pub use retain::{Listed, Retention, list, retain};

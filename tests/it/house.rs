@@ -73,7 +73,12 @@ fn unsafe_code_has_its_argument_beside_it() {
 
 #[test]
 fn every_dependency_has_its_reason() {
-    for manifest in ["Cargo.toml", "crates/core/Cargo.toml"] {
+    for manifest in [
+        "Cargo.toml",
+        "crates/core/Cargo.toml",
+        "crates/lab/Cargo.toml",
+        "crates/plot/Cargo.toml",
+    ] {
         reasons(&root(manifest));
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray};
 use ojad::lab::align::{Rule, Run, Setup, compare, of_rule};
-use ojad::lab::data::Data;
+use ojad::lab::{self, Data};
 use ojad::source::SourceParams;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -17,7 +17,7 @@ fn fashion() -> Data {
         exclude: vec!["id".into()],
         ..SourceParams::default()
     };
-    Data::read(&[FASHION.into()], &params).expect("data")
+    lab::read(&[FASHION.into()], &params).expect("data")
 }
 
 /// The claim of the paper, on five hidden layers and five epochs: with the same start, split and

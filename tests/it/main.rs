@@ -32,18 +32,24 @@ mod hidden;
 mod hostile;
 mod house;
 mod http;
+#[cfg(feature = "lab")]
 mod lab_align;
+#[cfg(feature = "lab")]
 mod lab_commands;
+#[cfg(feature = "lab")]
 mod lab_theorems;
 mod late;
 mod layers;
+#[cfg(not(any(feature = "lab", feature = "plot", feature = "top")))]
+mod lean;
 mod links;
 mod long_names;
 mod merging;
 mod moving;
 mod mutations;
+#[cfg(feature = "page")]
 mod page;
-mod pictures;
+#[cfg(feature = "plot")]
 mod plot;
 mod precision;
 mod preflight;
@@ -54,6 +60,7 @@ mod pusher;
 mod recent;
 mod reference;
 mod runs;
+#[cfg(feature = "tls")]
 mod safe;
 mod scoring;
 mod shapes;
@@ -66,6 +73,7 @@ mod state;
 mod stops;
 mod streams;
 mod tables;
+#[cfg(feature = "top")]
 mod top;
 mod unit;
 mod units;

@@ -166,7 +166,7 @@ fn the_page_comes_without_the_token_and_nothing_of_the_run_does() {
 #[test]
 fn the_page_asks_nobody_else_and_has_no_code_inline() {
     let mut all = files();
-    all.extend(files_of("src/lab/page"));
+    all.extend(files_of("crates/lab/src/page"));
     assert!(all.len() > 15, "{} files", all.len());
     for (name, text) in all {
         // The namespace of SVG is a name, not a place.

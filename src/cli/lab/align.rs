@@ -10,7 +10,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use crate::cli::columns::Columns;
 use crate::cli::{CliError, print, say};
 use crate::lab::align::{Nonlinearity, Rule, Run, Setup, TaskError, compare, figure};
-use crate::lab::data::{Data, DataError};
+use crate::lab::{self, Data, DataError};
 use crate::plot;
 use crate::source::SourceError;
 
@@ -48,7 +48,7 @@ pub struct Args {
     label: String,
     #[command(flatten)]
     columns: Columns,
-    /// Rules to compare.
+    /// Rules to compare, separated by commas.
     #[arg(long, value_name = "RULES", value_delimiter = ',', value_parser = rules(),
           default_values_t = Rule::ALL.map(Named))]
     rules: Vec<Named>,
@@ -70,7 +70,7 @@ pub struct Args {
     /// Learning rate of the forward weights, with momentum 0.9.
     #[arg(long, value_name = "RATE", default_value_t = Setup::default().learning_rate)]
     learning_rate: f64,
-    /// Rows a step.
+    /// Number of rows in a step.
     #[arg(long, value_name = "ROWS", default_value_t = Setup::default().batch)]
     batch: usize,
     /// Directory that gets align.parquet, align.svg and align.png.
@@ -145,7 +145,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
 
 fn read(args: &Args) -> Result<Data, CliError> {
     let params = args.columns.params(Some(&args.label));
-    Data::read(&args.inputs, &params).map_err(|error| match error {
+    lab::read(&args.inputs, &params).map_err(|error| match error {
         DataError::Source(SourceError::IdMissing { .. }) => CliError::Failed(format!(
             "{error}; name the column of the classes with `--label`"
         )),

@@ -44,7 +44,7 @@ pub struct Args {
     /// An algorithm ends when its weights move by less.
     #[arg(long, value_name = "EPSILON", default_value_t = 1e-10)]
     tolerance: f64,
-    /// Iterations at most.
+    /// The most iterations that an algorithm makes.
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     iterations: u32,
     /// Directory for pictures and curves.

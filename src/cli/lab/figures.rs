@@ -12,7 +12,7 @@ use super::model::Model;
 use super::rows::{Made, Rows};
 use crate::cli::table_file::TableFile;
 use crate::cli::{CliError, print, say};
-use crate::lab::data::Data;
+use crate::lab;
 use crate::lab::figures::{self, Column, Experiment, ImageSet, Setting};
 use crate::lab::problem::Problem;
 use crate::plot;
@@ -185,8 +185,8 @@ fn of_images(args: &Args, file: &OsString) -> Result<Experiment, CliError> {
         exclude: args.no_pixels.clone(),
         ..SourceParams::default()
     };
-    let data = Data::read(std::slice::from_ref(file), &params)
-        .map_err(|error| failed("images", &error))?;
+    let data =
+        lab::read(std::slice::from_ref(file), &params).map_err(|error| failed("images", &error))?;
     let pixels = data.features();
     let width = args.image_width.unwrap_or_else(|| pixels.isqrt());
     if width == 0 || pixels % width != 0 || (args.image_width.is_none() && width * width != pixels)

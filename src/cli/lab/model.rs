@@ -1,4 +1,4 @@
-//! What the lab's commands learn and how, as flags: the loss, the penalty, the step, the end.
+//! Loss, penalty, step and components as flags, one text for all commands of the lab.
 
 use crate::cli::CliError;
 use crate::lab::algorithm::StepSize;
@@ -8,11 +8,11 @@ use crate::lab::problem::Problem;
 /// The losses by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum LossKind {
-    /// Reconstruction alone.
+    /// The reconstruction error alone.
     None,
-    /// λ‖W2W1‖².
+    /// With the penalty λ‖W2W1‖².
     Product,
-    /// λ(‖W1‖² + ‖W2‖²).
+    /// With the penalty λ(‖W1‖² + ‖W2‖²).
     Sum,
     /// One λ a component, ascending (Bao et al. 2020).
     NonUniform,
@@ -62,7 +62,7 @@ impl Model {
         Ok(model)
     }
 
-    /// k.
+    /// Returns the number of components, k.
     pub(super) fn components(&self) -> usize {
         self.components.unwrap_or(2)
     }
@@ -85,7 +85,7 @@ impl Model {
         Ok(())
     }
 
-    /// λ.
+    /// Returns the penalty λ, from its flag or from the rows.
     pub(super) fn lambda(&self, problem: &Problem<'_>) -> Result<f64, CliError> {
         match self.lambda {
             Some(lambda) => Ok(lambda),
@@ -111,7 +111,7 @@ impl Model {
         Ok(loss)
     }
 
-    /// α.
+    /// Returns the step size α, from its flag or from the rows.
     pub(super) fn step(&self, problem: &Problem<'_>) -> Result<StepSize, CliError> {
         if self.normalized {
             return Ok(StepSize::Normalized(self.step.unwrap_or(0.25)));

@@ -7,12 +7,12 @@ use std::time::Duration;
 use crate::cli::{CliError, print};
 use crate::daemon::Shutdown;
 use crate::http::HttpError;
-use crate::lab::page;
+use crate::lab;
 
-/// How often is looked whether a signal came.
+/// The time between two looks for a signal.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Where the page is served.
+/// The address of the page.
 // No group of its own: two that are called `Args` cannot stand beside each other.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
@@ -49,7 +49,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     };
     let shutdown = Shutdown::on_signals()
         .map_err(|error| CliError::Failed(format!("signals cannot be handled: {error}")))?;
-    let server = page::serve(args.listen).map_err(failed)?;
+    let server = lab::serve(args.listen).map_err(failed)?;
     print(&format!("http://{}/\n", server.address()))?;
     while !shutdown.is_requested() {
         thread::sleep(LOOK);

@@ -1,4 +1,4 @@
-//! Where the lab's commands get their rows from: files, or planted ones.
+//! The rows of the lab's commands: read from files, or planted.
 
 use std::ffi::OsString;
 
@@ -6,15 +6,15 @@ use faer::Mat;
 
 use crate::cli::CliError;
 use crate::cli::columns::Columns;
-use crate::lab::data::Data;
+use crate::lab::{self, Data};
 use crate::synth::{Planted, Recipe};
 
-/// What is made where a command gets no INPUT and no flag says otherwise.
+/// The rows that a command makes where it gets no INPUT and no flag says otherwise.
 #[derive(Clone, Copy, Debug)]
 pub struct Made {
-    /// n.
+    /// The number of rows, n.
     pub rows: u32,
-    /// m.
+    /// The number of features, m.
     pub features: u32,
     /// Of the principal directions; the rest is 1.
     pub variances: &'static [f64],
@@ -57,7 +57,7 @@ impl Rows {
             return self.make(made);
         }
         let params = self.columns.params(None);
-        let data = Data::read(&self.inputs, &params)
+        let data = lab::read(&self.inputs, &params)
             .map_err(|error| CliError::Failed(error.to_string()))?;
         if data.count() < 2 {
             return Err(CliError::Failed(format!(
@@ -68,7 +68,7 @@ impl Rows {
         Ok(data)
     }
 
-    /// Where the rows come from, for a title.
+    /// Returns the origin of the rows, for a title.
     pub(super) fn source(&self) -> String {
         match self.inputs.as_slice() {
             [] => "made rows".to_owned(),

@@ -36,27 +36,27 @@ The table of iterates has a row for each entry of each matrix: iteration (0 is t
 encoder, k×m; w2, the decoder, m×k), row, column, value. --start takes such a table and begins at its
 iteration 0.")]
 pub struct Args {
-    /// The algorithm.
+    /// Algorithm that is to run.
     #[arg(value_enum, value_name = "ALGORITHM")]
     kind: Kind,
     #[command(flatten)]
     rows: Rows,
     #[command(flatten)]
     model: Model,
-    /// What is minimised.
+    /// Loss that is minimised.
     #[arg(long, value_enum, value_name = "LOSS", default_value_t = LossKind::Sum)]
     loss: LossKind,
     /// Rows an iteration. Default: all.
     #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..))]
     minibatch: Option<u32>,
-    /// What has become small when it ends: symmetry (‖W1 − W2ᵀ‖) or update. Weights that start as
+    /// Quantity whose smallness ends the run: symmetry (‖W1 − W2ᵀ‖) or update. Weights that start as
     /// transposes: always the update.
     #[arg(long, value_enum, value_name = "RULE", default_value_t = StopKind::Update)]
     stop: StopKind,
-    /// How small.
+    /// Value of that quantity below which the run ends.
     #[arg(long, value_name = "EPSILON", default_value_t = 1e-8)]
     tolerance: f64,
-    /// Iterations at most.
+    /// The most iterations of the run.
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     iterations: u32,
     /// Table of weights to start from. Default: random entries of variance 1/m.
@@ -70,9 +70,9 @@ pub struct Args {
 /// Stopping rules by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum StopKind {
-    /// ‖W1 − W2ᵀ‖.
+    /// The distance of the weights, ‖W1 − W2ᵀ‖.
     Symmetry,
-    /// √(‖ΔW1‖² + ‖ΔW2‖²).
+    /// The length of an update, √(‖ΔW1‖² + ‖ΔW2‖²).
     Update,
     /// Nothing: go on to the limit.
     Never,
@@ -127,7 +127,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     print(&told)
 }
 
-/// Where the run came, in words and numbers.
+/// Describes where the run came to, in words and numbers.
 fn tell(
     problem: &Problem<'_>,
     recipe: &Recipe,

@@ -9,14 +9,11 @@ mod scree;
 
 use std::path::Path;
 
-use plotters::backend::DrawingBackend;
-
 use crate::learner::Estimate;
-use crate::plot::canvas::{Canvas, Frame};
-use crate::plot::{Figure, PlotError, write};
+use crate::plot::{Canvas, DrawingBackend, Figure, Frame, Panel, PlotError, write};
 use crate::rows::Features;
 
-/// Pixels across.
+/// Pixels across the picture.
 const WIDTH: u32 = 1200;
 
 /// Pixels of the title line, of the scree and of a row of loadings.
@@ -24,7 +21,10 @@ const TITLE: u32 = 48;
 const SCREE: u32 = 380;
 const LOADINGS: u32 = 220;
 
-/// What there is to draw.
+/// Pixels between the rows.
+const SPACE: i32 = 8;
+
+/// A snapshot as a picture.
 struct Scree<'a> {
     estimate: &'a Estimate,
     features: &'a Features,
@@ -38,59 +38,45 @@ pub fn draw(estimate: &Estimate, features: &Features, path: &Path) -> Result<(),
     write(&Scree { estimate, features }, path)
 }
 
-fn height(estimate: &Estimate) -> u32 {
-    let rows = loadings::panels(estimate).div_ceil(loadings::ACROSS);
-    // At most two rows of panels.
-    TITLE + SCREE + LOADINGS * u32::try_from(rows).unwrap_or(0)
-}
-
 impl Figure for Scree<'_> {
     fn size(&self) -> (u32, u32) {
-        (WIDTH, height(self.estimate))
+        let rows = loadings::panels(self.estimate).div_ceil(loadings::ACROSS);
+        // At most two rows of panels.
+        let rows = u32::try_from(rows).unwrap_or(0);
+        (WIDTH, TITLE + SCREE + LOADINGS * rows)
+    }
+
+    fn fineness(&self) -> u32 {
+        4
     }
 
     fn draw<B: DrawingBackend>(&self, canvas: &Canvas<'_, B>) -> Result<(), String> {
-        figure(canvas, self.estimate, self.features)
+        let estimate = self.estimate;
+        canvas.title(&format!(
+            "{} rows × {} features, {} components",
+            estimate.rows,
+            estimate.features,
+            estimate.components()
+        ))?;
+        let (top, bottom) = (pixels(TITLE), pixels(TITLE + SCREE));
+        let two_thirds = pixels(WIDTH) * 62 / 100;
+        let left = Frame::new(8, top, two_thirds, bottom - SPACE);
+        Panel::from(scree::eigenvalues(estimate)).draw(canvas, left)?;
+        let right = Frame::new(two_thirds, top, pixels(WIDTH), bottom - SPACE);
+        Panel::from(scree::cumulative(estimate)).draw(canvas, right)?;
+        for i in 0..loadings::panels(estimate) {
+            let place = |index: usize| i32::try_from(index).unwrap_or(0);
+            let width = pixels(WIDTH) / place(loadings::ACROSS).max(1);
+            let left = width * place(i % loadings::ACROSS);
+            let top = bottom + pixels(LOADINGS) * place(i / loadings::ACROSS);
+            let frame = Frame::new(left, top + SPACE, left + width, top + pixels(LOADINGS));
+            Panel::from(loadings::component(estimate, self.features, i)).draw(canvas, frame)?;
+        }
+        Ok(())
     }
-}
-
-/// The whole picture on any backend.
-fn figure<B: DrawingBackend>(
-    canvas: &Canvas<'_, B>,
-    estimate: &Estimate,
-    features: &Features,
-) -> Result<(), String> {
-    canvas.title(&format!(
-        "{} rows × {} features, {} components",
-        estimate.rows,
-        estimate.features,
-        estimate.components()
-    ))?;
-    let (top, bottom) = (pixel(TITLE), pixel(TITLE + SCREE));
-    let two_thirds = pixel(WIDTH) * 62 / 100;
-    scree::eigenvalues(canvas, Frame::new(0, top, two_thirds, bottom), estimate)?;
-    let right = Frame::new(two_thirds, top, pixel(WIDTH), bottom);
-    scree::cumulative(canvas, right, estimate)?;
-    for i in 0..loadings::panels(estimate) {
-        let (row, column) = (i / loadings::ACROSS, i % loadings::ACROSS);
-        let width = pixel(WIDTH) / i32::try_from(loadings::ACROSS).unwrap_or(1);
-        let (row, column) = (
-            i32::try_from(row).unwrap_or(0),
-            i32::try_from(column).unwrap_or(0),
-        );
-        let top = bottom + row * pixel(LOADINGS);
-        let frame = Frame::new(
-            column * width,
-            top,
-            (column + 1) * width,
-            top + pixel(LOADINGS),
-        );
-        loadings::component(canvas, frame, estimate, features, i)?;
-    }
-    Ok(())
 }
 
 /// Sizes above are far below i32's range.
-fn pixel(value: u32) -> i32 {
+fn pixels(value: u32) -> i32 {
     i32::try_from(value).unwrap_or(i32::MAX)
 }

@@ -1,10 +1,7 @@
 //! The scree: eigenvalues with their error bars and the penalty, and the cumulative ratio.
 
-use plotters::backend::DrawingBackend;
-
 use crate::learner::Estimate;
-use crate::plot::axis::{Axis, label};
-use crate::plot::canvas::{Anchor, BLUE, Canvas, Frame, GREY, GRID, INK, SKY, VERMILION};
+use crate::plot::{Chart, Mark, Series};
 
 /// Standard errors to either side that hold 95% of a normal distribution.
 const TWO_SIDED_95: f64 = 1.96;
@@ -12,148 +9,115 @@ const TWO_SIDED_95: f64 = 1.96;
 /// Labels of components along the axis at most.
 const LABELS_MAX: usize = 14;
 
+/// Orders of magnitude from which the axis of eigenvalues is logarithmic.
+const LOGARITHMIC_FROM: f64 = 100.0;
+
+/// Colours of the palette: values, the penalty, bars behind a line.
+const VALUES: usize = 0;
+const PENALTY: usize = 1;
+const BEHIND: usize = 5;
+
 /// Eigenvalues ± 1.96 standard errors; rings are inactive, the dashed line is the penalty.
-pub(super) fn eigenvalues<B: DrawingBackend>(
-    canvas: &Canvas<'_, B>,
-    frame: Frame,
-    estimate: &Estimate,
-) -> Result<(), String> {
-    let plot = frame.inside(84, 40, 16, 56);
+pub(super) fn eigenvalues(estimate: &Estimate) -> Chart {
     let k = estimate.components();
     let interval = |i: usize| {
-        let (value, reach) = (
-            estimate.eigenvalues[i],
-            TWO_SIDED_95 * estimate.eigenvalue_stderr[i],
-        );
-        (value - reach, value + reach)
+        let reach = TWO_SIDED_95 * estimate.eigenvalue_stderr[i];
+        (
+            estimate.eigenvalues[i] - reach,
+            estimate.eigenvalues[i] + reach,
+        )
     };
     let mut values = estimate.eigenvalues.clone();
     values.extend((0..k).map(|i| interval(i).1));
-    let axis = Axis::of(&values, plot.bottom, plot.top);
-    grid(canvas, plot, &axis, label)?;
-    numbers(canvas, plot, k)?;
-    let scale = if axis.is_logarithmic() {
-        ", logarithmic"
-    } else {
-        ""
-    };
+    let (range, is_logarithmic) = axis(&values);
+    let scale = if is_logarithmic { ", logarithmic" } else { "" };
     let heading = format!("eigenvalue ± 1.96 standard errors (variance{scale})");
-    canvas.text(&heading, (plot.left, plot.top - 14), Anchor::Above, INK)?;
+    let mut chart = over_components(Chart::new(heading, "component", ""), k);
+    chart.y.is_logarithmic = is_logarithmic;
+    chart.y.range = Some(range);
     // A penalty off the axis would be drawn where it is not.
     let is_on_axis = estimate.penalty > 0.0
         && values.iter().any(|v| *v >= estimate.penalty)
-        && (!axis.is_logarithmic() || values.iter().any(|v| *v <= estimate.penalty));
-    if let (true, Some(y)) = (is_on_axis, axis.at(estimate.penalty)) {
-        canvas.dashes(plot.left, plot.right, y, VERMILION)?;
-        // Beside the heading: beside the line it would lie on the last points.
-        let text = format!("dashed: penalty {}", short(estimate.penalty));
-        let at = (plot.right, plot.top - 14);
-        canvas.text(&text, at, Anchor::AboveRight, VERMILION)?;
+        && (!is_logarithmic || values.iter().any(|v| *v <= estimate.penalty));
+    if is_on_axis {
+        let ends = [0.5, k as f64 + 0.5].map(|x| (x, estimate.penalty));
+        let name = format!("penalty {}", short(estimate.penalty));
+        chart = chart.add(name, Mark::Dashed, ends.to_vec()).color(PENALTY);
     }
-    for i in 0..k {
-        let x = middle(plot, k, i);
-        let (low, high) = interval(i);
-        let low = if axis.is_logarithmic() {
-            low.max(f64::MIN_POSITIVE)
-        } else {
-            low
-        };
-        if let (Some(low), Some(high)) = (axis.at(low), axis.at(high)) {
-            let cap = (slot(plot, k) / 4).clamp(1, 6);
-            canvas.line(vec![(x, low), (x, high)], BLUE, 2)?;
-            canvas.line(vec![(x - cap, low), (x + cap, low)], BLUE, 2)?;
-            canvas.line(vec![(x - cap, high), (x + cap, high)], BLUE, 2)?;
-        }
-        if let Some(y) = axis.at(estimate.eigenvalues[i]) {
-            canvas.point((x, y), BLUE, estimate.active[i])?;
-        }
+    for (is_active, mark) in [(true, Mark::Dots), (false, Mark::Rings)] {
+        let those = || (0..k).filter(|i| estimate.active[*i] == is_active);
+        let points = those().map(|i| (number(i), estimate.eigenvalues[i]));
+        chart = chart.with(Series {
+            name: String::new(),
+            points: points.collect(),
+            mark,
+            color: VALUES,
+            band: Some(those().map(interval).collect()),
+        });
     }
-    Ok(())
+    chart
+}
+
+/// Logarithmic where `values` are positive and span two orders of magnitude, else linear from zero;
+/// with room above and below.
+fn axis(values: &[f64]) -> ((f64, f64), bool) {
+    let finite = values.iter().copied().filter(|v| v.is_finite());
+    let high = finite.clone().fold(0.0, f64::max);
+    let low = finite.fold(f64::INFINITY, f64::min);
+    if low > 0.0 && low.is_finite() && high / low >= LOGARITHMIC_FROM {
+        ((low / 1.6, high * 1.6), true)
+    } else if high > 0.0 {
+        ((0.0, high * 1.08), false)
+    } else {
+        ((0.0, 1.0), false)
+    }
 }
 
 /// Explained variance ratio of each component, and their running sum.
-pub(super) fn cumulative<B: DrawingBackend>(
-    canvas: &Canvas<'_, B>,
-    frame: Frame,
-    estimate: &Estimate,
-) -> Result<(), String> {
-    let plot = frame.inside(64, 40, 24, 56);
+pub(super) fn cumulative(estimate: &Estimate) -> Chart {
     let k = estimate.components();
-    let ratios: Vec<f64> = (0..k)
-        .map(|i| estimate.explained_variance_ratio(i))
-        .collect();
-    let axis = Axis::linear(1.0, plot.bottom, plot.top);
-    grid(canvas, plot, &axis, |tick| {
-        format!("{}%", label(100.0 * tick))
-    })?;
-    numbers(canvas, plot, k)?;
+    let ratio = |i: usize| 100.0 * estimate.explained_variance_ratio(i);
+    let each: Vec<_> = (0..k).map(|i| (number(i), ratio(i))).collect();
+    let sums = each.iter().scan(0.0, |sum, (x, ratio)| {
+        *sum += ratio;
+        Some((*x, *sum))
+    });
+    let mark = if k <= 2 * LABELS_MAX {
+        Mark::LineAndDots
+    } else {
+        Mark::Line
+    };
     let heading = "explained variance ratio: each, cumulative";
-    canvas.text(heading, (plot.left, plot.top - 14), Anchor::Above, INK)?;
-    let mut sum = 0.0;
-    let mut line = Vec::with_capacity(k);
-    for (i, ratio) in ratios.iter().enumerate() {
-        let x = middle(plot, k, i);
-        let half = (slot(plot, k) * 3 / 10).max(1);
-        if let Some(y) = axis.at(*ratio) {
-            canvas.bar((x - half, plot.bottom), (x + half, y), SKY)?;
-        }
-        sum += ratio;
-        line.extend(axis.at(sum).map(|y| (x, y)));
-    }
-    canvas.line(line.clone(), BLUE, 2)?;
-    if k <= 2 * LABELS_MAX {
-        for at in line {
-            canvas.point(at, BLUE, true)?;
-        }
-    }
-    Ok(())
+    let percent = |tick: i32| (f64::from(tick), format!("{tick}%"));
+    over_components(Chart::new(heading, "component", ""), k)
+        .y_ticks((0..=100).step_by(20).map(percent).collect())
+        .y_range(0.0, 104.0)
+        .add("", Mark::Bars, each.clone())
+        .color(BEHIND)
+        .add("", mark, sums.collect())
+        .color(VALUES)
 }
 
-/// Horizontal grid lines with their numbers.
-fn grid<B: DrawingBackend>(
-    canvas: &Canvas<'_, B>,
-    plot: Frame,
-    axis: &Axis,
-    label: impl Fn(f64) -> String,
-) -> Result<(), String> {
-    for tick in axis.ticks() {
-        if let Some(y) = axis.at(tick) {
-            canvas.line(vec![(plot.left, y), (plot.right, y)], GRID, 1)?;
-            canvas.text(&label(tick), (plot.left - 8, y), Anchor::Right, GREY)?;
-        }
-    }
-    let (left, right, bottom) = (plot.left, plot.right, plot.bottom);
-    canvas.line(vec![(left, bottom), (right, bottom)], GREY, 1)
-}
-
-/// Numbers of the components below the plot.
-fn numbers<B: DrawingBackend>(canvas: &Canvas<'_, B>, plot: Frame, k: usize) -> Result<(), String> {
-    // 1, 6, 11, … rather than every one where they would touch.
+/// The chart with the numbers of components from left to right: 1, 6, 11, … rather than every one where
+/// they would touch.
+fn over_components(chart: Chart, k: usize) -> Chart {
     let every = if k <= LABELS_MAX {
         1
     } else {
         5 * k.div_ceil(5 * LABELS_MAX)
     };
-    for i in (0..k).step_by(every) {
-        let at = (middle(plot, k, i), plot.bottom + 8);
-        canvas.text(&(i + 1).to_string(), at, Anchor::Below, GREY)?;
-    }
-    let at = (i32::midpoint(plot.left, plot.right), plot.bottom + 28);
-    canvas.text("component", at, Anchor::Below, INK)
+    let ticks = (0..k).step_by(every);
+    chart
+        .x_ticks(ticks.map(|i| (number(i), (i + 1).to_string())).collect())
+        .x_range(0.5, k.max(1) as f64 + 0.5)
 }
 
-/// Pixels that a component has.
-fn slot(plot: Frame, k: usize) -> i32 {
-    (plot.right - plot.left) / i32::try_from(k.max(1)).unwrap_or(i32::MAX)
+/// The number of component `i`, counted from one.
+fn number(i: usize) -> f64 {
+    (i + 1) as f64
 }
 
-/// The middle of component `i` of `k`.
-fn middle(plot: Frame, k: usize, i: usize) -> i32 {
-    let width = f64::from(plot.right - plot.left);
-    plot.left + (width * (i as f64 + 0.5) / k.max(1) as f64) as i32
-}
-
-/// Four digits.
+/// A number in four digits.
 pub(super) fn short(value: f64) -> String {
     if (1e-3..1e5).contains(&value.abs()) {
         let digits = (3 - value.abs().log10().floor() as i32).clamp(0, 6);

@@ -1,0 +1,53 @@
+//! Regularized linear autoencoders in memory: every algorithm that learns them, what the theorems say of
+//! each, and the figures that set the one beside the other.
+//!
+//! In: a few thousand rows of a few hundred features, held whole. Out: trajectories, comparisons, figures
+//! ([`ojad_plot::Sheet`]), and the files and answers of a page. It reads no files and serves nothing: the
+//! program `ojad` does both, and draws the figures. It is no way to learn from a feed.
+//!
+//! Everything follows two papers: Kunin, Bloom, Goeva, Seed, *Loss Landscapes of Regularized
+//! Linear Autoencoders* (ICML 2019; "Kunin 2019" below) and Bao, Lucas, Sachdeva, Grosse,
+//! *Regularized linear autoencoders recover the principal components, eventually* (NeurIPS 2020;
+//! "Bao 2020"). [`align`] follows Kunin, Nayebi, Sagastuy-Brena, Ganguli, Bloom, Yamins, *Two
+//! Routes to Scalable Credit Assignment without Weight Symmetry* (ICML 2020).
+
+pub mod algorithm;
+pub mod align;
+pub mod compare;
+pub mod data;
+pub mod figures;
+pub mod loss;
+pub mod page;
+pub mod problem;
+pub mod scalar;
+pub mod theory;
+pub mod train;
+pub mod weights;
+
+use ojad_core::learner::LearnError;
+use ojad_core::linalg::LinalgError;
+
+/// A reason why an experiment has no result.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LabError {
+    /// A value stopped being finite.
+    #[error("a value is NaN or infinite; clean the rows, or take a shorter step")]
+    NotFinite,
+    /// A loss that has no meaning.
+    #[error("{why}")]
+    Loss {
+        /// The number that does not fit, and what would.
+        why: String,
+    },
+    /// The streaming learner refused.
+    #[error(transparent)]
+    Learn(#[from] LearnError),
+}
+
+impl From<LinalgError> for LabError {
+    /// Symmetric matrices that the lab decomposes fail for one reason only.
+    fn from(_: LinalgError) -> Self {
+        Self::NotFinite
+    }
+}

@@ -1,0 +1,22 @@
+//! Commands that a lean program has not: they say so, and how to build one that has.
+
+use std::ffi::OsString;
+
+use super::CliError;
+
+/// Takes whatever the command would take, help included: the answer is about the build.
+#[derive(Debug, clap::Args)]
+#[command(disable_help_flag = true)]
+#[group(skip)]
+pub struct Args {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    rest: Vec<OsString>,
+}
+
+/// The end of `command`, which needs `feature`.
+pub(super) fn error(command: &str, feature: &str) -> CliError {
+    CliError::Usage(format!(
+        "`{command}` was left out of this program; build one with `cargo build --release --no-default-features \
+         --features {feature}`, or with all features, as is the default"
+    ))
+}

@@ -1,0 +1,43 @@
+//! A certificate where the program was built without TLS: refused before anything starts.
+
+use std::future::Ready;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tokio::net::TcpStream;
+
+/// There is no TLS in this program.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// The configuration names a certificate.
+    #[error(
+        "http.tls_certificate {}: TLS was left out of this program; build one with the feature `tls`, \
+         or put a proxy with TLS before it", path.display()
+    )]
+    LeftOut {
+        /// The certificate.
+        path: PathBuf,
+    },
+}
+
+/// Never made.
+#[derive(Clone, Debug)]
+pub(super) enum TlsAcceptor {}
+
+impl TlsAcceptor {
+    /// The connection under TLS: there is never an acceptor to ask.
+    pub fn accept(&self, _: TcpStream) -> Ready<io::Result<TcpStream>> {
+        match *self {}
+    }
+}
+
+/// Refuses the certificate.
+///
+/// # Errors
+/// Always: names the file and the feature.
+pub(super) fn acceptor(certificate: &Path, _: &Path) -> Result<TlsAcceptor, TlsError> {
+    Err(TlsError::LeftOut {
+        path: certificate.to_owned(),
+    })
+}
