@@ -14,7 +14,7 @@ use arrow::ipc::MessageHeader;
 
 use super::SourceError;
 use super::discover::unreadable;
-use super::framing::{PREFIX, Place, Prefix, StreamError, message};
+use super::framing::{Next, PREFIX, Place, StreamError};
 use super::identity::{Identity, Stamp, open_quietly};
 
 /// Growing files whose messages are remembered.
@@ -41,16 +41,6 @@ struct Needed {
     bytes: u64,
     /// Whether a stream begins with it.
     is_schema: bool,
-}
-
-/// What follows at an offset.
-enum Next {
-    /// A message of so many bytes.
-    Message { bytes: u64, kind: MessageHeader },
-    /// The end of a stream, of so many bytes.
-    End { bytes: u64 },
-    /// Not all of a message yet.
-    Incomplete,
 }
 
 impl Frames {
@@ -100,31 +90,24 @@ impl Frames {
     }
 
     fn walk(&mut self, file: &File, path: &Path, until: u64) -> Result<(), SourceError> {
+        let mut place = self.place;
         loop {
-            let place = self.place;
-            let wrong = |error: StreamError| at(place.fault(error), path, self.end);
-            let bytes = match next(file, place, self.end, until).map_err(wrong)? {
-                Next::Incomplete => return Ok(()),
-                Next::End { bytes } => {
-                    self.place.mark().map_err(wrong)?;
-                    bytes
-                }
-                Next::Message { bytes, kind } => {
-                    self.place.message(kind).map_err(wrong)?;
-                    let is_schema = kind == MessageHeader::Schema;
-                    if is_schema || kind == MessageHeader::DictionaryBatch {
-                        self.needed.push(Needed {
-                            offset: self.end,
-                            bytes,
-                            is_schema,
-                        });
-                    }
-                    self.has_schema = true;
-                    bytes
-                }
+            let next = next(file, &mut place, self.end, until);
+            let next = next.map_err(|error| at(self.place.fault(error), path, self.end))?;
+            let Some((bytes, kind)) = next else {
+                return Ok(());
             };
+            if let Some(kind @ (MessageHeader::Schema | MessageHeader::DictionaryBatch)) = kind {
+                self.needed.push(Needed {
+                    offset: self.end,
+                    bytes,
+                    is_schema: kind == MessageHeader::Schema,
+                });
+            }
+            self.has_schema = true;
+            self.place = place;
             self.end += bytes;
-            self.is_ended = self.place == Place::Behind;
+            self.is_ended = place == Place::Behind;
         }
     }
 
@@ -176,37 +159,32 @@ fn at(error: StreamError, path: &Path, at: u64) -> SourceError {
     }
 }
 
-fn next(file: &File, place: Place, at: u64, until: u64) -> Result<Next, StreamError> {
-    let left = until.saturating_sub(at);
-    let mut prefix = [0; PREFIX];
-    let held = prefix.len().min(usize::try_from(left).unwrap_or(PREFIX));
-    file.read_exact_at(&mut prefix[..held], at)?;
-    place.check(&prefix[..held])?;
-    let (before, len) = match Prefix::of(&prefix[..held])? {
-        Prefix::More(_) => return Ok(Next::Incomplete),
-        Prefix::End(bytes) => {
-            return Ok(Next::End {
-                bytes: bytes as u64,
-            });
+/// Bytes of what stands at byte `at`, and its kind; no kind for a mark of the end, nothing while it is
+/// not complete.
+fn next(
+    file: &File,
+    place: &mut Place,
+    at: u64,
+    until: u64,
+) -> Result<Option<(u64, Option<MessageHeader>)>, StreamError> {
+    let left = usize::try_from(until.saturating_sub(at)).unwrap_or(usize::MAX);
+    let mut bytes = Vec::new();
+    let mut need = PREFIX.min(left);
+    loop {
+        let held = bytes.len();
+        bytes.resize(need, 0);
+        file.read_exact_at(&mut bytes[held..], at + held as u64)?;
+        match place.step(&bytes)? {
+            Next::More(more) if more > left => return Ok(None),
+            Next::More(more) => need = more,
+            Next::End(bytes) => return Ok(Some((bytes as u64, None))),
+            Next::Message(cut) => {
+                let whole = cut.bytes();
+                let whole = whole.ok_or_else(|| format!("a message body of {} bytes", cut.body))?;
+                return Ok((whole <= left).then_some((whole as u64, Some(cut.kind))));
+            }
         }
-        Prefix::Header { before, len } => (before as u64, len as u64),
-    };
-    if left < before + len {
-        return Ok(Next::Incomplete);
     }
-    let mut header = vec![0; len as usize];
-    file.read_exact_at(&mut header, at + before)?;
-    let (message, body) = message(&header)?;
-    let bytes = (before + len)
-        .checked_add(body as u64)
-        .ok_or_else(|| format!("a message body of {body} bytes"))?;
-    if left < bytes {
-        return Ok(Next::Incomplete);
-    }
-    Ok(Next::Message {
-        bytes,
-        kind: message.header_type(),
-    })
 }
 
 /// Parts of a file, one after the other.

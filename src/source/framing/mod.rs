@@ -86,7 +86,7 @@ impl StreamError {
 
 /// What stands at the start of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Prefix {
+enum Prefix {
     /// So many bytes are needed to tell.
     More(usize),
     /// A header of `len` bytes behind `before` others.
@@ -101,11 +101,9 @@ pub(super) enum Prefix {
 }
 
 impl Prefix {
-    /// Reads the prefix at the start of `bytes`.
-    ///
-    /// # Errors
-    /// If the header is longer than any that is read.
-    pub fn of(bytes: &[u8]) -> Result<Self, StreamError> {
+    /// Reads the prefix at the start of `bytes`; a header that is longer than any that is read is an
+    /// error.
+    fn of(bytes: &[u8]) -> Result<Self, StreamError> {
         let Some(first) = bytes.first_chunk::<4>() else {
             return Ok(Self::More(4));
         };
@@ -183,6 +181,39 @@ pub(super) fn block_header(block: &[u8]) -> Option<&[u8]> {
     }
 }
 
+/// What comes next in a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// At least so many bytes are needed to tell.
+    More(usize),
+    /// The mark of the end, of so many bytes.
+    End(usize),
+    /// A message.
+    Message(Cut),
+}
+
+/// Where the parts of a message lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cut {
+    /// The kind of the message.
+    pub kind: MessageHeader,
+    /// Bytes before its header.
+    pub before: usize,
+    /// Bytes of its header.
+    pub stored: usize,
+    /// Bytes of its body.
+    pub body: usize,
+    /// Rows that a record batch declares; 0 for other messages.
+    pub rows: i64,
+}
+
+impl Cut {
+    /// Bytes of the whole message, if a number can say so many.
+    pub fn bytes(&self) -> Option<usize> {
+        (self.before + self.stored).checked_add(self.body)
+    }
+}
+
 /// How far a stream has come, message by message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Place {
@@ -196,11 +227,49 @@ pub(super) enum Place {
 }
 
 impl Place {
-    /// Holds the bytes of the next message, or its beginning, against what may come here.
+    /// Reads what comes next: `bytes` are the first that follow the message before, as many as there
+    /// are or as were asked for. A whole header or a mark of the end is passed over.
     ///
     /// # Errors
-    /// If no stream begins so where one must.
-    pub fn check(self, bytes: &[u8]) -> Result<(), StreamError> {
+    /// If it breaks the format, or may not come here.
+    pub fn step(&mut self, bytes: &[u8]) -> Result<Next, StreamError> {
+        let place = *self;
+        place.check(bytes)?;
+        let next = Prefix::of(bytes).map_err(|error| place.fault(error))?;
+        let (before, stored) = match next {
+            Prefix::More(need) => return Ok(Next::More(need)),
+            Prefix::End(bytes) => {
+                self.mark()?;
+                return Ok(Next::End(bytes));
+            }
+            Prefix::Header { before, len } => (before, len),
+        };
+        let Some(header) = bytes.get(before..before + stored) else {
+            return Ok(Next::More(before + stored));
+        };
+        let (message, body) = message(header).map_err(|error| place.fault(error))?;
+        let kind = message.header_type();
+        self.message(kind)?;
+        let batch = message.header_as_record_batch();
+        Ok(Next::Message(Cut {
+            kind,
+            before,
+            stored,
+            body,
+            rows: batch.map_or(0, |batch| batch.length()),
+        }))
+    }
+
+    /// The error for a stream that ends behind these bytes, which are not all of a message.
+    pub fn cut_short(self, held: &[u8]) -> StreamError {
+        match self {
+            Self::Behind if held.len() < PREFIX => behind(held),
+            _ => self.fault("the stream ends inside a message".into()),
+        }
+    }
+
+    /// Holds the bytes of the next message, or its beginning, against what may come here.
+    fn check(self, bytes: &[u8]) -> Result<(), StreamError> {
         let is_odd = self != Self::Inside && begins(bytes) == Some(false);
         match self {
             Self::Start if is_odd && Prefix::of(bytes).is_ok_and(is_end) => {
@@ -220,11 +289,8 @@ impl Place {
         }
     }
 
-    /// Takes note of a message of this kind.
-    ///
-    /// # Errors
-    /// If it may not come here.
-    pub fn message(&mut self, kind: MessageHeader) -> Result<(), StreamError> {
+    /// Takes note of a message of this kind, if it may come here.
+    fn message(&mut self, kind: MessageHeader) -> Result<(), StreamError> {
         match (*self, kind) {
             // A stream whose writer left out the mark of the end may be followed by another too.
             (_, MessageHeader::Schema) => {
@@ -242,11 +308,8 @@ impl Place {
         }
     }
 
-    /// Takes note of the mark of the end.
-    ///
-    /// # Errors
-    /// If it may not come here.
-    pub fn mark(&mut self) -> Result<(), StreamError> {
+    /// Takes note of the mark of the end, if it may come here.
+    fn mark(&mut self) -> Result<(), StreamError> {
         match self {
             Self::Start => Err("the stream ends before its schema".into()),
             Self::Behind => Err(behind(&[0; 4])),
