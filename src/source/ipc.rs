@@ -34,12 +34,7 @@ pub(super) struct IpcFile {
 }
 
 impl IpcFile {
-    pub fn open(path: &Path) -> Result<Self, SourceError> {
-        let file = Positioned::open(path).map_err(|source| unreadable(path, source))?;
-        Self::of(path, file)
-    }
-
-    /// The same of a file that is open already.
+    /// Reads the footer.
     pub fn of(path: &Path, file: Positioned) -> Result<Self, SourceError> {
         let corrupt = |reason: String| SourceError::Corrupt {
             path: path.to_owned(),

@@ -21,7 +21,6 @@ use parquet::schema::types::SchemaDescriptor;
 use super::SourceError;
 use super::batches::{Feed, Task};
 use super::column::{Chunk, Column};
-use super::discover::unreadable;
 use super::guard;
 use super::leaf::{self, LeafReader, Scratch};
 use super::params::Decoders;
@@ -42,12 +41,7 @@ pub(super) struct ParquetFile {
 }
 
 impl ParquetFile {
-    pub fn open(path: &Path) -> Result<Self, SourceError> {
-        let file = Positioned::open(path).map_err(|source| unreadable(path, source))?;
-        Self::of(path, file)
-    }
-
-    /// The same of a file that is open already.
+    /// Reads the footer.
     pub fn of(path: &Path, file: Positioned) -> Result<Self, SourceError> {
         let read = preflight::read_footer(path, &file)?;
         let meta = ArrowReaderMetadata::try_new(read.meta, ArrowReaderOptions::new());

@@ -8,16 +8,14 @@ use std::sync::Arc;
 
 use super::SourceError;
 use super::agreement::Agreement;
-use super::batches::{Feed, Task};
-use super::column::{Chunk, Column};
 use super::discover::{Format, unreadable};
-use super::fix;
+use super::fix::Later;
 use super::identity::{Identity, Stamp, open_quietly};
 use super::open::Opened;
 use super::positioned::Witness;
-use super::sieve::{From, Sieve};
+use super::SourceParams;
+use super::input_rows::{End, IdSink, InputRows};
 use super::tagger::Tagger;
-use super::{SourceParams, guard, select};
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::rows::{Minibatch, Tags, Tally};
 
@@ -99,6 +97,12 @@ impl Segment {
         self.check(file).err().unwrap_or(error)
     }
 
+    /// Reads the schema of the open file.
+    fn opened(&self, file: &Arc<File>, witness: &mut Witness) -> Result<Opened, SourceError> {
+        let part = Some((self.start, self.identity.bytes));
+        Opened::of(&self.path, self.format, file, part, witness)
+    }
+
     /// What this file fixes for all that follow.
     ///
     /// # Errors
@@ -106,8 +110,10 @@ impl Segment {
     pub fn agree(&self, params: &SourceParams) -> Result<Agreement, SourceError> {
         let file = self.open()?;
         let mut witness = Witness::default();
-        Opened::open_part(self, &file, &mut witness)
-            .and_then(|opened| Agreement::of(&self.path, opened, params))
+        self.opened(&file, &mut witness)
+            .and_then(|mut first| {
+                Agreement::resolve(&self.path, &mut first, Later::Unknown, params, None)
+            })
             .map_err(|error| self.blamed(error, &file, &witness))
     }
 }
@@ -130,14 +136,7 @@ pub struct Extraction {
     file: Arc<File>,
     witness: Witness,
     agreement: Agreement,
-    feed: Box<dyn Feed>,
-    chunk: Chunk,
-    used: usize,
-    /// Rows of the segment handed over or skipped.
-    row: u64,
-    /// Rows to stop behind.
-    until: u64,
-    sieve: Sieve,
+    rows: InputRows,
     /// Whether ids are read too.
     with_ids: bool,
     failed: Option<SourceError>,
@@ -189,71 +188,31 @@ impl Extraction {
         with_ids: bool,
         (file, witness): (&Arc<File>, &mut Witness),
     ) -> Result<Self, SourceError> {
-        let mut opened = Opened::open_part(segment, file, witness)?;
-        fix::check_null_lists(&segment.path, &mut opened, &agreement.plan)?;
-        let task = Task {
-            leaves: select::agree(&segment.path, &opened.schema(), &agreement.plan)?,
-            path: segment.path.clone(),
-            plan: agreement.plan.clone(),
-            with_ids,
-        };
-        let feed = guard::catch(&segment.path, || {
-            let mut feed = opened.into_feed(task)?;
-            let skipped = feed.skip(skip)?;
-            Ok((feed, skipped))
-        });
-        let (feed, skipped) = feed?;
-        let wanted = agreement.plan.wanted.iter();
-        let mut extraction = Self {
+        let mut opened = segment.opened(file, witness)?;
+        let leaves = agreement.columns(&segment.path, &mut opened)?;
+        let how = (skip, with_ids);
+        let rows = InputRows::open(&segment.path, opened, leaves, agreement, how)?;
+        Ok(Self {
             segment: segment.clone(),
             file: Arc::clone(file),
             witness: witness.clone(),
             agreement: agreement.clone(),
-            feed,
-            chunk: Chunk {
-                columns: wanted.map(|w| Column::new(w.len)).collect(),
-                ..Chunk::default()
-            },
-            used: 0,
-            row: skipped,
-            until: u64::MAX,
-            sieve: Sieve::default(),
+            rows,
             with_ids,
             failed: None,
-        };
-        extraction.pass_over(skip - skipped)?;
-        Ok(extraction)
+        })
     }
 
     /// The same, ending behind so many rows of the segment.
     #[must_use]
     pub fn until(mut self, rows: Option<u64>) -> Self {
-        self.until = rows.unwrap_or(u64::MAX);
+        self.rows.set_until(rows.unwrap_or(u64::MAX));
         self
     }
 
     /// Rows handed over or skipped.
     pub fn rows(&self) -> u64 {
-        self.row
-    }
-
-    fn pass_over(&mut self, mut rows: u64) -> Result<(), SourceError> {
-        while rows > 0 {
-            if self.used == self.chunk.rows && !self.advance()? {
-                return Err(SourceError::Corrupt {
-                    path: self.segment.path.clone(),
-                    reason: format!(
-                        "it ends before row {}, which it had before",
-                        self.row + rows
-                    ),
-                });
-            }
-            let here = rows.min((self.chunk.rows - self.used) as u64);
-            self.used += here as usize;
-            self.row += here;
-            rows -= here;
-        }
-        Ok(())
+        self.rows.rows()
     }
 
     /// Appends up to `want` rows that pass behind the first `at` of `batch`.
@@ -313,81 +272,45 @@ impl Extraction {
             ..Piece::default()
         };
         let mut taken = 0;
-        while taken < want {
+        let is_last = loop {
             let place = (&mut *batch, at + taken);
-            match self.part(place, want - taken, &mut piece.tally, tagger.as_deref_mut()) {
-                Ok(Some(n)) => taken += n,
-                Ok(None) => {
-                    piece.is_last = true;
-                    break;
+            let ids = tagger.as_deref_mut().map(|ids| ids as &mut dyn IdSink);
+            let filled = self
+                .rows
+                .fill(place, want - taken, &mut piece.tally, ids);
+            taken += filled.rows;
+            match filled.end {
+                End::Full => break Ok(false),
+                End::Until => break Ok(true),
+                End::Input => break self.segment.check(&self.file).map(|()| true),
+                // It may be the ids that cannot be read: without them the file says what it is worth.
+                End::Failed(_) if self.with_ids => {
+                    if let Err(error) = self.reopen_without_ids() {
+                        break Err(error);
+                    }
                 }
-                Err(error) if piece.tally.rows_read == 0 => {
-                    return Err(self.segment.blamed(error, &self.file, &self.witness));
-                }
-                Err(error) => {
-                    // What came before the bad place is whole: it goes first.
-                    self.failed = Some(error);
-                    break;
-                }
+                End::Failed(error) => break Err(error),
             }
+        };
+        match is_last {
+            Ok(is_last) => piece.is_last = is_last,
+            Err(error) if piece.tally.rows_read == 0 => {
+                return Err(self.segment.blamed(error, &self.file, &self.witness));
+            }
+            // What came before the bad place is whole: it goes first.
+            Err(error) => self.failed = Some(error),
         }
         batch.set_rows(at + taken);
         Ok(piece)
     }
 
-    /// Takes rows of one chunk; nothing at the end.
-    fn part(
-        &mut self,
-        place: (&mut Minibatch, usize),
-        want: usize,
-        tally: &mut Tally,
-        tagger: Option<&mut Tagger>,
-    ) -> Result<Option<usize>, SourceError> {
-        let left = usize::try_from(self.until.saturating_sub(self.row)).unwrap_or(usize::MAX);
-        if left == 0 {
-            return Ok(None);
-        }
-        if self.used == self.chunk.rows && !self.advance()? {
-            self.segment.check(&self.file)?;
-            return Ok(None);
-        }
-        let rows = self.used..self.chunk.rows.min(self.used + want.min(left));
-        let all = rows.len();
-        let from = From {
-            path: &self.segment.path,
-            row: self.row,
-            features: self.agreement.features(),
-        };
-        let before = tally.clone();
-        let params = &self.agreement.plan.params;
-        let taken = self
-            .sieve
-            .take(&mut self.chunk, rows.clone(), &from, params, tally, place);
-        let taken = taken.inspect_err(|_| *tally = before)?;
-        if let Some(tagger) = tagger {
-            let (path, ids) = (&self.segment.path, self.chunk.ids.as_ref());
-            tagger.take(path, ids, rows, self.sieve.passed(), taken);
-        }
-        self.used += all;
-        self.row += all as u64;
-        Ok(Some(taken))
-    }
-
-    fn advance(&mut self) -> Result<bool, SourceError> {
-        (self.chunk.rows, self.used) = (0, 0);
-        let (feed, chunk) = (&mut self.feed, &mut self.chunk);
-        let advanced = guard::catch(&self.segment.path, || feed.next_chunk(chunk));
-        if advanced.is_ok() || !self.with_ids {
-            return advanced;
-        }
-        // It may be the ids that cannot be read: without them the file says what it is worth.
-        // Chunks begin where they would have begun.
-        let again = Self::open(&self.segment, &self.agreement, self.row)?;
-        *self = Self {
-            until: self.until,
-            ..again
-        };
-        self.advance()
+    /// Goes on without ids. Chunks begin where they would have begun.
+    fn reopen_without_ids(&mut self) -> Result<(), SourceError> {
+        let again = Self::open(&self.segment, &self.agreement, self.rows())?;
+        let until = self.rows.until();
+        *self = again;
+        self.rows.set_until(until);
+        Ok(())
     }
 
     /// The file.

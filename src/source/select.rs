@@ -11,8 +11,6 @@ use super::{Selection, SourceError, pandas};
 use crate::rows::Width;
 use crate::text::bounded;
 
-pub(super) use super::later::agree;
-
 /// Levels of structs that names are looked for in.
 pub(super) const STRUCT_DEPTH_MAX: usize = 32;
 

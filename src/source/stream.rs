@@ -40,9 +40,9 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub fn open(path: &Path) -> Result<Self, SourceError> {
-        let file = File::open(path).map_err(|source| unreadable(path, source))?;
-        Self::new(path, Box::new(file))
+    /// All messages of a file.
+    pub fn open(path: &Path, file: &Arc<File>) -> Result<Self, SourceError> {
+        Self::new(path, Box::new(Arc::clone(file)))
     }
 
     /// The messages from byte `start` to byte `end` of a growing file.

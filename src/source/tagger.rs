@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
-use super::guard;
+use super::input_rows::IdSink;
+use super::sieve::Sieve;
+use super::{SourceError, guard};
 use crate::rows::{TAG_BYTES, Tags};
 
 /// Writing ids down may take one part in so many of the time: where rows are short it would take as
@@ -46,19 +48,27 @@ impl Tagger {
         }
     }
 
-    /// Appends the ids of the `rows` that passed, `accepted` of them; null where they are not there.
-    pub(super) fn take(
+    /// The ids of the piece.
+    pub(super) fn end(&mut self) -> Tags {
+        std::mem::take(&mut self.tags)
+    }
+}
+
+impl IdSink for Tagger {
+    /// Appends the ids of the rows that passed; null where they are not there.
+    fn take(
         &mut self,
         path: &Path,
         ids: Option<&RecordBatch>,
         rows: Range<usize>,
-        passed: Option<impl Iterator<Item = bool>>,
-        accepted: usize,
-    ) {
+        sieve: &Sieve,
+    ) -> Result<(), SourceError> {
         if self.is_passing || self.tags.width() == 0 {
-            return;
+            return Ok(());
         }
         let began = Instant::now();
+        let passed = sieve.passed();
+        let accepted = sieve.passed().map_or(rows.len(), |all| all.filter(|passed| *passed).count());
         let until = self.tags.values() + accepted * self.tags.width();
         if let Some(ids) = ids {
             let tags = &mut self.tags;
@@ -76,11 +86,7 @@ impl Tagger {
         }
         self.tags.set_values(until);
         self.spent += began.elapsed();
-    }
-
-    /// The ids of the piece.
-    pub(super) fn end(&mut self) -> Tags {
-        std::mem::take(&mut self.tags)
+        Ok(())
     }
 }
 

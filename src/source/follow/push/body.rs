@@ -12,7 +12,7 @@ use arrow::ipc::MessageHeader;
 use crate::source::discover::Format;
 use crate::source::framing::{BatchDecoder, Cut, Next, Place, StreamError, message};
 use crate::source::magic::magic;
-use crate::source::{Agreement, SourceError, SourceParams, fix, guard, select};
+use crate::source::{Agreement, SourceError, SourceParams, fix, guard, later};
 
 /// What errors call it.
 const NAME: &str = "body";
@@ -152,7 +152,7 @@ impl Walk<'_> {
             match (self.expected, schema) {
                 (_, None) => {}
                 (Expected::Agreed(agreement), Some(schema)) => {
-                    select::agree(name, schema, &agreement.plan)?;
+                    later::agree(name, schema, &agreement.plan)?;
                 }
                 (Expected::Any(params), Some(schema)) => fix::foresee(name, schema, params)?,
             }
