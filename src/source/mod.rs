@@ -26,6 +26,7 @@ mod pandas;
 mod params;
 mod parquet;
 mod patterns;
+mod place;
 mod positioned;
 mod preflight;
 mod pushed;

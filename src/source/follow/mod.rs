@@ -25,6 +25,8 @@ pub use state::{Event, FeedState, FileEntry, FileState, Quarantined, Reading};
 pub use verdict::{Follower, Found, Take};
 pub use watch::Wake;
 
+pub use super::walk::Symlinks;
+
 /// In which order new files are taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Order {
@@ -33,18 +35,6 @@ pub enum Order {
     Name,
     /// By time of the last change, then by path.
     Changed,
-}
-
-/// Where symbolic links may lead.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Symlinks {
-    /// Nowhere: none is followed.
-    Refuse,
-    /// To places below the directory that holds them.
-    #[default]
-    Inside,
-    /// Anywhere.
-    Follow,
 }
 
 /// What a file does that holds what was learned from one that is gone.

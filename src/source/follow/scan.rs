@@ -3,8 +3,6 @@
 //! All of them are listed now and then; in between, directories of which nothing is heard when they
 //! change, and names of which something is.
 
-mod place;
-
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
@@ -16,16 +14,13 @@ use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags, RawDir};
 
-use self::place::Place;
 use super::files::{FileTable, Slot};
 use super::watch::{News, Wake, Watch};
-use super::{FollowParams, Symlinks};
+use super::FollowParams;
 use crate::source::identity::Stamp;
 use crate::source::table::Table;
-use crate::source::walk::{Folder, Inode, Named, Walk};
-
-/// Files that one look takes in beside those that are known: a list of a million paths is some 100 MB.
-const FILES_MAX: usize = 1_000_000;
+use crate::source::place::Place;
+use crate::source::walk::{FILES_MAX, Folder, Inode, Named, Target, Walk, is_left_out};
 
 /// Bytes of names that the system gives at once.
 const LISTED_BYTES: usize = 1 << 16;
@@ -372,7 +367,7 @@ impl Scanner {
         walk: &mut Walk,
         params: &FollowParams,
     ) {
-        let (meta, is_link) = match self.meta(place, &path, params) {
+        let (meta, is_link) = match self.target(place, &path, params) {
             Ok(Some(found)) => found,
             Ok(None) => return,
             // It went meanwhile.
@@ -455,24 +450,17 @@ impl Scanner {
         }
     }
 
-    /// What a name leads to, by the rule for symbolic links, and whether it is one; nothing for what
-    /// is no file or directory.
-    fn meta(
+    /// What a name leads to, and whether it is a symbolic link; nothing for what is not taken.
+    fn target(
         &mut self,
         place: &Place,
         path: &Path,
         params: &FollowParams,
     ) -> io::Result<Option<(Metadata, bool)>> {
-        let mut meta = fs::symlink_metadata(path)?;
-        let is_link = meta.is_symlink();
-        if is_link {
-            let target = fs::canonicalize(path)?;
-            let is_fine = match params.symlinks {
-                Symlinks::Refuse => false,
-                Symlinks::Inside => target.starts_with(&place.whole),
-                Symlinks::Follow => true,
-            };
-            if !is_fine {
+        Ok(match params.symlinks.target(path, &place.whole)? {
+            Target::Found(meta, is_link) => Some((meta, is_link)),
+            Target::Other => None,
+            Target::Away(target) => {
                 let target = target.display();
                 let reason = format!(
                     "a symbolic link to {target}, which `source.symlinks` does not let pass"
@@ -482,19 +470,8 @@ impl Scanner {
                     reason,
                     is_wanted: true,
                 });
-                return Ok(None);
+                None
             }
-            meta = fs::metadata(path)?;
-        }
-        // FIFOs, sockets and devices are never opened.
-        Ok((meta.is_file() || meta.is_dir()).then_some((meta, is_link)))
+        })
     }
-}
-
-/// Names of other programs (`_SUCCESS`, `.crc`) and of files that are being written.
-fn is_left_out(name: &[u8], suffixes: &[String]) -> bool {
-    matches!(name.first(), Some(b'.' | b'_'))
-        || suffixes
-            .iter()
-            .any(|suffix| name.ends_with(suffix.as_bytes()))
 }
