@@ -7,56 +7,16 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use super::SourceError;
-use super::magic::{Told, is_named_as_data};
-use super::table::Table;
+use super::error::unreadable;
+use super::format::{Format, Told, is_named_as_data};
 use super::place::{self, is_glob};
+use super::table::Table;
 use super::walk::{self, DEPTH_MAX, FILES_MAX, Folder, Inode, Named, Symlinks, Target, Walk};
-
-/// How the bytes of an input are laid out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// `PAR1`.
-    Parquet,
-    /// `ARROW1`: Arrow IPC with a footer, also called Feather version 2.
-    IpcFile,
-    /// Messages one after another.
-    IpcStream,
-    /// The same on standard input.
-    Stdin,
-}
-
-impl Format {
-    /// The number that stands for it in stored data.
-    pub(super) fn code(self) -> u8 {
-        match self {
-            Self::Parquet => 0,
-            Self::IpcFile => 1,
-            Self::IpcStream => 2,
-            Self::Stdin => 3,
-        }
-    }
-
-    /// What people call it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Parquet => "Parquet",
-            Self::IpcFile => "Arrow IPC file",
-            Self::IpcStream | Self::Stdin => "Arrow IPC stream",
-        }
-    }
-
-    /// The format of a stored number.
-    pub(super) fn of_code(code: u8) -> Option<Self> {
-        [Self::Parquet, Self::IpcFile, Self::IpcStream, Self::Stdin]
-            .into_iter()
-            .find(|format| format.code() == code)
-    }
-}
 
 /// One input: a file or standard input.
 #[derive(Clone, Debug)]
@@ -337,25 +297,4 @@ fn inspect(path: PathBuf) -> Result<Result<Input, (PathBuf, Told)>, SourceError>
         }),
         None => Err((path, told)),
     })
-}
-
-/// Reads until `head` is full or the end.
-pub(super) fn fill(from: &mut impl Read, head: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < head.len() {
-        match from.read(&mut head[filled..]) {
-            Ok(0) => break,
-            Ok(n) => filled += n,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
-}
-
-pub(super) fn unreadable(path: &Path, source: io::Error) -> SourceError {
-    SourceError::Unreadable {
-        path: path.to_owned(),
-        source,
-    }
 }

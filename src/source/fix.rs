@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 
 use arrow::datatypes::Schema;
 
-use super::discover::{Format, Input};
+use super::discover::Input;
+use super::error::shorten;
+use super::format::Format;
 use super::open::Opened;
 use super::params::{BadValue, SourceParams};
 use super::patterns::Unmet;
@@ -277,7 +279,7 @@ fn no_feature(path: PathBuf, selection: &Selection) -> SourceError {
     let left = selection.left.iter();
     SourceError::NoFeature {
         path,
-        columns: select::shorten(left.map(|(name, why)| format!("`{name}` ({why})"))),
+        columns: shorten(left.map(|(name, why)| format!("`{name}` ({why})"))),
     }
 }
 

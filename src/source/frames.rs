@@ -13,9 +13,10 @@ use std::sync::Arc;
 use arrow::ipc::MessageHeader;
 
 use super::SourceError;
-use super::discover::unreadable;
-use super::framing::{Next, PREFIX, Place, StreamError};
+use super::error::unreadable;
+use super::framing::{Next, PREFIX, Place};
 use super::identity::{Identity, Stamp, open_quietly};
+use super::stream_error::StreamError;
 
 /// Growing files whose messages are remembered.
 const WALKS_MAX: usize = 64;

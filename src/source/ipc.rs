@@ -12,7 +12,7 @@ use arrow::ipc::{Block, MetadataVersion, root_as_footer, root_as_message};
 use super::SourceError;
 use super::batches::{Cutter, Feed, Task};
 use super::column::Chunk;
-use super::discover::unreadable;
+use super::error::unreadable;
 use super::framing;
 use super::positioned::Positioned;
 use super::preflight;
@@ -115,7 +115,7 @@ impl IpcFile {
             let (at, meta, _) = self.bounds(block)?;
             head.resize(meta, 0);
             self.read(&mut head, at)?;
-            let header = framing::block_header(&head).unwrap_or_default();
+            let header = preflight::block_header(&head).unwrap_or_default();
             let message =
                 root_as_message(header).map_err(|error| self.corrupt(preflight::brief(error)))?;
             let length = message.header_as_record_batch().map_or(0, |b| b.length());

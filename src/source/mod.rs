@@ -12,6 +12,7 @@ mod error;
 mod fill;
 mod fix;
 pub mod follow;
+mod format;
 mod frames;
 mod framing;
 mod guard;
@@ -20,7 +21,6 @@ mod input_rows;
 mod ipc;
 mod later;
 mod leaf;
-mod magic;
 mod open;
 mod pandas;
 mod params;
@@ -36,6 +36,7 @@ mod select;
 mod selection;
 mod sieve;
 mod stream;
+mod stream_error;
 mod table;
 mod tagger;
 mod values;
@@ -43,38 +44,18 @@ mod walk;
 pub mod worker;
 
 pub use agreement::Agreement;
-pub use discover::{Format, LeftOut};
+pub use discover::LeftOut;
 pub use error::SourceError;
+pub use format::Format;
 pub use frames::Frames;
 pub use guard::quiet_decoder_panics;
 pub use pandas::indexes as pandas_indexes;
 pub use params::{BadValue, BinaryDtype, Decoders, Extra, Limit, SourceParams};
 pub use pushed::{Numbers, Pushed, PushedError, Shape};
-pub use reader::{Reader, open, open_for_model};
+pub use reader::{Extent, Reader, open, open_for_model};
 pub use segment::{Extraction, Piece, Segment};
+pub use selection::Selection;
 pub use tagger::Tagger;
-
-/// How much there is to read, as far as it is known.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Extent {
-    /// Rows of all inputs; `None` for a stream.
-    pub rows_total: Option<u64>,
-    /// Bytes of all inputs; `None` for a stream on standard input.
-    pub bytes_total: Option<u64>,
-    /// Bytes read so far, as stored.
-    pub bytes_read: u64,
-}
-
-/// What was taken as a feature and what was left, for the one line that says so.
-#[derive(Clone, Debug, Default)]
-pub struct Selection {
-    /// Column name and the number of features it gives.
-    pub taken: Vec<(String, usize)>,
-    /// Of these, columns of durations: their features are seconds.
-    pub in_seconds: Vec<String>,
-    /// Column name and why it was left out ("not numeric: utf8", "time", "id", "excluded").
-    pub left: Vec<(String, String)>,
-}
 
 /// Checks the footer of a Parquet file as it is checked before it is decoded.
 ///

@@ -7,15 +7,17 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, SchemaRef};
 
+use super::SourceError;
 use super::batches::{Feed, Task};
-use super::discover::{Format, Input, unreadable};
+use super::discover::Input;
+use super::error::unreadable;
+use super::format::Format;
 use super::guard;
 use super::ipc::IpcFile;
 use super::parquet::ParquetFile;
 use super::positioned::{Positioned, Witness};
 use super::select::Leaf;
 use super::stream::Stream;
-use super::SourceError;
 
 /// An input whose schema is known.
 pub(super) enum Opened {

@@ -16,8 +16,9 @@ use arrow::ipc;
 
 use super::SourceError;
 use super::column::{Buf, Column, View};
-use super::framing::{BatchDecoder, Cut, Next, PREFIX, Place, StreamError, message};
+use super::framing::{BatchDecoder, Cut, Next, PREFIX, Place, message};
 use super::guard;
+use super::stream_error::StreamError;
 use super::values::{self, Misfit};
 
 /// Why a stream cannot be read on.
@@ -138,7 +139,10 @@ impl<P: AsRef<[u8]>> Pushed<P> {
             return Ok(());
         }
         let mut head = [0; PREFIX];
-        let held = self.header.as_ref().map_or(self.peek(&mut head), |_| PREFIX);
+        let held = self
+            .header
+            .as_ref()
+            .map_or(self.peek(&mut head), |_| PREFIX);
         Err(self.place.cut_short(&head[..held]).into())
     }
 

@@ -8,13 +8,14 @@ use std::ffi::OsString;
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 
-use super::discover::{Format, Input, LeftOut, discover};
+use super::discover::{Input, LeftOut, discover};
+use super::error::shorten;
 use super::fix::Later;
+use super::format::Format;
 use super::input_rows::{End, IdSink, InputRows};
 use super::later;
 use super::open::Opened;
-use super::select::shorten;
-use super::{Agreement, Extent, Selection, SourceError, SourceParams};
+use super::{Agreement, Selection, SourceError, SourceParams};
 use crate::rows::{Features, Minibatch, Position, Tally, Watermark};
 
 /// Footers that are read ahead, for the number of rows, the width and the schema: beyond, a file
@@ -89,6 +90,17 @@ fn open_for(
         return Err(reader.no_rows());
     }
     Ok(reader)
+}
+
+/// How much there is to read, as far as it is known.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Extent {
+    /// Rows of all inputs; `None` for a stream.
+    pub rows_total: Option<u64>,
+    /// Bytes of all inputs; `None` for a stream on standard input.
+    pub bytes_total: Option<u64>,
+    /// Bytes read so far, as stored.
+    pub bytes_read: u64,
 }
 
 /// Fills minibatches from the inputs, in order.

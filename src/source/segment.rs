@@ -7,14 +7,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::SourceError;
+use super::SourceParams;
 use super::agreement::Agreement;
-use super::discover::{Format, unreadable};
+use super::error::unreadable;
 use super::fix::Later;
+use super::format::Format;
 use super::identity::{Identity, Stamp, open_quietly};
+use super::input_rows::{End, IdSink, InputRows};
 use super::open::Opened;
 use super::positioned::Witness;
-use super::SourceParams;
-use super::input_rows::{End, IdSink, InputRows};
 use super::tagger::Tagger;
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::rows::{Minibatch, Tags, Tally};
@@ -275,9 +276,7 @@ impl Extraction {
         let is_last = loop {
             let place = (&mut *batch, at + taken);
             let ids = tagger.as_deref_mut().map(|ids| ids as &mut dyn IdSink);
-            let filled = self
-                .rows
-                .fill(place, want - taken, &mut piece.tally, ids);
+            let filled = self.rows.fill(place, want - taken, &mut piece.tally, ids);
             taken += filled.rows;
             match filled.end {
                 End::Full => break Ok(false),

@@ -6,13 +6,10 @@ use std::path::{Path, PathBuf};
 use arrow::datatypes::{DataType, Fields, Schema};
 
 use super::params::{BinaryDtype, SourceParams};
-use super::patterns::{Patterns, nearest};
+use super::patterns::{Patterns, STRUCT_DEPTH_MAX, nearest};
 use super::{Selection, SourceError, pandas};
 use crate::rows::Width;
 use crate::text::bounded;
-
-/// Levels of structs that names are looked for in.
-pub(super) const STRUCT_DEPTH_MAX: usize = 32;
 
 /// Longest name of a feature.
 const NAME_BYTES_MAX: usize = 4096;
@@ -264,27 +261,6 @@ fn check_long(path: &Path, leaves: &[Leaf]) -> Result<(), SourceError> {
             bytes: leaf.name.len(),
             column: bounded(leaf.name.clone(), SHOWN_BYTES),
         }),
-    }
-}
-
-/// The first few of `names`, for a message.
-pub(super) fn shorten<T: AsRef<str>>(names: impl Iterator<Item = T>) -> String {
-    const SHOWN: usize = 12;
-    let mut text = String::new();
-    let mut count = 0;
-    for name in names {
-        if count < SHOWN {
-            if count > 0 {
-                text.push_str(", ");
-            }
-            text.push_str(name.as_ref());
-        }
-        count += 1;
-    }
-    match count {
-        0 => "no column".to_owned(),
-        n if n > SHOWN => format!("{text} and {} more", n - SHOWN),
-        _ => text,
     }
 }
 

@@ -16,11 +16,12 @@ use arrow::datatypes::SchemaRef;
 use super::SourceError;
 use super::batches::{Cutter, Feed, Task};
 use super::column::Chunk;
-use super::discover::{self, Format, unreadable};
+use super::error::unreadable;
+use super::format::{Format, magic};
 use super::frames::Frames;
-use super::framing::{BatchDecoder, Messages, StreamError};
-use super::magic::magic;
+use super::framing::{BatchDecoder, Messages};
 use super::positioned::Witness;
+use super::stream_error::StreamError;
 
 /// Bytes asked of the system at once.
 const BUFFER: usize = 1 << 18;
@@ -63,11 +64,9 @@ impl Stream {
     /// The stream on standard input.
     pub fn stdin() -> Result<Self, SourceError> {
         let path = Path::new("-");
-        let mut stdin = io::stdin();
-        let mut head = [0; 8];
-        let filled =
-            discover::fill(&mut stdin, &mut head).map_err(|source| unreadable(path, source))?;
-        let head = head[..filled].to_vec();
+        let mut head = Vec::new();
+        let read = io::stdin().take(8).read_to_end(&mut head);
+        read.map_err(|source| unreadable(path, source))?;
         match magic(&head) {
             Some(Format::IpcStream) => {}
             _ if head.is_empty() => {
@@ -91,7 +90,7 @@ impl Stream {
                 });
             }
         }
-        Self::new(path, Box::new(Cursor::new(head).chain(stdin)))
+        Self::new(path, Box::new(Cursor::new(head).chain(io::stdin())))
     }
 
     fn new(path: &Path, from: Box<dyn Read + Send>) -> Result<Self, SourceError> {

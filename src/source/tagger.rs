@@ -68,7 +68,9 @@ impl IdSink for Tagger {
         }
         let began = Instant::now();
         let passed = sieve.passed();
-        let accepted = sieve.passed().map_or(rows.len(), |all| all.filter(|passed| *passed).count());
+        let accepted = sieve
+            .passed()
+            .map_or(rows.len(), |all| all.filter(|passed| *passed).count());
         let until = self.tags.values() + accepted * self.tags.width();
         if let Some(ids) = ids {
             let tags = &mut self.tags;

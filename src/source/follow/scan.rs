@@ -14,12 +14,12 @@ use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags, RawDir};
 
+use super::FollowParams;
 use super::files::{FileTable, Slot};
 use super::watch::{News, Wake, Watch};
-use super::FollowParams;
 use crate::source::identity::Stamp;
-use crate::source::table::Table;
 use crate::source::place::Place;
+use crate::source::table::Table;
 use crate::source::walk::{FILES_MAX, Folder, Inode, Named, Target, Walk, is_left_out};
 
 /// Bytes of names that the system gives at once.

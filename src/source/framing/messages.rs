@@ -7,7 +7,8 @@ use std::io::Read;
 use arrow::buffer::{Buffer, MutableBuffer};
 use arrow::ipc::Message;
 
-use super::{Cut, Next, Place, StreamError, message};
+use super::{Cut, Next, Place, message};
+use crate::source::stream_error::StreamError;
 
 /// Bytes allocated before any has arrived; then as many again as have.
 const STEP: usize = 64 << 20;

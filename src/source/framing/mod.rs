@@ -10,14 +10,10 @@
 mod decoder;
 mod messages;
 
-use std::io;
-use std::path::Path;
-
 use arrow::ipc::{Message, MessageHeader, root_as_message};
 
-use super::SourceError;
-use super::discover::unreadable;
 use super::preflight::{METADATA_BYTES_MAX, brief};
+use super::stream_error::StreamError;
 
 pub(super) use decoder::{BatchDecoder, read_schema};
 pub(super) use messages::{Messages, resize};
@@ -29,60 +25,6 @@ pub(super) const PREFIX: usize = 8;
 /// Where the root table of a header lies at the farthest: its own table of offsets is all that
 /// stands before it.
 const ROOT_MAX: u32 = 1024;
-
-/// What is wrong with a stream.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum StreamError {
-    /// Its numbers are written the other way round.
-    #[error(
-        "its values are big-endian, which is not read; pyarrow reads it, and writes it little-endian"
-    )]
-    BigEndian,
-    /// Something that is no further stream of the same columns follows the end.
-    #[error("{0}")]
-    Behind(String),
-    /// It breaks the format.
-    #[error("{0}")]
-    Corrupt(String),
-    /// The system refused to read it.
-    #[error("{0}")]
-    Unreadable(io::Error),
-}
-
-impl From<String> for StreamError {
-    fn from(reason: String) -> Self {
-        Self::Corrupt(reason)
-    }
-}
-
-impl From<&str> for StreamError {
-    fn from(reason: &str) -> Self {
-        Self::Corrupt(reason.to_owned())
-    }
-}
-
-impl From<io::Error> for StreamError {
-    fn from(error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::UnexpectedEof {
-            "the stream ends inside a message".into()
-        } else {
-            Self::Unreadable(error)
-        }
-    }
-}
-
-impl StreamError {
-    /// The error for the file at `path`.
-    pub fn at(self, path: &Path) -> SourceError {
-        let path = path.to_owned();
-        match self {
-            Self::BigEndian => SourceError::BigEndian { path },
-            Self::Behind(what) => SourceError::Behind { path, what },
-            Self::Corrupt(reason) => SourceError::Corrupt { path, reason },
-            Self::Unreadable(source) => unreadable(&path, source),
-        }
-    }
-}
 
 /// What stands at the start of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,14 +113,6 @@ pub(super) fn message(header: &[u8]) -> Result<(Message<'_>, usize), StreamError
     let len = message.bodyLength();
     let len = usize::try_from(len).map_err(|_| format!("a message body of {len} bytes"))?;
     Ok((message, len))
-}
-
-/// The header of a block of an IPC file, without what stands before it.
-pub(super) fn block_header(block: &[u8]) -> Option<&[u8]> {
-    match block.first_chunk::<4>()? {
-        &MARK => block.get(8..),
-        _ => block.get(4..),
-    }
 }
 
 /// What comes next in a stream.

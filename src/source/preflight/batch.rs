@@ -11,7 +11,6 @@ use arrow::ipc::{
 };
 
 use super::{brief, uncompressed_max};
-use crate::source::framing::block_header;
 
 /// Times its values that a compressed buffer may hold: a writer that cuts an array short may
 /// write the whole of its buffers.
@@ -266,5 +265,13 @@ impl<'a> Check<'a> {
             ));
         }
         Ok(())
+    }
+}
+
+/// The header of a block of an IPC file, without what stands before it.
+pub(super) fn block_header(block: &[u8]) -> Option<&[u8]> {
+    match block.first_chunk::<4>()? {
+        &[0xFF, 0xFF, 0xFF, 0xFF] => block.get(8..),
+        _ => block.get(4..),
     }
 }

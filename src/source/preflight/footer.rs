@@ -14,7 +14,7 @@ use super::shapes::{FILE, Name};
 use super::thrift::{self, Fault, Visit, wrong};
 use super::{DEPTH_MAX, FIELDS_MAX, METADATA_BYTES_MAX, NAME_BYTES_MAX};
 use crate::source::SourceError;
-use crate::source::discover::unreadable;
+use crate::source::error::unreadable;
 use crate::source::positioned::Positioned;
 
 /// Bytes behind the footer: its length and the magic.

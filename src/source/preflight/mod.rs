@@ -19,7 +19,7 @@ mod schema;
 mod shapes;
 mod thrift;
 
-pub(super) use batch::{Batch, check_block, check_dictionary};
+pub(super) use batch::{Batch, block_header, check_block, check_dictionary};
 pub(super) use footer::{check as check_footer_at, read_footer};
 pub(super) use group::{Group, first_length};
 pub(super) use schema::{check_later_schema, check_schema};

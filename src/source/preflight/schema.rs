@@ -6,8 +6,9 @@
 
 use arrow::ipc::{Endianness, Field, KeyValue, Schema, root_as_message};
 
+use super::batch::block_header;
 use super::{DEPTH_MAX, FIELDS_MAX};
-use crate::source::framing::{StreamError, block_header};
+use crate::source::stream_error::StreamError;
 
 /// Bytes of names and metadata beyond those that the schema takes as it is stored.
 const SHARED_BYTES_MAX: usize = 64 << 20;

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use arrow::datatypes::SchemaRef;
 use arrow::ipc::MessageHeader;
 
-use crate::source::discover::Format;
-use crate::source::framing::{BatchDecoder, Cut, Next, Place, StreamError, message};
-use crate::source::magic::magic;
+use crate::source::format::{Format, magic};
+use crate::source::framing::{BatchDecoder, Cut, Next, Place, message};
+use crate::source::stream_error::StreamError;
 use crate::source::{Agreement, SourceError, SourceParams, fix, guard, later};
 
 /// What errors call it.
