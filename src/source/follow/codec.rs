@@ -5,8 +5,9 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use super::push::PushedKeys;
-use super::state::{FeedState, FileEntry, FileState, Quarantined, Reading};
+use super::entry::{FileEntry, FileState};
+use super::keys::PushedKeys;
+use super::state::{FeedState, Quarantined, Reading};
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::rows::Tally;
 use crate::source::identity::{Identity, Stamp};

@@ -22,7 +22,7 @@ use hashbrown::HashTable;
 use self::folders::Folders;
 pub use self::loader::FileLoader;
 use self::numbers::Numbers;
-use super::state::{FileEntry, FileState};
+use super::entry::{FileEntry, FileState};
 use crate::codec::{Decoder, Encoder};
 use crate::source::identity::Stamp;
 

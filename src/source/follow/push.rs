@@ -6,7 +6,6 @@
 //! another body, and everything while as much waits as may.
 
 mod body;
-mod keys;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
@@ -17,7 +16,8 @@ use std::time::{Duration, Instant};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
-use super::spool::Shared;
+use super::keys::{Hash, KEYS_MAX, PushName, PushedKey, Settled};
+use super::shared::Shared;
 use super::state::FeedState;
 use crate::disk::Disk;
 use crate::source::{Agreement, SourceParams};
@@ -25,7 +25,6 @@ use crate::source::{Agreement, SourceParams};
 use self::body::Expected;
 
 pub use body::Flaw;
-pub use keys::{Hash, KEYS_MAX, PushName, PushedKey, PushedKeys, Settled};
 
 /// Files of pushed bodies in the spool: their decisions fit one write of the journal, and a look at
 /// them takes milliseconds.

@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags, RawDir};
 
-use super::FollowParams;
 use super::files::{FileTable, Slot};
+use super::params::FollowParams;
 use super::watch::{News, Wake, Watch};
 use crate::source::identity::Stamp;
 use crate::source::place::Place;

@@ -6,70 +6,15 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 
+use super::entry::{FileEntry, FileState};
 use super::files::FileTable;
-use super::push::{PushName, PushedKey, PushedKeys, Settled};
+use super::keys::{PushName, PushedKey, PushedKeys, Settled};
 use crate::rows::{Position, Tally, Watermark};
-use crate::source::identity::Identity;
 use crate::source::worker::Refusal;
-use crate::source::{Agreement, Format, Segment};
+use crate::source::{Agreement, Segment};
 
 /// Entries about refused files that are kept; older ones are only counted.
 const QUARANTINE_MAX: usize = 10_000;
-
-/// What became of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FileState {
-    /// All of it was taken.
-    Done,
-    /// More may come.
-    Growing,
-    /// It was refused; its first rows may have been taken.
-    Quarantined,
-}
-
-/// A file that was taken, wholly or in part, or refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileEntry {
-    /// Where it was seen last.
-    pub path: PathBuf,
-    /// Its format; nothing for a file that was refused before it was known.
-    pub format: Option<Format>,
-    /// Which file it is; `identity.bytes` were taken of a growing one.
-    pub identity: Identity,
-    /// Rows taken.
-    pub rows: u64,
-    /// Of these, rows of a segment that was left on the way: because the file was refused, or could
-    /// not be read any more.
-    pub ahead: u64,
-    /// Where that segment starts; nothing where none was left on the way.
-    pub within: Option<u64>,
-    /// What became of it.
-    pub state: FileState,
-}
-
-impl FileEntry {
-    /// The byte from which on the file is still to be taken, but for the rows that are ahead.
-    pub fn start(&self) -> u64 {
-        self.within.unwrap_or(match self.format {
-            Some(Format::IpcStream) => self.identity.bytes,
-            _ => 0,
-        })
-    }
-
-    /// Whether the file grows in its place.
-    pub(super) fn is_stream(&self) -> bool {
-        self.format == Some(Format::IpcStream)
-    }
-
-    /// A number by which the file is found again under another name and inode.
-    pub(super) fn key(&self) -> Option<u64> {
-        if self.is_stream() {
-            self.identity.growing_key()
-        } else {
-            self.identity.key()
-        }
-    }
-}
 
 /// A segment that is being read.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use arrow::ipc::{
     root_as_message,
 };
 
+use super::schema::block_header;
 use super::{brief, uncompressed_max};
 
 /// Times its values that a compressed buffer may hold: a writer that cuts an array short may
@@ -265,13 +266,5 @@ impl<'a> Check<'a> {
             ));
         }
         Ok(())
-    }
-}
-
-/// The header of a block of an IPC file, without what stands before it.
-pub(super) fn block_header(block: &[u8]) -> Option<&[u8]> {
-    match block.first_chunk::<4>()? {
-        &[0xFF, 0xFF, 0xFF, 0xFF] => block.get(8..),
-        _ => block.get(4..),
     }
 }

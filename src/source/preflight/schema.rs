@@ -6,7 +6,6 @@
 
 use arrow::ipc::{Endianness, Field, KeyValue, Schema, root_as_message};
 
-use super::batch::block_header;
 use super::{DEPTH_MAX, FIELDS_MAX};
 use crate::source::stream_error::StreamError;
 
@@ -120,6 +119,14 @@ fn base64(text: &[u8]) -> Option<Vec<u8>> {
         }
     }
     Some(bytes)
+}
+
+/// The header of a block of an IPC file, without what stands before it.
+pub(in crate::source) fn block_header(block: &[u8]) -> Option<&[u8]> {
+    match block.first_chunk::<4>()? {
+        &[0xFF, 0xFF, 0xFF, 0xFF] => block.get(8..),
+        _ => block.get(4..),
+    }
 }
 
 #[cfg(test)]

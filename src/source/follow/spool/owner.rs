@@ -12,7 +12,7 @@ use super::Spool;
 use super::connections::number;
 use crate::disk::Disk;
 use crate::rows::RunId;
-use crate::source::follow::push::PushName;
+use crate::source::follow::keys::PushName;
 
 /// The file.
 const NAME: &str = "_run";

@@ -10,9 +10,10 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use super::{Follower, LOOKS_AT_REST};
-use crate::source::follow::OnCopy;
+use crate::source::follow::entry::{FileEntry, FileState};
+use crate::source::follow::params::OnCopy;
 use crate::source::follow::scan::Seen;
-use crate::source::follow::state::{FeedState, FileEntry, FileState};
+use crate::source::follow::state::FeedState;
 use crate::source::identity::{Identity, PAGE_BYTES, Stamp, open_quietly};
 
 /// Files of one content whose places are looked at, when none of them is known to be gone. A feed

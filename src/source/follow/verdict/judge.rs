@@ -7,8 +7,9 @@ use std::time::Instant;
 
 use super::wait::entry_of;
 use super::{Follower, LOOKS_AT_REST, Take, Verdict, refreshed};
+use crate::source::follow::entry::{FileEntry, FileState};
 use crate::source::follow::scan::Seen;
-use crate::source::follow::state::{FeedState, FileEntry, FileState};
+use crate::source::follow::state::FeedState;
 use crate::source::format::{Told, is_named_as_data};
 use crate::source::identity::{Identity, open_quietly};
 use crate::source::worker::{Decode, Fault};

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::{Follower, Found};
+use crate::source::follow::entry::{FileEntry, FileState};
 use crate::source::follow::files::{FileTable, Slot};
 use crate::source::follow::scan::{Believed, Listing, Seen, Trouble};
-use crate::source::follow::state::{FeedState, FileEntry, FileState};
+use crate::source::follow::state::FeedState;
 use crate::source::identity::Stamp;
 use crate::source::walk;
 

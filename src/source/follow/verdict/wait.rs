@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use super::{Follower, Verdict};
 use crate::source::Format;
+use crate::source::follow::entry::{FileEntry, FileState};
 use crate::source::follow::scan::{Seen, Trouble};
-use crate::source::follow::state::{FileEntry, FileState};
 use crate::source::identity::{Identity, Stamp, open_quietly};
 use crate::source::worker::{Fault, Refusal};
 
