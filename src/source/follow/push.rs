@@ -14,8 +14,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
-use tokio::sync::watch;
 
+use super::changes::{ChangeListener, Changes};
 use super::keys::{Hash, KEYS_MAX, PushName, PushedKey, Settled};
 use super::shared::Shared;
 use super::state::FeedState;
@@ -106,8 +106,8 @@ pub struct Push {
     /// The features, once they are fixed; until then, what may fix them.
     agreement: Mutex<Option<Agreement>>,
     source: SourceParams,
-    /// Counts changes of stages: whoever waits for one looks again.
-    changed: watch::Sender<u64>,
+    /// Changes of stages: whoever waits for one looks again.
+    changed: Changes,
 }
 
 impl std::fmt::Debug for Push {
@@ -169,7 +169,7 @@ impl Push {
             written: Condvar::new(),
             agreement: Mutex::new(state.agreement.clone().filter(|_| state.is_fixed())),
             source: source.clone(),
-            changed: watch::Sender::default(),
+            changed: Changes::default(),
         })
     }
 
@@ -323,9 +323,9 @@ impl Push {
         self.index().known.get(&key).cloned()
     }
 
-    /// Counts changes; the receiver hears of every one.
-    pub fn changes(&self) -> watch::Receiver<u64> {
-        self.changed.subscribe()
+    /// Hears of every change of a stage from now on.
+    pub fn changes(&self) -> ChangeListener {
+        self.changed.listener()
     }
 
     /// The features were fixed.
@@ -348,7 +348,7 @@ impl Push {
             Stage::Taken { steps }
         };
         self.index().settle(key, pushed, stage);
-        self.changed.send_modify(|count| *count += 1);
+        self.changed.raise();
     }
 
     /// A checkpoint of so many events is on the disk.
@@ -366,7 +366,7 @@ impl Push {
             }
         }
         drop(index);
-        self.changed.send_modify(|count| *count += 1);
+        self.changed.raise();
     }
 
     /// A file went.
