@@ -12,9 +12,9 @@ use super::discover::{Input, LeftOut, discover};
 use super::error::shorten;
 use super::fix::Later;
 use super::format::Format;
-use super::input_rows::{End, IdSink, InputRows};
 use super::later;
 use super::open::Opened;
+use super::segment_reader::{Ids, SegmentReader};
 use super::{Agreement, Selection, SourceError, SourceParams};
 use crate::rows::{Features, Minibatch, Position, Tally, Watermark};
 
@@ -113,7 +113,7 @@ pub struct Reader {
     first: Option<Opened>,
     /// The input being read, and its rows.
     at: usize,
-    open: Option<InputRows>,
+    open: Option<SegmentReader>,
     /// Rows used of each input so far begun.
     rows: Vec<u64>,
     bytes_before: u64,
@@ -154,7 +154,7 @@ impl Reader {
     /// If `batch` has another number of features.
     pub fn fill(&mut self, batch: &mut Minibatch) -> Result<usize, SourceError> {
         self.begin(false)?;
-        let filled = self.pour(batch, None);
+        let filled = self.pour(batch, &mut Ids::Nobody);
         self.ended |= filled.is_err();
         filled
     }
@@ -176,7 +176,7 @@ impl Reader {
     ) -> Result<Option<RecordBatch>, SourceError> {
         self.begin(true)?;
         let mut parts = Vec::new();
-        let poured = self.pour(batch, Some(&mut parts));
+        let poured = self.pour(batch, &mut Ids::Batches(&mut parts));
         self.ended |= poured.is_err();
         poured?;
         let Some(first) = parts.first() else {
@@ -198,7 +198,7 @@ impl Reader {
         Extent {
             rows_total: self.rows_total,
             bytes_total: known.then(|| self.inputs.iter().map(|input| input.bytes).sum()),
-            bytes_read: self.bytes_before + self.open.as_ref().map_or(0, InputRows::bytes_read),
+            bytes_read: self.bytes_before + self.open.as_ref().map_or(0, SegmentReader::bytes_read),
         }
     }
 
@@ -242,11 +242,7 @@ impl Reader {
         Ok(())
     }
 
-    fn pour(
-        &mut self,
-        batch: &mut Minibatch,
-        mut ids: Option<&mut Vec<RecordBatch>>,
-    ) -> Result<usize, SourceError> {
+    fn pour(&mut self, batch: &mut Minibatch, ids: &mut Ids<'_>) -> Result<usize, SourceError> {
         let m = self.agreement.features().len();
         assert_eq!(batch.features(), m, "features of the minibatch");
         batch.set_rows(0);
@@ -261,19 +257,14 @@ impl Reader {
                 break;
             };
             let want = batch.capacity() - filled;
-            let ids = ids.as_deref_mut().map(|ids| ids as &mut dyn IdSink);
             let done = open.fill((&mut *batch, filled), want, &mut self.tally, ids);
             filled += done.rows;
             self.rows[self.at] = open.rows();
-            match done.end {
-                End::Full | End::Until => {}
-                End::Input => {
-                    let bytes = self.inputs[self.at].bytes;
-                    self.bytes_before += bytes.max(open.bytes_read());
-                    self.at += 1;
-                    self.open = None;
-                }
-                End::Failed(error) => return Err(error),
+            if done.is_over? {
+                let bytes = self.inputs[self.at].bytes;
+                self.bytes_before += bytes.max(open.bytes_read());
+                self.at += 1;
+                self.open = None;
             }
         }
         batch.set_rows(filled);
@@ -284,7 +275,7 @@ impl Reader {
     }
 
     /// Opens the next input; nothing behind the last one.
-    fn open_next(&mut self) -> Result<Option<InputRows>, SourceError> {
+    fn open_next(&mut self) -> Result<Option<SegmentReader>, SourceError> {
         let Some(input) = self.inputs.get(self.at) else {
             return Ok(None);
         };
@@ -303,6 +294,6 @@ impl Reader {
         };
         self.rows.push(0);
         let with_ids = self.with_ids == Some(true) && !agreement.plan.params.ids.is_empty();
-        InputRows::open(path, opened, leaves, agreement, (0, with_ids)).map(Some)
+        SegmentReader::new((path, opened, leaves), agreement, 0, with_ids).map(Some)
     }
 }

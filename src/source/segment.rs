@@ -1,9 +1,9 @@
-//! A part of a file that does not change any more, and its rows.
+//! A part of a file that does not change any more, and its file while it is open.
 
 use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::SourceError;
@@ -13,12 +13,9 @@ use super::error::unreadable;
 use super::fix::Later;
 use super::format::Format;
 use super::identity::{Identity, Stamp, open_quietly};
-use super::input_rows::{End, IdSink, InputRows};
 use super::open::Opened;
 use super::positioned::Witness;
-use super::tagger::Tagger;
 use crate::codec::{CodecError, Decoder, Encoder};
-use crate::rows::{Minibatch, Tags, Tally};
 
 /// A whole file, or complete messages of a growing one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,51 +54,18 @@ impl Segment {
     }
 
     /// Opens the file, if it is still the one whose turn has come.
-    fn open(&self) -> Result<Arc<File>, SourceError> {
+    ///
+    /// # Errors
+    /// If it is another one, or cannot be opened.
+    pub(super) fn hold(&self) -> Result<Held, SourceError> {
         let file = open_quietly(&self.path).map_err(|error| unreadable(&self.path, error))?;
-        self.check(&file)?;
-        Ok(Arc::new(file))
-    }
-
-    /// Refuses another file, and one that was written since. The name does not matter any more, and
-    /// neither does the stamp where the content is as it was.
-    fn check(&self, file: &File) -> Result<(), SourceError> {
-        let wrong = |error| unreadable(&self.path, error);
-        let (now, then) = (
-            Stamp::of(&file.metadata().map_err(wrong)?),
-            &self.identity.stamp,
-        );
-        let is_quiet =
-            now.is_same_inode(then) && now.bytes == then.bytes && now.changed_ns == then.changed_ns;
-        if is_quiet {
-            return Ok(());
-        }
-        // A stream may have grown, and one that was emptied in its place may have grown past that.
-        let is_same = match self.format {
-            Format::IpcStream => self.identity.is_prefix_of(file),
-            _ => self.identity.is_all_of(file),
+        let held = Held {
+            segment: self.clone(),
+            file: Arc::new(file),
+            witness: Witness::default(),
         };
-        if is_same.map_err(wrong)? {
-            return Ok(());
-        }
-        Err(SourceError::ChangedWhileRead {
-            path: self.path.clone(),
-        })
-    }
-
-    /// Who is to blame for an error: the system, if it refused to read; somebody who changed the file
-    /// meanwhile; else the file.
-    fn blamed(&self, error: SourceError, file: &File, witness: &Witness) -> SourceError {
-        if let Some(refused) = witness.error() {
-            return unreadable(&self.path, refused);
-        }
-        self.check(file).err().unwrap_or(error)
-    }
-
-    /// Reads the schema of the open file.
-    fn opened(&self, file: &Arc<File>, witness: &mut Witness) -> Result<Opened, SourceError> {
-        let part = Some((self.start, self.identity.bytes));
-        Opened::of(&self.path, self.format, file, part, witness)
+        held.check()?;
+        Ok(held)
     }
 
     /// What this file fixes for all that follow.
@@ -109,211 +73,71 @@ impl Segment {
     /// # Errors
     /// If it cannot be read, or gives no feature.
     pub fn agree(&self, params: &SourceParams) -> Result<Agreement, SourceError> {
-        let file = self.open()?;
-        let mut witness = Witness::default();
-        self.opened(&file, &mut witness)
-            .and_then(|mut first| {
-                Agreement::resolve(&self.path, &mut first, Later::Unknown, params, None)
-            })
-            .map_err(|error| self.blamed(error, &file, &witness))
+        let mut held = self.hold()?;
+        let agreed = held.read_schema().and_then(|mut first| {
+            Agreement::resolve(&self.path, &mut first, Later::Unknown, params, None)
+        });
+        agreed.map_err(|error| held.blamed(error))
     }
 }
 
-/// Some rows of a segment.
-#[derive(Clone, Debug, Default)]
-pub struct Piece {
-    /// Rows and values counted in it.
-    pub tally: Tally,
-    /// Whether the segment ends with it.
-    pub is_last: bool,
-    /// Ids of its rows, where they were asked for.
-    pub tags: Option<Tags>,
-}
-
-/// The rows of a segment, from any of them on.
-pub struct Extraction {
+/// A segment whose file is open: from here on its name may change.
+pub(super) struct Held {
     segment: Segment,
-    /// Held open: from here on its name may change.
     file: Arc<File>,
+    /// Sees what the system refuses.
     witness: Witness,
-    agreement: Agreement,
-    rows: InputRows,
-    /// Whether ids are read too.
-    with_ids: bool,
-    failed: Option<SourceError>,
 }
 
-impl Extraction {
-    /// Opens a segment behind its first `skip` rows.
-    ///
-    /// # Errors
-    /// If it is another file by now, cannot be read, or does not agree.
-    pub fn open(segment: &Segment, agreement: &Agreement, skip: u64) -> Result<Self, SourceError> {
-        Self::open_part(segment, agreement, skip, false)
+impl Held {
+    pub fn segment(&self) -> &Segment {
+        &self.segment
     }
 
-    /// The same, with the ids of its rows. Ids that cannot be read are null: they are there to be
-    /// looked at, and a file whose features can be learned is not refused for them.
+    /// Reads the schema.
     ///
     /// # Errors
-    /// As [`Extraction::open`].
-    pub fn open_with_ids(
-        segment: &Segment,
-        agreement: &Agreement,
-        skip: u64,
-    ) -> Result<Self, SourceError> {
-        let with_ids = !agreement.plan.params.ids.is_empty();
-        let opened = Self::open_part(segment, agreement, skip, with_ids);
-        match opened {
-            Err(_) if with_ids => Self::open(segment, agreement, skip),
-            opened => opened,
+    /// If it cannot be read.
+    pub fn read_schema(&mut self) -> Result<Opened, SourceError> {
+        let Segment { path, format, .. } = &self.segment;
+        let part = Some((self.segment.start, self.segment.identity.bytes));
+        Opened::of(path, *format, &self.file, part, &mut self.witness)
+    }
+
+    /// Refuses another file, and one that was written since. The name does not matter any more, and
+    /// neither does the stamp where the content is as it was.
+    ///
+    /// # Errors
+    /// That it changed, or cannot be read.
+    pub fn check(&self) -> Result<(), SourceError> {
+        let Segment { path, identity, .. } = &self.segment;
+        let wrong = |error| unreadable(path, error);
+        let now = Stamp::of(&self.file.metadata().map_err(wrong)?);
+        let then = &identity.stamp;
+        let is_quiet =
+            now.is_same_inode(then) && now.bytes == then.bytes && now.changed_ns == then.changed_ns;
+        if is_quiet {
+            return Ok(());
         }
-    }
-
-    fn open_part(
-        segment: &Segment,
-        agreement: &Agreement,
-        skip: u64,
-        with_ids: bool,
-    ) -> Result<Self, SourceError> {
-        let file = segment.open()?;
-        let mut witness = Witness::default();
-        let opened = Self::begin(segment, agreement, skip, with_ids, (&file, &mut witness));
-        opened.map_err(|error| segment.blamed(error, &file, &witness))
-    }
-
-    fn begin(
-        segment: &Segment,
-        agreement: &Agreement,
-        skip: u64,
-        with_ids: bool,
-        (file, witness): (&Arc<File>, &mut Witness),
-    ) -> Result<Self, SourceError> {
-        let mut opened = segment.opened(file, witness)?;
-        let leaves = agreement.columns(&segment.path, &mut opened)?;
-        let how = (skip, with_ids);
-        let rows = InputRows::open(&segment.path, opened, leaves, agreement, how)?;
-        Ok(Self {
-            segment: segment.clone(),
-            file: Arc::clone(file),
-            witness: witness.clone(),
-            agreement: agreement.clone(),
-            rows,
-            with_ids,
-            failed: None,
+        // A stream may have grown, and one that was emptied in its place may have grown past that.
+        let is_same = match self.segment.format {
+            Format::IpcStream => identity.is_prefix_of(&self.file),
+            _ => identity.is_all_of(&self.file),
+        };
+        if is_same.map_err(wrong)? {
+            return Ok(());
+        }
+        Err(SourceError::ChangedWhileRead {
+            path: path.to_owned(),
         })
     }
 
-    /// The same, ending behind so many rows of the segment.
-    #[must_use]
-    pub fn until(mut self, rows: Option<u64>) -> Self {
-        self.rows.set_until(rows.unwrap_or(u64::MAX));
-        self
-    }
-
-    /// Rows handed over or skipped.
-    pub fn rows(&self) -> u64 {
-        self.rows.rows()
-    }
-
-    /// Appends up to `want` rows that pass behind the first `at` of `batch`.
-    ///
-    /// # Errors
-    /// At bytes that cannot be decoded, at a value that no policy lets pass, and when the file
-    /// changed. Pieces given before stay valid.
-    ///
-    /// # Panics
-    /// If `batch` has another number of features.
-    pub fn next(
-        &mut self,
-        batch: &mut Minibatch,
-        at: usize,
-        want: usize,
-    ) -> Result<Piece, SourceError> {
-        self.piece(batch, at, want, None)
-    }
-
-    /// The same, with ids as `tagger` writes them; null where the segment was opened without.
-    ///
-    /// # Errors
-    /// As [`Extraction::next`].
-    ///
-    /// # Panics
-    /// As [`Extraction::next`].
-    pub fn next_with_ids(
-        &mut self,
-        batch: &mut Minibatch,
-        at: usize,
-        want: usize,
-        tagger: &mut Tagger,
-    ) -> Result<Piece, SourceError> {
-        tagger.begin(self.agreement.plan.params.ids.len());
-        let piece = self.piece(batch, at, want, Some(tagger));
-        let tags = tagger.end();
-        piece.map(|piece| Piece {
-            tags: Some(tags),
-            ..piece
-        })
-    }
-
-    fn piece(
-        &mut self,
-        batch: &mut Minibatch,
-        at: usize,
-        want: usize,
-        mut tagger: Option<&mut Tagger>,
-    ) -> Result<Piece, SourceError> {
-        let m = self.agreement.features().len();
-        assert_eq!(batch.features(), m, "features of the minibatch");
-        if let Some(error) = self.failed.take() {
-            return Err(self.segment.blamed(error, &self.file, &self.witness));
+    /// Who is to blame for an error: the system, if it refused to read; somebody who changed the file
+    /// meanwhile; else the file.
+    pub fn blamed(&self, error: SourceError) -> SourceError {
+        if let Some(refused) = self.witness.error() {
+            return unreadable(&self.segment.path, refused);
         }
-        let mut piece = Piece {
-            tally: Tally::of(m),
-            ..Piece::default()
-        };
-        let mut taken = 0;
-        let is_last = loop {
-            let place = (&mut *batch, at + taken);
-            let ids = tagger.as_deref_mut().map(|ids| ids as &mut dyn IdSink);
-            let filled = self.rows.fill(place, want - taken, &mut piece.tally, ids);
-            taken += filled.rows;
-            match filled.end {
-                End::Full => break Ok(false),
-                End::Until => break Ok(true),
-                End::Input => break self.segment.check(&self.file).map(|()| true),
-                // It may be the ids that cannot be read: without them the file says what it is worth.
-                End::Failed(_) if self.with_ids => {
-                    if let Err(error) = self.reopen_without_ids() {
-                        break Err(error);
-                    }
-                }
-                End::Failed(error) => break Err(error),
-            }
-        };
-        match is_last {
-            Ok(is_last) => piece.is_last = is_last,
-            Err(error) if piece.tally.rows_read == 0 => {
-                return Err(self.segment.blamed(error, &self.file, &self.witness));
-            }
-            // What came before the bad place is whole: it goes first.
-            Err(error) => self.failed = Some(error),
-        }
-        batch.set_rows(at + taken);
-        Ok(piece)
-    }
-
-    /// Goes on without ids. Chunks begin where they would have begun.
-    fn reopen_without_ids(&mut self) -> Result<(), SourceError> {
-        let again = Self::open(&self.segment, &self.agreement, self.rows())?;
-        let until = self.rows.until();
-        *self = again;
-        self.rows.set_until(until);
-        Ok(())
-    }
-
-    /// The file.
-    pub fn path(&self) -> &Path {
-        &self.segment.path
+        self.check().err().unwrap_or(error)
     }
 }

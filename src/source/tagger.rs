@@ -8,9 +8,7 @@ use std::time::{Duration, Instant};
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
-use super::input_rows::IdSink;
-use super::sieve::Sieve;
-use super::{SourceError, guard};
+use super::guard;
 use crate::rows::{TAG_BYTES, Tags};
 
 /// Writing ids down may take one part in so many of the time: where rows are short it would take as
@@ -48,29 +46,19 @@ impl Tagger {
         }
     }
 
-    /// The ids of the piece.
-    pub(super) fn end(&mut self) -> Tags {
-        std::mem::take(&mut self.tags)
-    }
-}
-
-impl IdSink for Tagger {
-    /// Appends the ids of the rows that passed; null where they are not there.
-    fn take(
+    /// Appends the ids of the `rows` that passed, `accepted` of them; null where they are not there.
+    pub(super) fn take(
         &mut self,
         path: &Path,
         ids: Option<&RecordBatch>,
         rows: Range<usize>,
-        sieve: &Sieve,
-    ) -> Result<(), SourceError> {
+        passed: Option<impl Iterator<Item = bool>>,
+        accepted: usize,
+    ) {
         if self.is_passing || self.tags.width() == 0 {
-            return Ok(());
+            return;
         }
         let began = Instant::now();
-        let passed = sieve.passed();
-        let accepted = sieve
-            .passed()
-            .map_or(rows.len(), |all| all.filter(|passed| *passed).count());
         let until = self.tags.values() + accepted * self.tags.width();
         if let Some(ids) = ids {
             let tags = &mut self.tags;
@@ -88,7 +76,11 @@ impl IdSink for Tagger {
         }
         self.tags.set_values(until);
         self.spent += began.elapsed();
-        Ok(())
+    }
+
+    /// The ids of the piece.
+    pub(super) fn end(&mut self) -> Tags {
+        std::mem::take(&mut self.tags)
     }
 }
 

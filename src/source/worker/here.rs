@@ -5,14 +5,14 @@ use std::path::Path;
 
 use super::{Decode, Job, Next, Refusal};
 use crate::rows::Minibatch;
-use crate::source::{Agreement, Extraction, Frames, Segment, SourceError, SourceParams, Tagger};
+use crate::source::{Agreement, Frames, Segment, SegmentReader, SourceError, SourceParams, Tagger};
 
 /// Reads segments with the decoders of this process.
 pub struct Here {
     params: SourceParams,
     agreement: Option<Agreement>,
     jobs: VecDeque<Job>,
-    open: Option<Extraction>,
+    open: Option<SegmentReader>,
     /// Where ids are wanted.
     tagger: Option<Tagger>,
 }
@@ -43,16 +43,13 @@ impl Here {
         };
         let mut open = match self.open.take() {
             Some(open) => open,
-            None if self.tagger.is_some() => {
-                Extraction::open_with_ids(&job.segment, agreement, job.skip)?.until(job.until)
+            None => {
+                let with_ids = self.tagger.is_some();
+                SegmentReader::open(&job.segment, agreement, job.skip, with_ids)?.until(job.until)
             }
-            None => Extraction::open(&job.segment, agreement, job.skip)?.until(job.until),
         };
         let want = batch.capacity() - at;
-        let piece = match &mut self.tagger {
-            Some(tagger) => open.next_with_ids(batch, at, want, tagger)?,
-            None => open.next(batch, at, want)?,
-        };
+        let piece = open.next(batch, at, want, self.tagger.as_mut())?;
         let next = Next::Piece {
             ticket: job.ticket,
             tally: piece.tally,

@@ -12,7 +12,7 @@ use super::places::Places;
 use super::protocol::{Reply, Request, Sent, receive, send};
 use super::{Job, Refusal, limits};
 use crate::rows::Width;
-use crate::source::{Agreement, Decoders, Extraction, Frames, SourceParams, Tagger};
+use crate::source::{Agreement, Decoders, Frames, SegmentReader, SourceParams, Tagger};
 
 /// Serves one daemon until it goes away.
 ///
@@ -132,12 +132,7 @@ impl Worker {
         };
         self.want = want.unwrap_or(self.want);
         let (segment, agreement) = (&job.segment, &room.agreement);
-        let opened = if with_ids {
-            Extraction::open_with_ids(segment, agreement, job.skip)
-        } else {
-            Extraction::open(segment, agreement, job.skip)
-        };
-        let mut open = match opened {
+        let mut open = match SegmentReader::open(segment, agreement, job.skip, with_ids) {
             Ok(opened) => opened.until(job.until),
             Err(error) => {
                 self.reply(&Reply::Failed(job.ticket, Refusal::of(&error)))?;
@@ -165,7 +160,7 @@ impl Worker {
     fn piece(
         &mut self,
         job: &Job,
-        open: &mut Extraction,
+        open: &mut SegmentReader,
         with_ids: bool,
     ) -> io::Result<Result<bool, Refusal>> {
         let Some(room) = &mut self.room else {
@@ -177,11 +172,8 @@ impl Worker {
         let mut batch = room
             .agreement
             .minibatch_in(self.want, |bytes| room.places.lend(slot, bytes))?;
-        let read = if with_ids {
-            open.next_with_ids(&mut batch, 0, self.want, &mut self.tagger)
-        } else {
-            open.next(&mut batch, 0, self.want)
-        };
+        let tagger = with_ids.then_some(&mut self.tagger);
+        let read = open.next(&mut batch, 0, self.want, tagger);
         let piece = match read {
             Ok(piece) => piece,
             Err(error) => return Ok(Err(Refusal::of(&error))),
