@@ -16,7 +16,7 @@ use crate::config::{
 use crate::daemon::run::{self, Begin, RunParams, Until};
 use crate::disk::{Disk, RealDisk};
 use crate::http::{HttpParams, LogTail};
-use crate::source::worker::{Decode, Here, Process, ProcessParams};
+use crate::source::worker::{Decode, InProcess, Subprocess, SubprocessParams};
 
 /// Characters of a token that nobody guesses.
 const TOKEN_LEAST: usize = 16;
@@ -57,7 +57,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let disk: Arc<dyn Disk> = super::faults::disk().unwrap_or_else(|| Arc::new(RealDisk));
     let decode: Box<dyn Decode> = if params.is_isolated {
         let program = std::env::current_exe().map_err(|error| failed(&error))?;
-        let worker = Process::new(ProcessParams {
+        let worker = Subprocess::new(SubprocessParams {
             program,
             argument: "decode-worker",
             memory_mib: params.worker_memory_mib,
@@ -67,7 +67,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         // Only the page shows ids: nobody else pays for them.
         Box::new(worker.with_ids(params.http.is_some()))
     } else {
-        Box::new(Here::new(params.source.clone()).with_ids(params.http.is_some()))
+        Box::new(InProcess::new(params.source.clone()).with_ids(params.http.is_some()))
     };
     let mut read_config = || {
         let config = read(args).map_err(|error| error.to_string())?;

@@ -14,8 +14,8 @@ use arrow::ipc::MessageHeader;
 
 use super::SourceError;
 use super::error::unreadable;
+use super::fingerprint::{FileMeta, Fingerprint, open_quietly};
 use super::framing::{Next, PREFIX, Place};
-use super::identity::{Identity, Stamp, open_quietly};
 use super::stream_error::StreamError;
 
 /// Growing files whose messages are remembered.
@@ -55,27 +55,27 @@ impl Frames {
     }
 
     fn of_file(path: &Path, file: &File) -> Result<Self, SourceError> {
-        let stamp = file.metadata().map(|meta| Stamp::of(&meta));
-        let stamp = stamp.map_err(|source| unreadable(path, source))?;
+        let meta = file.metadata().map(|meta| FileMeta::of(&meta));
+        let meta = meta.map_err(|source| unreadable(path, source))?;
         let before = WALKS.with_borrow_mut(|walks| {
-            let is_it = |(of, _): &(Identity, Self)| of.stamp.is_same_inode(&stamp);
+            let is_it = |(of, _): &(Fingerprint, Self)| of.meta.is_same_inode(&meta);
             let at = walks.iter().position(is_it);
             at.map(|at| walks.remove(at))
         });
         // One that was emptied in its place may have grown past what was walked.
-        let is_known = |of: &Identity| {
-            of.bytes <= stamp.bytes && of.is_prefix_of(file).is_ok_and(|is_known| is_known)
+        let is_known = |of: &Fingerprint| {
+            of.bytes <= meta.bytes && of.is_prefix_of(file).is_ok_and(|is_known| is_known)
         };
         let known = before.filter(|(of, _)| is_known(of));
         let mut frames = known.map_or_else(Self::default, |(_, frames)| frames);
-        frames.walk(file, path, stamp.bytes)?;
-        let identity = Identity::of(file, frames.end);
-        let identity = identity.map_err(|source| unreadable(path, source))?;
+        frames.walk(file, path, meta.bytes)?;
+        let fingerprint = Fingerprint::of(file, frames.end);
+        let fingerprint = fingerprint.map_err(|source| unreadable(path, source))?;
         WALKS.with_borrow_mut(|walks| {
             if walks.len() == WALKS_MAX {
                 walks.remove(0);
             }
-            walks.push((identity, frames.clone()));
+            walks.push((fingerprint, frames.clone()));
         });
         Ok(frames)
     }
@@ -147,7 +147,7 @@ impl Frames {
 
 thread_local! {
     /// Walks of this thread, the newest last.
-    static WALKS: RefCell<Vec<(Identity, Frames)>> = const { RefCell::new(Vec::new()) };
+    static WALKS: RefCell<Vec<(Fingerprint, Frames)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The error for what stands at byte `at` of a file.

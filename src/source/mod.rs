@@ -4,19 +4,20 @@
 //! minibatches. In: files, directories, globs, `-`. Out: full minibatches of finite values (NaN
 //! where the mean is to be taken). Refused: see [`SourceError`].
 
-mod agreement;
 mod batches;
+mod catch_panic;
 mod column;
 mod discover;
 mod error;
+mod feature_schema;
 mod fill;
+mod filter;
+pub mod fingerprint;
 mod fix;
 pub mod follow;
 mod format;
 mod frames;
 mod framing;
-mod guard;
-pub mod identity;
 mod ipc;
 mod later;
 mod leaf;
@@ -34,7 +35,6 @@ mod segment;
 mod segment_reader;
 mod select;
 mod selection;
-mod sieve;
 mod stream;
 mod stream_error;
 mod table;
@@ -43,12 +43,12 @@ mod values;
 mod walk;
 pub mod worker;
 
-pub use agreement::Agreement;
+pub use catch_panic::quiet_decoder_panics;
 pub use discover::LeftOut;
 pub use error::SourceError;
+pub use feature_schema::FeatureSchema;
 pub use format::Format;
 pub use frames::Frames;
-pub use guard::quiet_decoder_panics;
 pub use pandas::indexes as pandas_indexes;
 pub use params::{BadValue, BinaryDtype, Decoders, Extra, Limit, SourceParams};
 pub use pushed::{Numbers, Pushed, PushedError, Shape};

@@ -8,11 +8,11 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, SchemaRef};
 
 use super::SourceError;
-use super::batches::{Feed, Task};
+use super::batches::{FileDecoder, Task};
+use super::catch_panic;
 use super::discover::Input;
 use super::error::unreadable;
 use super::format::Format;
-use super::guard;
 use super::ipc::IpcFile;
 use super::parquet::ParquetFile;
 use super::positioned::{Positioned, Witness};
@@ -34,7 +34,7 @@ impl Opened {
     pub fn open(input: &Input) -> Result<Self, SourceError> {
         let path = &input.path;
         if input.format == Format::Stdin {
-            return guard::catch(path, || Ok(Self::Stream(Stream::stdin()?)));
+            return catch_panic::catch(path, || Ok(Self::Stream(Stream::stdin()?)));
         }
         let file = File::open(path).map_err(|source| unreadable(path, source))?;
         let unseen = &mut Witness::default();
@@ -53,7 +53,7 @@ impl Opened {
         part: Option<(u64, u64)>,
         witness: &mut Witness,
     ) -> Result<Self, SourceError> {
-        guard::catch(path, || {
+        catch_panic::catch(path, || {
             let positioned = Positioned::of(Arc::clone(file));
             let positioned = positioned.map_err(|source| unreadable(path, source))?;
             *witness = positioned.witness();
@@ -85,11 +85,11 @@ impl Opened {
         }
     }
 
-    pub fn into_feed(self, task: Task) -> Result<Box<dyn Feed>, SourceError> {
+    pub fn into_decoder(self, task: Task) -> Result<Box<dyn FileDecoder>, SourceError> {
         Ok(match self {
-            Self::Parquet(file) => Box::new(file.into_feed(task)?),
-            Self::Ipc(file) => Box::new(file.into_feed(task)?),
-            Self::Stream(stream) => Box::new(stream.into_feed(task)),
+            Self::Parquet(file) => Box::new(file.into_decoder(task)?),
+            Self::Ipc(file) => Box::new(file.into_decoder(task)?),
+            Self::Stream(stream) => Box::new(stream.into_decoder(task)),
         })
     }
 

@@ -15,9 +15,9 @@ use arrow::datatypes::{DataType, SchemaRef};
 use arrow::ipc;
 
 use super::SourceError;
+use super::catch_panic;
 use super::column::{Buf, Column, View};
 use super::framing::{BatchDecoder, Cut, Next, PREFIX, Place, message};
-use super::guard;
 use super::stream_error::StreamError;
 use super::values::{self, Misfit};
 
@@ -101,7 +101,7 @@ impl<P: AsRef<[u8]>> Pushed<P> {
     /// If the stream breaks the format or a limit.
     pub fn next_batch(&mut self) -> Result<Option<RecordBatch>, PushedError> {
         let mut limit = None;
-        let decoded = guard::catch(Path::new("the body"), || match self.decode() {
+        let decoded = catch_panic::catch(Path::new("the body"), || match self.decode() {
             Ok(batch) => Ok(batch),
             Err(PushedError::Corrupt(reason)) => Err(SourceError::Corrupt {
                 path: Path::new("the body").to_owned(),

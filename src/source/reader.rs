@@ -15,7 +15,7 @@ use super::format::Format;
 use super::later;
 use super::open::Opened;
 use super::segment_reader::{Ids, SegmentReader};
-use super::{Agreement, Selection, SourceError, SourceParams};
+use super::{FeatureSchema, Selection, SourceError, SourceParams};
 use crate::rows::{Features, Minibatch, Position, Tally, Watermark};
 
 /// Footers that are read ahead, for the number of rows, the width and the schema: beyond, a file
@@ -61,7 +61,8 @@ fn open_for(
     } else {
         Later::All(looked_at)
     };
-    let mut agreement = Agreement::resolve(&inputs[0].path, &mut first, later, params, model)?;
+    let mut feature_schema =
+        FeatureSchema::resolve(&inputs[0].path, &mut first, later, params, model)?;
     let mut rows_total = first.rows().filter(|_| is_all);
     for input in looked_at {
         if is_stdin(input) {
@@ -69,13 +70,13 @@ fn open_for(
             continue;
         }
         let opened = Opened::open(input)?;
-        agreement.look_ahead(&input.path, &opened)?;
+        feature_schema.look_ahead(&input.path, &opened)?;
         rows_total = rows_total.zip(opened.rows()).map(|(a, b)| a + b);
     }
     let reader = Reader {
-        tally: Tally::of(agreement.features().len()),
+        tally: Tally::of(feature_schema.features().len()),
         inputs,
-        agreement,
+        feature_schema,
         left_out,
         rows_total,
         first: Some(first),
@@ -106,7 +107,7 @@ pub struct Extent {
 /// Fills minibatches from the inputs, in order.
 pub struct Reader {
     inputs: Vec<Input>,
-    agreement: Agreement,
+    feature_schema: FeatureSchema,
     left_out: LeftOut,
     rows_total: Option<u64>,
     /// The first input, opened to learn its schema, until it is read.
@@ -126,12 +127,12 @@ pub struct Reader {
 impl Reader {
     /// Names of the features, in the order of a minibatch's columns.
     pub fn features(&self) -> &Features {
-        self.agreement.features()
+        self.feature_schema.features()
     }
 
     /// What was taken and what was left.
     pub fn selection(&self) -> &Selection {
-        self.agreement.selection()
+        self.feature_schema.selection()
     }
 
     /// Files of directories and globs that are no data.
@@ -141,7 +142,7 @@ impl Reader {
 
     /// An empty minibatch of the width and layout that this reader fills without conversion.
     pub fn new_minibatch(&self, capacity: usize) -> Minibatch {
-        self.agreement.new_minibatch(capacity)
+        self.feature_schema.new_minibatch(capacity)
     }
 
     /// Fills `batch` with the next rows: full but at the end of the inputs; 0 rows is the end.
@@ -243,7 +244,7 @@ impl Reader {
     }
 
     fn pour(&mut self, batch: &mut Minibatch, ids: &mut Ids<'_>) -> Result<usize, SourceError> {
-        let m = self.agreement.features().len();
+        let m = self.feature_schema.features().len();
         assert_eq!(batch.features(), m, "features of the minibatch");
         batch.set_rows(0);
         batch.set_has_missing(false);
@@ -280,20 +281,20 @@ impl Reader {
             return Ok(None);
         };
         let path = &input.path;
-        let agreement = &self.agreement;
+        let feature_schema = &self.feature_schema;
         let (opened, leaves) = match self.first.take() {
             Some(first) => {
-                let leaves = later::agree(path, &first.schema(), &agreement.plan)?;
+                let leaves = later::columns(path, &first.schema(), &feature_schema.plan)?;
                 (first, leaves)
             }
             None => {
                 let mut opened = Opened::open(input)?;
-                let leaves = agreement.columns(path, &mut opened)?;
+                let leaves = feature_schema.columns(path, &mut opened)?;
                 (opened, leaves)
             }
         };
         self.rows.push(0);
-        let with_ids = self.with_ids == Some(true) && !agreement.plan.params.ids.is_empty();
-        SegmentReader::new((path, opened, leaves), agreement, 0, with_ids).map(Some)
+        let with_ids = self.with_ids == Some(true) && !feature_schema.plan.params.ids.is_empty();
+        SegmentReader::new((path, opened, leaves), feature_schema, 0, with_ids).map(Some)
     }
 }

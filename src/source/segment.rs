@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use super::SourceError;
 use super::SourceParams;
-use super::agreement::Agreement;
 use super::error::unreadable;
+use super::feature_schema::FeatureSchema;
+use super::fingerprint::{FileMeta, Fingerprint, open_quietly};
 use super::fix::Later;
 use super::format::Format;
-use super::identity::{Identity, Stamp, open_quietly};
 use super::open::Opened;
 use super::positioned::Witness;
 use crate::codec::{CodecError, Decoder, Encoder};
@@ -25,7 +25,7 @@ pub struct Segment {
     /// Its first bytes.
     pub format: Format,
     /// Which file it is; its `bytes` are the end of the segment.
-    pub identity: Identity,
+    pub fingerprint: Fingerprint,
     /// Where it starts: 0, or behind the messages that were taken before.
     pub start: u64,
 }
@@ -35,7 +35,7 @@ impl Segment {
     pub fn encode(&self, to: &mut Encoder) {
         to.bytes(self.path.as_os_str().as_bytes());
         to.u8(self.format.code());
-        self.identity.encode(to);
+        self.fingerprint.encode(to);
         to.u64(self.start);
     }
 
@@ -48,7 +48,7 @@ impl Segment {
             path: PathBuf::from(OsStr::from_bytes(from.bytes()?)),
             format: Format::of_code(from.u8()?)
                 .ok_or_else(|| from.refuse("no format of a file"))?,
-            identity: Identity::decode(from)?,
+            fingerprint: Fingerprint::decode(from)?,
             start: from.u64()?,
         })
     }
@@ -72,10 +72,10 @@ impl Segment {
     ///
     /// # Errors
     /// If it cannot be read, or gives no feature.
-    pub fn agree(&self, params: &SourceParams) -> Result<Agreement, SourceError> {
+    pub fn resolve(&self, params: &SourceParams) -> Result<FeatureSchema, SourceError> {
         let mut held = self.hold()?;
         let agreed = held.read_schema().and_then(|mut first| {
-            Agreement::resolve(&self.path, &mut first, Later::Unknown, params, None)
+            FeatureSchema::resolve(&self.path, &mut first, Later::Unknown, params, None)
         });
         agreed.map_err(|error| held.blamed(error))
     }
@@ -100,20 +100,22 @@ impl Held {
     /// If it cannot be read.
     pub fn read_schema(&mut self) -> Result<Opened, SourceError> {
         let Segment { path, format, .. } = &self.segment;
-        let part = Some((self.segment.start, self.segment.identity.bytes));
+        let part = Some((self.segment.start, self.segment.fingerprint.bytes));
         Opened::of(path, *format, &self.file, part, &mut self.witness)
     }
 
     /// Refuses another file, and one that was written since. The name does not matter any more, and
-    /// neither does the stamp where the content is as it was.
+    /// neither does the metadata where the content is as it was.
     ///
     /// # Errors
     /// That it changed, or cannot be read.
     pub fn check(&self) -> Result<(), SourceError> {
-        let Segment { path, identity, .. } = &self.segment;
+        let Segment {
+            path, fingerprint, ..
+        } = &self.segment;
         let wrong = |error| unreadable(path, error);
-        let now = Stamp::of(&self.file.metadata().map_err(wrong)?);
-        let then = &identity.stamp;
+        let now = FileMeta::of(&self.file.metadata().map_err(wrong)?);
+        let then = &fingerprint.meta;
         let is_quiet =
             now.is_same_inode(then) && now.bytes == then.bytes && now.changed_ns == then.changed_ns;
         if is_quiet {
@@ -121,8 +123,8 @@ impl Held {
         }
         // A stream may have grown, and one that was emptied in its place may have grown past that.
         let is_same = match self.segment.format {
-            Format::IpcStream => identity.is_prefix_of(&self.file),
-            _ => identity.is_all_of(&self.file),
+            Format::IpcStream => fingerprint.is_prefix_of(&self.file),
+            _ => fingerprint.is_all_of(&self.file),
         };
         if is_same.map_err(wrong)? {
             return Ok(());

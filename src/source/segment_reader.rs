@@ -10,15 +10,15 @@ use std::sync::Arc;
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 
-use super::agreement::Agreement;
-use super::batches::{Feed, Task};
+use super::batches::{FileDecoder, Task};
+use super::catch_panic;
 use super::column::{Chunk, Column};
 use super::error::SourceError;
-use super::guard;
+use super::feature_schema::FeatureSchema;
+use super::filter::{RowFilter, RowPlace};
 use super::open::Opened;
 use super::segment::{Held, Segment};
 use super::select::Leaf;
-use super::sieve::{RowPlace, Sieve};
 use super::tagger::Tagger;
 use crate::rows::{Minibatch, Tags, Tally};
 
@@ -55,16 +55,16 @@ impl Ids<'_> {
         path: &Path,
         ids: Option<&RecordBatch>,
         rows: Range<usize>,
-        (sieve, accepted): (&Sieve, usize),
+        (filter, accepted): (&RowFilter, usize),
     ) -> Result<(), SourceError> {
         match (self, ids) {
             (Self::Nobody, _) | (Self::Batches(_), None) => {}
             (Self::Texts(tagger), ids) => {
-                tagger.take(path, ids, rows, sieve.passed(), accepted);
+                tagger.take(path, ids, rows, filter.passed(), accepted);
             }
             (Self::Batches(batches), Some(ids)) => {
                 let mut part = ids.slice(rows.start, rows.len());
-                if let Some(passed) = sieve.passed() {
+                if let Some(passed) = filter.passed() {
                     let passed: BooleanArray = passed.map(Some).collect();
                     let kept = filter_record_batch(&part, &passed);
                     part = kept.map_err(|error| SourceError::Ids {
@@ -82,8 +82,8 @@ impl Ids<'_> {
 /// Reads the rows of one input.
 pub struct SegmentReader {
     path: PathBuf,
-    agreement: Agreement,
-    feed: Box<dyn Feed>,
+    feature_schema: FeatureSchema,
+    decoder: Box<dyn FileDecoder>,
     /// Decoded rows, of which the first `used` were handed over or passed over.
     chunk: Chunk,
     used: usize,
@@ -91,7 +91,7 @@ pub struct SegmentReader {
     row: u64,
     /// Rows to stop behind.
     until: u64,
-    sieve: Sieve,
+    filter: RowFilter,
     with_ids: bool,
     /// The segment; nothing for an input that is read as it is.
     held: Option<Held>,
@@ -106,23 +106,23 @@ impl SegmentReader {
     /// If it is another file by now, cannot be read, or does not agree.
     pub fn open(
         segment: &Segment,
-        agreement: &Agreement,
+        feature_schema: &FeatureSchema,
         skip: u64,
         with_ids: bool,
     ) -> Result<Self, SourceError> {
         let path = &segment.path;
-        let with_ids = with_ids && !agreement.plan.params.ids.is_empty();
+        let with_ids = with_ids && !feature_schema.plan.params.ids.is_empty();
         let mut held = segment.hold()?;
         let opened = held.read_schema().and_then(|mut opened| {
-            let leaves = agreement.columns(path, &mut opened)?;
-            Self::new((path, opened, leaves), agreement, skip, with_ids)
+            let leaves = feature_schema.columns(path, &mut opened)?;
+            Self::new((path, opened, leaves), feature_schema, skip, with_ids)
         });
         match opened {
             Ok(mut reader) => {
                 reader.held = Some(held);
                 Ok(reader)
             }
-            Err(_) if with_ids => Self::open(segment, agreement, skip, false),
+            Err(_) if with_ids => Self::open(segment, feature_schema, skip, false),
             Err(error) => Err(held.blamed(error)),
         }
     }
@@ -133,35 +133,35 @@ impl SegmentReader {
     /// If they cannot be decoded, or there are not so many.
     pub(super) fn new(
         (path, opened, leaves): (&Path, Opened, Vec<Leaf>),
-        agreement: &Agreement,
+        feature_schema: &FeatureSchema,
         skip: u64,
         with_ids: bool,
     ) -> Result<Self, SourceError> {
-        let plan = &agreement.plan;
+        let plan = &feature_schema.plan;
         let task = Task {
             leaves,
             path: path.to_owned(),
             plan: Arc::clone(plan),
             with_ids,
         };
-        let feed = guard::catch(path, || {
-            let mut feed = opened.into_feed(task)?;
-            let skipped = feed.skip(skip)?;
-            Ok((feed, skipped))
+        let decoder = catch_panic::catch(path, || {
+            let mut decoder = opened.into_decoder(task)?;
+            let skipped = decoder.skip(skip)?;
+            Ok((decoder, skipped))
         });
-        let (feed, skipped) = feed?;
+        let (decoder, skipped) = decoder?;
         let mut reader = Self {
             path: path.to_owned(),
-            feed,
+            decoder,
             chunk: Chunk {
                 columns: plan.wanted.iter().map(|w| Column::new(w.len)).collect(),
                 ..Chunk::default()
             },
-            agreement: agreement.clone(),
+            feature_schema: feature_schema.clone(),
             used: 0,
             row: skipped,
             until: u64::MAX,
-            sieve: Sieve::default(),
+            filter: RowFilter::default(),
             with_ids,
             held: None,
             failed: None,
@@ -184,7 +184,7 @@ impl SegmentReader {
 
     /// Bytes of the input that have been read, as stored.
     pub(super) fn bytes_read(&self) -> u64 {
-        self.feed.bytes_read()
+        self.decoder.bytes_read()
     }
 
     fn pass_over(&mut self, mut rows: u64) -> Result<(), SourceError> {
@@ -222,12 +222,12 @@ impl SegmentReader {
         want: usize,
         mut tagger: Option<&mut Tagger>,
     ) -> Result<Piece, SourceError> {
-        let m = self.agreement.features().len();
+        let m = self.feature_schema.features().len();
         assert_eq!(batch.features(), m, "features of the minibatch");
         if let Some(error) = self.failed.take() {
             return Err(self.blamed(error));
         }
-        let ids = self.agreement.plan.params.ids.len();
+        let ids = self.feature_schema.plan.params.ids.len();
         let mut tally = Tally::of(m);
         let filled = {
             let mut ids = match &mut tagger {
@@ -313,12 +313,12 @@ impl SegmentReader {
         let from = RowPlace {
             path: &self.path,
             row: self.row,
-            features: self.agreement.features(),
+            features: self.feature_schema.features(),
         };
-        let params = &self.agreement.plan.params;
-        let (sieve, chunk) = (&mut self.sieve, &mut self.chunk);
-        let taken = sieve.take(chunk, rows.clone(), &from, params, tally, place)?;
-        ids.take(&self.path, chunk.ids.as_ref(), rows, (sieve, taken))?;
+        let params = &self.feature_schema.plan.params;
+        let (filter, chunk) = (&mut self.filter, &mut self.chunk);
+        let taken = filter.take(chunk, rows.clone(), &from, params, tally, place)?;
+        ids.take(&self.path, chunk.ids.as_ref(), rows, (filter, taken))?;
         self.used += all;
         self.row += all as u64;
         Ok(Some(taken))
@@ -327,15 +327,15 @@ impl SegmentReader {
     /// Decodes the next chunk; `false` at the end of the input.
     fn advance(&mut self) -> Result<bool, SourceError> {
         (self.chunk.rows, self.used) = (0, 0);
-        let (feed, chunk) = (&mut self.feed, &mut self.chunk);
-        guard::catch(&self.path, || feed.next_chunk(chunk))
+        let (decoder, chunk) = (&mut self.decoder, &mut self.chunk);
+        catch_panic::catch(&self.path, || decoder.next_chunk(chunk))
     }
 
     /// Goes on in the segment without ids; nothing for what is no segment. Chunks begin where they would
     /// have begun.
     fn reopen_without_ids(&mut self) -> Option<Result<(), SourceError>> {
         let segment = self.held.as_ref()?.segment();
-        let again = Self::open(segment, &self.agreement, self.row, false);
+        let again = Self::open(segment, &self.feature_schema, self.row, false);
         let until = self.until;
         Some(again.map(|again| *self = Self { until, ..again }))
     }

@@ -71,7 +71,7 @@ impl Leaf {
     }
 
     /// A null in every row, for `wanted`.
-    pub fn blank(wanted: &Wanted, path: Vec<String>) -> Self {
+    pub fn blank(wanted: &FeatureColumn, path: Vec<String>) -> Self {
         Self {
             name: wanted.name.clone(),
             path,
@@ -104,7 +104,7 @@ pub(super) enum Kind {
 
 /// A column that every file must have.
 #[derive(Clone, Debug)]
-pub(super) struct Wanted {
+pub(super) struct FeatureColumn {
     /// Dotted name.
     pub name: String,
     /// How the first file holds it.
@@ -121,7 +121,7 @@ pub(super) struct Plan {
     /// The file that fixed the features.
     pub first: PathBuf,
     /// Columns in the order of the features.
-    pub wanted: Vec<Wanted>,
+    pub wanted: Vec<FeatureColumn>,
     /// Columns of lists that held nothing but nulls, and are left out.
     pub null_lists: Vec<String>,
     /// Whether durations are numbers: they were none for a plan of before.

@@ -14,7 +14,7 @@ use arrow::buffer::Buffer;
 use arrow::datatypes::SchemaRef;
 
 use super::SourceError;
-use super::batches::{Cutter, Feed, Task};
+use super::batches::{Cutter, FileDecoder, Task};
 use super::column::Chunk;
 use super::error::unreadable;
 use super::format::{Format, magic};
@@ -151,8 +151,8 @@ impl Stream {
     }
 
     /// Reads the stream to its end as `task` says.
-    pub fn into_feed(self, task: Task) -> StreamFeed {
-        StreamFeed {
+    pub fn into_decoder(self, task: Task) -> StreamDecoder {
+        StreamDecoder {
             stream: self,
             cutter: Cutter::new(task),
         }
@@ -172,12 +172,12 @@ fn schema(
 }
 
 /// Reads one stream, record batch after record batch.
-pub(super) struct StreamFeed {
+pub(super) struct StreamDecoder {
     stream: Stream,
     cutter: Cutter,
 }
 
-impl Feed for StreamFeed {
+impl FileDecoder for StreamDecoder {
     fn next_chunk(&mut self, chunk: &mut Chunk) -> Result<bool, SourceError> {
         while !self.cutter.cut(chunk)? {
             // The last users of the buffer let go of it.

@@ -318,7 +318,7 @@ impl Trainer<'_> {
         if let Some(learner) = &mut self.learned.learner {
             let began = Instant::now();
             let learned = learner.update(&mut batch);
-            let agreement = self.learned.state.agreement.as_ref();
+            let agreement = self.learned.state.feature_schema.as_ref();
             learned.map_err(|error| match agreement {
                 Some(agreement) => error.of(agreement.features().names()),
                 None => error,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::source::Format;
-use crate::source::identity::Identity;
+use crate::source::fingerprint::Fingerprint;
 
 /// What became of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +23,8 @@ pub struct FileEntry {
     pub path: PathBuf,
     /// Its format; nothing for a file that was refused before it was known.
     pub format: Option<Format>,
-    /// Which file it is; `identity.bytes` were taken of a growing one.
-    pub identity: Identity,
+    /// Which file it is; `fingerprint.bytes` were taken of a growing one.
+    pub fingerprint: Fingerprint,
     /// Rows taken.
     pub rows: u64,
     /// Of these, rows of a segment that was left on the way: because the file was refused, or could
@@ -40,7 +40,7 @@ impl FileEntry {
     /// The byte from which on the file is still to be taken, but for the rows that are ahead.
     pub fn start(&self) -> u64 {
         self.within.unwrap_or(match self.format {
-            Some(Format::IpcStream) => self.identity.bytes,
+            Some(Format::IpcStream) => self.fingerprint.bytes,
             _ => 0,
         })
     }
@@ -53,9 +53,9 @@ impl FileEntry {
     /// A number by which the file is found again under another name and inode.
     pub(super) fn key(&self) -> Option<u64> {
         if self.is_stream() {
-            self.identity.growing_key()
+            self.fingerprint.growing_key()
         } else {
-            self.identity.key()
+            self.fingerprint.key()
         }
     }
 }

@@ -20,7 +20,7 @@ use super::keys::{Hash, KEYS_MAX, PushName, PushedKey, Settled};
 use super::shared::Shared;
 use super::state::FeedState;
 use crate::disk::Disk;
-use crate::source::{Agreement, SourceParams};
+use crate::source::{FeatureSchema, SourceParams};
 
 use self::body::Expected;
 
@@ -104,7 +104,7 @@ pub struct Push {
     index: Mutex<Index>,
     written: Condvar,
     /// The features, once they are fixed; until then, what may fix them.
-    agreement: Mutex<Option<Agreement>>,
+    feature_schema: Mutex<Option<FeatureSchema>>,
     source: SourceParams,
     /// Changes of stages: whoever waits for one looks again.
     changed: Changes,
@@ -167,7 +167,7 @@ impl Push {
             disk,
             index: Mutex::new(index),
             written: Condvar::new(),
-            agreement: Mutex::new(state.agreement.clone().filter(|_| state.is_fixed())),
+            feature_schema: Mutex::new(state.feature_schema.clone().filter(|_| state.is_fixed())),
             source: source.clone(),
             changed: Changes::default(),
         })
@@ -184,9 +184,13 @@ impl Push {
         if let Some(known) = self.known(&key) {
             return known.again(hash);
         }
-        let agreement = self.agreement.lock().ok().and_then(|known| known.clone());
-        let expected = match &agreement {
-            Some(agreement) => Expected::Agreed(agreement),
+        let feature_schema = self
+            .feature_schema
+            .lock()
+            .ok()
+            .and_then(|known| known.clone());
+        let expected = match &feature_schema {
+            Some(feature_schema) => Expected::Fixed(feature_schema),
             None => Expected::Any(&self.source),
         };
         let rows = match body::check(body, expected) {
@@ -329,9 +333,9 @@ impl Push {
     }
 
     /// The features were fixed.
-    pub fn agreed(&self, agreement: &Agreement) {
-        if let Ok(mut known) = self.agreement.lock() {
-            *known = Some(agreement.clone());
+    pub fn agreed(&self, feature_schema: &FeatureSchema) {
+        if let Ok(mut known) = self.feature_schema.lock() {
+            *known = Some(feature_schema.clone());
         }
     }
 

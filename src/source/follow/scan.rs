@@ -17,7 +17,7 @@ use rustix::fs::{Mode, OFlags, RawDir};
 use super::files::{FileTable, Slot};
 use super::params::FollowParams;
 use super::watch::{News, Wake, Watch};
-use crate::source::identity::Stamp;
+use crate::source::fingerprint::FileMeta;
 use crate::source::place::Place;
 use crate::source::table::Table;
 use crate::source::walk::{FILES_MAX, Folder, Inode, Named, Target, Walk, is_left_out};
@@ -34,7 +34,7 @@ pub struct Seen {
     /// Where.
     pub path: PathBuf,
     /// Which.
-    pub stamp: Stamp,
+    pub meta: FileMeta,
     /// Whether it is a place by itself: then it is taken at its word.
     pub is_named: bool,
     /// Whether the name is a symbolic link.
@@ -47,7 +47,7 @@ impl Named for Seen {
     }
 
     fn inode(&self) -> Inode {
-        (self.stamp.device, self.stamp.inode)
+        (self.meta.device, self.meta.inode)
     }
 }
 
@@ -78,7 +78,7 @@ pub(super) struct Listing {
 /// Files that are believed to be as they were, because their names lead to the inodes that they led to.
 pub(super) struct Believed<'a> {
     pub files: &'a FileTable,
-    /// Those whose stamps are looked at all the same.
+    /// Those whose metadata is looked at all the same.
     pub checked: Range<Slot>,
     /// Names that somebody waits for: all of them are looked at.
     pub awaited: &'a dyn Fn(&Path) -> bool,
@@ -95,8 +95,8 @@ impl Believed<'_> {
             return false;
         }
         if self.checked.contains(&slot) {
-            let now = fs::symlink_metadata(path).map(|meta| Stamp::of(&meta));
-            let then = self.files.stamp_in(slot);
+            let now = fs::symlink_metadata(path).map(|meta| FileMeta::of(&meta));
+            let then = self.files.meta_in(slot);
             if then.is_none() || now.ok() != then {
                 return false;
             }
@@ -165,7 +165,7 @@ impl Scanner {
                 news.is_lost = true;
                 return;
             };
-            let now_ns = Stamp::of(&meta).changed_ns;
+            let now_ns = FileMeta::of(&meta).changed_ns;
             if !listed.is_watched {
                 // A change within the step of the last listing shows in no time.
                 let is_unsure = now_ns > listed.at_ns - TIME_STEP_NS;
@@ -303,7 +303,7 @@ impl Scanner {
             let watch = self.watch.as_mut();
             let is_watched = watch.is_some_and(|watch| watch.add(&folder.path));
             let meta = fs::metadata(&folder.path);
-            let changed_ns = meta.map_or(0, |meta| Stamp::of(&meta).changed_ns);
+            let changed_ns = meta.map_or(0, |meta| FileMeta::of(&meta).changed_ns);
             let listed = self.folders.entry(folder.path.clone());
             let listed = listed.or_insert_with(|| Listed {
                 members: Vec::new(),
@@ -395,7 +395,7 @@ impl Scanner {
         }
         self.listing.seen.push(Seen {
             path,
-            stamp: Stamp::of(&meta),
+            meta: FileMeta::of(&meta),
             is_named: false,
             is_link,
         });
@@ -416,7 +416,7 @@ impl Scanner {
         match fs::metadata(root) {
             Ok(meta) if meta.is_file() => self.listing.seen.push(Seen {
                 path: root.clone(),
-                stamp: Stamp::of(&meta),
+                meta: FileMeta::of(&meta),
                 is_named: true,
                 is_link: false,
             }),

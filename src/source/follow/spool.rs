@@ -88,7 +88,7 @@ impl Spool {
         is_ours: Box<dyn Fn() -> bool + Send + Sync>,
         wake: Box<dyn Fn() + Send + Sync>,
     ) -> Result<Self, SpoolError> {
-        let (held, next) = owner::adopt(directory).map_err(|source| SpoolError {
+        let (held, next) = owner::recover(directory).map_err(|source| SpoolError {
             path: directory.to_owned(),
             action: "cannot keep streams here",
             source,

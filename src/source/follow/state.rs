@@ -11,14 +11,14 @@ use super::files::FileTable;
 use super::keys::{PushName, PushedKey, PushedKeys, Settled};
 use crate::rows::{Position, Tally, Watermark};
 use crate::source::worker::Refusal;
-use crate::source::{Agreement, Segment};
+use crate::source::{FeatureSchema, Segment};
 
 /// Entries about refused files that are kept; older ones are only counted.
 const QUARANTINE_MAX: usize = 10_000;
 
 /// A segment that is being read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reading {
+pub struct SegmentRead {
     /// The number of the file.
     pub file: u64,
     /// The rows.
@@ -49,13 +49,13 @@ pub struct Quarantined {
 pub enum Event {
     /// The file whose turn comes has these features: they are fixed with the first row taken of it,
     /// and go when it ends before ([`FeedState::is_fixed`]).
-    Agreed(Agreement),
+    Resolved(FeatureSchema),
     /// A segment's turn has come, by the decision of this number.
     Began {
         /// Number of the decision.
         sequence: u64,
         /// The segment.
-        reading: Reading,
+        reading: SegmentRead,
         /// Rows of its file before the segment.
         rows_before: u64,
     },
@@ -96,13 +96,13 @@ pub struct FeedState {
     /// Events so far.
     pub steps: u64,
     /// The features, once a file has fixed them.
-    pub agreement: Option<Agreement>,
+    pub feature_schema: Option<FeatureSchema>,
     /// What is known of each file; in the trainer's state, of the latest ones.
     pub files: FileTable,
     /// Number of the next file.
     pub next_file: u64,
     /// What is being read.
-    pub reading: Option<Reading>,
+    pub reading: Option<SegmentRead>,
     /// Rows of its file before the segment; a function of the files, and in no checkpoint.
     pub rows_before: u64,
     /// Rows and values counted.
@@ -125,9 +125,9 @@ impl FeedState {
             self.pushed.record(settled.key, settled.pushed);
         }
         match event {
-            Event::Agreed(agreement) => {
-                self.tally.add(&Tally::of(agreement.features().len()));
-                self.agreement = Some(agreement.clone());
+            Event::Resolved(feature_schema) => {
+                self.tally.add(&Tally::of(feature_schema.features().len()));
+                self.feature_schema = Some(feature_schema.clone());
             }
             Event::Began {
                 sequence,
@@ -191,7 +191,7 @@ impl FeedState {
         if self.is_fixed() || self.reading.is_some() {
             return;
         }
-        self.agreement = None;
+        self.feature_schema = None;
         // The rows stay counted; what was counted by feature belongs to none of those to come.
         let tally = &mut self.tally;
         for counts in [&mut tally.nulls, &mut tally.nans, &mut tally.infinities] {
@@ -253,7 +253,7 @@ impl FeedState {
             rows: self.rows_of(&reading),
             path: reading.segment.path,
             format: Some(reading.segment.format),
-            identity: reading.segment.identity,
+            fingerprint: reading.segment.fingerprint,
             ahead: 0,
             within: None,
             state: if reading.is_final {
@@ -273,7 +273,7 @@ impl FeedState {
     }
 
     /// Rows of the whole file that were taken when the segment that is being read stands there.
-    pub fn rows_of(&self, reading: &Reading) -> u64 {
+    pub fn rows_of(&self, reading: &SegmentRead) -> u64 {
         self.rows_before + reading.rows
     }
 
@@ -287,12 +287,12 @@ impl FeedState {
     }
 
     /// What is remembered of a file of which a segment is left on the way.
-    pub(crate) fn left(&self, reading: &Reading, state: FileState) -> FileEntry {
+    pub(crate) fn left(&self, reading: &SegmentRead, state: FileState) -> FileEntry {
         FileEntry {
             rows: self.rows_of(reading),
             path: reading.segment.path.clone(),
             format: Some(reading.segment.format),
-            identity: reading.segment.identity.clone(),
+            fingerprint: reading.segment.fingerprint.clone(),
             ahead: reading.rows,
             within: Some(reading.segment.start),
             state,

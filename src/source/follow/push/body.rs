@@ -12,7 +12,7 @@ use arrow::ipc::MessageHeader;
 use crate::source::format::{Format, magic};
 use crate::source::framing::{BatchDecoder, Cut, Next, Place, message};
 use crate::source::stream_error::StreamError;
-use crate::source::{Agreement, SourceError, SourceParams, fix, guard, later};
+use crate::source::{FeatureSchema, SourceError, SourceParams, catch_panic, fix, later};
 
 /// What errors call it.
 const NAME: &str = "body";
@@ -30,7 +30,7 @@ pub enum Flaw {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Expected<'a> {
     /// Those of the rows before.
-    Agreed(&'a Agreement),
+    Fixed(&'a FeatureSchema),
     /// Such as can fix the features: no row was taken yet.
     Any(&'a SourceParams),
 }
@@ -62,7 +62,7 @@ pub(super) fn check(body: &[u8], expected: Expected<'_>) -> Result<u64, Flaw> {
     let mut rows: u64 = 0;
     loop {
         // Verifying a header may panic where decoding does.
-        match guard::catch(Path::new(NAME), || walk.step()) {
+        match catch_panic::catch(Path::new(NAME), || walk.step()) {
             Ok(Some(more)) => rows = rows.saturating_add(more),
             Ok(None) => return Ok(rows),
             Err(SourceError::Corrupt { reason, .. }) => {
@@ -151,8 +151,8 @@ impl Walk<'_> {
             let schema: Option<&SchemaRef> = self.decoder.schema();
             match (self.expected, schema) {
                 (_, None) => {}
-                (Expected::Agreed(agreement), Some(schema)) => {
-                    later::agree(name, schema, &agreement.plan)?;
+                (Expected::Fixed(feature_schema), Some(schema)) => {
+                    later::columns(name, schema, &feature_schema.plan)?;
                 }
                 (Expected::Any(params), Some(schema)) => fix::foresee(name, schema, params)?,
             }

@@ -77,7 +77,7 @@ fn is_aside(path: &Path) -> bool {
 }
 
 /// Takes up what a dead daemon left; bytes held and the number of the next file.
-pub(super) fn adopt(directory: &Path) -> io::Result<(u64, u64)> {
+pub(super) fn recover(directory: &Path) -> io::Result<(u64, u64)> {
     fs::create_dir_all(directory)?;
     let (mut held, mut next) = (0, 0);
     for entry in fs::read_dir(directory)? {

@@ -5,8 +5,8 @@
 
 use std::path::Path;
 
+use crate::source::catch_panic;
 use crate::source::framing::{Next, Place};
-use crate::source::guard;
 
 /// Longest header that is gathered here; behind a longer one it is not known any more where messages end.
 const HEADER_MAX: usize = 16 << 20;
@@ -48,7 +48,7 @@ impl Progress {
         let name = Path::new("a connection");
         let (place, header) = (&mut self.place, &self.header);
         // Verifying a header may panic where decoding does.
-        let next = guard::catch(name, || place.step(header).map_err(|error| error.at(name)));
+        let next = catch_panic::catch(name, || place.step(header).map_err(|error| error.at(name)));
         match next {
             Ok(Next::More(need)) if need <= HEADER_MAX => self.need = need,
             Ok(Next::More(_)) | Err(_) => self.is_lost = true,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::fix::{self, Fixed, Later};
 use super::later;
 use super::open::Opened;
-use super::select::{Kind, Leaf, Plan, Shape, Wanted};
+use super::select::{FeatureColumn, Kind, Leaf, Plan, Shape};
 use super::{BinaryDtype, Selection, SourceError, SourceParams};
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::rows::{Features, Layout, Lent, Minibatch, Width};
@@ -28,7 +28,7 @@ const CHUNK_BYTES_MAX: usize = 32 << 20;
 
 /// Columns in the order of the features, the width and the layout of minibatches.
 #[derive(Clone, Debug)]
-pub struct Agreement {
+pub struct FeatureSchema {
     pub(super) plan: Arc<Plan>,
     features: Features,
     selection: Selection,
@@ -36,7 +36,7 @@ pub struct Agreement {
     layout: Layout,
 }
 
-impl Agreement {
+impl FeatureSchema {
     /// What the first file of all, which lies at `path`, fixes with the help of `later` ones; `model` has
     /// the features of a model that the rows are for.
     ///
@@ -67,15 +67,15 @@ impl Agreement {
     }
 
     fn new(plan: Plan, selection: Selection, width: Width) -> Self {
-        let mut agreement = Self {
+        let mut feature_schema = Self {
             features: names(&plan.wanted),
             layout: layout(&plan.wanted),
             plan: Arc::new(plan),
             selection,
             width,
         };
-        agreement.set_width(width);
-        agreement
+        feature_schema.set_width(width);
+        feature_schema
     }
 
     fn set_width(&mut self, width: Width) {
@@ -90,7 +90,7 @@ impl Agreement {
     /// # Errors
     /// If the file does not agree, or wants a key for one of its columns.
     pub(super) fn look_ahead(&mut self, path: &Path, later: &Opened) -> Result<(), SourceError> {
-        let leaves = later::agree(path, &later.schema(), &self.plan)?;
+        let leaves = later::columns(path, &later.schema(), &self.plan)?;
         later.check(path, &leaves)?;
         if fix::widest(&leaves) == Width::F64 {
             self.set_width(Width::F64);
@@ -108,7 +108,7 @@ impl Agreement {
         later: &mut Opened,
     ) -> Result<Vec<Leaf>, SourceError> {
         fix::check_null_lists(path, later, &self.plan)?;
-        later::agree(path, &later.schema(), &self.plan)
+        later::columns(path, &later.schema(), &self.plan)
     }
 
     /// Names of the m features.
@@ -226,7 +226,7 @@ impl Agreement {
             if len == 0 || features > FEATURES_MAX {
                 return Err(from.refuse(format!("{features} features")));
             }
-            wanted.push(Wanted {
+            wanted.push(FeatureColumn {
                 name,
                 shape,
                 len,
@@ -252,7 +252,7 @@ impl Agreement {
     }
 }
 
-fn names(wanted: &[Wanted]) -> Features {
+fn names(wanted: &[FeatureColumn]) -> Features {
     let mut names = Vec::new();
     for column in wanted {
         if column.shape == Shape::Scalar {
@@ -264,7 +264,7 @@ fn names(wanted: &[Wanted]) -> Features {
     Features::new(names)
 }
 
-fn layout(wanted: &[Wanted]) -> Layout {
+fn layout(wanted: &[FeatureColumn]) -> Layout {
     let all: usize = wanted.iter().map(|w| w.len).sum();
     let in_rows = wanted.iter().filter(|w| w.shape != Shape::Scalar);
     let in_rows: usize = in_rows.map(|w| w.len).sum();
@@ -298,18 +298,18 @@ const HAS_MORE: u8 = 0x02;
 const SECONDS: u8 = 0x10;
 const UNKNOWN: u8 = 0x20;
 
-/// Features that a stored agreement may have: the state of more would not fit any memory.
+/// Features that a stored schema may have: the state of more would not fit any memory.
 const FEATURES_MAX: usize = 1 << 28;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn decoded(bytes: &[u8]) -> Result<Agreement, CodecError> {
-        let mut from = Decoder::new("agreement", bytes);
-        let agreement = Agreement::decode(&mut from, &SourceParams::default())?;
+    fn decoded(bytes: &[u8]) -> Result<FeatureSchema, CodecError> {
+        let mut from = Decoder::new("feature_schema", bytes);
+        let feature_schema = FeatureSchema::decode(&mut from, &SourceParams::default())?;
         from.finish()?;
-        Ok(agreement)
+        Ok(feature_schema)
     }
 
     #[test]
@@ -324,17 +324,23 @@ mod tests {
             before.usize(len);
         }
         let before = before.into_bytes();
-        let agreement = decoded(&before).unwrap();
-        assert_eq!(agreement.features().names(), ["a", "l.0", "l.1", "l.2"]);
-        assert!(!agreement.plan.has_durations, "durations were no numbers");
+        let feature_schema = decoded(&before).unwrap();
+        assert_eq!(
+            feature_schema.features().names(),
+            ["a", "l.0", "l.1", "l.2"]
+        );
+        assert!(
+            !feature_schema.plan.has_durations,
+            "durations were no numbers"
+        );
         let mut again = Encoder::new();
-        agreement.encode(&mut again);
+        feature_schema.encode(&mut again);
         assert_eq!(again.into_bytes(), before);
     }
 
     #[test]
     fn kinds_and_lists_without_a_value_outlive_a_process() {
-        let column = |name: &str, kind: Kind| Wanted {
+        let column = |name: &str, kind: Kind| FeatureColumn {
             name: name.to_owned(),
             shape: Shape::Scalar,
             len: 1,
@@ -348,9 +354,9 @@ mod tests {
             chunk_rows: 1,
             params: SourceParams::default(),
         };
-        let agreement = Agreement::new(plan, Selection::default(), Width::F64);
+        let feature_schema = FeatureSchema::new(plan, Selection::default(), Width::F64);
         let mut bytes = Encoder::new();
-        agreement.encode(&mut bytes);
+        feature_schema.encode(&mut bytes);
         let bytes = bytes.into_bytes();
         let found = decoded(&bytes).unwrap();
         let kinds: Vec<Kind> = found.plan.wanted.iter().map(|w| w.kind).collect();

@@ -11,7 +11,7 @@ use crate::rows::{Features, Minibatch, Tally};
 
 /// Judges rows and copies those that pass; its buffers are used again.
 #[derive(Default)]
-pub(super) struct Sieve {
+pub(super) struct RowFilter {
     /// Per row being judged.
     flags: Vec<u8>,
     picked: Vec<usize>,
@@ -59,7 +59,7 @@ impl RowPlace<'_> {
     }
 }
 
-impl Sieve {
+impl RowFilter {
     /// Copies the `rows` that pass behind the first `at` rows of `batch`; how many they are.
     ///
     /// # Errors
@@ -82,7 +82,7 @@ impl Sieve {
         }
         self.flags.resize(all, 0);
         let before = tally.clone();
-        if let Err(fault) = fill::judge(chunk, &rows, params, &mut self.flags, tally) {
+        if let Err(fault) = fill::apply_policy(chunk, &rows, params, &mut self.flags, tally) {
             *tally = before;
             return Err(from.refuse(fault, rows.start, params));
         }
