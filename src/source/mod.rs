@@ -53,7 +53,7 @@ pub use pandas::indexes as pandas_indexes;
 pub use params::{BadValue, BinaryDtype, Decoders, Extra, Limit, SourceParams};
 pub use pushed::{Numbers, Pushed, PushedError, Shape};
 pub use reader::{Extent, Reader, open, open_for_model};
-pub use segment::Segment;
+pub use segment::{Segment, SegmentRead};
 pub use segment_reader::{Piece, SegmentReader};
 pub use selection::Selection;
 pub use tagger::Tagger;

@@ -81,6 +81,42 @@ impl Segment {
     }
 }
 
+/// A segment on its way from the decision that takes it to the decoder that reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SegmentRead {
+    /// The number of the file.
+    pub file: u64,
+    /// The rows.
+    pub segment: Segment,
+    /// Rows of the segment that were taken.
+    pub rows: u64,
+    /// Whether nothing follows the segment in its file.
+    pub is_final: bool,
+}
+
+impl SegmentRead {
+    /// Writes all of it.
+    pub fn encode(&self, to: &mut Encoder) {
+        to.u64(self.file);
+        self.segment.encode(to);
+        to.u64(self.rows);
+        to.bool(self.is_final);
+    }
+
+    /// Reads what was written.
+    ///
+    /// # Errors
+    /// If it is not there.
+    pub fn decode(from: &mut Decoder<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            file: from.u64()?,
+            segment: Segment::decode(from)?,
+            rows: from.u64()?,
+            is_final: from.bool()?,
+        })
+    }
+}
+
 /// A segment whose file is open: from here on its name may change.
 pub(super) struct Held {
     segment: Segment,

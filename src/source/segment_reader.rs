@@ -17,7 +17,7 @@ use super::error::SourceError;
 use super::feature_schema::FeatureSchema;
 use super::filter::{RowFilter, RowPlace};
 use super::open::Opened;
-use super::segment::{Held, Segment};
+use super::segment::{Held, Segment, SegmentRead};
 use super::select::Leaf;
 use super::tagger::Tagger;
 use crate::rows::{Minibatch, Tags, Tally};
@@ -99,12 +99,20 @@ pub struct SegmentReader {
 }
 
 impl SegmentReader {
-    /// Opens a segment behind its first `skip` rows. Ids that cannot be read are null: they are there to
+    /// Opens a segment behind the rows that were taken. Ids that cannot be read are null: they are there to
     /// be looked at, and a file whose features can be learned is not refused for them.
     ///
     /// # Errors
     /// If it is another file by now, cannot be read, or does not agree.
     pub fn open(
+        read: &SegmentRead,
+        feature_schema: &FeatureSchema,
+        with_ids: bool,
+    ) -> Result<Self, SourceError> {
+        Self::open_behind(&read.segment, feature_schema, read.rows, with_ids)
+    }
+
+    fn open_behind(
         segment: &Segment,
         feature_schema: &FeatureSchema,
         skip: u64,
@@ -122,7 +130,7 @@ impl SegmentReader {
                 reader.held = Some(held);
                 Ok(reader)
             }
-            Err(_) if with_ids => Self::open(segment, feature_schema, skip, false),
+            Err(_) if with_ids => Self::open_behind(segment, feature_schema, skip, false),
             Err(error) => Err(held.blamed(error)),
         }
     }
@@ -335,7 +343,7 @@ impl SegmentReader {
     /// have begun.
     fn reopen_without_ids(&mut self) -> Option<Result<(), SourceError>> {
         let segment = self.held.as_ref()?.segment();
-        let again = Self::open(segment, &self.feature_schema, self.row, false);
+        let again = Self::open_behind(segment, &self.feature_schema, self.row, false);
         let until = self.until;
         Some(again.map(|again| *self = Self { until, ..again }))
     }

@@ -5,9 +5,9 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use ojad::source::SourceParams;
 use ojad::source::follow::{FeedState, FollowParams, Follower};
 use ojad::source::worker::{Decode, Job, Next, Subprocess, SubprocessParams};
+use ojad::source::{SegmentRead, SourceParams};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt as _, SeedableRng as _};
 
@@ -160,8 +160,12 @@ impl Bench {
         };
         let job = Job {
             ticket,
-            segment,
-            skip: 0,
+            read: SegmentRead {
+                file: 0,
+                segment,
+                rows: 0,
+                is_final: true,
+            },
             until: None,
         };
         self.worker.queue(job, 64);

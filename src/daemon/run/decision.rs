@@ -2,7 +2,8 @@
 //! of arrival or on the health of a worker, so that a resumed run decides the same.
 
 use crate::codec::{CodecError, Decoder, Encoder};
-use crate::source::follow::{Quarantined, SegmentRead};
+use crate::source::SegmentRead;
+use crate::source::follow::Quarantined;
 
 /// A decision, in the order in which they are carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]

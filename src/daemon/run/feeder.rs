@@ -19,9 +19,8 @@ use crate::daemon::run::messages::{Fed, RunError};
 use crate::daemon::run::params::{OnChanged, Quarantine, RunParams, Until};
 use crate::disk::Disk;
 use crate::rows::{Minibatch, Tags};
-use crate::source::follow::{
-    Event, FeedState, FileEntry, Follower, Found, Quarantined, SegmentRead, Spool,
-};
+use crate::source::SegmentRead;
+use crate::source::follow::{Event, FeedState, FileEntry, Follower, Found, Quarantined, Spool};
 use crate::source::worker::{Decode, Job, Next};
 
 use self::spooled::Spooled;
@@ -304,8 +303,7 @@ impl Loop {
         let until = self.ends.get(&ticket).map(End::rows);
         let job = Job {
             ticket,
-            segment: reading.segment.clone(),
-            skip: reading.rows,
+            read: reading.clone(),
             until,
         };
         let want = self.minibatch_rows - self.at;

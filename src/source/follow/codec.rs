@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 
 use super::entry::{FileEntry, FileState};
 use super::keys::PushedKeys;
-use super::state::{FeedState, Quarantined, SegmentRead};
+use super::state::{FeedState, Quarantined};
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::rows::Tally;
 use crate::source::fingerprint::{FileMeta, Fingerprint};
 use crate::source::worker::{Fault, Refusal};
-use crate::source::{FeatureSchema, Format, Segment, SourceParams};
+use crate::source::{FeatureSchema, Format, SegmentRead, SourceParams};
 use crate::text::{MESSAGE_BYTES_MAX, bounded};
 
 /// Version of the section `feed`: 1 had the list of files, too.
@@ -113,29 +113,6 @@ impl FileEntry {
             ahead,
             within,
             state: state.ok_or_else(|| from.refuse(format!("state {code}")))?,
-        })
-    }
-}
-
-impl SegmentRead {
-    /// Writes all of it.
-    pub fn encode(&self, to: &mut Encoder) {
-        to.u64(self.file);
-        self.segment.encode(to);
-        to.u64(self.rows);
-        to.bool(self.is_final);
-    }
-
-    /// Reads what was written.
-    ///
-    /// # Errors
-    /// If it is not there.
-    pub fn decode(from: &mut Decoder<'_>) -> Result<Self, CodecError> {
-        Ok(Self {
-            file: from.u64()?,
-            segment: Segment::decode(from)?,
-            rows: from.u64()?,
-            is_final: from.bool()?,
         })
     }
 }

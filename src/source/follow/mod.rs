@@ -27,7 +27,7 @@ pub use params::{FollowParams, OnCopy, Order};
 pub use pull::{Arrival, Connect, Source};
 pub use push::{Flaw, Kept, Known, Push, Stage};
 pub use spool::{Connections, Spool, SpoolError, SpoolInput};
-pub use state::{Event, FeedState, Quarantined, SegmentRead};
+pub use state::{Event, FeedState, Quarantined};
 pub use verdict::{Follower, Found, Take};
 pub use watch::Wake;
 

@@ -11,23 +11,10 @@ use super::files::FileTable;
 use super::keys::{PushName, PushedKey, PushedKeys, Settled};
 use crate::rows::{Position, Tally, Watermark};
 use crate::source::worker::Refusal;
-use crate::source::{FeatureSchema, Segment};
+use crate::source::{FeatureSchema, SegmentRead};
 
 /// Entries about refused files that are kept; older ones are only counted.
 const QUARANTINE_MAX: usize = 10_000;
-
-/// A segment that is being read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SegmentRead {
-    /// The number of the file.
-    pub file: u64,
-    /// The rows.
-    pub segment: Segment,
-    /// Rows of the segment that were taken.
-    pub rows: u64,
-    /// Whether nothing follows the segment in its file.
-    pub is_final: bool,
-}
 
 /// A file that was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]

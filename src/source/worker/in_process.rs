@@ -47,8 +47,7 @@ impl InProcess {
             Some(open) => open,
             None => {
                 let with_ids = self.tagger.is_some();
-                SegmentReader::open(&job.segment, feature_schema, job.skip, with_ids)?
-                    .until(job.until)
+                SegmentReader::open(&job.read, feature_schema, with_ids)?.until(job.until)
             }
         };
         let want = batch.capacity() - at;

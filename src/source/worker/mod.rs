@@ -21,20 +21,18 @@ pub use serve::serve;
 pub use subprocess::{Subprocess, SubprocessParams};
 
 use super::positioned::is_of_the_system;
-use super::{FeatureSchema, Frames, Segment, SourceError};
+use super::{FeatureSchema, Frames, Segment, SegmentRead, SourceError};
 use crate::rows::{Minibatch, Tags, Tally};
 use crate::text::{MESSAGE_BYTES_MAX, bounded};
 
-/// A segment to be read.
+/// A segment in the queue of a decoder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {
     /// The caller's number for it; comes back with every piece.
     pub ticket: u64,
-    /// The rows.
-    pub segment: Segment,
-    /// Rows of it to pass over.
-    pub skip: u64,
-    /// Rows of it to stop behind; `None`: its end.
+    /// The rows, behind those that were taken.
+    pub read: SegmentRead,
+    /// Rows of the segment to stop behind; `None`: its end.
     pub until: Option<u64>,
 }
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::{Fault, Job, Refusal};
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::rows::{Tags, Tally};
-use crate::source::{FeatureSchema, Frames, Segment, SourceParams};
+use crate::source::{FeatureSchema, Frames, Segment, SegmentRead, SourceParams};
 
 /// Bytes of one message: a schema over 2²⁰ named features takes some 40 MB.
 const MESSAGE_MAX: usize = 1 << 30;
@@ -152,8 +152,7 @@ impl Request {
             } => {
                 to.u8(4);
                 to.u64(job.ticket);
-                job.segment.encode(&mut to);
-                to.u64(job.skip);
+                job.read.encode(&mut to);
                 to.u64(job.until.unwrap_or(u64::MAX));
                 to.u64(want.map_or(u64::MAX, |want| want as u64));
                 to.bool(*with_ids);
@@ -184,8 +183,7 @@ impl Request {
             4 => Self::Read {
                 job: Job {
                     ticket: from.u64()?,
-                    segment: Segment::decode(&mut from)?,
-                    skip: from.u64()?,
+                    read: SegmentRead::decode(&mut from)?,
                     until: Some(from.u64()?).filter(|until| *until != u64::MAX),
                 },
                 want: Some(from.u64()?)

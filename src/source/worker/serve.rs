@@ -131,8 +131,8 @@ impl Worker {
             return Err(io::Error::other("a job before the features"));
         };
         self.want = want.unwrap_or(self.want);
-        let (segment, feature_schema) = (&job.segment, &room.feature_schema);
-        let mut open = match SegmentReader::open(segment, feature_schema, job.skip, with_ids) {
+        let opened = SegmentReader::open(&job.read, &room.feature_schema, with_ids);
+        let mut open = match opened {
             Ok(opened) => opened.until(job.until),
             Err(error) => {
                 self.reply(&Reply::Failed(job.ticket, Refusal::of(&error)))?;

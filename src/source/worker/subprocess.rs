@@ -247,7 +247,7 @@ impl Subprocess {
         let jobs: Vec<Job> = self.jobs.iter().cloned().collect();
         for (i, mut job) in jobs.into_iter().enumerate() {
             if i == 0 {
-                job.skip += self.taken;
+                job.read.rows += self.taken;
             }
             let want = (i == 0).then_some(want);
             self.send(&Request::Read {

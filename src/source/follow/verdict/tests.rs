@@ -11,8 +11,9 @@ use rustix::io::Errno;
 use tempfile::TempDir;
 
 use super::*;
+use crate::source::SegmentRead;
 use crate::source::SourceParams;
-use crate::source::follow::{Event, OnCopy, SegmentRead};
+use crate::source::follow::{Event, OnCopy};
 use crate::source::worker::InProcess;
 
 struct World {
