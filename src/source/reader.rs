@@ -282,16 +282,13 @@ impl Reader {
         };
         let path = &input.path;
         let feature_schema = &self.feature_schema;
-        let (opened, leaves) = match self.first.take() {
-            Some(first) => {
-                let leaves = later::columns(path, &first.schema(), &feature_schema.plan)?;
-                (first, leaves)
-            }
-            None => {
-                let mut opened = Opened::open(input)?;
-                let leaves = feature_schema.columns(path, &mut opened)?;
-                (opened, leaves)
-            }
+        let (opened, leaves) = if let Some(first) = self.first.take() {
+            let leaves = later::columns(path, &first.schema(), &feature_schema.plan)?;
+            (first, leaves)
+        } else {
+            let mut opened = Opened::open(input)?;
+            let leaves = feature_schema.columns(path, &mut opened)?;
+            (opened, leaves)
         };
         self.rows.push(0);
         let with_ids = self.with_ids == Some(true) && !feature_schema.plan.params.ids.is_empty();

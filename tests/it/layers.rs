@@ -237,13 +237,11 @@ fn tree<'a>(base: &[String], text: &'a str, tell: &mut dyn FnMut(Vec<String>)) -
         .collect();
     let rest = &text[name.len()..];
     let path = [base, &[name]].concat();
-    match rest.strip_prefix("::") {
-        Some(rest) => tree(&path, rest, tell),
-        None => {
-            tell(path);
-            rest
-        }
+    if let Some(rest) = rest.strip_prefix("::") {
+        return tree(&path, rest, tell);
     }
+    tell(path);
+    rest
 }
 
 /// Names that a module hands on from those inside it.

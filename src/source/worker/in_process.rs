@@ -43,12 +43,11 @@ impl InProcess {
         let (Some(job), Some(feature_schema)) = (self.jobs.front(), &self.feature_schema) else {
             return Err(SourceError::Ended);
         };
-        let mut open = match self.open.take() {
-            Some(open) => open,
-            None => {
-                let with_ids = self.tagger.is_some();
-                SegmentReader::open(&job.read, feature_schema, with_ids)?.until(job.until)
-            }
+        let mut open = if let Some(open) = self.open.take() {
+            open
+        } else {
+            let with_ids = self.tagger.is_some();
+            SegmentReader::open(&job.read, feature_schema, with_ids)?.until(job.until)
         };
         let want = batch.capacity() - at;
         let piece = open.next(batch, at, want, self.tagger.as_mut())?;
