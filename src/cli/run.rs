@@ -17,7 +17,7 @@ use crate::daemon::run::{self, Begin, RunParams, Surroundings, Until};
 use crate::disk::{Disk, RealDisk};
 use crate::http::{self, HttpParams};
 use crate::published::{LogTail, PublishParams, Published};
-use crate::source::worker::{Decode, Here, Process, ProcessParams};
+use crate::source::worker::{Decode, InProcess, Subprocess, SubprocessParams};
 
 /// Learns continuously from growing inputs, each row exactly once.
 #[derive(Debug, clap::Args)]
@@ -59,7 +59,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let with_ids = serving.is_some();
     let decode: Box<dyn Decode> = if params.is_isolated {
         let program = std::env::current_exe().map_err(|error| failed(&error))?;
-        let worker = Process::new(ProcessParams {
+        let worker = Subprocess::new(SubprocessParams {
             program,
             argument: "decode-worker",
             memory_mib: params.worker_memory_mib,
@@ -68,7 +68,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         });
         Box::new(worker.with_ids(with_ids))
     } else {
-        Box::new(Here::new(params.source.clone()).with_ids(with_ids))
+        Box::new(InProcess::new(params.source.clone()).with_ids(with_ids))
     };
     let published = serving
         .as_ref()

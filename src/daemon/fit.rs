@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use crate::daemon::reader::{self, Ended, Filled};
 use crate::daemon::shutdown::Shutdown;
 use crate::learner::{LearnError, Learner, Monitor};
-use crate::rows::{Minibatch, Tally, Values, Watermark};
+use crate::rows::{Features, Minibatch, Tally, Values, Watermark};
 use crate::source::{Extent, Reader, SourceError};
 
 /// How often the trainer looks at the shutdown flag while no minibatch comes.
@@ -92,56 +92,75 @@ pub fn fit(
     shutdown: &Shutdown,
     progress: &mut dyn FnMut(Progress, &dyn Learner),
 ) -> Result<Fitted, FitError> {
+    let learning = Learning {
+        names: reader.features().clone(),
+        monitor: Monitor::new(reader.features().len()),
+        learner,
+        progress,
+    };
     if room.threads <= 1 {
-        in_turn(reader, learner, room, shutdown, progress)
+        in_turn(reader, learning, room, shutdown)
     } else {
-        ahead(reader, learner, room, shutdown, progress)
+        ahead(reader, learning, room, shutdown)
+    }
+}
+
+/// The learner, and whoever looks on.
+struct Learning<'a> {
+    learner: &'a mut dyn Learner,
+    names: Features,
+    monitor: Monitor,
+    progress: &'a mut dyn FnMut(Progress, &dyn Learner),
+}
+
+impl Learning<'_> {
+    /// Learns a minibatch and gives its memory back.
+    fn learn(&mut self, filled: Filled) -> Result<Minibatch, FitError> {
+        self.monitor.update(&filled.batch);
+        let learned = self.learner.update(filled.batch);
+        let batch = learned.map_err(|error| error.of(self.names.names()))?;
+        let now = Progress {
+            rows_read: filled.rows_read,
+            extent: filled.extent,
+        };
+        (self.progress)(now, &*self.learner);
+        Ok(batch)
+    }
+
+    /// What is left when the reader has ended, or was ended.
+    fn fitted(self, reader: &Reader, shutdown: &Shutdown) -> Fitted {
+        Fitted {
+            tally: reader.tally().clone(),
+            watermark: reader.watermark(),
+            is_interrupted: shutdown.is_requested(),
+            monitor: self.monitor,
+        }
     }
 }
 
 fn in_turn(
     mut reader: Reader,
-    learner: &mut dyn Learner,
+    mut learning: Learning<'_>,
     room: Room,
     shutdown: &Shutdown,
-    progress: &mut dyn FnMut(Progress, &dyn Learner),
 ) -> Result<Fitted, FitError> {
     let mut batch = reader.new_minibatch(room.minibatch_rows);
-    let mut monitor = Monitor::new(batch.features());
     while !shutdown.is_requested() {
-        if reader.fill(&mut batch)? == 0 {
+        let Some(filled) = reader::fill(&mut reader, batch)? else {
             break;
-        }
-        monitor.update(&batch);
-        let learned = learner.update(batch);
-        batch = learned.map_err(|error| error.of(reader.features().names()))?;
-        let now = Progress {
-            rows_read: reader.tally().rows_read,
-            extent: reader.extent(),
         };
-        progress(now, learner);
+        batch = learning.learn(filled)?;
     }
-    Ok(fitted(&reader, shutdown, monitor))
-}
-
-fn fitted(reader: &Reader, shutdown: &Shutdown, monitor: Monitor) -> Fitted {
-    Fitted {
-        tally: reader.tally().clone(),
-        watermark: reader.watermark(),
-        is_interrupted: shutdown.is_requested(),
-        monitor,
-    }
+    Ok(learning.fitted(&reader, shutdown))
 }
 
 fn ahead(
     reader: Reader,
-    learner: &mut dyn Learner,
+    mut learning: Learning<'_>,
     room: Room,
     shutdown: &Shutdown,
-    progress: &mut dyn FnMut(Progress, &dyn Learner),
 ) -> Result<Fitted, FitError> {
     let first = reader.new_minibatch(room.minibatch_rows);
-    let (features, names) = (first.features(), reader.features().clone());
     let waiting = room
         .channel_minibatches
         .unwrap_or_else(|| channel_minibatches(&first));
@@ -162,19 +181,9 @@ fn ahead(
     )?;
     let mut rows_read = 0;
     let mut deadline = None;
-    let mut monitor = Monitor::new(features);
     while let Some(arrived) = next(&filled, shutdown, &mut deadline) {
-        monitor.update(&arrived.batch);
-        let learned = learner.update(arrived.batch);
-        let batch = learned.map_err(|error| error.of(names.names()))?;
         rows_read = arrived.rows_read;
-        progress(
-            Progress {
-                rows_read,
-                extent: arrived.extent,
-            },
-            learner,
-        );
+        let batch = learning.learn(arrived)?;
         // A reader that has ended needs no more minibatches.
         let _ = to_reader.send(batch);
     }
@@ -186,17 +195,17 @@ fn ahead(
         Some(Ended {
             reader,
             error: None,
-        }) => Ok(fitted(&reader, shutdown, monitor)),
+        }) => Ok(learning.fitted(&reader, shutdown)),
         None => Ok(Fitted {
             tally: Tally {
                 rows_read,
-                rows_accepted: learner.rows(),
-                rows_rejected: rows_read.saturating_sub(learner.rows()),
+                rows_accepted: learning.learner.rows(),
+                rows_rejected: rows_read.saturating_sub(learning.learner.rows()),
                 ..Tally::default()
             },
             watermark: Watermark::default(),
             is_interrupted: true,
-            monitor,
+            monitor: learning.monitor,
         }),
     }
 }

@@ -1,4 +1,4 @@
-//! The reader thread: fills minibatches ahead of the trainer.
+//! Fills minibatches: when the trainer asks, or on a thread of its own ahead of it.
 
 use std::io;
 use std::thread::{self, JoinHandle};
@@ -22,6 +22,18 @@ pub(super) struct Ended {
     pub(super) error: Option<SourceError>,
 }
 
+/// Fills a minibatch; nothing at the end of the inputs.
+pub(super) fn fill(
+    reader: &mut Reader,
+    mut batch: Minibatch,
+) -> Result<Option<Filled>, SourceError> {
+    Ok((reader.fill(&mut batch)? > 0).then(|| Filled {
+        batch,
+        extent: reader.extent(),
+        rows_read: reader.tally().rows_read,
+    }))
+}
+
 /// Takes empty minibatches from `empty`, fills them and passes them on, until the inputs end, an
 /// error comes, the trainer is gone or `shutdown` is raised.
 pub(super) fn spawn(
@@ -35,23 +47,14 @@ pub(super) fn spawn(
         .spawn(move || {
             let mut error = None;
             while !shutdown.is_requested() {
-                let Ok(mut batch) = empty.recv() else { break };
-                match reader.fill(&mut batch) {
-                    Ok(0) => break,
-                    Ok(_) => {
-                        let extent = reader.extent();
-                        let rows_read = reader.tally().rows_read;
-                        if filled
-                            .send(Filled {
-                                batch,
-                                extent,
-                                rows_read,
-                            })
-                            .is_err()
-                        {
+                let Ok(batch) = empty.recv() else { break };
+                match fill(&mut reader, batch) {
+                    Ok(Some(more)) => {
+                        if filled.send(more).is_err() {
                             break;
                         }
                     }
+                    Ok(None) => break,
                     Err(refused) => {
                         error = Some(refused);
                         break;

@@ -80,7 +80,7 @@ impl Sources {
             path: shown(&reading.segment.path),
             format: Some(reading.segment.format.name()),
             rows: state.rows_of(reading),
-            bytes: reading.segment.identity.bytes,
+            bytes: reading.segment.fingerprint.bytes,
             state: "reading",
         });
         let known = state.files.iter().rev();
@@ -90,7 +90,7 @@ impl Sources {
             path: shown(&entry.path),
             format: entry.format.map(Format::name),
             rows: entry.rows,
-            bytes: entry.identity.bytes,
+            bytes: entry.fingerprint.bytes,
             state: match entry.state {
                 FileState::Done => "done",
                 FileState::Growing => "growing",

@@ -11,7 +11,7 @@ use super::select::{Leaf, Plan};
 use super::values::{self, Misfit};
 
 /// Rows of one file on their way into minibatches.
-pub(super) trait Feed: Send {
+pub(super) trait FileDecoder: Send {
     /// Decodes the next rows into `chunk`; `false` at the end of the file.
     fn next_chunk(&mut self, chunk: &mut Chunk) -> Result<bool, SourceError>;
     /// Passes over as many of the next `rows` rows as costs no decoding, before the first chunk;
@@ -28,7 +28,7 @@ pub(super) trait Feed: Send {
 pub(super) struct Task {
     /// The file.
     pub path: PathBuf,
-    /// The agreement of all files.
+    /// The features of all files.
     pub plan: Arc<Plan>,
     /// The columns of this file, in the order of the plan.
     pub leaves: Vec<Leaf>,

@@ -7,60 +7,16 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use globset::GlobBuilder;
-
 use super::SourceError;
-use super::magic::{Told, is_named_as_data};
+use super::error::unreadable;
+use super::format::{Format, Told, is_named_as_data};
+use super::place::{self, is_glob};
 use super::table::Table;
-use super::walk::{self, DEPTH_MAX, Folder, Inode, Named, Walk};
-
-/// Files that one run takes: a list of a million paths is some 100 MB.
-const FILES_MAX: usize = 1_000_000;
-
-/// How the bytes of an input are laid out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// `PAR1`.
-    Parquet,
-    /// `ARROW1`: Arrow IPC with a footer, also called Feather version 2.
-    IpcFile,
-    /// Messages one after another.
-    IpcStream,
-    /// The same on standard input.
-    Stdin,
-}
-
-impl Format {
-    /// The number that stands for it in stored data.
-    pub(super) fn code(self) -> u8 {
-        match self {
-            Self::Parquet => 0,
-            Self::IpcFile => 1,
-            Self::IpcStream => 2,
-            Self::Stdin => 3,
-        }
-    }
-
-    /// What people call it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Parquet => "Parquet",
-            Self::IpcFile => "Arrow IPC file",
-            Self::IpcStream | Self::Stdin => "Arrow IPC stream",
-        }
-    }
-
-    /// The format of a stored number.
-    pub(super) fn of_code(code: u8) -> Option<Self> {
-        [Self::Parquet, Self::IpcFile, Self::IpcStream, Self::Stdin]
-            .into_iter()
-            .find(|format| format.code() == code)
-    }
-}
+use super::walk::{self, DEPTH_MAX, FILES_MAX, Folder, Inode, Named, Symlinks, Target, Walk};
 
 /// One input: a file or standard input.
 #[derive(Clone, Debug)]
@@ -130,7 +86,7 @@ pub(super) fn discover(inputs: &[OsString]) -> Result<(Vec<Input>, LeftOut), Sou
                 found.push(inspect(path.to_owned())?.map_err(|(path, told)| told.fault(&path))?);
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => match path.to_str() {
-                Some(text) if text.contains(['*', '?', '[', '{']) => {
+                Some(text) if is_glob(input) => {
                     let paths = glob(text)?;
                     let before = found.len();
                     take(&paths, &mut found, &mut left)?;
@@ -244,18 +200,20 @@ impl Below {
         let entries = fs::read_dir(path).map_err(|source| unreadable(path, source))?;
         for entry in entries {
             let entry = entry.map_err(|source| unreadable(path, source))?;
-            let name = entry.file_name();
-            if matches!(name.as_encoded_bytes().first(), Some(b'.' | b'_')) {
+            if walk::is_left_out(entry.file_name().as_encoded_bytes(), &[]) {
                 continue;
             }
             let path = entry.path();
-            let wrong = |source| unreadable(&path, source);
-            let is_link = entry.file_type().map_err(wrong)?.is_symlink();
-            let meta = fs::metadata(&path).map_err(wrong)?;
+            // Whoever names a directory to read it once has looked into it.
+            let target = Symlinks::Follow.target(&path, top);
+            let target = target.map_err(|source| unreadable(&path, source))?;
+            let Target::Found(meta, is_link) = target else {
+                continue;
+            };
             let mut is_fine = self.files.len() < FILES_MAX;
             if meta.is_dir() {
                 is_fine &= walk.found(folder, path, &meta, is_link, None);
-            } else if meta.is_file() {
+            } else {
                 self.files.push(Found {
                     path,
                     inode: walk::inode(&meta),
@@ -274,28 +232,12 @@ impl Below {
     }
 }
 
-/// Files that match; `*` stays within a folder, `**` goes below.
+/// Files that match.
 fn glob(text: &str) -> Result<Vec<PathBuf>, SourceError> {
-    let matcher = GlobBuilder::new(text)
-        .literal_separator(true)
-        .build()
-        .map_err(|error| SourceError::Glob {
-            glob: text.to_owned(),
-            reason: error.kind().to_string(),
-        })?
-        .compile_matcher();
-    let path = Path::new(text);
-    let mut base = PathBuf::new();
-    for part in path.components() {
-        if part
-            .as_os_str()
-            .to_string_lossy()
-            .contains(['*', '?', '[', '{'])
-        {
-            break;
-        }
-        base.push(part);
-    }
+    let (base, matcher) = place::glob(text).map_err(|reason| SourceError::Glob {
+        glob: text.to_owned(),
+        reason,
+    })?;
     let bare = base.as_os_str().is_empty();
     let start = if bare { Path::new(".") } else { base.as_path() };
     let (mut files, mut tables) = (Vec::new(), Vec::new());
@@ -355,25 +297,4 @@ fn inspect(path: PathBuf) -> Result<Result<Input, (PathBuf, Told)>, SourceError>
         }),
         None => Err((path, told)),
     })
-}
-
-/// Reads until `head` is full or the end.
-pub(super) fn fill(from: &mut impl Read, head: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < head.len() {
-        match from.read(&mut head[filled..]) {
-            Ok(0) => break,
-            Ok(n) => filled += n,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
-}
-
-pub(super) fn unreadable(path: &Path, source: io::Error) -> SourceError {
-    SourceError::Unreadable {
-        path: path.to_owned(),
-        source,
-    }
 }

@@ -1,7 +1,7 @@
 //! What can go wrong between a path and a minibatch: each message gives place, value and remedy.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What can go wrong between a path and a minibatch.
 #[derive(Debug, thiserror::Error)]
@@ -388,5 +388,34 @@ impl SourceError {
             what: format!("column `{column}` is"),
             remedy: "exclude the column (`features.exclude`)",
         }
+    }
+}
+
+/// The error for what the system refused to read.
+pub(super) fn unreadable(path: &Path, source: io::Error) -> SourceError {
+    SourceError::Unreadable {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// The first few of `names`, for a message.
+pub(super) fn shorten<T: AsRef<str>>(names: impl Iterator<Item = T>) -> String {
+    const SHOWN: usize = 12;
+    let mut text = String::new();
+    let mut count = 0;
+    for name in names {
+        if count < SHOWN {
+            if count > 0 {
+                text.push_str(", ");
+            }
+            text.push_str(name.as_ref());
+        }
+        count += 1;
+    }
+    match count {
+        0 => "no column".to_owned(),
+        n if n > SHOWN => format!("{text} and {} more", n - SHOWN),
+        _ => text,
     }
 }

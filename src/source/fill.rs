@@ -49,7 +49,7 @@ pub(super) enum Wrong {
 /// be taken, and marks rows in `flags`.
 ///
 /// Shapes: `flags` has an entry per row of `rows`. Ends with the first row's fault, if any.
-pub(super) fn judge(
+pub(super) fn apply_policy(
     chunk: &mut Chunk,
     rows: &Range<usize>,
     params: &SourceParams,

@@ -9,12 +9,14 @@ use std::path::{Path, PathBuf};
 
 use arrow::datatypes::Schema;
 
-use super::discover::{Format, Input};
+use super::discover::Input;
+use super::error::shorten;
+use super::format::Format;
 use super::open::Opened;
 use super::params::{BadValue, SourceParams};
 use super::patterns::Unmet;
-use super::select::{self, Kind, Leaf, Plan, Rules, Shape, Wanted};
-use super::{Selection, SourceError, guard, preflight};
+use super::select::{self, FeatureColumn, Kind, Leaf, Plan, Rules, Shape};
+use super::{Selection, SourceError, catch_panic, preflight};
 use crate::rows::{Features, Width};
 
 /// Bytes of the names of all features: a list gives its own to each of its values.
@@ -52,7 +54,7 @@ impl Later<'_> {
 
 /// What a feed's files must have in common.
 pub(super) struct Fixed {
-    pub wanted: Vec<Wanted>,
+    pub wanted: Vec<FeatureColumn>,
     pub selection: Selection,
     pub width: Width,
     /// Columns of lists without a value.
@@ -73,7 +75,7 @@ pub(super) fn fix(
     let schema = first.schema();
     unmet.see(&schema)?;
     let (mut leaves, mut selection) = select::choose(path, &schema, &rules)?;
-    guard::catch(path, || first.lengths(path, &mut leaves))?;
+    catch_panic::catch(path, || first.lengths(path, &mut leaves))?;
     let others = match later {
         Later::All(others) | Later::Some(others) => others,
         Later::Unknown => &[],
@@ -140,7 +142,7 @@ pub(super) fn foresee(
 }
 
 /// What is taken of a file, for people.
-pub(super) fn taken(wanted: &[Wanted]) -> Selection {
+pub(super) fn taken(wanted: &[FeatureColumn]) -> Selection {
     let seconds = wanted.iter().filter(|w| w.kind == Kind::Seconds);
     Selection {
         taken: wanted.iter().map(|w| (w.name.clone(), w.len)).collect(),
@@ -188,7 +190,7 @@ fn fill_in(
         names.any(|name| open.contains(name))
     };
     theirs.retain(concerns);
-    guard::catch(&input.path, || other.lengths(&input.path, &mut theirs))?;
+    catch_panic::catch(&input.path, || other.lengths(&input.path, &mut theirs))?;
     theirs.retain(is_known);
     let mut filled = Vec::with_capacity(leaves.len());
     for leaf in leaves.drain(..) {
@@ -211,7 +213,7 @@ fn fill_in(
 
 /// Leaves of which it is decided whether they are features.
 struct Settled {
-    wanted: Vec<Wanted>,
+    wanted: Vec<FeatureColumn>,
     width: Width,
     null_lists: Vec<String>,
 }
@@ -250,7 +252,7 @@ impl Settled {
     }
 
     fn take(&mut self, leaf: &Leaf, shape: Shape, len: usize) {
-        self.wanted.push(Wanted {
+        self.wanted.push(FeatureColumn {
             name: leaf.name.clone(),
             shape,
             len,
@@ -277,14 +279,18 @@ fn no_feature(path: PathBuf, selection: &Selection) -> SourceError {
     let left = selection.left.iter();
     SourceError::NoFeature {
         path,
-        columns: select::shorten(left.map(|(name, why)| format!("`{name}` ({why})"))),
+        columns: shorten(left.map(|(name, why)| format!("`{name}` ({why})"))),
     }
 }
 
 /// Refuses rows that no model can be made of: fewer values than components, or so many that the names
 /// alone would fill the memory.
-fn check_width(path: &Path, wanted: &[Wanted], params: &SourceParams) -> Result<(), SourceError> {
-    let sum = |each: fn(&Wanted) -> usize| {
+fn check_width(
+    path: &Path,
+    wanted: &[FeatureColumn],
+    params: &SourceParams,
+) -> Result<(), SourceError> {
+    let sum = |each: fn(&FeatureColumn) -> usize| {
         let each = wanted.iter().map(|column| each(column) as u64);
         each.fold(0, u64::saturating_add)
     };
@@ -309,7 +315,7 @@ fn check_width(path: &Path, wanted: &[Wanted], params: &SourceParams) -> Result<
 
 /// Refuses a column that is called as a list calls one of its values. No other two features can share a
 /// name: columns of one name are refused before.
-fn check_names(path: &Path, wanted: &[Wanted]) -> Result<(), SourceError> {
+fn check_names(path: &Path, wanted: &[FeatureColumn]) -> Result<(), SourceError> {
     let lists: std::collections::HashMap<&str, usize> = wanted
         .iter()
         .filter(|column| column.shape != Shape::Scalar)
@@ -357,7 +363,7 @@ pub(super) fn check_null_lists(
     let schema = opened.schema();
     let (mut leaves, _) = select::choose(path, &schema, &Rules::later(plan))?;
     leaves.retain(|leaf| plan.null_lists.contains(&leaf.name));
-    guard::catch(path, || opened.lengths(path, &mut leaves))?;
+    catch_panic::catch(path, || opened.lengths(path, &mut leaves))?;
     match leaves.into_iter().find(is_known) {
         None => Ok(()),
         Some(leaf) => Err(SourceError::Extra {

@@ -13,9 +13,10 @@ use std::sync::Arc;
 use arrow::ipc::MessageHeader;
 
 use super::SourceError;
-use super::discover::unreadable;
-use super::framing::{PREFIX, Place, Prefix, StreamError, message};
-use super::identity::{Identity, Stamp, open_quietly};
+use super::error::unreadable;
+use super::fingerprint::{FileMeta, Fingerprint, open_quietly};
+use super::framing::{Next, PREFIX, Place};
+use super::stream_error::StreamError;
 
 /// Growing files whose messages are remembered.
 const WALKS_MAX: usize = 64;
@@ -43,16 +44,6 @@ struct Needed {
     is_schema: bool,
 }
 
-/// What follows at an offset.
-enum Next {
-    /// A message of so many bytes.
-    Message { bytes: u64, kind: MessageHeader },
-    /// The end of a stream, of so many bytes.
-    End { bytes: u64 },
-    /// Not all of a message yet.
-    Incomplete,
-}
-
 impl Frames {
     /// The complete messages of the file at `path`; those of earlier calls are not read again.
     ///
@@ -64,27 +55,27 @@ impl Frames {
     }
 
     fn of_file(path: &Path, file: &File) -> Result<Self, SourceError> {
-        let stamp = file.metadata().map(|meta| Stamp::of(&meta));
-        let stamp = stamp.map_err(|source| unreadable(path, source))?;
+        let meta = file.metadata().map(|meta| FileMeta::of(&meta));
+        let meta = meta.map_err(|source| unreadable(path, source))?;
         let before = WALKS.with_borrow_mut(|walks| {
-            let is_it = |(of, _): &(Identity, Self)| of.stamp.is_same_inode(&stamp);
+            let is_it = |(of, _): &(Fingerprint, Self)| of.meta.is_same_inode(&meta);
             let at = walks.iter().position(is_it);
             at.map(|at| walks.remove(at))
         });
         // One that was emptied in its place may have grown past what was walked.
-        let is_known = |of: &Identity| {
-            of.bytes <= stamp.bytes && of.is_prefix_of(file).is_ok_and(|is_known| is_known)
+        let is_known = |of: &Fingerprint| {
+            of.bytes <= meta.bytes && of.is_prefix_of(file).is_ok_and(|is_known| is_known)
         };
         let known = before.filter(|(of, _)| is_known(of));
         let mut frames = known.map_or_else(Self::default, |(_, frames)| frames);
-        frames.walk(file, path, stamp.bytes)?;
-        let identity = Identity::of(file, frames.end);
-        let identity = identity.map_err(|source| unreadable(path, source))?;
+        frames.walk(file, path, meta.bytes)?;
+        let fingerprint = Fingerprint::of(file, frames.end);
+        let fingerprint = fingerprint.map_err(|source| unreadable(path, source))?;
         WALKS.with_borrow_mut(|walks| {
             if walks.len() == WALKS_MAX {
                 walks.remove(0);
             }
-            walks.push((identity, frames.clone()));
+            walks.push((fingerprint, frames.clone()));
         });
         Ok(frames)
     }
@@ -100,31 +91,24 @@ impl Frames {
     }
 
     fn walk(&mut self, file: &File, path: &Path, until: u64) -> Result<(), SourceError> {
+        let mut place = self.place;
         loop {
-            let place = self.place;
-            let wrong = |error: StreamError| at(place.fault(error), path, self.end);
-            let bytes = match next(file, place, self.end, until).map_err(wrong)? {
-                Next::Incomplete => return Ok(()),
-                Next::End { bytes } => {
-                    self.place.mark().map_err(wrong)?;
-                    bytes
-                }
-                Next::Message { bytes, kind } => {
-                    self.place.message(kind).map_err(wrong)?;
-                    let is_schema = kind == MessageHeader::Schema;
-                    if is_schema || kind == MessageHeader::DictionaryBatch {
-                        self.needed.push(Needed {
-                            offset: self.end,
-                            bytes,
-                            is_schema,
-                        });
-                    }
-                    self.has_schema = true;
-                    bytes
-                }
+            let next = next(file, &mut place, self.end, until);
+            let next = next.map_err(|error| at(self.place.fault(error), path, self.end))?;
+            let Some((bytes, kind)) = next else {
+                return Ok(());
             };
+            if let Some(kind @ (MessageHeader::Schema | MessageHeader::DictionaryBatch)) = kind {
+                self.needed.push(Needed {
+                    offset: self.end,
+                    bytes,
+                    is_schema: kind == MessageHeader::Schema,
+                });
+            }
+            self.has_schema = true;
+            self.place = place;
             self.end += bytes;
-            self.is_ended = self.place == Place::Behind;
+            self.is_ended = place == Place::Behind;
         }
     }
 
@@ -163,7 +147,7 @@ impl Frames {
 
 thread_local! {
     /// Walks of this thread, the newest last.
-    static WALKS: RefCell<Vec<(Identity, Frames)>> = const { RefCell::new(Vec::new()) };
+    static WALKS: RefCell<Vec<(Fingerprint, Frames)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The error for what stands at byte `at` of a file.
@@ -176,37 +160,32 @@ fn at(error: StreamError, path: &Path, at: u64) -> SourceError {
     }
 }
 
-fn next(file: &File, place: Place, at: u64, until: u64) -> Result<Next, StreamError> {
-    let left = until.saturating_sub(at);
-    let mut prefix = [0; PREFIX];
-    let held = prefix.len().min(usize::try_from(left).unwrap_or(PREFIX));
-    file.read_exact_at(&mut prefix[..held], at)?;
-    place.check(&prefix[..held])?;
-    let (before, len) = match Prefix::of(&prefix[..held])? {
-        Prefix::More(_) => return Ok(Next::Incomplete),
-        Prefix::End(bytes) => {
-            return Ok(Next::End {
-                bytes: bytes as u64,
-            });
+/// Bytes of what stands at byte `at`, and its kind; no kind for a mark of the end, nothing while it is
+/// not complete.
+fn next(
+    file: &File,
+    place: &mut Place,
+    at: u64,
+    until: u64,
+) -> Result<Option<(u64, Option<MessageHeader>)>, StreamError> {
+    let left = usize::try_from(until.saturating_sub(at)).unwrap_or(usize::MAX);
+    let mut bytes = Vec::new();
+    let mut need = PREFIX.min(left);
+    loop {
+        let held = bytes.len();
+        bytes.resize(need, 0);
+        file.read_exact_at(&mut bytes[held..], at + held as u64)?;
+        match place.step(&bytes)? {
+            Next::More(more) if more > left => return Ok(None),
+            Next::More(more) => need = more,
+            Next::End(bytes) => return Ok(Some((bytes as u64, None))),
+            Next::Message(cut) => {
+                let whole = cut.bytes();
+                let whole = whole.ok_or_else(|| format!("a message body of {} bytes", cut.body))?;
+                return Ok((whole <= left).then_some((whole as u64, Some(cut.kind))));
+            }
         }
-        Prefix::Header { before, len } => (before as u64, len as u64),
-    };
-    if left < before + len {
-        return Ok(Next::Incomplete);
     }
-    let mut header = vec![0; len as usize];
-    file.read_exact_at(&mut header, at + before)?;
-    let (message, body) = message(&header)?;
-    let bytes = (before + len)
-        .checked_add(body as u64)
-        .ok_or_else(|| format!("a message body of {body} bytes"))?;
-    if left < bytes {
-        return Ok(Next::Incomplete);
-    }
-    Ok(Next::Message {
-        bytes,
-        kind: message.header_type(),
-    })
 }
 
 /// Parts of a file, one after the other.

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
 use arrow::datatypes::SchemaRef;
-use arrow::ipc::reader::{FileDecoder, read_footer_length};
+use arrow::ipc::reader::{FileDecoder as ArrowDecoder, read_footer_length};
 use arrow::ipc::{Block, MetadataVersion, root_as_footer, root_as_message};
 
 use super::SourceError;
-use super::batches::{Cutter, Feed, Task};
+use super::batches::{Cutter, FileDecoder, Task};
 use super::column::Chunk;
-use super::discover::unreadable;
+use super::error::unreadable;
 use super::framing;
 use super::positioned::Positioned;
 use super::preflight;
@@ -34,12 +34,7 @@ pub(super) struct IpcFile {
 }
 
 impl IpcFile {
-    pub fn open(path: &Path) -> Result<Self, SourceError> {
-        let file = Positioned::open(path).map_err(|source| unreadable(path, source))?;
-        Self::of(path, file)
-    }
-
-    /// The same of a file that is open already.
+    /// Reads the footer.
     pub fn of(path: &Path, file: Positioned) -> Result<Self, SourceError> {
         let corrupt = |reason: String| SourceError::Corrupt {
             path: path.to_owned(),
@@ -120,7 +115,7 @@ impl IpcFile {
             let (at, meta, _) = self.bounds(block)?;
             head.resize(meta, 0);
             self.read(&mut head, at)?;
-            let header = framing::block_header(&head).unwrap_or_default();
+            let header = preflight::block_header(&head).unwrap_or_default();
             let message =
                 root_as_message(header).map_err(|error| self.corrupt(preflight::brief(error)))?;
             let length = message.header_as_record_batch().map_or(0, |b| b.length());
@@ -169,9 +164,9 @@ impl IpcFile {
     }
 
     /// A decoder of these root columns that knows the dictionaries.
-    fn decoder(&self, columns: Vec<usize>) -> Result<FileDecoder, SourceError> {
+    fn decoder(&self, columns: Vec<usize>) -> Result<ArrowDecoder, SourceError> {
         let mut decoder =
-            FileDecoder::new(self.schema.clone(), self.version).with_projection(columns);
+            ArrowDecoder::new(self.schema.clone(), self.version).with_projection(columns);
         for block in &self.dictionaries {
             let bytes = self.block(block, None)?;
             decoder
@@ -209,7 +204,7 @@ impl IpcFile {
     }
 
     /// Reads the file to its end as `task` says.
-    pub fn into_feed(self, task: Task) -> Result<IpcFeed, SourceError> {
+    pub fn into_decoder(self, task: Task) -> Result<IpcDecoder, SourceError> {
         let mut names: Vec<&str> = task
             .leaves
             .iter()
@@ -225,7 +220,7 @@ impl IpcFile {
             .map(|(i, _)| i)
             .collect();
         let decoder = self.decoder(columns)?;
-        Ok(IpcFeed {
+        Ok(IpcDecoder {
             ipc: self,
             decoder,
             cutter: Cutter::new(task),
@@ -237,16 +232,16 @@ impl IpcFile {
 }
 
 /// Reads one Arrow IPC file, record batch after record batch.
-pub(super) struct IpcFeed {
+pub(super) struct IpcDecoder {
     ipc: IpcFile,
-    decoder: FileDecoder,
+    decoder: ArrowDecoder,
     cutter: Cutter,
     next: usize,
     spare: Option<Buffer>,
     bytes: u64,
 }
 
-impl Feed for IpcFeed {
+impl FileDecoder for IpcDecoder {
     fn next_chunk(&mut self, chunk: &mut Chunk) -> Result<bool, SourceError> {
         while !self.cutter.cut(chunk)? {
             let Some(block) = self.ipc.batches.get(self.next) else {

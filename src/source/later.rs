@@ -8,11 +8,11 @@ use std::path::Path;
 use arrow::datatypes::Schema;
 
 use super::params::Extra;
-use super::select::{Kind, Leaf, Plan, Rules, Shape, Wanted, choose};
+use super::select::{FeatureColumn, Kind, Leaf, Plan, Rules, Shape, choose};
 use super::{Selection, SourceError};
 
 /// The columns of a later file in the order of the plan.
-pub(super) fn agree(path: &Path, schema: &Schema, plan: &Plan) -> Result<Vec<Leaf>, SourceError> {
+pub(super) fn columns(path: &Path, schema: &Schema, plan: &Plan) -> Result<Vec<Leaf>, SourceError> {
     let (leaves, selection) = choose(path, schema, &Rules::later(plan))?;
     let mut found: HashMap<String, Leaf> = leaves
         .into_iter()
@@ -39,7 +39,7 @@ pub(super) fn agree(path: &Path, schema: &Schema, plan: &Plan) -> Result<Vec<Lea
 }
 
 /// The column as it is wanted.
-fn fit(path: &Path, leaf: Leaf, wanted: &Wanted, plan: &Plan) -> Result<Leaf, SourceError> {
+fn fit(path: &Path, leaf: Leaf, wanted: &FeatureColumn, plan: &Plan) -> Result<Leaf, SourceError> {
     if leaf.is_blank() {
         return Ok(Leaf::blank(wanted, leaf.path));
     }
@@ -80,7 +80,7 @@ fn fit(path: &Path, leaf: Leaf, wanted: &Wanted, plan: &Plan) -> Result<Leaf, So
 /// null in the place of the struct around it, or where no value was ever seen.
 fn stand_in(
     path: &Path,
-    wanted: &Wanted,
+    wanted: &FeatureColumn,
     found: &HashMap<String, Leaf>,
     selection: &Selection,
     plan: &Plan,

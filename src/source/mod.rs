@@ -4,76 +4,59 @@
 //! minibatches. In: files, directories, globs, `-`. Out: full minibatches of finite values (NaN
 //! where the mean is to be taken). Refused: see [`SourceError`].
 
-mod agreement;
 mod batches;
+mod catch_panic;
 mod column;
 mod discover;
 mod error;
+mod feature_schema;
 mod fill;
+mod filter;
+pub mod fingerprint;
 mod fix;
 pub mod follow;
+mod format;
 mod frames;
 mod framing;
-mod guard;
-pub mod identity;
 mod ipc;
 mod later;
 mod leaf;
-mod magic;
 mod open;
 mod pandas;
 mod params;
 mod parquet;
 mod patterns;
+mod place;
 mod positioned;
 mod preflight;
 mod pushed;
 mod reader;
 mod segment;
+mod segment_reader;
 mod select;
 mod selection;
-mod sieve;
 mod stream;
+mod stream_error;
 mod table;
 mod tagger;
 mod values;
 mod walk;
 pub mod worker;
 
-pub use agreement::Agreement;
-pub use discover::{Format, LeftOut};
+pub use catch_panic::quiet_decoder_panics;
+pub use discover::LeftOut;
 pub use error::SourceError;
+pub use feature_schema::FeatureSchema;
+pub use format::Format;
 pub use frames::Frames;
-pub use guard::quiet_decoder_panics;
-pub use open::{open, open_for_model};
 pub use pandas::indexes as pandas_indexes;
 pub use params::{BadValue, BinaryDtype, Decoders, Extra, Limit, SourceParams};
 pub use pushed::{Numbers, Pushed, PushedError, Shape};
-pub use reader::Reader;
-pub use segment::{Extraction, Piece, Segment};
+pub use reader::{Extent, Reader, open, open_for_model};
+pub use segment::{Segment, SegmentRead};
+pub use segment_reader::{Piece, SegmentReader};
+pub use selection::Selection;
 pub use tagger::Tagger;
-
-/// How much there is to read, as far as it is known.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Extent {
-    /// Rows of all inputs; `None` for a stream.
-    pub rows_total: Option<u64>,
-    /// Bytes of all inputs; `None` for a stream on standard input.
-    pub bytes_total: Option<u64>,
-    /// Bytes read so far, as stored.
-    pub bytes_read: u64,
-}
-
-/// What was taken as a feature and what was left, for the one line that says so.
-#[derive(Clone, Debug, Default)]
-pub struct Selection {
-    /// Column name and the number of features it gives.
-    pub taken: Vec<(String, usize)>,
-    /// Of these, columns of durations: their features are seconds.
-    pub in_seconds: Vec<String>,
-    /// Column name and why it was left out ("not numeric: utf8", "time", "id", "excluded").
-    pub left: Vec<(String, String)>,
-}
 
 /// Checks the footer of a Parquet file as it is checked before it is decoded.
 ///

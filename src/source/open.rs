@@ -1,6 +1,5 @@
-//! Inputs → a reader: footers are read, features agreed on, before the first row.
+//! An input of any format, open, of which the schema is known and no row is read.
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,34 +7,17 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, SchemaRef};
 
-use super::batches::{Feed, Task};
-use super::discover::{Format, Input, discover, unreadable};
-use super::fix::{self, Fixed, Later};
-use super::guard;
+use super::SourceError;
+use super::batches::{FileDecoder, Task};
+use super::catch_panic;
+use super::discover::Input;
+use super::error::unreadable;
+use super::format::Format;
 use super::ipc::IpcFile;
 use super::parquet::ParquetFile;
 use super::positioned::{Positioned, Witness};
-use super::reader::Reader;
-use super::segment::Segment;
-use super::select::{self, Leaf, Plan, Shape, Wanted};
+use super::select::Leaf;
 use super::stream::Stream;
-use super::{SourceError, SourceParams};
-use crate::rows::{Features, Layout, Width};
-
-/// Footers that are read ahead, for the number of rows, the width and the schema: beyond, a file
-/// is looked at when its turn comes.
-const FOOTERS_MAX: usize = 4096;
-/// Bytes of values decoded at once: with the pages they come from they stay within a cache that
-/// two threads share.
-const CHUNK_BYTES: usize = 4 << 20;
-/// The same for rows that lie in lists.
-const CHUNK_BYTES_IN_ROWS: usize = 1 << 19;
-/// Rows decoded at once where they are narrow.
-const CHUNK_ROWS_MAX: usize = 8192;
-/// Rows decoded at once even where they are wide, for as long as they fit [`CHUNK_BYTES_MAX`].
-const CHUNK_ROWS_MIN: usize = 1024;
-/// Bytes that the chunk of wide rows may take.
-const CHUNK_BYTES_MAX: usize = 32 << 20;
 
 /// An input whose schema is known.
 pub(super) enum Opened {
@@ -45,36 +27,43 @@ pub(super) enum Opened {
 }
 
 impl Opened {
+    /// Reads the schema of an input.
+    ///
+    /// # Errors
+    /// If it cannot be read.
     pub fn open(input: &Input) -> Result<Self, SourceError> {
-        guard::catch(&input.path, || {
-            Ok(match input.format {
-                Format::Parquet => Self::Parquet(ParquetFile::open(&input.path)?),
-                Format::IpcFile => Self::Ipc(IpcFile::open(&input.path)?),
-                Format::IpcStream => Self::Stream(Stream::open(&input.path)?),
-                Format::Stdin => Self::Stream(Stream::stdin()?),
-            })
-        })
+        let path = &input.path;
+        if input.format == Format::Stdin {
+            return catch_panic::catch(path, || Ok(Self::Stream(Stream::stdin()?)));
+        }
+        let file = File::open(path).map_err(|source| unreadable(path, source))?;
+        let unseen = &mut Witness::default();
+        Self::of(path, input.format, &Arc::new(file), None, unseen)
     }
 
-    /// A segment of an open file: all of it, or complete messages of a growing one. What the system
-    /// refuses from here on, `witness` sees.
-    pub fn open_part(
-        segment: &Segment,
+    /// Reads the schema of an open file; `part` is where the messages of a growing stream begin and end.
+    /// What the system refuses from here on, `witness` sees.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn of(
+        path: &Path,
+        format: Format,
         file: &Arc<File>,
+        part: Option<(u64, u64)>,
         witness: &mut Witness,
     ) -> Result<Self, SourceError> {
-        let path = &segment.path;
-        guard::catch(path, || {
+        catch_panic::catch(path, || {
             let positioned = Positioned::of(Arc::clone(file));
             let positioned = positioned.map_err(|source| unreadable(path, source))?;
             *witness = positioned.witness();
-            let part = (segment.start, segment.identity.bytes);
-            Ok(match segment.format {
+            Ok(match format {
                 Format::Parquet => Self::Parquet(ParquetFile::of(path, positioned)?),
                 Format::IpcFile => Self::Ipc(IpcFile::of(path, positioned)?),
-                Format::IpcStream | Format::Stdin => {
-                    Self::Stream(Stream::open_part(path, file, part, witness)?)
-                }
+                Format::IpcStream | Format::Stdin => Self::Stream(match part {
+                    Some(part) => Stream::open_part(path, file, part, witness)?,
+                    None => Stream::open(path, file)?,
+                }),
             })
         })
     }
@@ -87,7 +76,8 @@ impl Opened {
         }
     }
 
-    fn rows(&self) -> Option<u64> {
+    /// Its rows, where it says how many there are.
+    pub fn rows(&self) -> Option<u64> {
         match self {
             Self::Parquet(file) => Some(file.rows()),
             Self::Ipc(file) => file.rows(),
@@ -95,11 +85,11 @@ impl Opened {
         }
     }
 
-    pub fn into_feed(self, task: Task) -> Result<Box<dyn Feed>, SourceError> {
+    pub fn into_decoder(self, task: Task) -> Result<Box<dyn FileDecoder>, SourceError> {
         Ok(match self {
-            Self::Parquet(file) => Box::new(file.into_feed(task)?),
-            Self::Ipc(file) => Box::new(file.into_feed(task)?),
-            Self::Stream(stream) => Box::new(stream.into_feed(task)),
+            Self::Parquet(file) => Box::new(file.into_decoder(task)?),
+            Self::Ipc(file) => Box::new(file.into_decoder(task)?),
+            Self::Stream(stream) => Box::new(stream.into_decoder(task)),
         })
     }
 
@@ -163,128 +153,4 @@ fn measure(batch: &RecordBatch, leaves: &mut [Leaf]) -> bool {
     leaves
         .iter()
         .all(|leaf| leaf.len.is_some() || leaf.is_void())
-}
-
-/// Finds the files of `inputs` and agrees on the features.
-///
-/// The first file fixes them; the footers of the others are checked against it before the first
-/// row is read, so that a third file of another schema does not end a run of hours.
-///
-/// # Errors
-/// When an input cannot be found, told or read, or gives no feature; when the files disagree.
-pub fn open(inputs: &[OsString], params: &SourceParams) -> Result<Reader, SourceError> {
-    open_for(inputs, params, None)
-}
-
-/// The same for rows that a model is to score: its features are taken where they have no values, and
-/// where they would be left out as an index.
-///
-/// # Errors
-/// As [`open`].
-pub fn open_for_model(
-    inputs: &[OsString],
-    params: &SourceParams,
-    model: &Features,
-) -> Result<Reader, SourceError> {
-    open_for(inputs, params, Some(model))
-}
-
-fn open_for(
-    inputs: &[OsString],
-    params: &SourceParams,
-    model: Option<&Features>,
-) -> Result<Reader, SourceError> {
-    let (inputs, left_out) = discover(inputs)?;
-    let path = inputs[0].path.clone();
-    let mut first = Opened::open(&inputs[0])?;
-    let looked_at = &inputs[1..inputs.len().min(FOOTERS_MAX)];
-    let is_stdin = |input: &Input| input.format == Format::Stdin;
-    let later = if inputs.len() > FOOTERS_MAX || looked_at.iter().any(is_stdin) {
-        Later::Some(looked_at)
-    } else {
-        Later::All(looked_at)
-    };
-    let Fixed {
-        wanted,
-        selection,
-        mut width,
-        null_lists,
-    } = fix::fix(&path, &mut first, later, params, model)?;
-    let mut plan = Plan {
-        first: path,
-        wanted,
-        null_lists,
-        has_durations: model.is_none(),
-        chunk_rows: 1,
-        params: params.clone(),
-    };
-    let mut rows = first.rows();
-    if inputs.len() > FOOTERS_MAX {
-        rows = None;
-    }
-    for input in looked_at {
-        if is_stdin(input) {
-            rows = None;
-            continue;
-        }
-        let opened = Opened::open(input)?;
-        let leaves = select::agree(&input.path, &opened.schema(), &plan)?;
-        opened.check(&input.path, &leaves)?;
-        if fix::widest(&leaves) == Width::F64 {
-            width = Width::F64;
-        }
-        rows = rows.zip(opened.rows()).map(|(a, b)| a + b);
-    }
-    let features = names(&plan.wanted);
-    let layout = layout(&plan.wanted);
-    plan.chunk_rows = chunk_rows(features.len(), width, layout);
-    Reader::new(
-        inputs,
-        first,
-        Arc::new(plan),
-        features,
-        selection,
-        (width, layout),
-        rows,
-    )
-    .map(|reader| reader.with_left_out(left_out))
-}
-
-pub(super) fn names(wanted: &[Wanted]) -> Features {
-    let mut names = Vec::new();
-    for column in wanted {
-        if column.shape == Shape::Scalar {
-            names.push(column.name.clone());
-        } else {
-            names.extend((0..column.len).map(|i| format!("{}.{i}", column.name)));
-        }
-    }
-    Features::new(names)
-}
-
-pub(super) fn layout(wanted: &[Wanted]) -> Layout {
-    let all: usize = wanted.iter().map(|w| w.len).sum();
-    let in_rows = wanted.iter().filter(|w| w.shape != Shape::Scalar);
-    let in_rows: usize = in_rows.map(|w| w.len).sum();
-    if 2 * in_rows > all {
-        Layout::RowMajor
-    } else {
-        Layout::ColumnMajor
-    }
-}
-
-pub(super) fn chunk_rows(features: usize, width: Width, layout: Layout) -> usize {
-    let row_bytes = features
-        * match width {
-            Width::F32 => 4,
-            Width::F64 => 8,
-        };
-    match layout {
-        // One call of the decoder a column: the more rows, the fewer calls.
-        Layout::ColumnMajor => (CHUNK_BYTES / row_bytes)
-            .clamp(CHUNK_ROWS_MIN, CHUNK_ROWS_MAX)
-            .min((CHUNK_BYTES_MAX / row_bytes).max(1)),
-        // One call for all values: few rows stay in a core's own cache.
-        Layout::RowMajor => (CHUNK_BYTES_IN_ROWS / row_bytes).clamp(16, CHUNK_ROWS_MAX),
-    }
 }

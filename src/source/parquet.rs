@@ -19,10 +19,9 @@ use parquet::errors::ParquetError;
 use parquet::schema::types::SchemaDescriptor;
 
 use super::SourceError;
-use super::batches::{Feed, Task};
+use super::batches::{FileDecoder, Task};
+use super::catch_panic;
 use super::column::{Chunk, Column};
-use super::discover::unreadable;
-use super::guard;
 use super::leaf::{self, LeafReader, Scratch};
 use super::params::Decoders;
 use super::positioned::Positioned;
@@ -42,12 +41,7 @@ pub(super) struct ParquetFile {
 }
 
 impl ParquetFile {
-    pub fn open(path: &Path) -> Result<Self, SourceError> {
-        let file = Positioned::open(path).map_err(|source| unreadable(path, source))?;
-        Self::of(path, file)
-    }
-
-    /// The same of a file that is open already.
+    /// Reads the footer.
     pub fn of(path: &Path, file: Positioned) -> Result<Self, SourceError> {
         let read = preflight::read_footer(path, &file)?;
         let meta = ArrowReaderMetadata::try_new(read.meta, ArrowReaderOptions::new());
@@ -95,7 +89,7 @@ impl ParquetFile {
     }
 
     /// Reads the file to its end as `task` says.
-    pub fn into_feed(self, task: Task) -> Result<ParquetFeed, SourceError> {
+    pub fn into_decoder(self, task: Task) -> Result<ParquetDecoder, SourceError> {
         self.check(&task.path, &task.leaves)?;
         let schema = self.meta.parquet_schema();
         let plain: Vec<_> = task.leaves.iter().map(|leaf| plain(leaf, schema)).collect();
@@ -128,7 +122,7 @@ impl ParquetFile {
             let levels = parquet_to_arrow_field_levels(schema, mask, hint);
             Some(levels.map_err(|error| task.corrupt(error))?)
         };
-        Ok(ParquetFeed {
+        Ok(ParquetDecoder {
             file: self.file,
             meta: self.meta,
             task,
@@ -167,7 +161,7 @@ fn corrupt(path: &Path, error: impl std::fmt::Display) -> SourceError {
 }
 
 /// Reads one Parquet file, row group after row group.
-pub(super) struct ParquetFeed {
+pub(super) struct ParquetDecoder {
     file: Positioned,
     meta: ArrowReaderMetadata,
     task: Task,
@@ -203,7 +197,7 @@ struct Group {
     others: Option<ParquetRecordBatchReader>,
 }
 
-impl ParquetFeed {
+impl ParquetDecoder {
     fn open_group(&self, index: usize) -> Result<Group, SourceError> {
         let corrupt = |error: ParquetError| self.task.corrupt(error);
         let meta = self.meta.metadata();
@@ -283,7 +277,7 @@ impl ParquetFeed {
         thread::scope(|scope| {
             let other = (!second.is_empty()).then(|| {
                 let work = || {
-                    guard::catch(&task.path, || {
+                    catch_panic::catch(&task.path, || {
                         part.decode(
                             second,
                             second_readers,
@@ -358,7 +352,7 @@ impl Part<'_> {
     }
 }
 
-impl Feed for ParquetFeed {
+impl FileDecoder for ParquetDecoder {
     fn next_chunk(&mut self, chunk: &mut Chunk) -> Result<bool, SourceError> {
         loop {
             if let Some(group) = &self.open {

@@ -10,9 +10,11 @@ use std::path::Path;
 use arrow::datatypes::{DataType, Fields, Schema};
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
-use super::SourceError;
+use super::error::{SourceError, shorten};
 use super::params::SourceParams;
-use super::select::{STRUCT_DEPTH_MAX, shorten};
+
+/// Levels of structs that names are looked for in.
+pub(super) const STRUCT_DEPTH_MAX: usize = 32;
 
 /// Names that are compared with one that was not found.
 const COMPARED_MAX: usize = 10_000;

@@ -5,7 +5,6 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
@@ -53,10 +52,6 @@ pub(super) struct Positioned {
 }
 
 impl Positioned {
-    pub fn open(path: &Path) -> io::Result<Self> {
-        Self::of(Arc::new(File::open(path)?))
-    }
-
     /// A file that is open already.
     pub fn of(file: Arc<File>) -> io::Result<Self> {
         let len = file.metadata()?.len();

@@ -15,9 +15,10 @@ use arrow::datatypes::{DataType, SchemaRef};
 use arrow::ipc;
 
 use super::SourceError;
+use super::catch_panic;
 use super::column::{Buf, Column, View};
-use super::framing::{BatchDecoder, PREFIX, Place, Prefix, StreamError, message};
-use super::guard;
+use super::framing::{BatchDecoder, Cut, Next, PREFIX, Place, message};
+use super::stream_error::StreamError;
 use super::values::{self, Misfit};
 
 /// Why a stream cannot be read on.
@@ -54,7 +55,8 @@ pub struct Pushed<P> {
     taken: usize,
     /// Bytes that have not.
     held: usize,
-    header: Option<Vec<u8>>,
+    /// The message under way without its body, once that much of it has come.
+    header: Option<(Vec<u8>, Cut)>,
     place: Place,
     decoder: BatchDecoder,
     /// Bytes, uncompressed, and rows that may still come.
@@ -99,7 +101,7 @@ impl<P: AsRef<[u8]>> Pushed<P> {
     /// If the stream breaks the format or a limit.
     pub fn next_batch(&mut self) -> Result<Option<RecordBatch>, PushedError> {
         let mut limit = None;
-        let decoded = guard::catch(Path::new("the body"), || match self.decode() {
+        let decoded = catch_panic::catch(Path::new("the body"), || match self.decode() {
             Ok(batch) => Ok(batch),
             Err(PushedError::Corrupt(reason)) => Err(SourceError::Corrupt {
                 path: Path::new("the body").to_owned(),
@@ -122,8 +124,7 @@ impl<P: AsRef<[u8]>> Pushed<P> {
     /// length.
     pub fn wanted(&self) -> usize {
         let header = self.header.as_ref();
-        let message = header.and_then(|header| message(header).ok());
-        message.map_or(1, |(_, body)| body.saturating_sub(self.held).max(1))
+        header.map_or(1, |(_, cut)| cut.body.saturating_sub(self.held).max(1))
     }
 
     /// Whether the stream has ended where it may end.
@@ -137,8 +138,12 @@ impl<P: AsRef<[u8]>> Pushed<P> {
         if self.held == 0 && self.header.is_none() {
             return Ok(());
         }
-        let cut = StreamError::from("it ends inside a message");
-        Err(self.place.fault(cut).into())
+        let mut head = [0; PREFIX];
+        let held = self
+            .header
+            .as_ref()
+            .map_or(self.peek(&mut head), |_| PREFIX);
+        Err(self.place.cut_short(&head[..held]).into())
     }
 
     fn decode(&mut self) -> Result<Option<RecordBatch>, PushedError> {
@@ -146,21 +151,18 @@ impl<P: AsRef<[u8]>> Pushed<P> {
             if self.header.is_none() {
                 self.header = self.take_header()?;
             }
-            let Some(header) = self.header.take() else {
+            let Some((header, cut)) = self.header.take() else {
                 return Ok(None);
             };
-            let (message, len) = message(&header)?;
-            self.afford(len as u64, 0)?;
-            if let Some(batch) = message.header_as_record_batch() {
-                // Before the body has come, so that nobody waits for what would be refused.
-                self.afford(0, u64::try_from(batch.length()).unwrap_or(0))?;
-            }
-            if self.held < len {
-                self.header = Some(header);
+            // Before the body has come, so that nobody waits for what would be refused.
+            self.afford(cut.body as u64, u64::try_from(cut.rows).unwrap_or(0))?;
+            if self.held < cut.body {
+                self.header = Some((header, cut));
                 return Ok(None);
             }
-            let body = self.body(len);
-            if let Some(batch) = self.message(message, header.len(), &body)? {
+            let body = self.body(cut.body);
+            let (message, _) = message(&header[cut.before..])?;
+            if let Some(batch) = self.message(message, cut.stored, &body)? {
                 return Ok(Some(batch));
             }
         }
@@ -199,40 +201,26 @@ impl<P: AsRef<[u8]>> Pushed<P> {
         Ok(())
     }
 
-    /// The next header, if it has come whole.
-    fn take_header(&mut self) -> Result<Option<Vec<u8>>, PushedError> {
+    /// The next message up to its body, if that much has come.
+    fn take_header(&mut self) -> Result<Option<(Vec<u8>, Cut)>, PushedError> {
+        let mut bytes = vec![0; PREFIX];
         loop {
-            let mut bytes = [0; PREFIX];
             let seen = self.peek(&mut bytes);
-            self.place.check(&bytes[..seen])?;
-            match Prefix::of(&bytes[..seen]).map_err(|error| self.place.fault(error))? {
-                Prefix::More(_) => return Ok(None),
-                Prefix::End(len) => {
-                    self.place.mark()?;
-                    self.take(&mut bytes[..len]);
+            match self.place.step(&bytes[..seen])? {
+                Next::More(need) if need as u64 > self.limits.0 => {
+                    let long = format!("a message header of {need} bytes");
+                    return Err(PushedError::Corrupt(long));
                 }
-                Prefix::Header { before, len } => return self.take_message(before, len),
+                Next::More(need) if need > self.held => return Ok(None),
+                Next::More(need) => bytes.resize(need, 0),
+                Next::End(len) => self.take(&mut bytes[..len]),
+                Next::Message(cut) => {
+                    bytes.truncate(cut.before + cut.stored);
+                    self.take(&mut bytes);
+                    return Ok(Some((bytes, cut)));
+                }
             }
         }
-    }
-
-    /// The header of `len` bytes behind `before` others, if it has come whole.
-    fn take_message(&mut self, before: usize, len: usize) -> Result<Option<Vec<u8>>, PushedError> {
-        if len as u64 > self.limits.0 {
-            let long = format!("a message header of {len} bytes");
-            return Err(PushedError::Corrupt(long));
-        }
-        if self.held < before + len {
-            return Ok(None);
-        }
-        let mut header = vec![0; before + len];
-        self.take(&mut header);
-        header.drain(..before);
-        let place = self.place;
-        let kind = message(&header).map(|(message, _)| message.header_type());
-        let kind = kind.map_err(|error| place.fault(error))?;
-        self.place.message(kind)?;
-        Ok(Some(header))
     }
 
     /// The first bytes that are held, as many as there are room for; how many.

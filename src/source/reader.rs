@@ -1,104 +1,138 @@
-//! The reader: chunk after chunk, file after file, into minibatches whose borders depend on the
-//! positions of rows alone.
+//! Inputs → minibatches, file after file: the borders of minibatches depend on the positions of rows
+//! alone.
+//!
+//! Footers are read and features agreed on before the first row.
 
-use std::sync::Arc;
+use std::ffi::OsString;
 
-use arrow::array::{BooleanArray, RecordBatch};
-use arrow::compute::{concat_batches, filter_record_batch};
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
 
-use super::batches::{Feed, Task};
-use super::column::{Chunk, Column};
-use super::discover::{Input, LeftOut};
-use super::fix;
+use super::discover::{Input, LeftOut, discover};
+use super::error::shorten;
+use super::fix::Later;
+use super::format::Format;
+use super::later;
 use super::open::Opened;
-use super::select::{self, Plan, shorten};
-use super::sieve::{From, Sieve};
-use super::{Extent, Selection, SourceError, guard};
-use crate::rows::{Features, Layout, Minibatch, Position, Tally, Watermark, Width};
+use super::segment_reader::{Ids, SegmentReader};
+use super::{FeatureSchema, Selection, SourceError, SourceParams};
+use crate::rows::{Features, Minibatch, Position, Tally, Watermark};
+
+/// Footers that are read ahead, for the number of rows, the width and the schema: beyond, a file
+/// is looked at when its turn comes.
+const FOOTERS_MAX: usize = 4096;
+
+/// Finds the files of `inputs` and agrees on the features.
+///
+/// The first file fixes them; the footers of the others are checked against it before the first
+/// row is read, so that a third file of another schema does not end a run of hours.
+///
+/// # Errors
+/// When an input cannot be found, told or read, or gives no feature; when the files disagree.
+pub fn open(inputs: &[OsString], params: &SourceParams) -> Result<Reader, SourceError> {
+    open_for(inputs, params, None)
+}
+
+/// The same for rows that a model is to score: its features are taken where they have no values, and
+/// where they would be left out as an index.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_for_model(
+    inputs: &[OsString],
+    params: &SourceParams,
+    model: &Features,
+) -> Result<Reader, SourceError> {
+    open_for(inputs, params, Some(model))
+}
+
+fn open_for(
+    inputs: &[OsString],
+    params: &SourceParams,
+    model: Option<&Features>,
+) -> Result<Reader, SourceError> {
+    let (inputs, left_out) = discover(inputs)?;
+    let mut first = Opened::open(&inputs[0])?;
+    let looked_at = &inputs[1..inputs.len().min(FOOTERS_MAX)];
+    let is_stdin = |input: &Input| input.format == Format::Stdin;
+    let is_all = inputs.len() <= FOOTERS_MAX;
+    let later = if !is_all || looked_at.iter().any(is_stdin) {
+        Later::Some(looked_at)
+    } else {
+        Later::All(looked_at)
+    };
+    let mut feature_schema =
+        FeatureSchema::resolve(&inputs[0].path, &mut first, later, params, model)?;
+    let mut rows_total = first.rows().filter(|_| is_all);
+    for input in looked_at {
+        if is_stdin(input) {
+            rows_total = None;
+            continue;
+        }
+        let opened = Opened::open(input)?;
+        feature_schema.look_ahead(&input.path, &opened)?;
+        rows_total = rows_total.zip(opened.rows()).map(|(a, b)| a + b);
+    }
+    let reader = Reader {
+        tally: Tally::of(feature_schema.features().len()),
+        inputs,
+        feature_schema,
+        left_out,
+        rows_total,
+        first: Some(first),
+        at: 0,
+        open: None,
+        rows: Vec::new(),
+        bytes_before: 0,
+        with_ids: None,
+        ended: false,
+    };
+    if rows_total == Some(0) {
+        return Err(reader.no_rows());
+    }
+    Ok(reader)
+}
+
+/// How much there is to read, as far as it is known.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Extent {
+    /// Rows of all inputs; `None` for a stream.
+    pub rows_total: Option<u64>,
+    /// Bytes of all inputs; `None` for a stream on standard input.
+    pub bytes_total: Option<u64>,
+    /// Bytes read so far, as stored.
+    pub bytes_read: u64,
+}
 
 /// Fills minibatches from the inputs, in order.
 pub struct Reader {
     inputs: Vec<Input>,
-    plan: Arc<Plan>,
-    features: Features,
-    selection: Selection,
+    feature_schema: FeatureSchema,
     left_out: LeftOut,
-    width: Width,
-    layout: Layout,
     rows_total: Option<u64>,
     /// The first input, opened to learn its schema, until it is read.
     first: Option<Opened>,
-    /// The input being read, and its feed.
+    /// The input being read, and its rows.
     at: usize,
-    feed: Option<Box<dyn Feed>>,
-    /// Decoded rows, of which the first `used` are in minibatches.
-    chunk: Chunk,
-    used: usize,
+    open: Option<SegmentReader>,
     /// Rows used of each input so far begun.
     rows: Vec<u64>,
     bytes_before: u64,
     tally: Tally,
-    sieve: Sieve,
     /// Whether ids are read; told by the first fill.
     with_ids: Option<bool>,
     ended: bool,
 }
 
 impl Reader {
-    pub(super) fn new(
-        inputs: Vec<Input>,
-        first: Opened,
-        plan: Arc<Plan>,
-        features: Features,
-        selection: Selection,
-        (width, layout): (Width, Layout),
-        rows_total: Option<u64>,
-    ) -> Result<Self, SourceError> {
-        let columns = plan.wanted.iter().map(|w| Column::new(w.len)).collect();
-        let reader = Self {
-            tally: Tally::of(features.len()),
-            chunk: Chunk {
-                columns,
-                ..Chunk::default()
-            },
-            inputs,
-            plan,
-            features,
-            selection,
-            left_out: LeftOut::default(),
-            width,
-            layout,
-            rows_total,
-            first: Some(first),
-            at: 0,
-            feed: None,
-            used: 0,
-            rows: Vec::new(),
-            bytes_before: 0,
-            sieve: Sieve::default(),
-            with_ids: None,
-            ended: false,
-        };
-        if rows_total == Some(0) {
-            return Err(reader.no_rows());
-        }
-        Ok(reader)
-    }
-
     /// Names of the features, in the order of a minibatch's columns.
     pub fn features(&self) -> &Features {
-        &self.features
+        self.feature_schema.features()
     }
 
     /// What was taken and what was left.
     pub fn selection(&self) -> &Selection {
-        &self.selection
-    }
-
-    /// Remembers the files that discovery left out.
-    pub(super) fn with_left_out(mut self, left_out: LeftOut) -> Self {
-        self.left_out = left_out;
-        self
+        self.feature_schema.selection()
     }
 
     /// Files of directories and globs that are no data.
@@ -108,7 +142,7 @@ impl Reader {
 
     /// An empty minibatch of the width and layout that this reader fills without conversion.
     pub fn new_minibatch(&self, capacity: usize) -> Minibatch {
-        Minibatch::new(self.width, self.layout, capacity, self.features.len())
+        self.feature_schema.new_minibatch(capacity)
     }
 
     /// Fills `batch` with the next rows: full but at the end of the inputs; 0 rows is the end.
@@ -121,7 +155,7 @@ impl Reader {
     /// If `batch` has another number of features.
     pub fn fill(&mut self, batch: &mut Minibatch) -> Result<usize, SourceError> {
         self.begin(false)?;
-        let filled = self.pour(batch, None);
+        let filled = self.pour(batch, &mut Ids::Nobody);
         self.ended |= filled.is_err();
         filled
     }
@@ -143,7 +177,7 @@ impl Reader {
     ) -> Result<Option<RecordBatch>, SourceError> {
         self.begin(true)?;
         let mut parts = Vec::new();
-        let poured = self.pour(batch, Some(&mut parts));
+        let poured = self.pour(batch, &mut Ids::Batches(&mut parts));
         self.ended |= poured.is_err();
         poured?;
         let Some(first) = parts.first() else {
@@ -165,7 +199,7 @@ impl Reader {
         Extent {
             rows_total: self.rows_total,
             bytes_total: known.then(|| self.inputs.iter().map(|input| input.bytes).sum()),
-            bytes_read: self.bytes_before + self.feed.as_ref().map_or(0, |f| f.bytes_read()),
+            bytes_read: self.bytes_before + self.open.as_ref().map_or(0, SegmentReader::bytes_read),
         }
     }
 
@@ -209,54 +243,30 @@ impl Reader {
         Ok(())
     }
 
-    fn pour(
-        &mut self,
-        batch: &mut Minibatch,
-        mut ids: Option<&mut Vec<RecordBatch>>,
-    ) -> Result<usize, SourceError> {
-        assert_eq!(
-            batch.features(),
-            self.features.len(),
-            "features of the minibatch"
-        );
+    fn pour(&mut self, batch: &mut Minibatch, ids: &mut Ids<'_>) -> Result<usize, SourceError> {
+        let m = self.feature_schema.features().len();
+        assert_eq!(batch.features(), m, "features of the minibatch");
         batch.set_rows(0);
         batch.set_has_missing(false);
         batch.set_first_row(self.tally.rows_accepted);
         let mut filled = 0;
         while filled < batch.capacity() {
-            if self.used == self.chunk.rows && !self.advance()? {
+            if self.open.is_none() {
+                self.open = self.open_next()?;
+            }
+            let Some(open) = &mut self.open else {
                 break;
-            }
-            let wanted = batch.capacity() - filled;
-            let rows = self.used..self.chunk.rows.min(self.used + wanted);
-            let from = From {
-                path: &self.inputs[self.at].path,
-                row: self.rows[self.at],
-                features: &self.features,
             };
-            let (plan, tally) = (&self.plan, &mut self.tally);
-            let taken = self.sieve.take(
-                &mut self.chunk,
-                rows.clone(),
-                &from,
-                &plan.params,
-                tally,
-                (batch, filled),
-            )?;
-            if let (Some(ids), Some(here)) = (ids.as_deref_mut(), &self.chunk.ids) {
-                let part = here.slice(rows.start, rows.len());
-                ids.push(match self.sieve.passed() {
-                    None => part,
-                    Some(passed) => {
-                        let passed: BooleanArray = passed.map(Some).collect();
-                        filter_record_batch(&part, &passed)
-                            .map_err(|e| self.bad_ids(&e.to_string()))?
-                    }
-                });
+            let want = batch.capacity() - filled;
+            let done = open.fill((&mut *batch, filled), want, &mut self.tally, ids);
+            filled += done.rows;
+            self.rows[self.at] = open.rows();
+            if done.is_over? {
+                let bytes = self.inputs[self.at].bytes;
+                self.bytes_before += bytes.max(open.bytes_read());
+                self.at += 1;
+                self.open = None;
             }
-            filled += taken;
-            self.used = rows.end;
-            self.rows[self.at] += rows.len() as u64;
         }
         batch.set_rows(filled);
         if filled == 0 && self.tally.rows_read == 0 && batch.capacity() > 0 {
@@ -265,45 +275,23 @@ impl Reader {
         Ok(filled)
     }
 
-    /// Decodes the next chunk; `false` at the end of the last input.
-    fn advance(&mut self) -> Result<bool, SourceError> {
-        (self.chunk.rows, self.used) = (0, 0);
-        loop {
-            let Some(input) = self.inputs.get(self.at) else {
-                return Ok(false);
-            };
-            let mut feed = if let Some(feed) = self.feed.take() {
-                feed
-            } else {
-                let opened = match self.first.take() {
-                    Some(opened) => opened,
-                    None => Opened::open(input)?,
-                };
-                self.rows.push(0);
-                self.feed_of(input, opened)?
-            };
-            let chunk = &mut self.chunk;
-            // A feed that panicked is not put back.
-            let more = guard::catch(&input.path, || feed.next_chunk(chunk))?;
-            if more {
-                self.feed = Some(feed);
-                return Ok(true);
-            }
-            self.bytes_before += input.bytes.max(feed.bytes_read());
-            self.at += 1;
-        }
-    }
-
-    fn feed_of(&self, input: &Input, mut opened: Opened) -> Result<Box<dyn Feed>, SourceError> {
-        if self.at > 0 {
-            fix::check_null_lists(&input.path, &mut opened, &self.plan)?;
-        }
-        let task = Task {
-            leaves: select::agree(&input.path, &opened.schema(), &self.plan)?,
-            path: input.path.clone(),
-            plan: self.plan.clone(),
-            with_ids: self.with_ids == Some(true) && !self.plan.params.ids.is_empty(),
+    /// Opens the next input; nothing behind the last one.
+    fn open_next(&mut self) -> Result<Option<SegmentReader>, SourceError> {
+        let Some(input) = self.inputs.get(self.at) else {
+            return Ok(None);
         };
-        guard::catch(&input.path, || opened.into_feed(task))
+        let path = &input.path;
+        let feature_schema = &self.feature_schema;
+        let (opened, leaves) = if let Some(first) = self.first.take() {
+            let leaves = later::columns(path, &first.schema(), &feature_schema.plan)?;
+            (first, leaves)
+        } else {
+            let mut opened = Opened::open(input)?;
+            let leaves = feature_schema.columns(path, &mut opened)?;
+            (opened, leaves)
+        };
+        self.rows.push(0);
+        let with_ids = self.with_ids == Some(true) && !feature_schema.plan.params.ids.is_empty();
+        SegmentReader::new((path, opened, leaves), feature_schema, 0, with_ids).map(Some)
     }
 }

@@ -6,15 +6,10 @@ use std::path::{Path, PathBuf};
 use arrow::datatypes::{DataType, Fields, Schema};
 
 use super::params::{BinaryDtype, SourceParams};
-use super::patterns::{Patterns, nearest};
+use super::patterns::{Patterns, STRUCT_DEPTH_MAX, nearest};
 use super::{Selection, SourceError, pandas};
 use crate::rows::Width;
 use crate::text::bounded;
-
-pub(super) use super::later::agree;
-
-/// Levels of structs that names are looked for in.
-pub(super) const STRUCT_DEPTH_MAX: usize = 32;
 
 /// Longest name of a feature.
 const NAME_BYTES_MAX: usize = 4096;
@@ -76,7 +71,7 @@ impl Leaf {
     }
 
     /// A null in every row, for `wanted`.
-    pub fn blank(wanted: &Wanted, path: Vec<String>) -> Self {
+    pub fn blank(wanted: &FeatureColumn, path: Vec<String>) -> Self {
         Self {
             name: wanted.name.clone(),
             path,
@@ -109,7 +104,7 @@ pub(super) enum Kind {
 
 /// A column that every file must have.
 #[derive(Clone, Debug)]
-pub(super) struct Wanted {
+pub(super) struct FeatureColumn {
     /// Dotted name.
     pub name: String,
     /// How the first file holds it.
@@ -126,7 +121,7 @@ pub(super) struct Plan {
     /// The file that fixed the features.
     pub first: PathBuf,
     /// Columns in the order of the features.
-    pub wanted: Vec<Wanted>,
+    pub wanted: Vec<FeatureColumn>,
     /// Columns of lists that held nothing but nulls, and are left out.
     pub null_lists: Vec<String>,
     /// Whether durations are numbers: they were none for a plan of before.
@@ -266,27 +261,6 @@ fn check_long(path: &Path, leaves: &[Leaf]) -> Result<(), SourceError> {
             bytes: leaf.name.len(),
             column: bounded(leaf.name.clone(), SHOWN_BYTES),
         }),
-    }
-}
-
-/// The first few of `names`, for a message.
-pub(super) fn shorten<T: AsRef<str>>(names: impl Iterator<Item = T>) -> String {
-    const SHOWN: usize = 12;
-    let mut text = String::new();
-    let mut count = 0;
-    for name in names {
-        if count < SHOWN {
-            if count > 0 {
-                text.push_str(", ");
-            }
-            text.push_str(name.as_ref());
-        }
-        count += 1;
-    }
-    match count {
-        0 => "no column".to_owned(),
-        n if n > SHOWN => format!("{text} and {} more", n - SHOWN),
-        _ => text,
     }
 }
 

@@ -2,12 +2,21 @@
 
 use std::fmt;
 
-use super::Selection;
-
 /// Columns that are named.
 const NAMED_AT_MOST: usize = 6;
 /// Characters of a name that are shown.
 const NAME_CHARS: usize = 64;
+
+/// What was taken as a feature and what was left, for the one line that says so.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Column name and the number of features it gives.
+    pub taken: Vec<(String, usize)>,
+    /// Of these, columns of durations: their features are seconds.
+    pub in_seconds: Vec<String>,
+    /// Column name and why it was left out ("not numeric: utf8", "time", "id", "excluded").
+    pub left: Vec<(String, String)>,
+}
 
 impl fmt::Display for Selection {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {

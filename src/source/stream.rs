@@ -14,13 +14,14 @@ use arrow::buffer::Buffer;
 use arrow::datatypes::SchemaRef;
 
 use super::SourceError;
-use super::batches::{Cutter, Feed, Task};
+use super::batches::{Cutter, FileDecoder, Task};
 use super::column::Chunk;
-use super::discover::{self, Format, unreadable};
+use super::error::unreadable;
+use super::format::{Format, magic};
 use super::frames::Frames;
-use super::framing::{BatchDecoder, Messages, StreamError};
-use super::magic::magic;
+use super::framing::{BatchDecoder, Messages};
 use super::positioned::Witness;
+use super::stream_error::StreamError;
 
 /// Bytes asked of the system at once.
 const BUFFER: usize = 1 << 18;
@@ -40,9 +41,9 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub fn open(path: &Path) -> Result<Self, SourceError> {
-        let file = File::open(path).map_err(|source| unreadable(path, source))?;
-        Self::new(path, Box::new(file))
+    /// All messages of a file.
+    pub fn open(path: &Path, file: &Arc<File>) -> Result<Self, SourceError> {
+        Self::new(path, Box::new(Arc::clone(file)))
     }
 
     /// The messages from byte `start` to byte `end` of a growing file.
@@ -63,11 +64,9 @@ impl Stream {
     /// The stream on standard input.
     pub fn stdin() -> Result<Self, SourceError> {
         let path = Path::new("-");
-        let mut stdin = io::stdin();
-        let mut head = [0; 8];
-        let filled =
-            discover::fill(&mut stdin, &mut head).map_err(|source| unreadable(path, source))?;
-        let head = head[..filled].to_vec();
+        let mut head = Vec::new();
+        let read = io::stdin().take(8).read_to_end(&mut head);
+        read.map_err(|source| unreadable(path, source))?;
         match magic(&head) {
             Some(Format::IpcStream) => {}
             _ if head.is_empty() => {
@@ -91,7 +90,7 @@ impl Stream {
                 });
             }
         }
-        Self::new(path, Box::new(Cursor::new(head).chain(stdin)))
+        Self::new(path, Box::new(Cursor::new(head).chain(io::stdin())))
     }
 
     fn new(path: &Path, from: Box<dyn Read + Send>) -> Result<Self, SourceError> {
@@ -152,8 +151,8 @@ impl Stream {
     }
 
     /// Reads the stream to its end as `task` says.
-    pub fn into_feed(self, task: Task) -> StreamFeed {
-        StreamFeed {
+    pub fn into_decoder(self, task: Task) -> StreamDecoder {
+        StreamDecoder {
             stream: self,
             cutter: Cutter::new(task),
         }
@@ -173,12 +172,12 @@ fn schema(
 }
 
 /// Reads one stream, record batch after record batch.
-pub(super) struct StreamFeed {
+pub(super) struct StreamDecoder {
     stream: Stream,
     cutter: Cutter,
 }
 
-impl Feed for StreamFeed {
+impl FileDecoder for StreamDecoder {
     fn next_chunk(&mut self, chunk: &mut Chunk) -> Result<bool, SourceError> {
         while !self.cutter.cut(chunk)? {
             // The last users of the buffer let go of it.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
-use super::guard;
+use super::catch_panic;
 use crate::rows::{TAG_BYTES, Tags};
 
 /// Writing ids down may take one part in so many of the time: where rows are short it would take as
@@ -63,7 +63,7 @@ impl Tagger {
         if let Some(ids) = ids {
             let tags = &mut self.tags;
             // Ids that cannot be written are null: no row is refused for its id.
-            let _ = guard::catch(path, || {
+            let _ = catch_panic::catch(path, || {
                 match passed {
                     None => write(ids, rows, tags),
                     Some(passed) => {

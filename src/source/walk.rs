@@ -1,19 +1,84 @@
 //! Directories below a place, each visited once, and files, each taken once, whatever names lead there.
 //!
-//! In: a directory, and what a listing finds in it. Out: the next directory to be listed, and of files
+//! Here it is said, for every listing there is, which names count, where symbolic links may lead, and how
+//! deep and how far a walk goes. In: a directory, and what a listing finds in it. Out: the next directory to be listed, and of files
 //! with several names one. Which name counts is a function of the names alone: a directory that holds
 //! another comes before a symbolic link to it, and of several links the first in the order of bytes. So
 //! a link to `.` costs one look, and not as many as there are paths through it.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::Metadata;
+use std::fs::{self, Metadata};
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
 
 use super::table::Table;
 
 /// Levels of directories below a place.
 pub(super) const DEPTH_MAX: usize = 64;
+
+/// Files that one look or run takes: a list of a million paths is some 100 MB.
+pub(super) const FILES_MAX: usize = 1_000_000;
+
+/// Where symbolic links may lead.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Symlinks {
+    /// Nowhere: none is followed.
+    Refuse,
+    /// To places below the directory that holds them.
+    #[default]
+    Inside,
+    /// Anywhere.
+    Follow,
+}
+
+/// What a name leads to.
+pub(super) enum Target {
+    /// A file or a directory; by a symbolic link or not.
+    Found(Metadata, bool),
+    /// A place to which the rule for symbolic links lets none lead.
+    Away(PathBuf),
+    /// Neither a file nor a directory: FIFOs, sockets and devices are never opened.
+    Other,
+}
+
+impl Symlinks {
+    /// What the name at `path` leads to; `whole` is the directory where the walk began, without symbolic
+    /// links.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) fn target(self, path: &Path, whole: &Path) -> io::Result<Target> {
+        let mut meta = fs::symlink_metadata(path)?;
+        let is_link = meta.is_symlink();
+        if is_link {
+            if self != Self::Follow {
+                let target = fs::canonicalize(path)?;
+                if self == Self::Refuse || !target.starts_with(whole) {
+                    return Ok(Target::Away(target));
+                }
+            }
+            meta = fs::metadata(path)?;
+        }
+        Ok(if meta.is_file() || meta.is_dir() {
+            Target::Found(meta, is_link)
+        } else {
+            Target::Other
+        })
+    }
+}
+
+/// Whether a name is one of other programs (`_SUCCESS`, `_metadata`, `.crc`) or, by its ending, of a file
+/// that is being written.
+pub(super) fn is_left_out(name: &[u8], suffixes: &[String]) -> bool {
+    matches!(name.first(), Some(b'.' | b'_'))
+        || suffixes
+            .iter()
+            .any(|suffix| name.ends_with(suffix.as_bytes()))
+}
 
 /// Device and number of an inode: what several names may lead to.
 pub(super) type Inode = (u64, u64);
@@ -129,9 +194,7 @@ pub(super) fn once<T: Named>(names: &mut Vec<T>) {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::os::unix::fs::symlink;
-    use std::path::Path;
 
     use super::*;
 

@@ -15,7 +15,7 @@ use ojad::daemon::run::{
     Command, Restored, RunError, RunParams, Surroundings, Until, inspect, run,
 };
 use ojad::disk::Disk;
-use ojad::source::worker::{Decode, Here};
+use ojad::source::worker::{Decode, InProcess};
 
 use crate::feeds::{Place, foreign, ipc, parquet, rows, stream};
 use crate::simdisk::{Fault, SimDisk};
@@ -34,7 +34,7 @@ pub fn params(place: &Place) -> RunParams {
 
 /// Learns what is there on this disk; a disk whose power is out is not waited for.
 pub fn learn(place: &Place, disk: &SimDisk) -> bool {
-    learn_by(place, disk, Box::new(Here::new(params(place).source)))
+    learn_by(place, disk, Box::new(InProcess::new(params(place).source)))
 }
 
 /// The same by a decoder of one's own.
@@ -44,7 +44,7 @@ pub fn learn_by(place: &Place, disk: &SimDisk, decode: Box<dyn Decode>) -> bool 
 
 /// The same with parameters of one's own, and what it ends with.
 pub fn learn_with(params: RunParams, disk: &SimDisk) -> Result<(), RunError> {
-    let here = Here::new(params.source.clone());
+    let here = InProcess::new(params.source.clone());
     learn_as(params, disk, Box::new(here))
 }
 

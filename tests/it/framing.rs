@@ -8,10 +8,12 @@ use std::process::{Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::{ArrayRef, Float32Array, IntervalYearMonthArray, RecordBatch};
+use arrow::array::{
+    ArrayRef, DictionaryArray, Float32Array, Int32Array, IntervalYearMonthArray, RecordBatch,
+};
 use arrow::ipc::MetadataVersion;
 use arrow::ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
-use ojad::source::Pushed;
+use ojad::source::{Numbers, Pushed};
 
 use crate::feeds::{Place, rows, stream};
 use crate::program::{ojad, refused, stderr, succeeded};
@@ -220,6 +222,66 @@ fn what_is_no_further_stream_is_an_error_everywhere() {
     assert_eq!(daemon.push("", "whole", &whole).status, 202);
     daemon.end();
     assert_eq!(place.learned().rows_read, 700);
+}
+
+#[test]
+fn dictionaries_are_those_of_their_own_stream_everywhere() {
+    let encoded = |seed: u64, words: [f32; 3]| {
+        let plain = rows(600, seed);
+        let keys = Int32Array::from_iter_values((0..600).map(|i| i % 3));
+        let words: ArrayRef = Arc::new(Float32Array::from(words.to_vec()));
+        let column: ArrayRef = Arc::new(DictionaryArray::new(keys, words));
+        let names: Vec<_> = plain
+            .schema()
+            .fields()
+            .iter()
+            .map(|f| f.name().clone())
+            .collect();
+        let columns = names.into_iter().zip(plain.columns().to_vec());
+        let columns = columns.chain([("word".to_owned(), column)]);
+        RecordBatch::try_from_iter(columns).expect("a batch")
+    };
+    let (a, b) = (encoded(1, [1.0, 2.0, 4.0]), encoded(2, [-8.0, 16.0, 32.0]));
+    let bytes = [stream(&a), old_stream(&b)].concat();
+    all_read("dictionaries", &bytes, 1200);
+    // The mean of (1 + 2 + 4)/3 and (−8 + 16 + 32)/3 is 47/6.
+    let mut pushed = Pushed::new(1 << 26, 1 << 20);
+    pushed.push(bytes);
+    let mut sum = 0.0;
+    while let Some(batch) = pushed.next_batch().expect("rows") {
+        let word = batch.column_by_name("word").expect("a column");
+        let word = Numbers::of(word, 1).expect("numbers");
+        sum += word
+            .f32s()
+            .expect("f32")
+            .iter()
+            .map(|x| f64::from(*x))
+            .sum::<f64>();
+    }
+    assert!((sum / 1200.0 - 47.0 / 6.0).abs() < 1e-12, "{sum}");
+}
+
+#[test]
+fn what_is_cut_short_or_begins_in_the_middle_is_an_error_everywhere() {
+    let place = pushing("");
+    let daemon = Daemon::start(&place);
+    let whole = stream(&rows(700, 1));
+    // The length of the schema's header stands behind the mark.
+    let schema = 8 + usize::try_from(u32::from_le_bytes([whole[4], whole[5], whole[6], whole[7]]))
+        .expect("a length");
+    for (what, bytes, parts) in [
+        ("no schema", &whole[schema..], &["schema"][..]),
+        ("half a schema", &whole[..schema / 2], &["ends"]),
+        (
+            "half a batch",
+            &whole[..schema + (whole.len() - schema) / 2],
+            &["ends"],
+        ),
+        ("half a prefix", &whole[..schema + 6], &["ends"]),
+    ] {
+        all_refuse(&daemon, &place, what, bytes, parts);
+    }
+    daemon.end();
 }
 
 #[test]

@@ -5,9 +5,9 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use ojad::source::SourceParams;
 use ojad::source::follow::{FeedState, FollowParams, Follower};
-use ojad::source::worker::{Decode, Job, Next, Process, ProcessParams};
+use ojad::source::worker::{Decode, Job, Next, Subprocess, SubprocessParams};
+use ojad::source::{SegmentRead, SourceParams};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt as _, SeedableRng as _};
 
@@ -100,7 +100,7 @@ fn samples(directory: &Path) -> Vec<(&'static str, Vec<u8>)> {
 
 /// A worker, and what it is asked to read.
 struct Bench {
-    worker: Process,
+    worker: Subprocess,
     follower: Follower,
     path: PathBuf,
     batch: Option<ojad::rows::Minibatch>,
@@ -118,7 +118,7 @@ impl Bench {
             ..FollowParams::default()
         };
         let mut bench = Self {
-            worker: Process::new(ProcessParams {
+            worker: Subprocess::new(SubprocessParams {
                 program: PathBuf::from(env!("CARGO_BIN_EXE_ojad")),
                 argument: "decode-worker",
                 memory_mib: 256,
@@ -135,9 +135,9 @@ impl Bench {
         parquet(&directory.join("first.parquet"), &rows(8, 1));
         fs::rename(directory.join("first.parquet"), &bench.path).expect("a name");
         let segment = bench.take().expect("a whole file");
-        let agreement = bench.worker.agree(&segment).expect("features");
-        bench.worker.adopt(&agreement, 64).expect("room");
-        bench.batch = Some(agreement.new_minibatch(64));
+        let feature_schema = bench.worker.resolve(&segment).expect("features");
+        bench.worker.use_schema(&feature_schema, 64).expect("room");
+        bench.batch = Some(feature_schema.new_minibatch(64));
         bench
     }
 
@@ -160,8 +160,12 @@ impl Bench {
         };
         let job = Job {
             ticket,
-            segment,
-            skip: 0,
+            read: SegmentRead {
+                file: 0,
+                segment,
+                rows: 0,
+                is_final: true,
+            },
             until: None,
         };
         self.worker.queue(job, 64);

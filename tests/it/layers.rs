@@ -78,6 +78,68 @@ const ROOTS: [(&str, &[(&str, u8)]); 4] = [
     ("crates/plot/src", &PLOT),
 ];
 
+/// The modules inside a module, from the lowest rank to the highest; those of one rank do not know each
+/// other, so that no circle can come about.
+const INSIDE: [(&str, &[&[&str]]); 4] = [
+    (
+        "source",
+        &[
+            &[
+                "column",
+                "error",
+                "fingerprint",
+                "pandas",
+                "params",
+                "place",
+                "positioned",
+                "selection",
+            ],
+            &["fill", "catch_panic", "patterns", "stream_error", "table"],
+            &["preflight", "select", "filter", "walk"],
+            &["framing", "later", "values"],
+            &["batches", "format", "frames", "leaf", "pushed"],
+            &["discover", "ipc", "parquet", "stream"],
+            &["open"],
+            &["fix"],
+            &["feature_schema"],
+            &["segment", "tagger"],
+            &["segment_reader"],
+            &["reader"],
+            &["worker"],
+            &["follow"],
+        ],
+    ),
+    (
+        "source/preflight",
+        &[
+            &["fault", "inflate", "levels", "packed", "schema", "shapes"],
+            &["batch", "edits"],
+            &["thrift"],
+            &["footer", "pages"],
+            &["group"],
+        ],
+    ),
+    (
+        "source/worker",
+        &[
+            &["in_process", "limits", "lost", "protocol"],
+            &["slot_pool"],
+            &["subprocess", "serve"],
+        ],
+    ),
+    (
+        "source/follow",
+        &[
+            &["changes", "entry", "keys", "params", "shared", "watch"],
+            &["files", "pull"],
+            &["scan", "state"],
+            &["codec", "push"],
+            &["spool"],
+            &["verdict"],
+        ],
+    ),
+];
+
 fn below(root: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(root)
 }
@@ -154,6 +216,156 @@ fn no_import_points_up() {
                 }
             }
         }
+    }
+}
+
+/// The path of the module that a file is, below `src`.
+fn path_of(file: &Path) -> Vec<String> {
+    let inside = file.strip_prefix(below("src")).expect("below src");
+    let inside = inside.with_extension("");
+    let parts = inside
+        .iter()
+        .map(|part| part.to_string_lossy().into_owned());
+    parts.filter(|part| part != "mod").collect()
+}
+
+/// What the text of a file uses by `crate::` or `super::`: paths from the root, as long as they can be
+/// told, and the line of each.
+fn uses(own: &[String], text: &str) -> Vec<(usize, Vec<String>)> {
+    let code = text.split("#[cfg(test)]").next().unwrap_or(text);
+    let mut found = Vec::new();
+    for (at, _) in code
+        .match_indices("crate::")
+        .chain(code.match_indices("super::"))
+    {
+        let before = &code[..at];
+        if before.ends_with("::") || before.ends_with(|c: char| c.is_alphanumeric() || c == '_') {
+            continue;
+        }
+        let line = before.matches('\n').count() + 1;
+        let (mut base, mut rest) = (own.to_vec(), &code[at..]);
+        if let Some(behind) = rest.strip_prefix("crate::") {
+            (base, rest) = (Vec::new(), behind);
+        }
+        while let Some(behind) = rest.strip_prefix("super::") {
+            base.pop();
+            rest = behind;
+        }
+        tree(&base, rest, &mut |path| found.push((line, path)));
+    }
+    found
+}
+
+/// The paths of a tree of imports such as `a::{b, c::{d, e}}`; where it ends.
+fn tree<'a>(base: &[String], text: &'a str, tell: &mut dyn FnMut(Vec<String>)) -> &'a str {
+    if let Some(mut inner) = text.strip_prefix('{') {
+        loop {
+            inner = inner.trim_start();
+            if let Some(rest) = inner.strip_prefix('}') {
+                return rest;
+            }
+            let rest = tree(base, inner, tell);
+            // `as NAME`, and the comma.
+            let end = rest.find([',', '}']).unwrap_or(rest.len());
+            inner = rest[end..].strip_prefix(',').unwrap_or(&rest[end..]);
+        }
+    }
+    let name: String = text
+        .chars()
+        .take_while(|c| c.is_alphanumeric() || *c == '_')
+        .collect();
+    let rest = &text[name.len()..];
+    let path = [base, &[name]].concat();
+    if let Some(rest) = rest.strip_prefix("::") {
+        return tree(&path, rest, tell);
+    }
+    tell(path);
+    rest
+}
+
+/// Names that a module hands on from those inside it.
+fn handed_on(module: &str) -> Vec<(String, String)> {
+    let own: Vec<String> = module.split('/').map(str::to_owned).collect();
+    let file = below("src").join(module).join("mod.rs");
+    let text = fs::read_to_string(file).expect("text");
+    let mut names = Vec::new();
+    for (at, _) in text.match_indices("use ") {
+        tree(&own, &text[at + 4..], &mut |path| {
+            if let [.., from, name] = &path[..]
+                && path.len() == own.len() + 2
+            {
+                names.push((name.clone(), from.clone()));
+            }
+        });
+    }
+    names
+}
+
+#[test]
+fn no_import_points_up_inside_a_module_and_none_goes_in_a_circle() {
+    for (module, ranks) in INSIDE {
+        let rank = |name: &str| ranks.iter().position(|row| row.contains(&name));
+        let names = handed_on(module);
+        let root: Vec<String> = module.split('/').map(str::to_owned).collect();
+        let mut checked = 0;
+        for file in sources_of(&format!("src/{module}")) {
+            let path = path_of(&file);
+            let Some(own) = path.get(root.len()) else {
+                continue;
+            };
+            if own == "tests" || path.last().is_some_and(|last| last == "tests") {
+                continue;
+            }
+            let own_rank = rank(own).unwrap_or_else(|| panic!("{module}/{own} has no rank"));
+            for (line, used) in uses(&path, &fs::read_to_string(&file).expect("text")) {
+                let Some(name) = used.strip_prefix(&root[..]).and_then(|used| used.first()) else {
+                    continue;
+                };
+                // A name that the module hands on is as high as where it comes from.
+                let from = names.iter().find(|(handed, _)| handed == name);
+                let other = match (rank(name), from) {
+                    (Some(_), _) => name,
+                    (None, Some((_, from))) => from,
+                    (None, None) => continue,
+                };
+                checked += 1;
+                let other_rank = rank(other).unwrap_or_else(|| panic!("{other} has no rank"));
+                assert!(
+                    other == own || other_rank < own_rank,
+                    "{}:{line}: {own} (rank {own_rank}) uses {other} (rank {other_rank})",
+                    file.display(),
+                );
+            }
+        }
+        assert!(checked > ranks.len(), "{module}: {checked} imports");
+    }
+}
+
+#[test]
+fn imports_are_read_as_the_compiler_reads_them() {
+    let own = ["source", "follow", "scan"].map(str::to_owned);
+    let text = "use crate::source::{a::{b, c as d}, E};\nuse super::files::F;\n\
+        fn f() { super::super::walk::once() }\n#[cfg(test)]\nuse super::not;";
+    let found: Vec<(usize, String)> = uses(&own, text)
+        .into_iter()
+        .map(|(line, path)| (line, path.join("/")))
+        .collect();
+    let expected = [
+        (1, "source/a/b"),
+        (1, "source/a/c"),
+        (1, "source/E"),
+        (2, "source/follow/files/F"),
+        (3, "source/walk/once"),
+    ];
+    assert_eq!(found, expected.map(|(line, path)| (line, path.to_owned())));
+}
+
+/// Bytes become minibatches on threads of their own: nothing there needs a runtime.
+#[test]
+fn reading_needs_no_runtime() {
+    for path in sources_of("src/source") {
+        let text = fs::read_to_string(&path).expect("text");
+        assert!(!text.contains("tokio"), "{}", path.display());
     }
 }
 

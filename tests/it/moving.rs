@@ -7,8 +7,8 @@ use std::io::Write as _;
 use std::path::Path;
 
 use ojad::rows::Minibatch;
-use ojad::source::worker::{Decode, Fault as Blame, Here, Job, Next, Refusal};
-use ojad::source::{Agreement, Frames, Segment};
+use ojad::source::worker::{Decode, Fault as Blame, InProcess, Job, Next, Refusal};
+use ojad::source::{FeatureSchema, Frames, Segment};
 
 use crate::faults::{learn_by, params, restored};
 use crate::feeds::{Place, parquet, rows, stream};
@@ -24,7 +24,7 @@ type Deed = Box<dyn FnMut() + Send>;
 /// A decoder in whose way the world gets: before the n-th call for rows something happens, and so many
 /// jobs fail with what the system says.
 struct Meddled {
-    here: Here,
+    here: InProcess,
     calls: u32,
     before: u32,
     deed: Deed,
@@ -36,7 +36,7 @@ impl Meddled {
     /// `deed` happens before the second piece: then all that was seen is decided.
     fn new(place: &Place, deed: impl FnMut() + Send + 'static) -> Box<Self> {
         Box::new(Self {
-            here: Here::new(params(place).source),
+            here: InProcess::new(params(place).source),
             calls: 0,
             before: 2,
             deed: Box::new(deed),
@@ -47,16 +47,16 @@ impl Meddled {
 }
 
 impl Decode for Meddled {
-    fn agree(&mut self, segment: &Segment) -> Result<Agreement, Refusal> {
-        self.here.agree(segment)
+    fn resolve(&mut self, segment: &Segment) -> Result<FeatureSchema, Refusal> {
+        self.here.resolve(segment)
     }
 
     fn frames(&mut self, path: &Path) -> Result<Frames, Refusal> {
         self.here.frames(path)
     }
 
-    fn adopt(&mut self, agreement: &Agreement, rows: usize) -> Result<(), Refusal> {
-        self.here.adopt(agreement, rows)
+    fn use_schema(&mut self, feature_schema: &FeatureSchema, rows: usize) -> Result<(), Refusal> {
+        self.here.use_schema(feature_schema, rows)
     }
 
     fn queue(&mut self, job: Job, want: usize) {
@@ -243,14 +243,14 @@ fn rotation_between_a_loss_of_power_and_the_next_start_repeats_and_loses_no_row(
             growing(&place.feed().join("live.arrows"), count, 1);
             let disk = SimDisk::default();
             disk.failing(at, Fault::Power);
-            let here = Box::new(Here::new(params(&place).source));
+            let here = Box::new(InProcess::new(params(&place).source));
             learn_by(&place, &disk, here);
             if !disk.is_dead() {
                 break;
             }
             rotate(&place.feed(), how, 300);
             let disk = disk.after_power_loss(at);
-            let here = Box::new(Here::new(params(&place).source));
+            let here = Box::new(InProcess::new(params(&place).source));
             assert!(learn_by(&place, &disk, here), "{how:?} at {at}");
             let expected = (count as u64 + 300, 0);
             let list = restored(&place, &disk);
@@ -270,7 +270,7 @@ fn files_renamed_between_a_loss_of_power_and_the_next_start_are_learned_once() {
         let place = place();
         let disk = SimDisk::default();
         disk.failing(at, Fault::Power);
-        let here = Box::new(Here::new(params(&place).source));
+        let here = Box::new(InProcess::new(params(&place).source));
         learn_by(&place, &disk, here);
         if !disk.is_dead() {
             break;
@@ -280,7 +280,7 @@ fn files_renamed_between_a_loss_of_power_and_the_next_start_are_learned_once() {
         fs::rename(feed.join("in"), feed.join("out")).expect("a name");
         copied_over(&feed.join("out/b3.parquet"));
         let disk = disk.after_power_loss(at);
-        let here = Box::new(Here::new(params(&place).source));
+        let here = Box::new(InProcess::new(params(&place).source));
         assert!(learn_by(&place, &disk, here), "at {at}");
         assert_eq!(counts(&place, &disk), (ALL, 0), "at {at}");
         losses += 1;

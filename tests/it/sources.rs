@@ -10,7 +10,7 @@ use ojad::config::load;
 use ojad::daemon::run::{Command, RunParams, Surroundings, Until, run};
 use ojad::disk::{Disk, RealDisk};
 use ojad::source::follow::{Arrival, Connect, Source, SpoolInput};
-use ojad::source::worker::Here;
+use ojad::source::worker::InProcess;
 
 use crate::feeds::{Place, parquet, rows};
 
@@ -78,7 +78,7 @@ fn follow(place: &Place, calls: &Arc<AtomicU64>, time: Option<Duration>) {
         name: "log".to_owned(),
         open: Arc::new(open),
     }));
-    let decode = Box::new(Here::new(params.source.clone()));
+    let decode = Box::new(InProcess::new(params.source.clone()));
     let (to, commands) = bounded(1);
     let stopper = std::thread::spawn(move || {
         if let Some(time) = time {

@@ -17,7 +17,7 @@ use crossbeam_channel::bounded;
 use ojad::checkpoint::{Journal, Recorded, Store};
 use ojad::daemon::run::{Command, Surroundings, Until, inspect, run};
 use ojad::disk::{Disk, RealDisk};
-use ojad::source::worker::Here;
+use ojad::source::worker::InProcess;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt as _, SeedableRng as _};
 
@@ -385,7 +385,7 @@ fn follow(place: &Place, disk: &SimDisk, kept: &Path) -> usize {
     listen(place, &format!("unix:{}", socket.display()));
     let mut params = params(place);
     params.until = Until::Stopped;
-    let decode = Box::new(Here::new(params.source.clone()));
+    let decode = Box::new(InProcess::new(params.source.clone()));
     let (to, commands) = bounded(1);
     let on: Arc<dyn Disk> = Arc::new(disk.clone());
     let (bytes, ends) = messages(MESSAGES, 1);

@@ -2,13 +2,14 @@
 //! of arrival or on the health of a worker, so that a resumed run decides the same.
 
 use crate::codec::{CodecError, Decoder, Encoder};
-use crate::source::follow::{Quarantined, Reading};
+use crate::source::SegmentRead;
+use crate::source::follow::Quarantined;
 
 /// A decision, in the order in which they are carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Decision {
     /// A segment is next.
-    Take(Reading),
+    Take(SegmentRead),
     /// The rows that wait are learned as a short minibatch.
     Flush,
     /// The segment of that decision ends behind so many of its rows, and its file is refused.
@@ -59,7 +60,7 @@ impl Decision {
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
         let mut from = Decoder::new("a decision", bytes);
         let decision = match from.u8()? {
-            0 => Self::Take(Reading::decode(&mut from)?),
+            0 => Self::Take(SegmentRead::decode(&mut from)?),
             1 => Self::Flush,
             2 => Self::Cut {
                 ticket: from.u64()?,

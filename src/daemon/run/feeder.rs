@@ -13,15 +13,14 @@ use tracing::{debug, info};
 
 use self::put_off::End;
 use crate::checkpoint::{Journal, StateLock};
+use crate::daemon::run::crash_marker::CrashMarker;
 use crate::daemon::run::decision::Decision;
 use crate::daemon::run::messages::{Fed, RunError};
-use crate::daemon::run::notes::Note;
 use crate::daemon::run::params::{OnChanged, Quarantine, RunParams, Until};
 use crate::disk::Disk;
 use crate::rows::{Minibatch, Tags};
-use crate::source::follow::{
-    Event, FeedState, FileEntry, Follower, Found, Quarantined, Reading, Spool,
-};
+use crate::source::SegmentRead;
+use crate::source::follow::{Event, FeedState, FileEntry, Follower, Found, Quarantined, Spool};
 use crate::source::worker::{Decode, Job, Next};
 
 use self::spooled::Spooled;
@@ -100,9 +99,9 @@ impl From<RunError> for Stop {
 struct Loop {
     feeder: Feeder,
     follower: Follower,
-    note: Note,
+    marker: CrashMarker,
     /// Segments queued with the decoder, in order, by number of the decision.
-    queued: VecDeque<(u64, Reading)>,
+    queued: VecDeque<(u64, SegmentRead)>,
     /// Segments that the run before left on the way, by number of the decision that took them.
     ends: HashMap<u64, End>,
     /// The last decision that took others back.
@@ -169,7 +168,7 @@ impl Loop {
         Self {
             tags,
             follower,
-            note: Note::open(&feeder.params.state_dir),
+            marker: CrashMarker::open(&feeder.params.state_dir),
             queued: VecDeque::new(),
             ends,
             passed: 0,
@@ -219,7 +218,7 @@ impl Loop {
         for reading in planned.chain(queued) {
             let segment = &reading.segment;
             files += 1;
-            bytes += segment.identity.bytes.saturating_sub(segment.start);
+            bytes += segment.fingerprint.bytes.saturating_sub(segment.start);
         }
         let shared = &self.feeder.shared;
         shared.lag_files.store(files, Ordering::Relaxed);
@@ -233,17 +232,17 @@ impl Loop {
     fn emit(&mut self, event: Event) {
         self.feeder.state.apply(&event);
         self.events.push(event);
-        if self.feeder.state.agreement.is_none() {
+        if self.feeder.state.feature_schema.is_none() {
             self.free_features();
         }
     }
 
     /// Takes up what the run before left.
     fn resume(&mut self) -> Result<(), Stop> {
-        let Some(agreement) = self.feeder.state.agreement.clone() else {
+        let Some(feature_schema) = self.feeder.state.feature_schema.clone() else {
             return Ok(());
         };
-        self.adopt(&agreement).map_err(|refusal| {
+        self.use_schema(&feature_schema).map_err(|refusal| {
             Stop::Failed(RunError::Thread {
                 thread: "decoder",
                 cause: refusal.reason,
@@ -301,12 +300,11 @@ impl Loop {
         self.rest(is_ended)
     }
 
-    fn queue(&mut self, ticket: u64, reading: Reading) {
+    fn queue(&mut self, ticket: u64, reading: SegmentRead) {
         let until = self.ends.get(&ticket).map(End::rows);
         let job = Job {
             ticket,
-            segment: reading.segment.clone(),
-            skip: reading.rows,
+            read: reading.clone(),
             until,
         };
         let want = self.minibatch_rows - self.at;
@@ -331,7 +329,7 @@ impl Loop {
         let is_isolated = self.feeder.params.is_isolated;
         if !is_isolated && (is_new || !self.is_noted(ticket)) {
             let rows = self.feeder.state.reading.as_ref().map_or(0, |r| r.rows);
-            if self.note.opening(ticket, rows) {
+            if self.marker.begin(ticket, rows) {
                 return self.poison(ticket, &reading);
             }
         }
@@ -353,7 +351,7 @@ impl Loop {
                 ..
             } => {
                 if !is_isolated {
-                    self.note.opened();
+                    self.marker.survived();
                 }
                 if let Some(all) = &mut self.tags {
                     all.append(tags.as_ref(), tally.rows_accepted as usize);
@@ -380,7 +378,7 @@ impl Loop {
         }
     }
 
-    fn begin(&mut self, ticket: u64, reading: &Reading) {
+    fn begin(&mut self, ticket: u64, reading: &SegmentRead) {
         self.emit(Event::Began {
             sequence: ticket,
             reading: reading.clone(),
@@ -389,7 +387,7 @@ impl Loop {
     }
 
     fn is_noted(&self, ticket: u64) -> bool {
-        self.note.is_about(ticket)
+        self.marker.is_about(ticket)
     }
 
     /// The segment's last row was taken.
@@ -425,8 +423,8 @@ impl Loop {
             Ok(batch) => batch,
             Err(_) if may_make => {
                 self.made += 1;
-                let agreement = self.feeder.state.agreement.as_ref()?;
-                agreement.new_minibatch(self.minibatch_rows)
+                let feature_schema = self.feeder.state.feature_schema.as_ref()?;
+                feature_schema.new_minibatch(self.minibatch_rows)
             }
             // The trainer is behind: reading waits for it.
             Err(_) => self.feeder.empty.recv().ok()?,

@@ -6,11 +6,11 @@
 //! stalls nobody; at most one of each is on its way.
 
 mod belonging;
+mod crash_marker;
 mod decision;
 mod feeder;
 mod history;
 mod messages;
-mod notes;
 mod params;
 mod publisher;
 mod restore;

@@ -197,7 +197,10 @@ pub fn inspect(checkpoint: &Checkpoint) -> Result<(Restored, FeedState), String>
         let bytes = checkpoint.section(*section).len();
         (bytes > 0).then(|| (section.name().to_owned(), bytes))
     });
-    let features = state.agreement.as_ref().map_or(0, |a| a.features().len());
+    let features = state
+        .feature_schema
+        .as_ref()
+        .map_or(0, |a| a.features().len());
     let drift = drift_of(checkpoint, features).map_err(|e| e.to_string())?;
     let mark = checkpoint.mark(Path::new(""));
     let files = match mark.map_err(|e| e.to_string())? {
@@ -303,13 +306,13 @@ impl Learned {
     fn of(checkpoint: &Checkpoint, params: &RunParams) -> Result<Self, String> {
         let wrong = |error: CodecError| error.to_string();
         let state = feed_of(checkpoint, &params.source).map_err(wrong)?;
-        let Some(agreement) = state.agreement.clone() else {
+        let Some(feature_schema) = state.feature_schema.clone() else {
             return Ok(Self {
                 state,
                 ..Self::default()
             });
         };
-        let m = agreement.features().len();
+        let m = feature_schema.features().len();
         let mut learner = learner::new(&params.learner, m).map_err(|e| e.to_string())?;
         let mut from = Decoder::new("learner", checkpoint.section(Section::Learner));
         learner.restore(&mut from).map_err(wrong)?;
@@ -318,7 +321,7 @@ impl Learned {
             [] => None,
             bytes => {
                 let rows = params.learner.minibatch_rows(m);
-                Some(decode_waiting(bytes, &agreement, rows).map_err(wrong)?)
+                Some(decode_waiting(bytes, &feature_schema, rows).map_err(wrong)?)
             }
         };
         let drift = drift_of(checkpoint, m).map_err(wrong)?;

@@ -314,7 +314,7 @@ impl Trainer<'_> {
         if let Some(learner) = &mut self.learned.learner {
             let began = Instant::now();
             let learned = learner.update(batch);
-            let agreement = self.learned.state.agreement.as_ref();
+            let agreement = self.learned.state.feature_schema.as_ref();
             batch = learned.map_err(|error| match agreement {
                 Some(agreement) => error.of(agreement.features().names()),
                 None => error,

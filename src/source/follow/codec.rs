@@ -5,13 +5,14 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use super::push::PushedKeys;
-use super::state::{FeedState, FileEntry, FileState, Quarantined, Reading};
+use super::entry::{FileEntry, FileState};
+use super::keys::PushedKeys;
+use super::state::{FeedState, Quarantined};
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::rows::Tally;
-use crate::source::identity::{Identity, Stamp};
+use crate::source::fingerprint::{FileMeta, Fingerprint};
 use crate::source::worker::{Fault, Refusal};
-use crate::source::{Agreement, Format, Segment, SourceParams};
+use crate::source::{FeatureSchema, Format, SegmentRead, SourceParams};
 use crate::text::{MESSAGE_BYTES_MAX, bounded};
 
 /// Version of the section `feed`: 1 had the list of files, too.
@@ -59,7 +60,7 @@ impl FileEntry {
     /// All but the path.
     pub(super) fn encode_behind_path(&self, to: &mut Encoder) {
         to.u8(self.format.map_or(u8::MAX, Format::code));
-        self.identity.encode(to);
+        self.fingerprint.encode(to);
         to.u64(self.rows);
         to.u64(self.ahead);
         to.u8(self.state.code() + if self.within.is_some() { WITHIN } else { 0 });
@@ -74,14 +75,14 @@ impl FileEntry {
     }
 
     /// What the system said of a file, and what became of it, of what `encode_behind_path` wrote.
-    pub(super) fn peek(bytes: &[u8]) -> Option<(Stamp, FileState)> {
+    pub(super) fn peek(bytes: &[u8]) -> Option<(FileMeta, FileState)> {
         let mut from = Decoder::new("a file", bytes);
         from.u8().ok()?;
-        let (_, stamp) = Identity::decode_stamp(&mut from).ok()?;
+        let (_, meta) = Fingerprint::decode_meta(&mut from).ok()?;
         // Head, print, bytes, rows and rows ahead.
         from.array::<88>().ok()?;
         let code = from.u8().ok()?;
-        Some((stamp, FileState::of_code(code % WITHIN)?))
+        Some((meta, FileState::of_code(code % WITHIN)?))
     }
 
     /// What `encode_behind_path` wrote of the file at `path`.
@@ -96,7 +97,7 @@ impl FileEntry {
                 Some(format.ok_or_else(|| from.refuse(format!("format {code}")))?)
             }
         };
-        let (identity, rows, ahead) = (Identity::decode(from)?, from.u64()?, from.u64()?);
+        let (fingerprint, rows, ahead) = (Fingerprint::decode(from)?, from.u64()?, from.u64()?);
         let code = from.u8()?;
         let state = FileState::of_code(code % WITHIN);
         let within = if code < WITHIN {
@@ -107,34 +108,11 @@ impl FileEntry {
         Ok(Self {
             path,
             format,
-            identity,
+            fingerprint,
             rows,
             ahead,
             within,
             state: state.ok_or_else(|| from.refuse(format!("state {code}")))?,
-        })
-    }
-}
-
-impl Reading {
-    /// Writes all of it.
-    pub fn encode(&self, to: &mut Encoder) {
-        to.u64(self.file);
-        self.segment.encode(to);
-        to.u64(self.rows);
-        to.bool(self.is_final);
-    }
-
-    /// Reads what was written.
-    ///
-    /// # Errors
-    /// If it is not there.
-    pub fn decode(from: &mut Decoder<'_>) -> Result<Self, CodecError> {
-        Ok(Self {
-            file: from.u64()?,
-            segment: Segment::decode(from)?,
-            rows: from.u64()?,
-            is_final: from.bool()?,
         })
     }
 }
@@ -179,9 +157,9 @@ impl FeedState {
         to.u64(self.steps);
         to.u64(self.next_file);
         to.u64(self.flushes);
-        to.bool(self.agreement.is_some());
-        if let Some(agreement) = &self.agreement {
-            agreement.encode(to);
+        to.bool(self.feature_schema.is_some());
+        if let Some(feature_schema) = &self.feature_schema {
+            feature_schema.encode(to);
         }
         to.bool(self.reading.is_some());
         if let Some(reading) = &self.reading {
@@ -235,10 +213,10 @@ impl FeedState {
             ..Self::default()
         };
         if from.bool()? {
-            state.agreement = Some(Agreement::decode(&mut from, params)?);
+            state.feature_schema = Some(FeatureSchema::decode(&mut from, params)?);
         }
         if from.bool()? {
-            state.reading = Some(Reading::decode(&mut from)?);
+            state.reading = Some(SegmentRead::decode(&mut from)?);
         }
         if feed_version == 1 {
             for _ in 0..from.count(8)? {

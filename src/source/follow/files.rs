@@ -22,9 +22,9 @@ use hashbrown::HashTable;
 use self::folders::Folders;
 pub use self::loader::FileLoader;
 use self::numbers::Numbers;
-use super::state::{FileEntry, FileState};
+use super::entry::{FileEntry, FileState};
 use crate::codec::{Decoder, Encoder};
-use crate::source::identity::Stamp;
+use crate::source::fingerprint::FileMeta;
 
 /// A place in a table: that of another file once its own is forgotten.
 pub(super) type Slot = u32;
@@ -97,8 +97,8 @@ impl Row {
         FileEntry::decode_behind_path(path, &mut Decoder::new("a file", rest)).ok()
     }
 
-    fn stamp(&self) -> Option<Stamp> {
-        FileEntry::peek(self.parts().1).map(|(stamp, _)| stamp)
+    fn meta(&self) -> Option<FileMeta> {
+        FileEntry::peek(self.parts().1).map(|(meta, _)| meta)
     }
 }
 
@@ -162,8 +162,8 @@ impl FileTable {
     /// The place of the file with this inode.
     pub(super) fn slot_of(&self, device: u64, inode: u64) -> Option<Slot> {
         let is_it = |slot: &Slot| {
-            let stamp = self.row(*slot).and_then(Row::stamp);
-            stamp.is_some_and(|stamp| stamp.device == device && stamp.inode == inode)
+            let meta = self.row(*slot).and_then(Row::meta);
+            meta.is_some_and(|meta| meta.device == device && meta.inode == inode)
         };
         let hash = self.hasher.hash_one((device, inode));
         self.by_inode.find(hash, is_it).copied()
@@ -202,13 +202,13 @@ impl FileTable {
     /// The place of the file that was seen here last, if it is through and had this inode.
     pub(super) fn done_at(&self, path: &Path, inode: u64) -> Option<Slot> {
         let slot = self.slot_at(path)?;
-        let (stamp, state) = FileEntry::peek(self.row(slot)?.parts().1)?;
-        (state != FileState::Growing && stamp.inode == inode).then_some(slot)
+        let (meta, state) = FileEntry::peek(self.row(slot)?.parts().1)?;
+        (state != FileState::Growing && meta.inode == inode).then_some(slot)
     }
 
     /// What the system said of the file in a place.
-    pub(super) fn stamp_in(&self, slot: Slot) -> Option<Stamp> {
-        self.row(slot)?.stamp()
+    pub(super) fn meta_in(&self, slot: Slot) -> Option<FileMeta> {
+        self.row(slot)?.meta()
     }
 
     /// Remembers a file under its number, inode and path, in place of what had the number. Of files
@@ -258,10 +258,10 @@ impl FileTable {
         }
         self.rows[slot as usize] = Some(row);
         self.by_number.insert(file, slot);
-        self.index(slot, path, &entry.identity.stamp);
+        self.index(slot, path, &entry.fingerprint.meta);
     }
 
-    fn index(&mut self, slot: Slot, path: &[u8], stamp: &Stamp) {
+    fn index(&mut self, slot: Slot, path: &[u8], meta: &FileMeta) {
         let Self {
             rows,
             hasher,
@@ -271,17 +271,17 @@ impl FileTable {
             ..
         } = self;
         let row = |slot: &Slot| rows.get(*slot as usize).and_then(Option::as_ref);
-        let inode = |stamp: &Stamp| hasher.hash_one((stamp.device, stamp.inode));
-        let hash = inode(stamp);
+        let inode = |meta: &FileMeta| hasher.hash_one((meta.device, meta.inode));
+        let hash = inode(meta);
         let is_it = |slot: &Slot| {
-            let other = row(slot).and_then(Row::stamp);
-            other.is_some_and(|o| o.device == stamp.device && o.inode == stamp.inode)
+            let other = row(slot).and_then(Row::meta);
+            other.is_some_and(|o| o.device == meta.device && o.inode == meta.inode)
         };
         match by_inode.find_mut(hash, is_it) {
             Some(place) => *place = slot,
             None => {
                 by_inode.insert_unique(hash, slot, |slot| {
-                    row(slot).and_then(Row::stamp).map_or(0, |s| inode(&s))
+                    row(slot).and_then(Row::meta).map_or(0, |s| inode(&s))
                 });
             }
         }
@@ -313,8 +313,8 @@ impl FileTable {
         if let Some(key) = entry.key() {
             self.by_content.remove(&(key, file));
         }
-        let stamp = &entry.identity.stamp;
-        let hash = self.hasher.hash_one((stamp.device, stamp.inode));
+        let meta = &entry.fingerprint.meta;
+        let hash = self.hasher.hash_one((meta.device, meta.inode));
         // Where another file took its inode or path since, that one stays.
         if let Ok(place) = self.by_inode.find_entry(hash, |other| *other == slot) {
             place.remove();

@@ -4,80 +4,31 @@
 //! stated order, each exactly once, and notes about those that wait or are refused. Nothing here
 //! decodes: heads and tails are compared as bytes.
 
+mod changes;
 mod codec;
+mod entry;
 mod files;
+mod keys;
+mod params;
 mod pull;
 mod push;
 mod scan;
+mod shared;
 mod spool;
 mod state;
 mod verdict;
 mod watch;
 
-use std::path::PathBuf;
-use std::time::Duration;
-
+pub use changes::ChangeListener;
+pub use entry::{FileEntry, FileState};
 pub use files::{FileChange, FileLoader, FileTable};
+pub use keys::{KEYS_MAX, PushName, PushedKeys, Settled};
+pub use params::{FollowParams, OnCopy, Order};
 pub use pull::{Arrival, Connect, Source};
-pub use push::{Flaw, KEYS_MAX, Kept, Known, Push, PushName, PushedKeys, Settled, Stage};
+pub use push::{Flaw, Kept, Known, Push, Stage};
 pub use spool::{Connections, Spool, SpoolError, SpoolInput};
-pub use state::{Event, FeedState, FileEntry, FileState, Quarantined, Reading};
+pub use state::{Event, FeedState, Quarantined};
 pub use verdict::{Follower, Found, Take};
 pub use watch::Wake;
 
-use serde::{Deserialize, Serialize};
-
-/// In which order new files are taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Order {
-    /// By path, byte by byte.
-    #[default]
-    Name,
-    /// By time of the last change, then by path.
-    #[serde(rename = "mtime")]
-    Changed,
-}
-
-/// Where symbolic links may lead.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Symlinks {
-    /// Nowhere: none is followed.
-    Refuse,
-    /// To places below the directory that holds them.
-    #[default]
-    Inside,
-    /// Anywhere.
-    Follow,
-}
-
-/// What a file does that holds what was learned from one that is gone.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnCopy {
-    /// Nothing: it is that file.
-    #[default]
-    Leave,
-    /// It is learned as a new one.
-    Learn,
-}
-
-/// What to follow and how.
-#[derive(Clone, Debug, Default)]
-pub struct FollowParams {
-    /// Directories, globs and files.
-    pub places: Vec<PathBuf>,
-    /// The order of new files.
-    pub order: Order,
-    /// Names with these endings are not looked at.
-    pub ignore_suffixes: Vec<String>,
-    /// Where symbolic links may lead.
-    pub symlinks: Symlinks,
-    /// What a file does that holds what was learned from one that is gone.
-    pub on_copy: OnCopy,
-    /// Where the daemon keeps files of its own, each under a name that no other ever has.
-    pub spool: Option<PathBuf>,
-    /// How long a file may stay without its footer.
-    pub incomplete_age: Duration,
-}
+pub use super::walk::Symlinks;

@@ -17,7 +17,7 @@ use arrow::datatypes::Schema;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 
-use super::spool::Shared;
+use super::shared::Shared;
 use crate::rows::hex;
 
 /// Bytes of record batches that go into one file.

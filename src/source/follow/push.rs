@@ -6,7 +6,6 @@
 //! another body, and everything while as much waits as may.
 
 mod body;
-mod keys;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
@@ -15,17 +14,17 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
-use tokio::sync::watch;
 
-use super::spool::Shared;
+use super::changes::{ChangeListener, Changes};
+use super::keys::{Hash, KEYS_MAX, PushName, PushedKey, Settled};
+use super::shared::Shared;
 use super::state::FeedState;
 use crate::disk::Disk;
-use crate::source::{Agreement, SourceParams};
+use crate::source::{FeatureSchema, SourceParams};
 
 use self::body::Expected;
 
 pub use body::Flaw;
-pub use keys::{Hash, KEYS_MAX, PushName, PushedKey, PushedKeys, Settled};
 
 /// Files of pushed bodies in the spool: their decisions fit one write of the journal, and a look at
 /// them takes milliseconds.
@@ -105,10 +104,10 @@ pub struct Push {
     index: Mutex<Index>,
     written: Condvar,
     /// The features, once they are fixed; until then, what may fix them.
-    agreement: Mutex<Option<Agreement>>,
+    feature_schema: Mutex<Option<FeatureSchema>>,
     source: SourceParams,
-    /// Counts changes of stages: whoever waits for one looks again.
-    changed: watch::Sender<u64>,
+    /// Changes of stages: whoever waits for one looks again.
+    changed: Changes,
 }
 
 impl std::fmt::Debug for Push {
@@ -168,9 +167,9 @@ impl Push {
             disk,
             index: Mutex::new(index),
             written: Condvar::new(),
-            agreement: Mutex::new(state.agreement.clone().filter(|_| state.is_fixed())),
+            feature_schema: Mutex::new(state.feature_schema.clone().filter(|_| state.is_fixed())),
             source: source.clone(),
-            changed: watch::Sender::default(),
+            changed: Changes::default(),
         })
     }
 
@@ -185,9 +184,13 @@ impl Push {
         if let Some(known) = self.known(&key) {
             return known.again(hash);
         }
-        let agreement = self.agreement.lock().ok().and_then(|known| known.clone());
-        let expected = match &agreement {
-            Some(agreement) => Expected::Agreed(agreement),
+        let feature_schema = self
+            .feature_schema
+            .lock()
+            .ok()
+            .and_then(|known| known.clone());
+        let expected = match &feature_schema {
+            Some(feature_schema) => Expected::Fixed(feature_schema),
             None => Expected::Any(&self.source),
         };
         let rows = match body::check(body, expected) {
@@ -324,15 +327,15 @@ impl Push {
         self.index().known.get(&key).cloned()
     }
 
-    /// Counts changes; the receiver hears of every one.
-    pub fn changes(&self) -> watch::Receiver<u64> {
-        self.changed.subscribe()
+    /// Hears of every change of a stage from now on.
+    pub fn changes(&self) -> ChangeListener {
+        self.changed.listener()
     }
 
     /// The features were fixed.
-    pub fn agreed(&self, agreement: &Agreement) {
-        if let Ok(mut known) = self.agreement.lock() {
-            *known = Some(agreement.clone());
+    pub fn agreed(&self, feature_schema: &FeatureSchema) {
+        if let Ok(mut known) = self.feature_schema.lock() {
+            *known = Some(feature_schema.clone());
         }
     }
 
@@ -349,7 +352,7 @@ impl Push {
             Stage::Taken { steps }
         };
         self.index().settle(key, pushed, stage);
-        self.changed.send_modify(|count| *count += 1);
+        self.changed.raise();
     }
 
     /// A checkpoint of so many events is on the disk.
@@ -367,7 +370,7 @@ impl Push {
             }
         }
         drop(index);
-        self.changed.send_modify(|count| *count += 1);
+        self.changed.raise();
     }
 
     /// A file went.

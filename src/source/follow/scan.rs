@@ -3,8 +3,6 @@
 //! All of them are listed now and then; in between, directories of which nothing is heard when they
 //! change, and names of which something is.
 
-mod place;
-
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
@@ -16,16 +14,13 @@ use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags, RawDir};
 
-use self::place::Place;
 use super::files::{FileTable, Slot};
+use super::params::FollowParams;
 use super::watch::{News, Wake, Watch};
-use super::{FollowParams, Symlinks};
-use crate::source::identity::Stamp;
+use crate::source::fingerprint::FileMeta;
+use crate::source::place::Place;
 use crate::source::table::Table;
-use crate::source::walk::{Folder, Inode, Named, Walk};
-
-/// Files that one look takes in beside those that are known: a list of a million paths is some 100 MB.
-const FILES_MAX: usize = 1_000_000;
+use crate::source::walk::{FILES_MAX, Folder, Inode, Named, Target, Walk, is_left_out};
 
 /// Bytes of names that the system gives at once.
 const LISTED_BYTES: usize = 1 << 16;
@@ -39,7 +34,7 @@ pub struct Seen {
     /// Where.
     pub path: PathBuf,
     /// Which.
-    pub stamp: Stamp,
+    pub meta: FileMeta,
     /// Whether it is a place by itself: then it is taken at its word.
     pub is_named: bool,
     /// Whether the name is a symbolic link.
@@ -52,7 +47,7 @@ impl Named for Seen {
     }
 
     fn inode(&self) -> Inode {
-        (self.stamp.device, self.stamp.inode)
+        (self.meta.device, self.meta.inode)
     }
 }
 
@@ -83,7 +78,7 @@ pub(super) struct Listing {
 /// Files that are believed to be as they were, because their names lead to the inodes that they led to.
 pub(super) struct Believed<'a> {
     pub files: &'a FileTable,
-    /// Those whose stamps are looked at all the same.
+    /// Those whose metadata is looked at all the same.
     pub checked: Range<Slot>,
     /// Names that somebody waits for: all of them are looked at.
     pub awaited: &'a dyn Fn(&Path) -> bool,
@@ -100,8 +95,8 @@ impl Believed<'_> {
             return false;
         }
         if self.checked.contains(&slot) {
-            let now = fs::symlink_metadata(path).map(|meta| Stamp::of(&meta));
-            let then = self.files.stamp_in(slot);
+            let now = fs::symlink_metadata(path).map(|meta| FileMeta::of(&meta));
+            let then = self.files.meta_in(slot);
             if then.is_none() || now.ok() != then {
                 return false;
             }
@@ -170,7 +165,7 @@ impl Scanner {
                 news.is_lost = true;
                 return;
             };
-            let now_ns = Stamp::of(&meta).changed_ns;
+            let now_ns = FileMeta::of(&meta).changed_ns;
             if !listed.is_watched {
                 // A change within the step of the last listing shows in no time.
                 let is_unsure = now_ns > listed.at_ns - TIME_STEP_NS;
@@ -308,7 +303,7 @@ impl Scanner {
             let watch = self.watch.as_mut();
             let is_watched = watch.is_some_and(|watch| watch.add(&folder.path));
             let meta = fs::metadata(&folder.path);
-            let changed_ns = meta.map_or(0, |meta| Stamp::of(&meta).changed_ns);
+            let changed_ns = meta.map_or(0, |meta| FileMeta::of(&meta).changed_ns);
             let listed = self.folders.entry(folder.path.clone());
             let listed = listed.or_insert_with(|| Listed {
                 members: Vec::new(),
@@ -372,7 +367,7 @@ impl Scanner {
         walk: &mut Walk,
         params: &FollowParams,
     ) {
-        let (meta, is_link) = match self.meta(place, &path, params) {
+        let (meta, is_link) = match self.target(place, &path, params) {
             Ok(Some(found)) => found,
             Ok(None) => return,
             // It went meanwhile.
@@ -400,7 +395,7 @@ impl Scanner {
         }
         self.listing.seen.push(Seen {
             path,
-            stamp: Stamp::of(&meta),
+            meta: FileMeta::of(&meta),
             is_named: false,
             is_link,
         });
@@ -421,7 +416,7 @@ impl Scanner {
         match fs::metadata(root) {
             Ok(meta) if meta.is_file() => self.listing.seen.push(Seen {
                 path: root.clone(),
-                stamp: Stamp::of(&meta),
+                meta: FileMeta::of(&meta),
                 is_named: true,
                 is_link: false,
             }),
@@ -455,24 +450,17 @@ impl Scanner {
         }
     }
 
-    /// What a name leads to, by the rule for symbolic links, and whether it is one; nothing for what
-    /// is no file or directory.
-    fn meta(
+    /// What a name leads to, and whether it is a symbolic link; nothing for what is not taken.
+    fn target(
         &mut self,
         place: &Place,
         path: &Path,
         params: &FollowParams,
     ) -> io::Result<Option<(Metadata, bool)>> {
-        let mut meta = fs::symlink_metadata(path)?;
-        let is_link = meta.is_symlink();
-        if is_link {
-            let target = fs::canonicalize(path)?;
-            let is_fine = match params.symlinks {
-                Symlinks::Refuse => false,
-                Symlinks::Inside => target.starts_with(&place.whole),
-                Symlinks::Follow => true,
-            };
-            if !is_fine {
+        Ok(match params.symlinks.target(path, &place.whole)? {
+            Target::Found(meta, is_link) => Some((meta, is_link)),
+            Target::Other => None,
+            Target::Away(target) => {
                 let target = target.display();
                 let reason = format!(
                     "a symbolic link to {target}, which `source.symlinks` does not let pass"
@@ -482,19 +470,8 @@ impl Scanner {
                     reason,
                     is_wanted: true,
                 });
-                return Ok(None);
+                None
             }
-            meta = fs::metadata(path)?;
-        }
-        // FIFOs, sockets and devices are never opened.
-        Ok((meta.is_file() || meta.is_dir()).then_some((meta, is_link)))
+        })
     }
-}
-
-/// Names of other programs (`_SUCCESS`, `.crc`) and of files that are being written.
-fn is_left_out(name: &[u8], suffixes: &[String]) -> bool {
-    matches!(name.first(), Some(b'.' | b'_'))
-        || suffixes
-            .iter()
-            .any(|suffix| name.ends_with(suffix.as_bytes()))
 }

@@ -6,19 +6,18 @@
 //! connection lasts is known to this process alone, because none outlives it. When as many bytes wait
 //! as may, nothing more is read, and the producer waits.
 
-use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::{self, Read, Write as _};
+use std::io;
 use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
 
 use super::pull::{self, Connect};
 use super::push::Push;
+use super::shared::Shared;
 use super::state::FeedState;
 use crate::disk::Disk;
 use crate::source::SourceParams;
@@ -29,11 +28,6 @@ mod progress;
 mod sockets;
 
 pub use connections::Connections;
-
-/// Bytes read at once.
-const BUFFER: usize = 1 << 18;
-/// How often a reader that may not go on looks again.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Beginnings of the names of files that no source gave.
 const PIPES: [&str; 4] = ["stdin-", "fifo-", "socket-", "push-"];
@@ -68,26 +62,6 @@ pub struct SpoolError {
     remedy: &'static str,
 }
 
-/// What the readers share.
-pub(super) struct Shared {
-    pub(super) directory: PathBuf,
-    bytes_max: u64,
-    /// Bytes in spool files.
-    held: AtomicU64,
-    /// Number of the next file.
-    next: AtomicU64,
-    /// Inputs that may still bring something.
-    live: AtomicUsize,
-    stop: AtomicBool,
-    failures: Mutex<Vec<String>>,
-    /// Silent connections that were closed because others waited.
-    made_way: AtomicU64,
-    /// Files whose connections last.
-    open: Mutex<HashSet<PathBuf>>,
-    is_ours: Box<dyn Fn() -> bool + Send + Sync>,
-    wake: Box<dyn Fn() + Send + Sync>,
-}
-
 /// Streams on their way into files.
 pub struct Spool {
     shared: Arc<Shared>,
@@ -114,7 +88,7 @@ impl Spool {
         is_ours: Box<dyn Fn() -> bool + Send + Sync>,
         wake: Box<dyn Fn() + Send + Sync>,
     ) -> Result<Self, SpoolError> {
-        let (held, next) = owner::adopt(directory).map_err(|source| SpoolError {
+        let (held, next) = owner::recover(directory).map_err(|source| SpoolError {
             path: directory.to_owned(),
             action: "cannot keep streams here",
             source,
@@ -326,134 +300,4 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
         fs::remove_file(path)?;
     }
     UnixListener::bind(path)
-}
-
-impl Shared {
-    pub(super) fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-    }
-
-    fn leave(&self) {
-        self.live.fetch_sub(1, Ordering::AcqRel);
-        (self.wake)();
-    }
-
-    /// Whether as many bytes wait as may.
-    pub(super) fn is_full(&self) -> bool {
-        self.held.load(Ordering::Relaxed) >= self.bytes_max
-    }
-
-    /// Whether half as many do.
-    pub(super) fn is_half_full(&self) -> bool {
-        self.held.load(Ordering::Relaxed) >= self.bytes_max / 2
-    }
-
-    /// So many bytes do not wait after all.
-    pub(super) fn unhold(&self, bytes: u64) {
-        self.held.fetch_sub(bytes, Ordering::Relaxed);
-    }
-
-    /// Refuses to make a file where the directory may be that of another run by now: the rows would go
-    /// there.
-    pub(super) fn check_ours(&self) -> io::Result<()> {
-        let gone = || io::Error::other("the state directory is that of this run no more");
-        if (self.is_ours)() {
-            Ok(())
-        } else {
-            Err(gone())
-        }
-    }
-
-    /// Something came.
-    pub(super) fn wake(&self) {
-        (self.wake)();
-    }
-
-    /// Waits a moment.
-    pub(super) fn wait(&self) {
-        if !self.is_stopped() {
-            thread::sleep(LOOK_EVERY);
-        }
-    }
-
-    /// The number of the next file.
-    pub(super) fn take_number(&self) -> u64 {
-        self.next.fetch_add(1, Ordering::AcqRel)
-    }
-
-    /// So many bytes more wait.
-    pub(super) fn hold(&self, bytes: u64) {
-        self.held.fetch_add(bytes, Ordering::Relaxed);
-        (self.wake)();
-    }
-
-    pub(super) fn fail(&self, message: String) {
-        if let Ok(mut failures) = self.failures.lock() {
-            failures.push(message);
-        }
-        (self.wake)();
-    }
-
-    /// Keeps one stream, to its end.
-    fn session(&self, name: &str, from: &mut dyn Read) {
-        if let Err(error) = self.check_ours() {
-            return self.fail(error.to_string());
-        }
-        let mut open = self.open();
-        // Under the lock: see `Spool::connections`.
-        let number = self.take_number();
-        let path = self.directory.join(format!("{name}-{number:012}.arrows"));
-        open.insert(path.clone());
-        drop(open);
-        if let Err(error) = self.copy(from, &path) {
-            self.fail(format!("{}: {error}", path.display()));
-        }
-        if fs::metadata(&path).is_ok_and(|meta| meta.len() == 0)
-            && let Err(error) = fs::remove_file(&path)
-        {
-            self.fail(format!("{}: {error}", path.display()));
-        }
-        // Behind its last byte: see `Connections::has_ended`.
-        self.open().remove(&path);
-        (self.wake)();
-    }
-
-    fn open(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn copy(&self, from: &mut dyn Read, path: &Path) -> io::Result<()> {
-        let mut to = File::create(path)?;
-        let mut buffer = vec![0; BUFFER];
-        loop {
-            while self.is_full() {
-                if self.is_stopped() {
-                    return Ok(());
-                }
-                self.wait();
-            }
-            let n = match from.read(&mut buffer) {
-                Ok(0) => return Ok(()),
-                Ok(n) => n,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
-            };
-            // A full disk makes the producer wait, as every other lack of room does.
-            let mut done = 0;
-            while done < n {
-                match to.write(&buffer[done..n]) {
-                    Ok(written) => done += written,
-                    Err(error) if error.kind() == io::ErrorKind::StorageFull => {
-                        self.fail(format!("{}: {error}; free space", path.display()));
-                        thread::sleep(50 * LOOK_EVERY);
-                        if self.is_stopped() {
-                            return Ok(());
-                        }
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-            self.hold(n as u64);
-        }
-    }
 }

@@ -6,83 +6,15 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 
+use super::entry::{FileEntry, FileState};
 use super::files::FileTable;
-use super::push::{PushName, PushedKey, PushedKeys, Settled};
+use super::keys::{PushName, PushedKey, PushedKeys, Settled};
 use crate::rows::{Position, Tally, Watermark};
-use crate::source::identity::Identity;
 use crate::source::worker::Refusal;
-use crate::source::{Agreement, Format, Segment};
+use crate::source::{FeatureSchema, SegmentRead};
 
 /// Entries about refused files that are kept; older ones are only counted.
 const QUARANTINE_MAX: usize = 10_000;
-
-/// What became of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FileState {
-    /// All of it was taken.
-    Done,
-    /// More may come.
-    Growing,
-    /// It was refused; its first rows may have been taken.
-    Quarantined,
-}
-
-/// A file that was taken, wholly or in part, or refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileEntry {
-    /// Where it was seen last.
-    pub path: PathBuf,
-    /// Its format; nothing for a file that was refused before it was known.
-    pub format: Option<Format>,
-    /// Which file it is; `identity.bytes` were taken of a growing one.
-    pub identity: Identity,
-    /// Rows taken.
-    pub rows: u64,
-    /// Of these, rows of a segment that was left on the way: because the file was refused, or could
-    /// not be read any more.
-    pub ahead: u64,
-    /// Where that segment starts; nothing where none was left on the way.
-    pub within: Option<u64>,
-    /// What became of it.
-    pub state: FileState,
-}
-
-impl FileEntry {
-    /// The byte from which on the file is still to be taken, but for the rows that are ahead.
-    pub fn start(&self) -> u64 {
-        self.within.unwrap_or(match self.format {
-            Some(Format::IpcStream) => self.identity.bytes,
-            _ => 0,
-        })
-    }
-
-    /// Whether the file grows in its place.
-    pub(super) fn is_stream(&self) -> bool {
-        self.format == Some(Format::IpcStream)
-    }
-
-    /// A number by which the file is found again under another name and inode.
-    pub(super) fn key(&self) -> Option<u64> {
-        if self.is_stream() {
-            self.identity.growing_key()
-        } else {
-            self.identity.key()
-        }
-    }
-}
-
-/// A segment that is being read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reading {
-    /// The number of the file.
-    pub file: u64,
-    /// The rows.
-    pub segment: Segment,
-    /// Rows of the segment that were taken.
-    pub rows: u64,
-    /// Whether nothing follows the segment in its file.
-    pub is_final: bool,
-}
 
 /// A file that was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,13 +36,13 @@ pub struct Quarantined {
 pub enum Event {
     /// The file whose turn comes has these features: they are fixed with the first row taken of it,
     /// and go when it ends before ([`FeedState::is_fixed`]).
-    Agreed(Agreement),
+    Resolved(FeatureSchema),
     /// A segment's turn has come, by the decision of this number.
     Began {
         /// Number of the decision.
         sequence: u64,
         /// The segment.
-        reading: Reading,
+        reading: SegmentRead,
         /// Rows of its file before the segment.
         rows_before: u64,
     },
@@ -151,13 +83,13 @@ pub struct FeedState {
     /// Events so far.
     pub steps: u64,
     /// The features, once a file has fixed them.
-    pub agreement: Option<Agreement>,
+    pub feature_schema: Option<FeatureSchema>,
     /// What is known of each file; in the trainer's state, of the latest ones.
     pub files: FileTable,
     /// Number of the next file.
     pub next_file: u64,
     /// What is being read.
-    pub reading: Option<Reading>,
+    pub reading: Option<SegmentRead>,
     /// Rows of its file before the segment; a function of the files, and in no checkpoint.
     pub rows_before: u64,
     /// Rows and values counted.
@@ -180,9 +112,9 @@ impl FeedState {
             self.pushed.record(settled.key, settled.pushed);
         }
         match event {
-            Event::Agreed(agreement) => {
-                self.tally.add(&Tally::of(agreement.features().len()));
-                self.agreement = Some(agreement.clone());
+            Event::Resolved(feature_schema) => {
+                self.tally.add(&Tally::of(feature_schema.features().len()));
+                self.feature_schema = Some(feature_schema.clone());
             }
             Event::Began {
                 sequence,
@@ -246,7 +178,7 @@ impl FeedState {
         if self.is_fixed() || self.reading.is_some() {
             return;
         }
-        self.agreement = None;
+        self.feature_schema = None;
         // The rows stay counted; what was counted by feature belongs to none of those to come.
         let tally = &mut self.tally;
         for counts in [&mut tally.nulls, &mut tally.nans, &mut tally.infinities] {
@@ -308,7 +240,7 @@ impl FeedState {
             rows: self.rows_of(&reading),
             path: reading.segment.path,
             format: Some(reading.segment.format),
-            identity: reading.segment.identity,
+            fingerprint: reading.segment.fingerprint,
             ahead: 0,
             within: None,
             state: if reading.is_final {
@@ -328,7 +260,7 @@ impl FeedState {
     }
 
     /// Rows of the whole file that were taken when the segment that is being read stands there.
-    pub fn rows_of(&self, reading: &Reading) -> u64 {
+    pub fn rows_of(&self, reading: &SegmentRead) -> u64 {
         self.rows_before + reading.rows
     }
 
@@ -342,12 +274,12 @@ impl FeedState {
     }
 
     /// What is remembered of a file of which a segment is left on the way.
-    pub(crate) fn left(&self, reading: &Reading, state: FileState) -> FileEntry {
+    pub(crate) fn left(&self, reading: &SegmentRead, state: FileState) -> FileEntry {
         FileEntry {
             rows: self.rows_of(reading),
             path: reading.segment.path.clone(),
             format: Some(reading.segment.format),
-            identity: reading.segment.identity.clone(),
+            fingerprint: reading.segment.fingerprint.clone(),
             ahead: reading.rows,
             within: Some(reading.segment.start),
             state,

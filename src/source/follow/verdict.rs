@@ -15,12 +15,14 @@ use std::time::{Duration, Instant};
 use self::rest::Rest;
 use self::sought::Sought;
 use self::wait::Waiting;
+use super::entry::FileEntry;
 use super::files::Slot;
+use super::params::{FollowParams, Order};
 use super::scan::{Scanner, Seen, Trouble};
-use super::state::{FeedState, FileEntry};
+use super::spool::Connections;
+use super::state::FeedState;
 use super::watch::Wake;
-use super::{Connections, FollowParams, Order};
-use crate::source::identity::{Stamp, open_quietly};
+use crate::source::fingerprint::{FileMeta, open_quietly};
 use crate::source::worker::{Decode, Refusal};
 use crate::source::{Format, Segment};
 
@@ -79,7 +81,7 @@ pub struct Follower {
     /// Files that are not looked at for a while, because the system refused to read them.
     resting: HashMap<PathBuf, Rest>,
     /// Streams that begin as another one does which is still there.
-    twins: HashMap<PathBuf, (Stamp, u32)>,
+    twins: HashMap<PathBuf, (FileMeta, u32)>,
     /// Files of the state that a file of this look was found to be: each can be one only.
     claimed: HashSet<u64>,
     /// Files that are not where they were, and those of them that have a key by their keys.
@@ -90,7 +92,7 @@ pub struct Follower {
     /// Looks that a run which ends when nothing is left has waited for files to settle.
     patience: u32,
     /// Files that are no data, as they were when their first bytes said so.
-    left_out: HashMap<PathBuf, Stamp>,
+    left_out: HashMap<PathBuf, FileMeta>,
     /// How many of them somebody was told of.
     left_out_told: usize,
     /// Files that were seen and wait for the looks to come, in the order of their turns.
@@ -105,7 +107,7 @@ pub struct Follower {
     is_cut: bool,
     /// When all directories were looked at last.
     slow: Option<Instant>,
-    /// The first file whose stamp the next listing looks at though its name says that it is as it was.
+    /// The first file whose metadata the next listing looks at though its name says that it is as it was.
     check_from: Option<Slot>,
     /// The moment of the last look.
     looked: Option<Instant>,
@@ -271,7 +273,7 @@ impl Follower {
     fn sort(&self, seen: &mut Vec<Seen>) {
         let is_changed = self.params.order == Order::Changed;
         seen.sort_by(|a, b| {
-            let times = is_changed.then(|| a.stamp.changed_ns.cmp(&b.stamp.changed_ns));
+            let times = is_changed.then(|| a.meta.changed_ns.cmp(&b.meta.changed_ns));
             let names = || {
                 let (a, b) = (a.path.as_os_str(), b.path.as_os_str());
                 a.as_encoded_bytes().cmp(b.as_encoded_bytes())
@@ -290,7 +292,7 @@ impl Follower {
         found: &mut Found,
     ) {
         // A second name of the same file brings no new rows.
-        let inode = (seen.stamp.device, seen.stamp.inode);
+        let inode = (seen.meta.device, seen.meta.inode);
         if !judged.inodes.insert(inode) {
             return;
         }
@@ -334,7 +336,7 @@ impl Follower {
 fn refreshed(entry: &FileEntry, seen: &Seen) -> FileEntry {
     let mut entry = entry.clone();
     entry.path.clone_from(&seen.path);
-    entry.identity.stamp = seen.stamp.clone();
+    entry.fingerprint.meta = seen.meta.clone();
     entry
 }
 
@@ -348,7 +350,7 @@ fn rotated(state: &FeedState, takes: &mut [Take], file: u64) -> bool {
         take.file.is_none()
             && take.segment.format == Format::IpcStream
             && open_quietly(&take.segment.path)
-                .and_then(|file| old.identity.is_prefix_of(&file))
+                .and_then(|file| old.fingerprint.is_prefix_of(&file))
                 .unwrap_or(false)
     });
     let Some(copy) = copy else {

@@ -10,8 +10,8 @@ use arrow::ipc::convert::try_fb_to_schema;
 use arrow::ipc::reader::{read_dictionary, read_record_batch};
 use arrow::ipc::{self, Message};
 
-use super::StreamError;
 use crate::source::preflight::{Batch, check_dictionary, check_later_schema, check_schema};
+use crate::source::stream_error::StreamError;
 
 /// Decodes the messages of one stream, or of several of the same columns.
 #[derive(Debug, Default)]

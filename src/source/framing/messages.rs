@@ -2,13 +2,13 @@
 //!
 //! A length is allocated in steps, as the bytes that it promises arrive.
 
-use std::io::{self, ErrorKind, Read};
+use std::io::Read;
 
 use arrow::buffer::{Buffer, MutableBuffer};
 use arrow::ipc::Message;
 
-use super::{PREFIX, Place, Prefix, StreamError, message};
-use crate::source::discover;
+use super::{Cut, Next, Place, message};
+use crate::source::stream_error::StreamError;
 
 /// Bytes allocated before any has arrived; then as many again as have.
 const STEP: usize = 64 << 20;
@@ -17,7 +17,7 @@ const STEP: usize = 64 << 20;
 pub(in crate::source) struct Messages<R> {
     from: R,
     place: Place,
-    /// The header of the message that was read last.
+    /// The message that was read last, without its body.
     header: Vec<u8>,
 }
 
@@ -41,64 +41,39 @@ impl<R: Read> Messages<R> {
     /// Reads the next message, its body into `spare`'s memory when nothing else uses it any more;
     /// `None` at the end of the bytes.
     pub fn next(&mut self, spare: Option<Buffer>) -> Result<Option<Framed<'_>>, StreamError> {
-        let place = self.place;
-        let Some(stored) = self.header_len()? else {
+        let Some(cut) = self.next_header()? else {
             return Ok(None);
         };
-        let body_len = self.read_header(stored).map_err(|e| place.fault(e))?;
-        let body = body(&mut self.from, body_len, spare)?;
-        // Looked at once more, because what the first look borrowed is needed to read the body.
-        let (message, _) = message(&self.header)?;
+        let body = body(&mut self.from, cut.body, spare)?;
+        // Read once more, because what the first look borrowed is needed to read the body.
+        let (message, _) = message(&self.header[cut.before..])?;
         Ok(Some(Framed {
             message,
-            stored,
+            stored: cut.stored,
             body,
         }))
     }
 
-    /// Reads a header and takes note of its message; the bytes of the body.
-    fn read_header(&mut self, stored: usize) -> Result<usize, StreamError> {
+    /// Reads the next header; `None` where the bytes end, with or without a mark before.
+    fn next_header(&mut self) -> Result<Option<Cut>, StreamError> {
         self.header.clear();
-        let mut from = (&mut self.from).take(stored as u64);
-        if from.read_to_end(&mut self.header)? < stored {
-            return Err(io::Error::from(ErrorKind::UnexpectedEof).into());
-        }
-        let (message, len) = message(&self.header)?;
-        self.place.message(message.header_type())?;
-        Ok(len)
-    }
-
-    /// Bytes of the next header; `None` where the bytes end, with or without a mark before.
-    fn header_len(&mut self) -> Result<Option<usize>, StreamError> {
-        let mut bytes = [0; PREFIX];
-        let mut held = 0;
         loop {
-            match Prefix::of(&bytes[..held]).map_err(|e| self.place.fault(e))? {
-                Prefix::More(need) => {
-                    let read = fill(&mut self.from, &mut bytes[held..need])?;
-                    if held + read < need {
-                        return match (held + read, self.place) {
-                            (0, _) => Ok(None),
-                            (held, Place::Behind) => Err(super::behind(&bytes[..held])),
-                            _ => Err(io::Error::from(ErrorKind::UnexpectedEof).into()),
+            match self.place.step(&self.header)? {
+                Next::Message(cut) => return Ok(Some(cut)),
+                Next::End(_) => self.header.clear(),
+                Next::More(need) => {
+                    let lacks = (need - self.header.len()) as u64;
+                    let read = (&mut self.from).take(lacks).read_to_end(&mut self.header)?;
+                    if (read as u64) < lacks {
+                        return match self.header.as_slice() {
+                            [] => Ok(None),
+                            held => Err(self.place.cut_short(held)),
                         };
                     }
-                    held = need;
-                    self.place.check(&bytes[..held])?;
-                }
-                Prefix::Header { len, .. } => return Ok(Some(len)),
-                Prefix::End(_) => {
-                    self.place.mark()?;
-                    held = 0;
                 }
             }
         }
     }
-}
-
-/// Reads until `to` is full or the bytes end.
-fn fill(from: &mut impl Read, to: &mut [u8]) -> io::Result<usize> {
-    discover::fill(from, to)
 }
 
 /// The next `len` bytes.

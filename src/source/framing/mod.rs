@@ -10,14 +10,10 @@
 mod decoder;
 mod messages;
 
-use std::io;
-use std::path::Path;
-
 use arrow::ipc::{Message, MessageHeader, root_as_message};
 
-use super::SourceError;
-use super::discover::unreadable;
 use super::preflight::{METADATA_BYTES_MAX, brief};
+use super::stream_error::StreamError;
 
 pub(super) use decoder::{BatchDecoder, read_schema};
 pub(super) use messages::{Messages, resize};
@@ -30,63 +26,9 @@ pub(super) const PREFIX: usize = 8;
 /// stands before it.
 const ROOT_MAX: u32 = 1024;
 
-/// What is wrong with a stream.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum StreamError {
-    /// Its numbers are written the other way round.
-    #[error(
-        "its values are big-endian, which is not read; pyarrow reads it, and writes it little-endian"
-    )]
-    BigEndian,
-    /// Something that is no further stream of the same columns follows the end.
-    #[error("{0}")]
-    Behind(String),
-    /// It breaks the format.
-    #[error("{0}")]
-    Corrupt(String),
-    /// The system refused to read it.
-    #[error("{0}")]
-    Unreadable(io::Error),
-}
-
-impl From<String> for StreamError {
-    fn from(reason: String) -> Self {
-        Self::Corrupt(reason)
-    }
-}
-
-impl From<&str> for StreamError {
-    fn from(reason: &str) -> Self {
-        Self::Corrupt(reason.to_owned())
-    }
-}
-
-impl From<io::Error> for StreamError {
-    fn from(error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::UnexpectedEof {
-            "the stream ends inside a message".into()
-        } else {
-            Self::Unreadable(error)
-        }
-    }
-}
-
-impl StreamError {
-    /// The error for the file at `path`.
-    pub fn at(self, path: &Path) -> SourceError {
-        let path = path.to_owned();
-        match self {
-            Self::BigEndian => SourceError::BigEndian { path },
-            Self::Behind(what) => SourceError::Behind { path, what },
-            Self::Corrupt(reason) => SourceError::Corrupt { path, reason },
-            Self::Unreadable(source) => unreadable(&path, source),
-        }
-    }
-}
-
 /// What stands at the start of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Prefix {
+enum Prefix {
     /// So many bytes are needed to tell.
     More(usize),
     /// A header of `len` bytes behind `before` others.
@@ -101,11 +43,9 @@ pub(super) enum Prefix {
 }
 
 impl Prefix {
-    /// Reads the prefix at the start of `bytes`.
-    ///
-    /// # Errors
-    /// If the header is longer than any that is read.
-    pub fn of(bytes: &[u8]) -> Result<Self, StreamError> {
+    /// Reads the prefix at the start of `bytes`; a header that is longer than any that is read is an
+    /// error.
+    fn of(bytes: &[u8]) -> Result<Self, StreamError> {
         let Some(first) = bytes.first_chunk::<4>() else {
             return Ok(Self::More(4));
         };
@@ -175,11 +115,36 @@ pub(super) fn message(header: &[u8]) -> Result<(Message<'_>, usize), StreamError
     Ok((message, len))
 }
 
-/// The header of a block of an IPC file, without what stands before it.
-pub(super) fn block_header(block: &[u8]) -> Option<&[u8]> {
-    match block.first_chunk::<4>()? {
-        &MARK => block.get(8..),
-        _ => block.get(4..),
+/// What comes next in a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// At least so many bytes are needed to tell.
+    More(usize),
+    /// The mark of the end, of so many bytes.
+    End(usize),
+    /// A message.
+    Message(Cut),
+}
+
+/// Where the parts of a message lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cut {
+    /// The kind of the message.
+    pub kind: MessageHeader,
+    /// Bytes before its header.
+    pub before: usize,
+    /// Bytes of its header.
+    pub stored: usize,
+    /// Bytes of its body.
+    pub body: usize,
+    /// Rows that a record batch declares; 0 for other messages.
+    pub rows: i64,
+}
+
+impl Cut {
+    /// Bytes of the whole message, if a number can say so many.
+    pub fn bytes(&self) -> Option<usize> {
+        (self.before + self.stored).checked_add(self.body)
     }
 }
 
@@ -196,11 +161,49 @@ pub(super) enum Place {
 }
 
 impl Place {
-    /// Holds the bytes of the next message, or its beginning, against what may come here.
+    /// Reads what comes next: `bytes` are the first that follow the message before, as many as there
+    /// are or as were asked for. A whole header or a mark of the end is passed over.
     ///
     /// # Errors
-    /// If no stream begins so where one must.
-    pub fn check(self, bytes: &[u8]) -> Result<(), StreamError> {
+    /// If it breaks the format, or may not come here.
+    pub fn step(&mut self, bytes: &[u8]) -> Result<Next, StreamError> {
+        let place = *self;
+        place.check(bytes)?;
+        let next = Prefix::of(bytes).map_err(|error| place.fault(error))?;
+        let (before, stored) = match next {
+            Prefix::More(need) => return Ok(Next::More(need)),
+            Prefix::End(bytes) => {
+                self.mark()?;
+                return Ok(Next::End(bytes));
+            }
+            Prefix::Header { before, len } => (before, len),
+        };
+        let Some(header) = bytes.get(before..before + stored) else {
+            return Ok(Next::More(before + stored));
+        };
+        let (message, body) = message(header).map_err(|error| place.fault(error))?;
+        let kind = message.header_type();
+        self.message(kind)?;
+        let batch = message.header_as_record_batch();
+        Ok(Next::Message(Cut {
+            kind,
+            before,
+            stored,
+            body,
+            rows: batch.map_or(0, |batch| batch.length()),
+        }))
+    }
+
+    /// The error for a stream that ends behind these bytes, which are not all of a message.
+    pub fn cut_short(self, held: &[u8]) -> StreamError {
+        match self {
+            Self::Behind if held.len() < PREFIX => behind(held),
+            _ => self.fault("the stream ends inside a message".into()),
+        }
+    }
+
+    /// Holds the bytes of the next message, or its beginning, against what may come here.
+    fn check(self, bytes: &[u8]) -> Result<(), StreamError> {
         let is_odd = self != Self::Inside && begins(bytes) == Some(false);
         match self {
             Self::Start if is_odd && Prefix::of(bytes).is_ok_and(is_end) => {
@@ -220,11 +223,8 @@ impl Place {
         }
     }
 
-    /// Takes note of a message of this kind.
-    ///
-    /// # Errors
-    /// If it may not come here.
-    pub fn message(&mut self, kind: MessageHeader) -> Result<(), StreamError> {
+    /// Takes note of a message of this kind, if it may come here.
+    fn message(&mut self, kind: MessageHeader) -> Result<(), StreamError> {
         match (*self, kind) {
             // A stream whose writer left out the mark of the end may be followed by another too.
             (_, MessageHeader::Schema) => {
@@ -242,11 +242,8 @@ impl Place {
         }
     }
 
-    /// Takes note of the mark of the end.
-    ///
-    /// # Errors
-    /// If it may not come here.
-    pub fn mark(&mut self) -> Result<(), StreamError> {
+    /// Takes note of the mark of the end, if it may come here.
+    fn mark(&mut self) -> Result<(), StreamError> {
         match self {
             Self::Start => Err("the stream ends before its schema".into()),
             Self::Behind => Err(behind(&[0; 4])),

@@ -10,8 +10,8 @@ use arrow::ipc::{
     root_as_message,
 };
 
+use super::schema::block_header;
 use super::{brief, uncompressed_max};
-use crate::source::framing::block_header;
 
 /// Times its values that a compressed buffer may hold: a writer that cuts an array short may
 /// write the whole of its buffers.

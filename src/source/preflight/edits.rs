@@ -3,7 +3,7 @@
 //! Fields are taken out, and the numbers of those behind them, which are told as distances, put
 //! right. Most footers need none.
 
-use super::thrift::{Fault, wrong};
+use super::fault::{Fault, wrong};
 
 /// Changes that one footer may need: old writers need one or two a column.
 const EDITS_MAX: usize = 1 << 21;

@@ -9,12 +9,13 @@ use parquet::file::metadata::{
 };
 
 use super::edits::Edits;
+use super::fault::{Fault, wrong};
 use super::schema::check_encoded;
 use super::shapes::{FILE, Name};
-use super::thrift::{self, Fault, Visit, wrong};
+use super::thrift::{self, Visit};
 use super::{DEPTH_MAX, FIELDS_MAX, METADATA_BYTES_MAX, NAME_BYTES_MAX};
 use crate::source::SourceError;
-use crate::source::discover::unreadable;
+use crate::source::error::unreadable;
 use crate::source::positioned::Positioned;
 
 /// Bytes behind the footer: its length and the magic.

@@ -9,6 +9,7 @@
 
 mod batch;
 mod edits;
+mod fault;
 mod footer;
 mod group;
 mod inflate;
@@ -22,7 +23,7 @@ mod thrift;
 pub(super) use batch::{Batch, check_block, check_dictionary};
 pub(super) use footer::{check as check_footer_at, read_footer};
 pub(super) use group::{Group, first_length};
-pub(super) use schema::{check_later_schema, check_schema};
+pub(super) use schema::{block_header, check_later_schema, check_schema};
 
 /// Bytes of a footer, or of the header of a record batch: a million column chunks fit.
 pub(super) const METADATA_BYTES_MAX: usize = 256 << 20;

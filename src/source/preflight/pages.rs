@@ -19,11 +19,12 @@ use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::serialized_reader::SerializedPageReader;
 
+use super::fault::{Fault, wrong};
 use super::inflate::Codec;
 use super::levels::{self, Excess};
 use super::packed;
 use super::shapes::{Name, PAGE};
-use super::thrift::{self, Fault, Visit, wrong};
+use super::thrift::{self, Visit};
 use super::{PAGE_BYTES_MAX, uncompressed_max};
 use crate::source::positioned::Positioned;
 

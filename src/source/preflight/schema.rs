@@ -7,7 +7,7 @@
 use arrow::ipc::{Endianness, Field, KeyValue, Schema, root_as_message};
 
 use super::{DEPTH_MAX, FIELDS_MAX};
-use crate::source::framing::{StreamError, block_header};
+use crate::source::stream_error::StreamError;
 
 /// Bytes of names and metadata beyond those that the schema takes as it is stored.
 const SHARED_BYTES_MAX: usize = 64 << 20;
@@ -119,6 +119,14 @@ fn base64(text: &[u8]) -> Option<Vec<u8>> {
         }
     }
     Some(bytes)
+}
+
+/// The header of a block of an IPC file, without what stands before it.
+pub(in crate::source) fn block_header(block: &[u8]) -> Option<&[u8]> {
+    match block.first_chunk::<4>()? {
+        &[0xFF, 0xFF, 0xFF, 0xFF] => block.get(8..),
+        _ => block.get(4..),
+    }
 }
 
 #[cfg(test)]

@@ -11,23 +11,11 @@
 //! take such fields out, since our decoder would refuse them.
 
 use super::edits::Edits;
+use super::fault::{Fault, wrong};
 use super::shapes::{Kind, Name, Shape};
 
 /// Levels of structs and lists: Parquet's own take seven.
 const NESTING_MAX: usize = 32;
-
-/// Why bytes are refused.
-#[derive(Debug)]
-pub(super) enum Fault {
-    /// They end before the outermost struct does.
-    Short,
-    /// They say what cannot be.
-    Wrong(Box<str>),
-}
-
-pub(super) fn wrong<T>(reason: impl Into<Box<str>>) -> Result<T, Fault> {
-    Err(Fault::Wrong(reason.into()))
-}
 
 /// Is told the values of known fields.
 pub(super) trait Visit {

@@ -1,40 +1,38 @@
 //! Decoding where a crash is survivable: segments in, rows out.
 //!
-//! [`Process`] hands segments to a worker process of the same binary and takes rows back through
+//! [`Subprocess`] hands segments to a worker process of the same binary and takes rows back through
 //! shared memory; a worker that dies, or says nothing for too long, is replaced, and the error names
-//! the file that it held. [`Here`] does the same work in this process, for `isolation = "none"` and
+//! the file that it held. [`InProcess`] does the same work in this process, for `isolation = "none"` and
 //! for tests. Both give the same pieces.
 
-mod client;
-mod here;
+mod in_process;
 mod limits;
 mod lost;
-mod places;
 mod protocol;
 mod serve;
+mod slot_pool;
+mod subprocess;
 
 use std::io::ErrorKind;
 use std::path::Path;
 
-pub use client::{Process, ProcessParams};
-pub use here::Here;
+pub use in_process::InProcess;
 pub use serve::serve;
+pub use subprocess::{Subprocess, SubprocessParams};
 
 use super::positioned::is_of_the_system;
-use super::{Agreement, Frames, Segment, SourceError};
+use super::{FeatureSchema, Frames, Segment, SegmentRead, SourceError};
 use crate::rows::{Minibatch, Tags, Tally};
 use crate::text::{MESSAGE_BYTES_MAX, bounded};
 
-/// A segment to be read.
+/// A segment in the queue of a decoder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {
     /// The caller's number for it; comes back with every piece.
     pub ticket: u64,
-    /// The rows.
-    pub segment: Segment,
-    /// Rows of it to pass over.
-    pub skip: u64,
-    /// Rows of it to stop behind; `None`: its end.
+    /// The rows, behind those that were taken.
+    pub read: SegmentRead,
+    /// Rows of the segment to stop behind; `None`: its end.
     pub until: Option<u64>,
 }
 
@@ -155,7 +153,7 @@ pub trait Decode: Send {
     ///
     /// # Errors
     /// If it cannot be read, or gives no feature.
-    fn agree(&mut self, segment: &Segment) -> Result<Agreement, Refusal>;
+    fn resolve(&mut self, segment: &Segment) -> Result<FeatureSchema, Refusal>;
 
     /// Where the complete messages of a growing file end. No job may be queued.
     ///
@@ -167,7 +165,11 @@ pub trait Decode: Send {
     ///
     /// # Errors
     /// If there is no room for the rows.
-    fn adopt(&mut self, agreement: &Agreement, minibatch_rows: usize) -> Result<(), Refusal>;
+    fn use_schema(
+        &mut self,
+        feature_schema: &FeatureSchema,
+        minibatch_rows: usize,
+    ) -> Result<(), Refusal>;
 
     /// Adds a job behind those that are queued. The first minibatch lacks `want` rows, for jobs
     /// that nothing is queued before.

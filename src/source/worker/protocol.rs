@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use super::{Fault, Job, Refusal};
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::rows::{Tags, Tally};
-use crate::source::{Agreement, Frames, Segment, SourceParams};
+use crate::source::{FeatureSchema, Frames, Segment, SegmentRead, SourceParams};
 
-/// Bytes of one message: an agreement over 2²⁰ named features takes some 40 MB.
+/// Bytes of one message: a schema over 2²⁰ named features takes some 40 MB.
 const MESSAGE_MAX: usize = 1 << 30;
 
 /// What the daemon asks.
@@ -25,13 +25,13 @@ pub(super) enum Request {
         is_threaded: bool,
     },
     /// What the file fixes.
-    Agree(Segment),
+    Resolve(Segment),
     /// Where the complete messages end.
     Frames(PathBuf),
     /// The features, the rows of a minibatch, and how the shared memory is divided.
-    Adopt {
+    UseSchema {
         /// The features.
-        agreement: Agreement,
+        feature_schema: FeatureSchema,
         /// b.
         minibatch_rows: usize,
         /// Places for pieces.
@@ -56,11 +56,11 @@ pub(super) enum Request {
 pub(super) enum Reply {
     /// To `Start`.
     Ready,
-    /// To `Agree`.
-    Agreed(Agreement),
+    /// To `Resolve`.
+    Resolved(FeatureSchema),
     /// To `Frames`.
     Framed(Frames),
-    /// To `Agree` and `Frames`.
+    /// To `Resolve` and `Frames`.
     Refused(Refusal),
     /// Rows of a job.
     Piece(Sent),
@@ -125,7 +125,7 @@ impl Request {
                 to.str(&serde_json::to_string(params)?);
                 to.bool(*is_threaded);
             }
-            Self::Agree(segment) => {
+            Self::Resolve(segment) => {
                 to.u8(1);
                 segment.encode(&mut to);
             }
@@ -133,14 +133,14 @@ impl Request {
                 to.u8(2);
                 encode_path(path, &mut to);
             }
-            Self::Adopt {
-                agreement,
+            Self::UseSchema {
+                feature_schema,
                 minibatch_rows,
                 slots,
                 slot_bytes,
             } => {
                 to.u8(3);
-                agreement.encode(&mut to);
+                feature_schema.encode(&mut to);
                 to.usize(*minibatch_rows);
                 to.usize(*slots);
                 to.usize(*slot_bytes);
@@ -152,8 +152,7 @@ impl Request {
             } => {
                 to.u8(4);
                 to.u64(job.ticket);
-                job.segment.encode(&mut to);
-                to.u64(job.skip);
+                job.read.encode(&mut to);
                 to.u64(job.until.unwrap_or(u64::MAX));
                 to.u64(want.map_or(u64::MAX, |want| want as u64));
                 to.bool(*with_ids);
@@ -173,10 +172,10 @@ impl Request {
                 params: serde_json::from_str(from.str()?).map_err(|e| from.refuse(e))?,
                 is_threaded: from.bool()?,
             },
-            1 => Self::Agree(Segment::decode(&mut from)?),
+            1 => Self::Resolve(Segment::decode(&mut from)?),
             2 => Self::Frames(decode_path(&mut from)?),
-            3 => Self::Adopt {
-                agreement: Agreement::decode(&mut from, params)?,
+            3 => Self::UseSchema {
+                feature_schema: FeatureSchema::decode(&mut from, params)?,
                 minibatch_rows: from.usize()?,
                 slots: from.usize()?,
                 slot_bytes: from.usize()?,
@@ -184,8 +183,7 @@ impl Request {
             4 => Self::Read {
                 job: Job {
                     ticket: from.u64()?,
-                    segment: Segment::decode(&mut from)?,
-                    skip: from.u64()?,
+                    read: SegmentRead::decode(&mut from)?,
                     until: Some(from.u64()?).filter(|until| *until != u64::MAX),
                 },
                 want: Some(from.u64()?)
@@ -205,10 +203,10 @@ impl Reply {
     pub(super) fn encode(&self) -> Encoder {
         let mut to = Encoder::new();
         match self {
-            Self::Agreed(agreement) => {
+            Self::Resolved(feature_schema) => {
                 to.u8(0);
-                agreement.encode(&mut to);
-                let left = &agreement.selection().left;
+                feature_schema.encode(&mut to);
+                let left = &feature_schema.selection().left;
                 to.usize(left.len());
                 for (name, why) in left {
                     to.str(name);
@@ -258,13 +256,13 @@ impl Reply {
         let mut from = Decoder::new("a worker's reply", bytes);
         let reply = match from.u8()? {
             0 => {
-                let mut agreement = Agreement::decode(&mut from, params)?;
+                let mut feature_schema = FeatureSchema::decode(&mut from, params)?;
                 let mut left = Vec::new();
                 for _ in 0..from.count(16)? {
                     left.push((from.str()?.to_owned(), from.str()?.to_owned()));
                 }
-                agreement.set_left(left);
-                Self::Agreed(agreement)
+                feature_schema.set_left(left);
+                Self::Resolved(feature_schema)
             }
             1 => Self::Framed(Frames::known(from.u64()?, from.bool()?, from.bool()?)),
             2 => Self::Refused(decode_refusal(&mut from)?),

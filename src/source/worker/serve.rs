@@ -8,11 +8,11 @@ use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
-use super::places::Places;
 use super::protocol::{Reply, Request, Sent, receive, send};
+use super::slot_pool::SlotPool;
 use super::{Job, Refusal, limits};
 use crate::rows::Width;
-use crate::source::{Agreement, Decoders, Extraction, Frames, SourceParams, Tagger};
+use crate::source::{Decoders, FeatureSchema, Frames, SegmentReader, SourceParams, Tagger};
 
 /// Serves one daemon until it goes away.
 ///
@@ -44,9 +44,9 @@ pub fn serve() -> io::Result<()> {
 
 /// How rows are handed over.
 struct Room {
-    agreement: Agreement,
+    feature_schema: FeatureSchema,
     minibatch_rows: usize,
-    places: Arc<Places>,
+    places: Arc<SlotPool>,
 }
 
 struct Worker {
@@ -87,9 +87,9 @@ impl Worker {
                 };
                 self.reply(&Reply::Ready)?;
             }
-            Request::Agree(segment) => {
-                let reply = match segment.agree(&self.params) {
-                    Ok(agreement) => Reply::Agreed(agreement),
+            Request::Resolve(segment) => {
+                let reply = match segment.resolve(&self.params) {
+                    Ok(feature_schema) => Reply::Resolved(feature_schema),
                     Err(error) => Reply::Refused(Refusal::of(&error)),
                 };
                 self.reply(&reply)?;
@@ -101,8 +101,8 @@ impl Worker {
                 };
                 self.reply(&reply)?;
             }
-            Request::Adopt {
-                agreement,
+            Request::UseSchema {
+                feature_schema,
                 minibatch_rows,
                 slots,
                 slot_bytes,
@@ -110,8 +110,8 @@ impl Worker {
                 self.want = minibatch_rows;
                 self.free = (0..slots).collect();
                 self.room = Some(Room {
-                    places: Places::of(&self.memory, slots, slot_bytes, None)?,
-                    agreement,
+                    places: SlotPool::of(&self.memory, slots, slot_bytes, None)?,
+                    feature_schema,
                     minibatch_rows,
                 });
             }
@@ -131,12 +131,7 @@ impl Worker {
             return Err(io::Error::other("a job before the features"));
         };
         self.want = want.unwrap_or(self.want);
-        let (segment, agreement) = (&job.segment, &room.agreement);
-        let opened = if with_ids {
-            Extraction::open_with_ids(segment, agreement, job.skip)
-        } else {
-            Extraction::open(segment, agreement, job.skip)
-        };
+        let opened = SegmentReader::open(&job.read, &room.feature_schema, with_ids);
         let mut open = match opened {
             Ok(opened) => opened.until(job.until),
             Err(error) => {
@@ -165,7 +160,7 @@ impl Worker {
     fn piece(
         &mut self,
         job: &Job,
-        open: &mut Extraction,
+        open: &mut SegmentReader,
         with_ids: bool,
     ) -> io::Result<Result<bool, Refusal>> {
         let Some(room) = &mut self.room else {
@@ -175,13 +170,10 @@ impl Worker {
             return Err(io::Error::other("no place for a piece"));
         };
         let mut batch = room
-            .agreement
-            .minibatch_in(self.want, |bytes| room.places.lend(slot, bytes))?;
-        let read = if with_ids {
-            open.next_with_ids(&mut batch, 0, self.want, &mut self.tagger)
-        } else {
-            open.next(&mut batch, 0, self.want)
-        };
+            .feature_schema
+            .minibatch_in(self.want, |bytes| room.places.lease(slot, bytes))?;
+        let tagger = with_ids.then_some(&mut self.tagger);
+        let read = open.next(&mut batch, 0, self.want, tagger);
         let piece = match read {
             Ok(piece) => piece,
             Err(error) => return Ok(Err(Refusal::of(&error))),

@@ -6,8 +6,8 @@
 
 use tracing::info;
 
-use super::{Decision, Event, Loop, Reading, Stop, shown};
-use crate::source::Agreement;
+use super::{Decision, Event, Loop, SegmentRead, Stop, shown};
+use crate::source::FeatureSchema;
 use crate::source::worker::Refusal;
 
 /// Jobs handed to the decoder ahead: the next file is opened while the last rows of this one are on
@@ -29,9 +29,9 @@ impl Loop {
         if !self.feeder.state.is_fixed() {
             return false;
         }
-        let bytes = |reading: &Reading| {
+        let bytes = |reading: &SegmentRead| {
             let segment = &reading.segment;
-            segment.identity.bytes.saturating_sub(segment.start)
+            segment.fingerprint.bytes.saturating_sub(segment.start)
         };
         let next = match self.feeder.planned.front() {
             Some((_, Decision::Take(reading))) => bytes(reading),
@@ -42,25 +42,26 @@ impl Loop {
     }
 
     /// Hands a segment to the decoder; while no features are fixed, its own are those that count.
-    pub(super) fn take(&mut self, ticket: u64, reading: Reading) -> Result<(), Stop> {
+    pub(super) fn take(&mut self, ticket: u64, reading: SegmentRead) -> Result<(), Stop> {
         if self.was_put_off(ticket, &reading) {
             return Ok(());
         }
-        if self.feeder.state.agreement.is_none() {
+        if self.feeder.state.feature_schema.is_none() {
             let end = self.ends.get(&ticket);
             if end.is_some_and(|end| end.rows() == reading.rows) {
                 // Refused before any of its rows, as the run before found.
                 return self.refuse_first(ticket, &reading, None);
             }
-            match self.feeder.decode.agree(&reading.segment) {
-                Ok(agreement) => {
-                    if let Err(refusal) = self.adopt(&agreement) {
+            match self.feeder.decode.resolve(&reading.segment) {
+                Ok(feature_schema) => {
+                    if let Err(refusal) = self.use_schema(&feature_schema) {
                         return self.refuse_first(ticket, &reading, Some(refusal));
                     }
-                    let (m, columns) = (agreement.features().len(), agreement.selection());
+                    let (m, columns) =
+                        (feature_schema.features().len(), feature_schema.selection());
                     let file = shown(&reading.segment.path);
                     info!(features = m, %file, %columns, "features found; its first row fixes them");
-                    self.emit(Event::Agreed(agreement));
+                    self.emit(Event::Resolved(feature_schema));
                 }
                 Err(refusal) if refusal.fault.is_passing() => {
                     return self.put_off(ticket, &reading, &refusal);
@@ -76,7 +77,7 @@ impl Loop {
     fn refuse_first(
         &mut self,
         ticket: u64,
-        reading: &Reading,
+        reading: &SegmentRead,
         refusal: Option<Refusal>,
     ) -> Result<(), Stop> {
         self.begin(ticket, reading);
@@ -96,10 +97,10 @@ impl Loop {
     }
 
     /// Makes room for rows of these features.
-    pub(super) fn adopt(&mut self, agreement: &Agreement) -> Result<(), Refusal> {
-        let m = agreement.features().len();
+    pub(super) fn use_schema(&mut self, feature_schema: &FeatureSchema) -> Result<(), Refusal> {
+        let m = feature_schema.features().len();
         let rows = self.feeder.params.learner.minibatch_rows(m);
         self.minibatch_rows = rows;
-        self.feeder.decode.adopt(agreement, rows)
+        self.feeder.decode.use_schema(feature_schema, rows)
     }
 }

@@ -7,8 +7,8 @@ use tracing::{error, info, warn};
 
 use super::refuse::told;
 use super::{
-    Decision, Event, FileEntry, Found, LISTING_SHARE, Loop, OnChanged, Quarantined, Reading,
-    RunError, Spool, Stop, Until, shown, unix_s,
+    Decision, Event, FileEntry, Found, LISTING_SHARE, Loop, OnChanged, Quarantined, RunError,
+    SegmentRead, Spool, Stop, Until, shown, unix_s,
 };
 use crate::source::follow::FileState;
 use crate::source::worker::{Fault, Refusal};
@@ -53,11 +53,11 @@ impl Loop {
         let cost = self.listed.duration_since(now);
         // One look that lists everything is followed by others that do not.
         self.listing = cost.min(std::mem::replace(&mut self.look_before, cost));
-        self.heed(found)
+        self.handle(found)
     }
 
     /// Acts on what a look found.
-    fn heed(&mut self, found: Found) -> Result<bool, Stop> {
+    fn handle(&mut self, found: Found) -> Result<bool, Stop> {
         for trouble in &found.troubles {
             warn!(place = %shown(&trouble.path), reason = %trouble.reason.escape_debug(), "in the way");
         }
@@ -100,7 +100,7 @@ impl Loop {
                 next_file += 1;
                 next_file - 1
             });
-            Decision::Take(Reading {
+            Decision::Take(SegmentRead {
                 file,
                 segment: take.segment,
                 rows: take.skip,
@@ -187,7 +187,7 @@ impl Loop {
     /// Nothing to take: tells the trainer, and waits for news. `is_ended`: no stream had more to give
     /// before the look; one that ended since may have left something.
     pub(super) fn rest(&mut self, is_ended: bool) -> Result<(), Stop> {
-        self.note.clear();
+        self.marker.clear();
         self.note_lag();
         self.pause();
         let only_streams = self.feeder.params.follow.places.len()

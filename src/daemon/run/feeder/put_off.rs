@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
-use super::{Decision, Event, Loop, Quarantined, Reading, Stop, Until, shown};
+use super::{Decision, Event, Loop, Quarantined, SegmentRead, Stop, Until, shown};
 use crate::source::follow::FileState;
 use crate::source::worker::{Fault, Refusal};
 
@@ -64,7 +64,7 @@ pub(super) fn ends_of(planned: &mut VecDeque<(u64, Decision)>) -> HashMap<u64, E
 impl Loop {
     /// Whether the run before put a segment off behind the rows that were taken of it: then it is
     /// not opened for them.
-    pub(super) fn was_put_off(&mut self, ticket: u64, reading: &Reading) -> bool {
+    pub(super) fn was_put_off(&mut self, ticket: u64, reading: &SegmentRead) -> bool {
         let end = self.ends.get(&ticket);
         let is_so = matches!(end, Some(End::PutOff(rows)) if *rows == reading.rows);
         if is_so {
@@ -78,7 +78,7 @@ impl Loop {
     pub(super) fn put_off(
         &mut self,
         ticket: u64,
-        reading: &Reading,
+        reading: &SegmentRead,
         refusal: &Refusal,
     ) -> Result<(), Stop> {
         let state = &self.feeder.state;

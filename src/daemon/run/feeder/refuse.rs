@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use tracing::{error, info, warn};
 
 use super::{
-    Decision, End, Event, Loop, Quarantine, Quarantined, RETRY_FIRST, RETRY_MOST, Reading, Stop,
-    shown, unix_s,
+    Decision, End, Event, Loop, Quarantine, Quarantined, RETRY_FIRST, RETRY_MOST, SegmentRead,
+    Stop, shown, unix_s,
 };
 use crate::source::worker::{Fault, Refusal};
 
 impl Loop {
-    pub(super) fn poison(&mut self, ticket: u64, reading: &Reading) -> Result<(), Stop> {
+    pub(super) fn poison(&mut self, ticket: u64, reading: &SegmentRead) -> Result<(), Stop> {
         let refusal = Refusal {
             fault: Fault::Died,
             reason: format!(
@@ -32,7 +32,7 @@ impl Loop {
     pub(super) fn cut(
         &mut self,
         ticket: u64,
-        reading: &Reading,
+        reading: &SegmentRead,
         refusal: Refusal,
     ) -> Result<(), Stop> {
         let path = &reading.segment.path;
@@ -97,7 +97,7 @@ impl Loop {
     /// Nothing is being read any more. Where the state directory is another one by now, so is the note.
     pub(super) fn clear_note(&mut self) {
         if self.feeder.lock.displaced().is_none() {
-            self.note.clear();
+            self.marker.clear();
         }
     }
 

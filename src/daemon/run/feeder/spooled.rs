@@ -111,7 +111,7 @@ impl Loop {
                 return false;
             };
             // More of it was taken since: it is looked at anew.
-            if entry.identity.bytes != through.bytes {
+            if entry.fingerprint.bytes != through.bytes {
                 return false;
             }
             if through.steps > durable {
@@ -141,7 +141,7 @@ impl Loop {
         let closed: Vec<Through> = closed
             .map(|(file, entry)| Through {
                 file,
-                bytes: entry.identity.bytes,
+                bytes: entry.fingerprint.bytes,
                 steps: state.steps,
                 is_told: false,
             })

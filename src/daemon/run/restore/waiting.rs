@@ -2,7 +2,7 @@
 
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::rows::Minibatch;
-use crate::source::Agreement;
+use crate::source::FeatureSchema;
 
 /// Version of the section.
 const WAITING_VERSION: u8 = 1;
@@ -25,7 +25,7 @@ pub(super) fn waiting_rows(bytes: &[u8]) -> Result<usize, CodecError> {
 /// The rows that were written, in a minibatch of so many.
 pub(super) fn decode_waiting(
     bytes: &[u8],
-    agreement: &Agreement,
+    feature_schema: &FeatureSchema,
     minibatch_rows: usize,
 ) -> Result<Minibatch, CodecError> {
     let mut from = Decoder::new("waiting", bytes);
@@ -33,7 +33,7 @@ pub(super) fn decode_waiting(
     if version != WAITING_VERSION {
         return Err(from.refuse(format!("version {version}")));
     }
-    let mut batch = agreement.new_minibatch(minibatch_rows);
+    let mut batch = feature_schema.new_minibatch(minibatch_rows);
     batch.restore(&mut from)?;
     from.finish()?;
     Ok(batch)

@@ -9,7 +9,7 @@ impl Trainer<'_> {
     /// Moves the state on, as the feeder did.
     pub(super) fn apply(&mut self, events: &[Event]) -> Result<(), RunError> {
         for event in events {
-            if let Event::Agreed(agreement) = event {
+            if let Event::Resolved(agreement) = event {
                 let m = agreement.features().len();
                 let learner = learner::new(&self.params.learner, m);
                 self.learned.learner = Some(learner?);
@@ -22,7 +22,7 @@ impl Trainer<'_> {
             if let Some(push) = &self.push {
                 // Before the first row, the features may go with the file that has them.
                 if let (false, true, Some(agreement)) =
-                    (was_fixed, state.is_fixed(), &state.agreement)
+                    (was_fixed, state.is_fixed(), &state.feature_schema)
                 {
                     push.agreed(agreement);
                 }
@@ -30,13 +30,13 @@ impl Trainer<'_> {
                     push.settled(settled, state.steps);
                 }
             }
-            if state.agreement.is_none() {
+            if state.feature_schema.is_none() {
                 // They went, and what was made for them has seen no row.
                 (self.learned.learner, self.learned.drift) = (None, None);
                 self.learned.monitor = None;
                 self.told.clear();
             }
-            if matches!(event, Event::Agreed(_)) {
+            if matches!(event, Event::Resolved(_)) {
                 self.watch_as_configured();
             }
         }

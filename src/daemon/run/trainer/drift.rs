@@ -38,7 +38,7 @@ impl Trainer<'_> {
 
     /// Begins to watch, or to watch otherwise, or ceases to.
     pub(super) fn watch_as_configured(&mut self) {
-        let features = self.learned.state.agreement.as_ref();
+        let features = self.learned.state.feature_schema.as_ref();
         let features = features.map(|agreement| agreement.features().len());
         let wanted = self.params.drift.as_ref();
         let before = self.learned.drift.as_ref().map(Drift::params);

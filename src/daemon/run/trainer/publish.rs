@@ -244,7 +244,10 @@ impl Trainer<'_> {
         let reasons = self.reasons();
         let (lag_files, lag_bytes) = lag(&self.shared);
         let drift = self.learned.drift.as_ref();
-        let features = state.agreement.as_ref().map_or(0, |a| a.features().len());
+        let features = state
+            .feature_schema
+            .as_ref()
+            .map_or(0, |a| a.features().len());
         let is_image = |shape: &[usize; 2]| shape[0].checked_mul(shape[1]) == Some(features);
         Status {
             version: env!("CARGO_PKG_VERSION"),

@@ -19,7 +19,8 @@ impl Trainer<'_> {
     /// The components and all that is known of them now; nothing before the first row.
     pub(super) fn read_out(&self) -> Result<Option<Snapshot>, LearnError> {
         let state = &self.learned.state;
-        let (Some(learner), Some(agreement)) = (&self.learned.learner, &state.agreement) else {
+        let (Some(learner), Some(agreement)) = (&self.learned.learner, &state.feature_schema)
+        else {
             return Ok(None);
         };
         let m = agreement.features().len();

@@ -12,13 +12,13 @@ fn entry(path: &str, inode: u64) -> FileEntry {
     let mut entry = FileEntry {
         path: path.into(),
         format: None,
-        identity: crate::source::identity::Identity::default(),
+        fingerprint: crate::source::fingerprint::Fingerprint::default(),
         rows: 1,
         ahead: 0,
         within: None,
         state: FileState::Done,
     };
-    entry.identity.stamp.inode = inode;
+    entry.fingerprint.meta.inode = inode;
     entry
 }
 
@@ -47,8 +47,8 @@ fn only_a_file_that_is_through_is_believed_by_its_name_and_inode() {
     let mut table = FileTable::default();
     table.put(1, entry("a", 10));
     let slot = table.done_at(Path::new("a"), 10);
-    let stamp = slot.and_then(|slot| table.stamp_in(slot));
-    assert_eq!(stamp.map(|stamp| stamp.inode), Some(10));
+    let meta = slot.and_then(|slot| table.meta_in(slot));
+    assert_eq!(meta.map(|meta| meta.inode), Some(10));
     assert!(table.done_at(Path::new("a"), 11).is_none());
     assert!(table.done_at(Path::new("b"), 10).is_none());
     let mut growing = entry("a", 10);
@@ -76,7 +76,7 @@ impl Plain {
     fn put(&mut self, file: u64, entry: FileEntry) {
         self.remove(file);
         self.paths.insert(entry.path.clone(), file);
-        self.inodes.insert(entry.identity.stamp.inode, file);
+        self.inodes.insert(entry.fingerprint.meta.inode, file);
         self.entries.insert(file, entry);
     }
 }
@@ -172,7 +172,7 @@ fn a_table_that_is_loaded_finds_what_one_that_was_filled_finds() {
             &format!("/d{}/f{}", file % 3, random.random_range(0..300)),
             random.random_range(0..300),
         );
-        entry.identity.print = [random.random_range(1..40); 32];
+        entry.fingerprint.print = [random.random_range(1..40); 32];
         if random.random_bool(0.1) {
             entry.state = FileState::Growing;
         }

@@ -7,12 +7,12 @@
 use std::path::{Path, PathBuf};
 
 use arrow::datatypes::SchemaRef;
-use arrow::ipc::{Message, MessageHeader};
+use arrow::ipc::MessageHeader;
 
-use crate::source::discover::Format;
-use crate::source::framing::{BatchDecoder, Place, Prefix, StreamError, message};
-use crate::source::magic::magic;
-use crate::source::{Agreement, SourceError, SourceParams, fix, guard, select};
+use crate::source::format::{Format, magic};
+use crate::source::framing::{BatchDecoder, Cut, Next, Place, message};
+use crate::source::stream_error::StreamError;
+use crate::source::{FeatureSchema, SourceError, SourceParams, catch_panic, fix, later};
 
 /// What errors call it.
 const NAME: &str = "body";
@@ -30,7 +30,7 @@ pub enum Flaw {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Expected<'a> {
     /// Those of the rows before.
-    Agreed(&'a Agreement),
+    Fixed(&'a FeatureSchema),
     /// Such as can fix the features: no row was taken yet.
     Any(&'a SourceParams),
 }
@@ -62,7 +62,7 @@ pub(super) fn check(body: &[u8], expected: Expected<'_>) -> Result<u64, Flaw> {
     let mut rows: u64 = 0;
     loop {
         // Verifying a header may panic where decoding does.
-        match guard::catch(Path::new(NAME), || walk.step()) {
+        match catch_panic::catch(Path::new(NAME), || walk.step()) {
             Ok(Some(more)) => rows = rows.saturating_add(more),
             Ok(None) => return Ok(rows),
             Err(SourceError::Corrupt { reason, .. }) => {
@@ -124,58 +124,48 @@ impl Walk<'_> {
         if left.is_empty() && place == Place::Behind {
             return Ok(None);
         }
-        place.check(left).map_err(wrong)?;
-        let (before, len) = match Prefix::of(left).map_err(wrong)? {
-            Prefix::More(_) => return Err(wrong(cut())),
-            Prefix::End(len) => {
-                self.place.mark().map_err(wrong)?;
-                self.at += len;
+        let cut = match self.place.step(left).map_err(wrong)? {
+            Next::More(_) => return Err(wrong(cut_short())),
+            Next::End(bytes) => {
+                self.at += bytes;
                 return Ok(Some(0));
             }
-            Prefix::Header { before, len } => (before, len),
+            Next::Message(cut) => cut,
         };
-        let header = left
-            .get(before..before + len)
-            .ok_or_else(cut)
-            .map_err(wrong)?;
-        let (message, body) = message(header).map_err(wrong)?;
-        self.place.message(message.header_type()).map_err(wrong)?;
-        let rows = self.judge(message, len)?;
-        let end = (before + len).checked_add(body);
-        let end = end.filter(|end| *end <= left.len()).ok_or_else(cut);
-        self.at += end.map_err(wrong)?;
+        let rows = self.judge(cut, &left[cut.before..][..cut.stored])?;
+        let end = cut.bytes().filter(|end| *end <= left.len());
+        self.at += end.ok_or_else(cut_short).map_err(wrong)?;
         Ok(Some(rows))
     }
 
-    /// Checks the header of a message of `stored` bytes; its rows.
-    fn judge(&mut self, message: Message<'_>, stored: usize) -> Result<u64, SourceError> {
+    /// Checks the header of a message; its rows.
+    fn judge(&mut self, cut: Cut, header: &[u8]) -> Result<u64, SourceError> {
         let name = Path::new(NAME);
-        if message.header_type() == MessageHeader::Schema {
+        if cut.kind == MessageHeader::Schema {
             let nothing = arrow::buffer::Buffer::default();
-            let taken = self
-                .decoder
-                .take(message, stored, &nothing, &mut |_, _| Ok(()));
-            taken.map_err(|error: StreamError| error.at(name))?;
+            let mut free = |_: arrow::ipc::RecordBatch<'_>, _| Ok(());
+            let taken = message(header).and_then(|(message, _)| {
+                self.decoder.take(message, cut.stored, &nothing, &mut free)
+            });
+            taken.map_err(|error| error.at(name))?;
             let schema: Option<&SchemaRef> = self.decoder.schema();
             match (self.expected, schema) {
                 (_, None) => {}
-                (Expected::Agreed(agreement), Some(schema)) => {
-                    select::agree(name, schema, &agreement.plan)?;
+                (Expected::Fixed(feature_schema), Some(schema)) => {
+                    later::columns(name, schema, &feature_schema.plan)?;
                 }
                 (Expected::Any(params), Some(schema)) => fix::foresee(name, schema, params)?,
             }
             return Ok(0);
         }
-        let batch = message.header_as_record_batch();
-        let rows = batch.map_or(0, |batch| batch.length());
-        u64::try_from(rows).map_err(|_| SourceError::Corrupt {
+        u64::try_from(cut.rows).map_err(|_| SourceError::Corrupt {
             path: PathBuf::from(NAME),
-            reason: format!("a record batch of {rows} rows"),
+            reason: format!("a record batch of {} rows", cut.rows),
         })
     }
 }
 
-fn cut() -> StreamError {
+fn cut_short() -> StreamError {
     "the stream ends too soon (it must end with its mark: close the writer)".into()
 }
 

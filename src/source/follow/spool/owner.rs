@@ -12,7 +12,7 @@ use super::Spool;
 use super::connections::number;
 use crate::disk::Disk;
 use crate::rows::RunId;
-use crate::source::follow::push::PushName;
+use crate::source::follow::keys::PushName;
 
 /// The file.
 const NAME: &str = "_run";
@@ -77,7 +77,7 @@ fn is_aside(path: &Path) -> bool {
 }
 
 /// Takes up what a dead daemon left; bytes held and the number of the next file.
-pub(super) fn adopt(directory: &Path) -> io::Result<(u64, u64)> {
+pub(super) fn recover(directory: &Path) -> io::Result<(u64, u64)> {
     fs::create_dir_all(directory)?;
     let (mut held, mut next) = (0, 0);
     for entry in fs::read_dir(directory)? {

@@ -5,10 +5,8 @@
 
 use std::path::Path;
 
-use arrow::ipc::MessageHeader;
-
-use crate::source::framing::{Prefix, message};
-use crate::source::guard;
+use crate::source::catch_panic;
+use crate::source::framing::{Next, Place};
 
 /// Longest header that is gathered here; behind a longer one it is not known any more where messages end.
 const HEADER_MAX: usize = 16 << 20;
@@ -16,8 +14,11 @@ const HEADER_MAX: usize = 16 << 20;
 /// How far a stream has come.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
+    place: Place,
     /// What has come of the header under way.
     header: Vec<u8>,
+    /// Length up to which the header must be known to go on.
+    need: usize,
     /// Bytes of the body under way that have not come.
     body_left: usize,
     has_rows: bool,
@@ -32,54 +33,37 @@ impl Progress {
             let of_body = self.body_left.min(bytes.len());
             self.body_left -= of_body;
             bytes = &bytes[of_body..];
-            let wanted = self.wanted();
-            let of_header = wanted.saturating_sub(self.header.len()).min(bytes.len());
+            let lacks = self.need.max(1) - self.header.len();
+            let of_header = lacks.min(bytes.len());
             self.header.extend_from_slice(&bytes[..of_header]);
             bytes = &bytes[of_header..];
-            if of_header > 0 && self.header.len() == wanted {
-                self.look();
+            if of_header > 0 && of_header == lacks {
+                self.step();
             }
         }
     }
 
-    /// Length up to which the header must be known to go on.
-    fn wanted(&mut self) -> usize {
-        let wanted = match Prefix::of(&self.header) {
-            Ok(Prefix::More(len) | Prefix::End(len)) => len,
-            Ok(Prefix::Header { before, len }) => before + len,
-            Err(_) => usize::MAX,
-        };
-        self.is_lost |= wanted > HEADER_MAX;
-        wanted
+    /// Reads as much of a header as was needed.
+    fn step(&mut self) {
+        let name = Path::new("a connection");
+        let (place, header) = (&mut self.place, &self.header);
+        // Verifying a header may panic where decoding does.
+        let next = catch_panic::catch(name, || place.step(header).map_err(|error| error.at(name)));
+        match next {
+            Ok(Next::More(need)) if need <= HEADER_MAX => self.need = need,
+            Ok(Next::More(_)) | Err(_) => self.is_lost = true,
+            Ok(Next::End(_)) => self.go_on(0),
+            Ok(Next::Message(cut)) => {
+                self.has_rows |= cut.rows > 0;
+                self.go_on(cut.body);
+            }
+        }
     }
 
-    /// Looks at a header, or at as much as tells its length.
-    fn look(&mut self) {
-        match Prefix::of(&self.header) {
-            Ok(Prefix::End(_)) => self.header.clear(),
-            Ok(Prefix::Header { before, len }) if self.header.len() == before + len => {
-                let name = Path::new("a connection");
-                // Verifying a header may panic where decoding does.
-                let seen = guard::catch(name, || {
-                    let found = message(&self.header[before..]);
-                    let (message, body) = found.map_err(|error| error.at(name))?;
-                    let batch = message.header_as_record_batch();
-                    let is_batch = message.header_type() == MessageHeader::RecordBatch;
-                    let rows = batch.map_or(0, |batch| batch.length());
-                    Ok((is_batch && rows > 0, body))
-                });
-                match seen {
-                    Ok((has_rows, body)) => {
-                        self.has_rows |= has_rows;
-                        self.body_left = body;
-                        self.header.clear();
-                    }
-                    Err(_) => self.is_lost = true,
-                }
-            }
-            Ok(_) => {}
-            Err(_) => self.is_lost = true,
-        }
+    /// Goes on behind a header, with its body.
+    fn go_on(&mut self, body: usize) {
+        self.header.clear();
+        (self.need, self.body_left) = (0, body);
     }
 
     /// Whether rows have come, in a message that has begun at least.

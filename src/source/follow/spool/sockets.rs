@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::progress::Progress;
-use super::{LOOK_EVERY, Shared};
+use crate::source::follow::shared::{LOOK_EVERY, Shared};
 
 /// Connections of one socket at a time; one more is accepted and waits.
 const CONNECTIONS_MAX: usize = 64;

@@ -1,4 +1,4 @@
-//! Old files in new clothes: found by their contents where the stamp says nothing.
+//! Old files in new clothes: found by their contents where the metadata says nothing.
 //!
 //! A content that was learned and is not where it was any more, and stands somewhere else now, was
 //! renamed, moved to another disk, or restored from a copy: it is the same file, and each file that is
@@ -10,10 +10,11 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use super::{Follower, LOOKS_AT_REST};
-use crate::source::follow::OnCopy;
+use crate::source::fingerprint::{FileMeta, Fingerprint, PAGE_BYTES, open_quietly};
+use crate::source::follow::entry::{FileEntry, FileState};
+use crate::source::follow::params::OnCopy;
 use crate::source::follow::scan::Seen;
-use crate::source::follow::state::{FeedState, FileEntry, FileState};
-use crate::source::identity::{Identity, PAGE_BYTES, Stamp, open_quietly};
+use crate::source::follow::state::FeedState;
 
 /// Files of one content whose places are looked at, when none of them is known to be gone. A feed
 /// of many equal files must not have all of them looked at for each new one.
@@ -24,11 +25,13 @@ impl Follower {
     pub(super) fn former(
         &mut self,
         seen: &Seen,
-        identity: &Identity,
+        fingerprint: &Fingerprint,
         state: &FeedState,
     ) -> io::Result<Option<(u64, FileEntry)>> {
         let has_content = |entry: &FileEntry| {
-            !entry.is_stream() && entry.key().is_some() && is_content(&entry.identity, identity)
+            !entry.is_stream()
+                && entry.key().is_some()
+                && is_content(&entry.fingerprint, fingerprint)
         };
         let here = state.files.by_path(&seen.path).filter(|(file, entry)| {
             !self.claimed.contains(file)
@@ -37,14 +40,14 @@ impl Follower {
                     // The system may have given the disk another number: that is no copy.
                     OnCopy::Learn => {
                         has_content(entry)
-                            && entry.identity.stamp.changed_ns == seen.stamp.changed_ns
+                            && entry.fingerprint.meta.changed_ns == seen.meta.changed_ns
                     }
                 }
         });
         if here.is_some() {
             return Ok(self.claim(here));
         }
-        let (Some(key), OnCopy::Leave) = (identity.key(), self.params.on_copy) else {
+        let (Some(key), OnCopy::Leave) = (fingerprint.key(), self.params.on_copy) else {
             return Ok(None);
         };
         for (file, entry) in self.candidates(seen, key, state) {
@@ -66,7 +69,7 @@ impl Follower {
         if let Some((file, entry)) = here
             && entry.is_stream()
             && !self.claimed.contains(&file)
-            && entry.identity.is_prefix_of(handle)?
+            && entry.fingerprint.is_prefix_of(handle)?
         {
             return Ok(self.claim(Some((file, entry))));
         }
@@ -74,7 +77,10 @@ impl Follower {
             return Ok(None);
         };
         for (file, entry) in self.candidates(seen, key, state) {
-            if entry.is_stream() && entry.identity.is_prefix_of(handle)? && self.is_gone(&entry)? {
+            if entry.is_stream()
+                && entry.fingerprint.is_prefix_of(handle)?
+                && self.is_gone(&entry)?
+            {
                 return Ok(self.claim(Some((file, entry))));
             }
         }
@@ -93,7 +99,7 @@ impl Follower {
             return Ok(false);
         };
         let before = self.twins.remove(&seen.path);
-        let before = before.filter(|(stamp, _)| *stamp == seen.stamp);
+        let before = before.filter(|(meta, _)| *meta == seen.meta);
         let looks = before.map_or(0, |(_, looks)| looks) + 1;
         if looks > LOOKS_AT_REST {
             return Ok(false);
@@ -106,7 +112,7 @@ impl Follower {
             }
         }
         if is_twin {
-            let twin = (seen.stamp.clone(), looks);
+            let twin = (seen.meta.clone(), looks);
             self.twins.insert(seen.path.clone(), twin);
         }
         Ok(is_twin)
@@ -150,15 +156,15 @@ impl Follower {
             if !meta.is_file() {
                 return Ok(true);
             }
-            let (now, then) = (Stamp::of(&meta), &entry.identity.stamp);
+            let (now, then) = (FileMeta::of(&meta), &entry.fingerprint.meta);
             if now == *then {
                 return Ok(false);
             }
             let handle = open_quietly(&entry.path)?;
             let is_there = if entry.is_stream() {
-                entry.identity.is_prefix_of(&handle)
+                entry.fingerprint.is_prefix_of(&handle)
             } else {
-                entry.identity.is_all_of(&handle)
+                entry.fingerprint.is_all_of(&handle)
             };
             is_there.map(|is_there| !is_there)
         });
@@ -174,29 +180,29 @@ impl Follower {
 }
 
 /// Whether two identities are of one content.
-fn is_content(one: &Identity, other: &Identity) -> bool {
+fn is_content(one: &Fingerprint, other: &Fingerprint) -> bool {
     one.bytes == other.bytes && one.print == other.print && one.head == other.head
 }
 
 /// The key of a stream by its first page, once that is full.
 fn growing_key(seen: &Seen, handle: &File) -> io::Result<Option<u64>> {
-    if seen.stamp.bytes < PAGE_BYTES {
+    if seen.meta.bytes < PAGE_BYTES {
         return Ok(None);
     }
-    Ok(Identity::of(handle, PAGE_BYTES)?.growing_key())
+    Ok(Fingerprint::of(handle, PAGE_BYTES)?.growing_key())
 }
 
 /// Whether one of two streams begins with the other, as far as that was taken.
 fn is_copy(seen: &Seen, handle: &File, entry: &FileEntry) -> io::Result<bool> {
-    if seen.stamp.bytes >= entry.identity.bytes {
-        return entry.identity.is_prefix_of(handle);
+    if seen.meta.bytes >= entry.fingerprint.bytes {
+        return entry.fingerprint.is_prefix_of(handle);
     }
     let original = match open_quietly(&entry.path) {
         Ok(original) => original,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(error),
     };
-    Identity::of(handle, seen.stamp.bytes)?.is_prefix_of(&original)
+    Fingerprint::of(handle, seen.meta.bytes)?.is_prefix_of(&original)
 }
 
 /// A place up to where it becomes a glob.

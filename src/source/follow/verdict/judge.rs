@@ -7,10 +7,11 @@ use std::time::Instant;
 
 use super::wait::entry_of;
 use super::{Follower, LOOKS_AT_REST, Take, Verdict, refreshed};
+use crate::source::fingerprint::{Fingerprint, open_quietly};
+use crate::source::follow::entry::{FileEntry, FileState};
 use crate::source::follow::scan::Seen;
-use crate::source::follow::state::{FeedState, FileEntry, FileState};
-use crate::source::identity::{Identity, open_quietly};
-use crate::source::magic::{Told, is_named_as_data};
+use crate::source::follow::state::FeedState;
+use crate::source::format::{Told, is_named_as_data};
 use crate::source::worker::{Decode, Fault};
 use crate::source::{Format, Segment};
 
@@ -23,7 +24,7 @@ impl Follower {
         decode: &mut dyn Decode,
         now: Instant,
     ) -> Verdict {
-        if self.left_out.get(&seen.path) == Some(&seen.stamp) {
+        if self.left_out.get(&seen.path) == Some(&seen.meta) {
             return Verdict::Known;
         }
         if self.is_resting(&seen.path, now) {
@@ -46,14 +47,14 @@ impl Follower {
         decode: &mut dyn Decode,
         now: Instant,
     ) -> Verdict {
-        // The stamp is a hint that spares reading; where it says something new the content is asked.
-        let known = state.files.by_inode(seen.stamp.device, seen.stamp.inode);
+        // The metadata is a hint that spares reading; where it says something new the content is asked.
+        let known = state.files.by_inode(seen.meta.device, seen.meta.inode);
         let known = known.filter(|(file, entry)| {
-            entry.identity.stamp.is_same_inode(&seen.stamp) && !self.claimed.contains(file)
+            entry.fingerprint.meta.is_same_inode(&seen.meta) && !self.claimed.contains(file)
         });
         if let Some((file, entry)) = &known {
             let file = *file;
-            let is_quiet = entry.identity.stamp == seen.stamp;
+            let is_quiet = entry.fingerprint.meta == seen.meta;
             if is_quiet && entry.state != FileState::Growing {
                 self.claimed.insert(file);
                 self.waiting.remove(&seen.path);
@@ -71,14 +72,14 @@ impl Follower {
         if state
             .reading
             .as_ref()
-            .is_some_and(|r| r.segment.identity.stamp.is_same_inode(&seen.stamp))
+            .is_some_and(|r| r.segment.fingerprint.meta.is_same_inode(&seen.meta))
         {
             return Verdict::Wait;
         }
-        // The system may give a disk another number: nothing else of the stamp is then different.
+        // The system may give a disk another number: nothing else of the metadata is then different.
         let here = state.files.by_path(&seen.path);
         if let Some((file, entry)) = here
-            && entry.identity.stamp.is_same_but_device(&seen.stamp)
+            && entry.fingerprint.meta.is_same_but_device(&seen.meta)
             && entry.state != FileState::Growing
             && self.claimed.insert(file)
         {
@@ -98,7 +99,7 @@ impl Follower {
         now: Instant,
     ) -> Verdict {
         let looked = open_quietly(&seen.path).and_then(|handle| {
-            let same = entry.identity.is_prefix_of(&handle)?;
+            let same = entry.fingerprint.is_prefix_of(&handle)?;
             let format = entry.format.unwrap_or(Format::Parquet);
             let is_whole =
                 entry.is_stream() || has_footer(&handle, format, handle.metadata()?.len())?;
@@ -110,7 +111,7 @@ impl Follower {
         };
         // What a connection goes on to send puts nothing right that it began with.
         let may_grow = entry.is_stream() || self.is_spooled(seen);
-        let same = same && (may_grow || seen.stamp.bytes == entry.identity.bytes);
+        let same = same && (may_grow || seen.meta.bytes == entry.fingerprint.bytes);
         match (same, entry.state) {
             (true, FileState::Growing) => {
                 self.claimed.insert(file);
@@ -119,7 +120,7 @@ impl Follower {
             }
             // A stream that had ended goes on: another may follow it.
             (true, FileState::Done)
-                if entry.is_stream() && seen.stamp.bytes > entry.identity.bytes =>
+                if entry.is_stream() && seen.meta.bytes > entry.fingerprint.bytes =>
             {
                 self.claimed.insert(file);
                 self.judge_new(seen, Some((file, entry)), state, decode, now)
@@ -168,12 +169,12 @@ impl Follower {
         if format == Format::IpcStream {
             return self.judge_stream(seen, (&handle, now), known, state, decode);
         }
-        if !has_footer(&handle, format, seen.stamp.bytes)? {
+        if !has_footer(&handle, format, seen.meta.bytes)? {
             return Ok(self.wait(seen, now, "it has no footer", None));
         }
-        let identity = Identity::of(&handle, seen.stamp.bytes)?;
+        let fingerprint = Fingerprint::of(&handle, seen.meta.bytes)?;
         let former = match known {
-            None => self.former(seen, &identity, state)?,
+            None => self.former(seen, &fingerprint, state)?,
             Some(_) => None,
         };
         self.waiting.remove(&seen.path);
@@ -181,7 +182,7 @@ impl Follower {
             && entry.state != FileState::Growing
         {
             let mut now_here = refreshed(entry, seen);
-            now_here.identity = identity;
+            now_here.fingerprint = fingerprint;
             return Ok(Verdict::Copy(*file, now_here, entry.path.clone()));
         }
         let known = known.or(former.as_ref().map(|(file, entry)| (*file, entry)));
@@ -189,7 +190,7 @@ impl Follower {
         let segment = Segment {
             path: seen.path.clone(),
             format,
-            identity,
+            fingerprint,
             start: 0,
         };
         Ok(Verdict::Take(Take {
@@ -218,7 +219,7 @@ impl Follower {
             return Verdict::Wait;
         }
         self.waiting.remove(&seen.path);
-        self.left_out.insert(seen.path.clone(), seen.stamp.clone());
+        self.left_out.insert(seen.path.clone(), seen.meta.clone());
         Verdict::Known
     }
 
@@ -247,13 +248,13 @@ impl Follower {
             .filter(|(_, entry)| entry.is_stream())
             .map_or(0, |(_, entry)| entry.start());
         if let Some(waiting) = self.waiting.get(&seen.path)
-            && waiting.stamp == seen.stamp
+            && waiting.meta == seen.meta
         {
             // Nothing came since its tail was found incomplete.
             let waits = self.wait_for_rest(seen, known.is_some(), now);
             return Ok(otherwise(waits));
         }
-        if known.is_some() && seen.stamp.bytes == start {
+        if known.is_some() && seen.meta.bytes == start {
             return Ok(otherwise(Verdict::Known));
         }
         let frames = match decode.frames(&seen.path) {
@@ -278,7 +279,7 @@ impl Follower {
         let segment = Segment {
             path: seen.path.clone(),
             format: Format::IpcStream,
-            identity: Identity::of(handle, frames.end)?,
+            fingerprint: Fingerprint::of(handle, frames.end)?,
             start,
         };
         Ok(Verdict::Take(Take {

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::{Follower, Found};
+use crate::source::fingerprint::FileMeta;
+use crate::source::follow::entry::{FileEntry, FileState};
 use crate::source::follow::files::{FileTable, Slot};
 use crate::source::follow::scan::{Believed, Listing, Seen, Trouble};
-use crate::source::follow::state::{FeedState, FileEntry, FileState};
-use crate::source::identity::Stamp;
+use crate::source::follow::state::FeedState;
 use crate::source::walk;
 
 /// Everything is listed at least this often, whatever was heard: notification is a hint.
@@ -18,7 +19,7 @@ const LIST_EVERY: Duration = Duration::from_mins(1);
 const LIST_SHARE: u32 = 100;
 /// All directories are looked at this often.
 const FOLDERS_EVERY: Duration = Duration::from_secs(1);
-/// Files whose stamps a listing looks at though names and inodes are as they were. With more files the
+/// Files whose metadata a listing looks at though names and inodes are as they were. With more files the
 /// next listings look at the others: a file that was changed in its place, on a disk of which nothing is
 /// heard, is found in the end.
 const CHECKED_MAX: Slot = 50_000;
@@ -28,7 +29,7 @@ impl Seen {
     pub(super) fn now(self) -> Option<Self> {
         let meta = fs::metadata(&self.path).ok()?;
         meta.is_file().then(|| Self {
-            stamp: Stamp::of(&meta),
+            meta: FileMeta::of(&meta),
             ..self
         })
     }
@@ -108,14 +109,14 @@ impl Follower {
         self.told = told;
         // A file whose name is believed has no need of another one.
         let is_other = |seen: &Seen| {
-            let slot = files.slot_of(seen.stamp.device, seen.stamp.inode);
+            let slot = files.slot_of(seen.meta.device, seen.meta.inode);
             slot.is_none_or(|slot| !marks[slot as usize])
         };
         seen.retain(is_other);
         walk::once(&mut seen);
         for seen in &seen {
             let slots = [
-                files.slot_of(seen.stamp.device, seen.stamp.inode),
+                files.slot_of(seen.meta.device, seen.meta.inode),
                 files.slot_at(&seen.path),
             ];
             for slot in slots.into_iter().flatten() {
@@ -175,7 +176,7 @@ impl Follower {
         walk::once(&mut seen);
         // A link beside a file that is known brings nothing.
         seen.retain(|seen| {
-            let known = files.by_inode(seen.stamp.device, seen.stamp.inode);
+            let known = files.by_inode(seen.meta.device, seen.meta.inode);
             !seen.is_link
                 || known.is_none_or(|(_, entry)| entry.path == seen.path || !is_at(&entry))
         });
@@ -272,8 +273,8 @@ impl Follower {
 
 /// Whether the file is at its name.
 fn is_at(entry: &FileEntry) -> bool {
-    let stamp = &entry.identity.stamp;
-    fs::symlink_metadata(&entry.path).is_ok_and(|meta| Stamp::of(&meta).is_same_inode(stamp))
+    let then = &entry.fingerprint.meta;
+    fs::symlink_metadata(&entry.path).is_ok_and(|meta| FileMeta::of(&meta).is_same_inode(then))
 }
 
 /// Files that may have grown, as they are now.
@@ -284,7 +285,7 @@ fn growing(state: &FeedState) -> Vec<Seen> {
             debug_assert_eq!(entry.state, FileState::Growing);
             let seen = Seen {
                 path: entry.path,
-                stamp: Stamp::default(),
+                meta: FileMeta::default(),
                 is_named: false,
                 is_link: false,
             };

@@ -6,8 +6,8 @@
 use std::path::PathBuf;
 
 use super::{Follower, Found, Take};
+use crate::source::fingerprint::{FileMeta, Fingerprint, open_quietly};
 use crate::source::follow::state::FeedState;
-use crate::source::identity::{Identity, Stamp, open_quietly};
 use crate::source::{Format, Segment};
 
 /// Contents that are looked for at once: as many as the decisions of some looks.
@@ -18,12 +18,12 @@ const SOUGHT_MAX: usize = 1 << 14;
 pub(super) struct Sought {
     path: PathBuf,
     format: Format,
-    identity: Identity,
+    fingerprint: Fingerprint,
 }
 
 impl Sought {
     fn key(&self) -> Option<u64> {
-        content_key(self.format, &self.identity)
+        content_key(self.format, &self.fingerprint)
     }
 
     /// Whether a take is of it.
@@ -33,25 +33,25 @@ impl Sought {
             return false;
         }
         if let Some(key) = self.key() {
-            return key == content_key(segment.format, &segment.identity).unwrap_or(!key);
+            return key == content_key(segment.format, &segment.fingerprint).unwrap_or(!key);
         }
         // A stream of less than a page has no key.
         let file = open_quietly(&segment.path);
-        file.and_then(|file| self.identity.is_prefix_of(&file))
+        file.and_then(|file| self.fingerprint.is_prefix_of(&file))
             .unwrap_or(false)
     }
 
     /// Whether the file is as it was: then its turn comes again.
     fn is_there(&self) -> bool {
         let meta = std::fs::metadata(&self.path);
-        meta.is_ok_and(|meta| Stamp::of(&meta) == self.identity.stamp)
+        meta.is_ok_and(|meta| FileMeta::of(&meta) == self.fingerprint.meta)
     }
 }
 
-fn content_key(format: Format, identity: &Identity) -> Option<u64> {
+fn content_key(format: Format, fingerprint: &Fingerprint) -> Option<u64> {
     match format {
-        Format::IpcStream => identity.growing_key(),
-        _ => identity.key(),
+        Format::IpcStream => fingerprint.growing_key(),
+        _ => fingerprint.key(),
     }
 }
 
@@ -65,7 +65,7 @@ impl Follower {
                 self.sought.push(Sought {
                     path: segment.path,
                     format: segment.format,
-                    identity: segment.identity,
+                    fingerprint: segment.fingerprint,
                 });
             }
         }

@@ -11,15 +11,16 @@ use rustix::io::Errno;
 use tempfile::TempDir;
 
 use super::*;
+use crate::source::SegmentRead;
 use crate::source::SourceParams;
-use crate::source::follow::{Event, OnCopy, Reading};
-use crate::source::worker::Here;
+use crate::source::follow::{Event, OnCopy};
+use crate::source::worker::InProcess;
 
 struct World {
     directory: TempDir,
     follower: Follower,
     state: FeedState,
-    decode: Here,
+    decode: InProcess,
     now: Instant,
 }
 
@@ -36,7 +37,7 @@ impl World {
             directory,
             follower: Follower::new(params),
             state: FeedState::default(),
-            decode: Here::new(SourceParams::default()),
+            decode: InProcess::new(SourceParams::default()),
             now: Instant::now(),
         }
     }
@@ -71,7 +72,7 @@ impl World {
             self.state.apply(&Event::Began {
                 sequence: self.state.sequence + 1,
                 rows_before: self.state.rows_before(file),
-                reading: Reading {
+                reading: SegmentRead {
                     file,
                     segment: take.segment,
                     rows: take.skip,
@@ -84,10 +85,10 @@ impl World {
     }
 
     /// What a reboot or a remount does to what is remembered.
-    fn renumber(&mut self, change: impl Fn(&mut Stamp)) {
+    fn renumber(&mut self, change: impl Fn(&mut FileMeta)) {
         let entries: Vec<(u64, FileEntry)> = self.state.files.iter().collect();
         for (file, mut entry) in entries {
-            change(&mut entry.identity.stamp);
+            change(&mut entry.fingerprint.meta);
             self.state.apply(&Event::Refreshed(file, entry));
         }
     }
@@ -103,13 +104,13 @@ fn a_disk_with_another_number_holds_the_same_files() {
         // Two of one content: each keeps its own place.
         world.parquet("4.parquet", 3.0);
         assert_eq!(world.take(), 5);
-        world.renumber(|stamp| stamp.device += 1);
+        world.renumber(|meta| meta.device += 1);
         assert_eq!(world.take(), 0, "another device");
         assert_eq!(world.take(), 0);
-        world.renumber(|stamp| {
-            stamp.device += 1;
-            stamp.inode += 1_000_000;
-            stamp.born_ns = 0;
+        world.renumber(|meta| {
+            meta.device += 1;
+            meta.inode += 1_000_000;
+            meta.born_ns = 0;
         });
         assert_eq!(world.take(), 0, "another device, inode and birth");
         assert_eq!(world.state.files.len(), 5);
@@ -125,7 +126,7 @@ fn another_file_with_the_inode_and_name_of_one_that_was_learned_is_learned() {
     assert_eq!(world.take(), 1);
     // Removed and made anew: the system gives the number of the inode again, but not its birth.
     world.parquet("a.parquet", 2.0);
-    world.renumber(|stamp| stamp.born_ns -= 5_000_000_000);
+    world.renumber(|meta| meta.born_ns -= 5_000_000_000);
     assert_eq!(world.take(), 1);
     assert_eq!(world.take(), 0);
 }
@@ -135,10 +136,10 @@ fn a_file_that_the_system_does_not_let_be_read_is_never_refused() {
     let mut world = World::new(OnCopy::Leave);
     world.parquet("a.parquet", 1.0);
     let path = world.directory.path().join("a.parquet");
-    let stamp = Stamp::of(&std::fs::metadata(&path).expect("a file"));
+    let meta = FileMeta::of(&std::fs::metadata(&path).expect("a file"));
     let seen = Seen {
         path,
-        stamp,
+        meta,
         is_named: false,
         is_link: false,
     };

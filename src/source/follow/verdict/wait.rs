@@ -7,15 +7,15 @@ use std::time::Instant;
 
 use super::{Follower, Verdict};
 use crate::source::Format;
+use crate::source::fingerprint::{FileMeta, Fingerprint, open_quietly};
+use crate::source::follow::entry::{FileEntry, FileState};
 use crate::source::follow::scan::{Seen, Trouble};
-use crate::source::follow::state::{FileEntry, FileState};
-use crate::source::identity::{Identity, Stamp, open_quietly};
 use crate::source::worker::{Fault, Refusal};
 
 /// A file that is not whole yet.
 #[derive(Debug)]
 pub(super) struct Waiting {
-    pub(super) stamp: Stamp,
+    pub(super) meta: FileMeta,
     since: Instant,
     looks: u32,
     is_told: bool,
@@ -92,14 +92,14 @@ impl Follower {
             .waiting
             .entry(seen.path.clone())
             .or_insert_with(|| Waiting {
-                stamp: seen.stamp.clone(),
+                meta: seen.meta.clone(),
                 since: now,
                 looks: 0,
                 is_told: false,
                 reason: String::new(),
             });
-        if waiting.stamp != seen.stamp {
-            (waiting.stamp, waiting.since, waiting.looks) = (seen.stamp.clone(), now, 0);
+        if waiting.meta != seen.meta {
+            (waiting.meta, waiting.since, waiting.looks) = (seen.meta.clone(), now, 0);
         }
         waiting.looks += 1;
         waiting
@@ -141,7 +141,7 @@ impl Follower {
         };
         let handle = open_quietly(&seen.path).ok();
         Verdict::Refuse(
-            entry_of(seen, None, handle.as_ref(), seen.stamp.bytes),
+            entry_of(seen, None, handle.as_ref(), seen.meta.bytes),
             Refusal {
                 fault: Fault::File,
                 reason,
@@ -172,13 +172,13 @@ pub(super) fn entry_of(
     handle: Option<&File>,
     bytes: u64,
 ) -> FileEntry {
-    let hashed = handle.and_then(|handle| Identity::of(handle, bytes).ok());
-    let mut identity = hashed.unwrap_or_default();
-    identity.stamp = seen.stamp.clone();
+    let hashed = handle.and_then(|handle| Fingerprint::of(handle, bytes).ok());
+    let mut fingerprint = hashed.unwrap_or_default();
+    fingerprint.meta = seen.meta.clone();
     FileEntry {
         path: seen.path.clone(),
         format,
-        identity,
+        fingerprint,
         rows: 0,
         ahead: 0,
         within: None,

@@ -16,7 +16,7 @@ const DEATHS_READING: u32 = 20;
 
 /// The note about the file under way.
 #[derive(Debug)]
-pub(super) struct Note {
+pub(super) struct CrashMarker {
     path: PathBuf,
     ticket: u64,
     rows: u64,
@@ -27,7 +27,7 @@ pub(super) struct Note {
     file: Option<File>,
 }
 
-impl Note {
+impl CrashMarker {
     /// The note that the run before left in `directory`.
     pub(super) fn open(directory: &Path) -> Self {
         let path = directory.join("opening");
@@ -46,7 +46,7 @@ impl Note {
     }
 
     /// A segment is about to be opened behind `rows` of its rows; true if it killed too many runs.
-    pub(super) fn opening(&mut self, ticket: u64, rows: u64) -> bool {
+    pub(super) fn begin(&mut self, ticket: u64, rows: u64) -> bool {
         self.is_mine = true;
         if self.ticket == ticket && self.rows == rows {
             self.deaths += 1;
@@ -64,7 +64,7 @@ impl Note {
     }
 
     /// Its first rows came: the deaths that are counted from now on are those of a longer life.
-    pub(super) fn opened(&mut self) {
+    pub(super) fn survived(&mut self) {
         if self.deaths < DEATHS_READING / 2 {
             self.deaths = DEATHS_READING / 2;
             self.write();

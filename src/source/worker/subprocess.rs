@@ -15,11 +15,11 @@ use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
 use super::limits::{MEMORY_VARIABLE, RESERVE_KIB, RESERVE_VARIABLE, environment};
 use super::lost::{Lost, last_words, lost, not_started};
-use super::places::{Places, Teller};
 use super::protocol::{Reply, Request, Sent, receive, send};
+use super::slot_pool::{Control, SlotPool};
 use super::{Decode, Fault, Job, Next, Refusal};
 use crate::rows::{Layout, Minibatch, Values, Width};
-use crate::source::{Agreement, Decoders, Frames, Segment, SourceParams};
+use crate::source::{Decoders, FeatureSchema, Frames, Segment, SourceParams};
 
 /// Bytes of the places for pieces: enough that the worker goes on while the trainer learns.
 const SHARED_BYTES: usize = 32 << 20;
@@ -29,7 +29,7 @@ const SLOTS_LEAST: usize = 3;
 const SLOTS_MOST: usize = 64;
 /// How to start a worker and when to give it up.
 #[derive(Clone, Debug)]
-pub struct ProcessParams {
+pub struct SubprocessParams {
     /// The program and the argument that makes a worker of it.
     pub program: PathBuf,
     /// The argument that makes a worker of it.
@@ -43,10 +43,10 @@ pub struct ProcessParams {
 }
 
 /// A decoder in a process of its own.
-pub struct Process {
-    params: ProcessParams,
+pub struct Subprocess {
+    params: SubprocessParams,
     running: Option<Running>,
-    adopted: Option<(Agreement, usize)>,
+    in_use: Option<(FeatureSchema, usize)>,
     jobs: VecDeque<Job>,
     /// Rows of the first job that were taken.
     taken: u64,
@@ -69,10 +69,10 @@ struct Running {
     /// What the worker says.
     socket: BufReader<UnixStream>,
     /// The same socket, for whoever has something to say.
-    teller: Teller,
+    control: Control,
     memory: File,
     last_words: File,
-    places: Option<Arc<Places>>,
+    places: Option<Arc<SlotPool>>,
 }
 
 impl Drop for Running {
@@ -83,13 +83,13 @@ impl Drop for Running {
     }
 }
 
-impl Process {
+impl Subprocess {
     /// No worker yet: the first request starts it.
-    pub fn new(params: ProcessParams) -> Self {
+    pub fn new(params: SubprocessParams) -> Self {
         Self {
             params,
             running: None,
-            adopted: None,
+            in_use: None,
             jobs: VecDeque::new(),
             taken: 0,
             deaths: 0,
@@ -132,7 +132,7 @@ impl Process {
             .spawn()?;
         let mut running = Running {
             child,
-            teller: Arc::new(Mutex::new(socket.try_clone()?)),
+            control: Arc::new(Mutex::new(socket.try_clone()?)),
             socket: BufReader::new(socket),
             memory,
             last_words: said,
@@ -153,8 +153,8 @@ impl Process {
                 return Err(io::Error::other(format!("it ended with {status} {words}")));
             }
         }
-        if let Some((agreement, rows)) = &self.adopted {
-            running.adopt(agreement, *rows)?;
+        if let Some((feature_schema, rows)) = &self.in_use {
+            running.use_schema(feature_schema, *rows)?;
         }
         Ok(running)
     }
@@ -176,10 +176,10 @@ impl Process {
             let asked = self.send(request).and_then(|()| self.receive());
             match asked {
                 Ok(reply) => return Ok(reply),
-                Err(reason) => lost = Some(self.bury(reason)),
+                Err(reason) => lost = Some(self.reap(reason)),
             }
         }
-        Err(lost.unwrap_or_else(|| self.bury(Lost::Silent)))
+        Err(lost.unwrap_or_else(|| self.reap(Lost::Silent)))
     }
 
     fn send(&mut self, request: &Request) -> Result<(), Lost> {
@@ -196,7 +196,7 @@ impl Process {
     }
 
     /// Ends what is left of a worker; why it had to go.
-    fn bury(&mut self, lost: Lost) -> Refusal {
+    fn reap(&mut self, lost: Lost) -> Refusal {
         let Some(mut running) = self.running.take() else {
             return not_started(match &lost {
                 Lost::Died(reason) | Lost::NotStarted(reason) => reason,
@@ -247,7 +247,7 @@ impl Process {
         let jobs: Vec<Job> = self.jobs.iter().cloned().collect();
         for (i, mut job) in jobs.into_iter().enumerate() {
             if i == 0 {
-                job.skip += self.taken;
+                job.read.rows += self.taken;
             }
             let want = (i == 0).then_some(want);
             self.send(&Request::Read {
@@ -312,9 +312,9 @@ impl Process {
     /// The place of a piece; nothing if there is none, or it is not as long as the piece.
     fn piece(&self, sent: &Sent) -> Option<Minibatch> {
         let places = self.running.as_ref()?.places.as_ref()?;
-        let (agreement, _) = self.adopted.as_ref()?;
-        agreement
-            .minibatch_in(sent.capacity, |bytes| places.lend(sent.slot, bytes))
+        let (feature_schema, _) = self.in_use.as_ref()?;
+        feature_schema
+            .minibatch_in(sent.capacity, |bytes| places.lease(sent.slot, bytes))
             .ok()
     }
 
@@ -336,12 +336,16 @@ impl Process {
 impl Running {
     fn send(&mut self, request: &Request) -> io::Result<()> {
         let message = request.encode()?;
-        let mut socket = self.teller.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut socket = self.control.lock().unwrap_or_else(PoisonError::into_inner);
         send(&mut *socket, message)
     }
 
-    fn adopt(&mut self, agreement: &Agreement, minibatch_rows: usize) -> io::Result<()> {
-        let bytes = agreement.bytes(minibatch_rows);
+    fn use_schema(
+        &mut self,
+        feature_schema: &FeatureSchema,
+        minibatch_rows: usize,
+    ) -> io::Result<()> {
+        let bytes = feature_schema.bytes(minibatch_rows);
         let bytes = bytes.ok_or_else(|| io::Error::other("a minibatch beyond all memory"))?;
         // Whole pages, so that no two places share one.
         let page = rustix::param::page_size();
@@ -353,26 +357,26 @@ impl Running {
         }
         // A page that went away under a reader would end the daemon.
         fcntl_add_seals(&self.memory, SealFlags::SHRINK)?;
-        let teller = Some(Arc::clone(&self.teller));
-        self.places = Some(Places::of(&self.memory, slots, slot_bytes, teller)?);
-        let adopt = Request::Adopt {
-            agreement: agreement.clone(),
+        let control = Some(Arc::clone(&self.control));
+        self.places = Some(SlotPool::of(&self.memory, slots, slot_bytes, control)?);
+        let request = Request::UseSchema {
+            feature_schema: feature_schema.clone(),
             minibatch_rows,
             slots,
             slot_bytes,
         };
-        self.send(&adopt)
+        self.send(&request)
     }
 }
 
-impl Decode for Process {
-    fn agree(&mut self, segment: &Segment) -> Result<Agreement, Refusal> {
+impl Decode for Subprocess {
+    fn resolve(&mut self, segment: &Segment) -> Result<FeatureSchema, Refusal> {
         // Features of a file before that did not hold; a worker that is started now needs none.
-        self.adopted = None;
-        match self.ask(&Request::Agree(segment.clone()))? {
-            Reply::Agreed(agreement) => Ok(agreement),
+        self.in_use = None;
+        match self.ask(&Request::Resolve(segment.clone()))? {
+            Reply::Resolved(feature_schema) => Ok(feature_schema),
             Reply::Refused(refusal) => Err(refusal),
-            _ => Err(self.bury(Lost::Died("it sent another answer".to_owned()))),
+            _ => Err(self.reap(Lost::Died("it sent another answer".to_owned()))),
         }
     }
 
@@ -380,27 +384,31 @@ impl Decode for Process {
         match self.ask(&Request::Frames(path.to_owned()))? {
             Reply::Framed(frames) => Ok(frames),
             Reply::Refused(refusal) => Err(refusal),
-            _ => Err(self.bury(Lost::Died("it sent another answer".to_owned()))),
+            _ => Err(self.reap(Lost::Died("it sent another answer".to_owned()))),
         }
     }
 
-    fn adopt(&mut self, agreement: &Agreement, minibatch_rows: usize) -> Result<(), Refusal> {
-        if agreement.bytes(minibatch_rows).is_none() {
+    fn use_schema(
+        &mut self,
+        feature_schema: &FeatureSchema,
+        minibatch_rows: usize,
+    ) -> Result<(), Refusal> {
+        if feature_schema.bytes(minibatch_rows).is_none() {
             return Err(Refusal {
                 fault: Fault::File,
                 reason: "a minibatch of these rows is beyond all memory".to_owned(),
             });
         }
-        self.adopted = Some((agreement.clone(), minibatch_rows));
+        self.in_use = Some((feature_schema.clone(), minibatch_rows));
         // Rows that are still lent may not be written over: another worker has memory of its own.
-        let is_lent = |places: &Arc<Places>| Arc::strong_count(places) > 1;
+        let is_lent = |places: &Arc<SlotPool>| Arc::strong_count(places) > 1;
         self.running
             .take_if(|running| running.places.as_ref().is_some_and(is_lent));
         if let Some(running) = &mut self.running
-            && let Err(error) = running.adopt(agreement, minibatch_rows)
+            && let Err(error) = running.use_schema(feature_schema, minibatch_rows)
         {
             // Another worker is given the same; if the system has no room for it, the files wait.
-            self.bury(lost(&error));
+            self.reap(lost(&error));
         }
         Ok(())
     }
@@ -417,7 +425,7 @@ impl Decode for Process {
                 with_ids,
             }) {
                 // The next call starts another worker and hands it all jobs.
-                self.bury(reason);
+                self.reap(reason);
             }
         }
     }
@@ -438,7 +446,7 @@ impl Decode for Process {
                 Ok(next) => return next,
                 Err(reason) => {
                     let is_blameless = matches!(reason, Lost::NotStarted(_));
-                    let refusal = self.bury(reason);
+                    let refusal = self.reap(reason);
                     let count = if is_blameless {
                         &mut self.unstarted
                     } else {

@@ -7,15 +7,28 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::fix::{self, Fixed, Later};
-use super::open::{self, Opened};
-use super::select::{Kind, Plan, Shape, Wanted};
+use super::later;
+use super::open::Opened;
+use super::select::{FeatureColumn, Kind, Leaf, Plan, Shape};
 use super::{BinaryDtype, Selection, SourceError, SourceParams};
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::rows::{Features, Layout, Lent, Minibatch, Width};
 
+/// Bytes of values decoded at once: with the pages they come from they stay within a cache that
+/// two threads share.
+const CHUNK_BYTES: usize = 4 << 20;
+/// The same for rows that lie in lists.
+const CHUNK_BYTES_IN_ROWS: usize = 1 << 19;
+/// Rows decoded at once where they are narrow.
+const CHUNK_ROWS_MAX: usize = 8192;
+/// Rows decoded at once even where they are wide, for as long as they fit [`CHUNK_BYTES_MAX`].
+const CHUNK_ROWS_MIN: usize = 1024;
+/// Bytes that the chunk of wide rows may take.
+const CHUNK_BYTES_MAX: usize = 32 << 20;
+
 /// Columns in the order of the features, the width and the layout of minibatches.
 #[derive(Clone, Debug)]
-pub struct Agreement {
+pub struct FeatureSchema {
     pub(super) plan: Arc<Plan>,
     features: Features,
     selection: Selection,
@@ -23,44 +36,79 @@ pub struct Agreement {
     layout: Layout,
 }
 
-impl Agreement {
-    /// What the first file of all, which lies at `path`, fixes.
+impl FeatureSchema {
+    /// What the first file of all, which lies at `path`, fixes with the help of `later` ones; `model` has
+    /// the features of a model that the rows are for.
     ///
     /// # Errors
     /// If it cannot be read, or gives no feature.
-    pub(super) fn of(
+    pub(super) fn resolve(
         path: &Path,
-        mut first: Opened,
+        first: &mut Opened,
+        later: Later<'_>,
         params: &SourceParams,
+        model: Option<&Features>,
     ) -> Result<Self, SourceError> {
         let Fixed {
             wanted,
             selection,
             width,
             null_lists,
-        } = fix::fix(path, &mut first, Later::Unknown, params, None)?;
+        } = fix::fix(path, first, later, params, model)?;
         let plan = Plan {
             first: path.to_owned(),
             wanted,
             null_lists,
-            has_durations: true,
+            has_durations: model.is_none(),
             chunk_rows: 1,
             params: params.clone(),
         };
         Ok(Self::new(plan, selection, width))
     }
 
-    fn new(mut plan: Plan, selection: Selection, width: Width) -> Self {
-        let features = open::names(&plan.wanted);
-        let layout = open::layout(&plan.wanted);
-        plan.chunk_rows = open::chunk_rows(features.len(), width, layout);
-        Self {
+    fn new(plan: Plan, selection: Selection, width: Width) -> Self {
+        let mut feature_schema = Self {
+            features: names(&plan.wanted),
+            layout: layout(&plan.wanted),
             plan: Arc::new(plan),
-            features,
             selection,
             width,
-            layout,
+        };
+        feature_schema.set_width(width);
+        feature_schema
+    }
+
+    fn set_width(&mut self, width: Width) {
+        self.width = width;
+        let rows = chunk_rows(self.features.len(), width, self.layout);
+        Arc::make_mut(&mut self.plan).chunk_rows = rows;
+    }
+
+    /// Takes the footer of a later file into account before any row is read: wide values make
+    /// minibatches wide.
+    ///
+    /// # Errors
+    /// If the file does not agree, or wants a key for one of its columns.
+    pub(super) fn look_ahead(&mut self, path: &Path, later: &Opened) -> Result<(), SourceError> {
+        let leaves = later::columns(path, &later.schema(), &self.plan)?;
+        later.check(path, &leaves)?;
+        if fix::widest(&leaves) == Width::F64 {
+            self.set_width(Width::F64);
         }
+        Ok(())
+    }
+
+    /// The columns of a later file, in the order of the features.
+    ///
+    /// # Errors
+    /// If the file does not agree.
+    pub(super) fn columns(
+        &self,
+        path: &Path,
+        later: &mut Opened,
+    ) -> Result<Vec<Leaf>, SourceError> {
+        fix::check_null_lists(path, later, &self.plan)?;
+        later::columns(path, &later.schema(), &self.plan)
     }
 
     /// Names of the m features.
@@ -178,7 +226,7 @@ impl Agreement {
             if len == 0 || features > FEATURES_MAX {
                 return Err(from.refuse(format!("{features} features")));
             }
-            wanted.push(Wanted {
+            wanted.push(FeatureColumn {
                 name,
                 shape,
                 len,
@@ -204,6 +252,45 @@ impl Agreement {
     }
 }
 
+fn names(wanted: &[FeatureColumn]) -> Features {
+    let mut names = Vec::new();
+    for column in wanted {
+        if column.shape == Shape::Scalar {
+            names.push(column.name.clone());
+        } else {
+            names.extend((0..column.len).map(|i| format!("{}.{i}", column.name)));
+        }
+    }
+    Features::new(names)
+}
+
+fn layout(wanted: &[FeatureColumn]) -> Layout {
+    let all: usize = wanted.iter().map(|w| w.len).sum();
+    let in_rows = wanted.iter().filter(|w| w.shape != Shape::Scalar);
+    let in_rows: usize = in_rows.map(|w| w.len).sum();
+    if 2 * in_rows > all {
+        Layout::RowMajor
+    } else {
+        Layout::ColumnMajor
+    }
+}
+
+fn chunk_rows(features: usize, width: Width, layout: Layout) -> usize {
+    let row_bytes = features
+        * match width {
+            Width::F32 => 4,
+            Width::F64 => 8,
+        };
+    match layout {
+        // One call of the decoder a column: the more rows, the fewer calls.
+        Layout::ColumnMajor => (CHUNK_BYTES / row_bytes)
+            .clamp(CHUNK_ROWS_MIN, CHUNK_ROWS_MAX)
+            .min((CHUNK_BYTES_MAX / row_bytes).max(1)),
+        // One call for all values: few rows stay in a core's own cache.
+        Layout::RowMajor => (CHUNK_BYTES_IN_ROWS / row_bytes).clamp(16, CHUNK_ROWS_MAX),
+    }
+}
+
 /// Beside the width: durations are numbers, and the names of lists without a value follow. What was
 /// written before this was so has it not, and stays as it was.
 const HAS_MORE: u8 = 0x02;
@@ -211,18 +298,18 @@ const HAS_MORE: u8 = 0x02;
 const SECONDS: u8 = 0x10;
 const UNKNOWN: u8 = 0x20;
 
-/// Features that a stored agreement may have: the state of more would not fit any memory.
+/// Features that a stored schema may have: the state of more would not fit any memory.
 const FEATURES_MAX: usize = 1 << 28;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn decoded(bytes: &[u8]) -> Result<Agreement, CodecError> {
-        let mut from = Decoder::new("agreement", bytes);
-        let agreement = Agreement::decode(&mut from, &SourceParams::default())?;
+    fn decoded(bytes: &[u8]) -> Result<FeatureSchema, CodecError> {
+        let mut from = Decoder::new("feature_schema", bytes);
+        let feature_schema = FeatureSchema::decode(&mut from, &SourceParams::default())?;
         from.finish()?;
-        Ok(agreement)
+        Ok(feature_schema)
     }
 
     #[test]
@@ -237,17 +324,23 @@ mod tests {
             before.usize(len);
         }
         let before = before.into_bytes();
-        let agreement = decoded(&before).unwrap();
-        assert_eq!(agreement.features().names(), ["a", "l.0", "l.1", "l.2"]);
-        assert!(!agreement.plan.has_durations, "durations were no numbers");
+        let feature_schema = decoded(&before).unwrap();
+        assert_eq!(
+            feature_schema.features().names(),
+            ["a", "l.0", "l.1", "l.2"]
+        );
+        assert!(
+            !feature_schema.plan.has_durations,
+            "durations were no numbers"
+        );
         let mut again = Encoder::new();
-        agreement.encode(&mut again);
+        feature_schema.encode(&mut again);
         assert_eq!(again.into_bytes(), before);
     }
 
     #[test]
     fn kinds_and_lists_without_a_value_outlive_a_process() {
-        let column = |name: &str, kind: Kind| Wanted {
+        let column = |name: &str, kind: Kind| FeatureColumn {
             name: name.to_owned(),
             shape: Shape::Scalar,
             len: 1,
@@ -261,9 +354,9 @@ mod tests {
             chunk_rows: 1,
             params: SourceParams::default(),
         };
-        let agreement = Agreement::new(plan, Selection::default(), Width::F64);
+        let feature_schema = FeatureSchema::new(plan, Selection::default(), Width::F64);
         let mut bytes = Encoder::new();
-        agreement.encode(&mut bytes);
+        feature_schema.encode(&mut bytes);
         let bytes = bytes.into_bytes();
         let found = decoded(&bytes).unwrap();
         let kinds: Vec<Kind> = found.plan.wanted.iter().map(|w| w.kind).collect();

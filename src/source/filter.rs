@@ -11,14 +11,14 @@ use crate::rows::{Features, Minibatch, Tally};
 
 /// Judges rows and copies those that pass; its buffers are used again.
 #[derive(Default)]
-pub(super) struct Sieve {
+pub(super) struct RowFilter {
     /// Per row being judged.
     flags: Vec<u8>,
     picked: Vec<usize>,
 }
 
 /// Where rows come from, for the message about a bad one.
-pub(super) struct From<'a> {
+pub(super) struct RowPlace<'a> {
     /// The file.
     pub path: &'a Path,
     /// Rows of the file before these.
@@ -27,7 +27,7 @@ pub(super) struct From<'a> {
     pub features: &'a Features,
 }
 
-impl From<'_> {
+impl RowPlace<'_> {
     /// The error for a value; `start` is where the rows begin in their chunk.
     fn refuse(&self, fault: Fault, start: usize, params: &SourceParams) -> SourceError {
         let path = self.path.to_owned();
@@ -59,7 +59,7 @@ impl From<'_> {
     }
 }
 
-impl Sieve {
+impl RowFilter {
     /// Copies the `rows` that pass behind the first `at` rows of `batch`; how many they are.
     ///
     /// # Errors
@@ -68,7 +68,7 @@ impl Sieve {
         &mut self,
         chunk: &mut Chunk,
         rows: Range<usize>,
-        from: &From<'_>,
+        from: &RowPlace<'_>,
         params: &SourceParams,
         tally: &mut Tally,
         (batch, at): (&mut Minibatch, usize),
@@ -81,8 +81,11 @@ impl Sieve {
             return Ok(all);
         }
         self.flags.resize(all, 0);
-        let judged = fill::judge(chunk, &rows, params, &mut self.flags, tally);
-        judged.map_err(|fault| from.refuse(fault, rows.start, params))?;
+        let before = tally.clone();
+        if let Err(fault) = fill::apply_policy(chunk, &rows, params, &mut self.flags, tally) {
+            *tally = before;
+            return Err(from.refuse(fault, rows.start, params));
+        }
         self.picked.clear();
         let kept = self.flags.iter().zip(rows.clone());
         let kept = kept.filter(|(flag, _)| *flag & REJECTED == 0);

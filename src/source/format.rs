@@ -1,4 +1,4 @@
-//! The first bytes of a file → its format, or what is wrong with it.
+//! The formats that are read, and the first bytes of a file → its format, or what is wrong with it.
 //!
 //! A format is told by the first bytes, never by the name. A name only says that a file was meant to
 //! be data: one that ends so and is none is refused where others are left out.
@@ -9,7 +9,6 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use super::SourceError;
-use super::discover::Format;
 use super::framing;
 
 /// Bytes that tell a format.
@@ -19,6 +18,47 @@ const HEAD: usize = 8;
 const OLD_HEADER_MAX: usize = 16 << 20;
 /// Endings of the names of data, in small letters.
 const DATA_ENDINGS: [&str; 5] = ["parquet", "arrow", "arrows", "feather", "ipc"];
+
+/// How the bytes of an input are laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// `PAR1`.
+    Parquet,
+    /// `ARROW1`: Arrow IPC with a footer, also called Feather version 2.
+    IpcFile,
+    /// Messages one after another.
+    IpcStream,
+    /// The same on standard input.
+    Stdin,
+}
+
+impl Format {
+    /// The number that stands for it in stored data.
+    pub(super) fn code(self) -> u8 {
+        match self {
+            Self::Parquet => 0,
+            Self::IpcFile => 1,
+            Self::IpcStream => 2,
+            Self::Stdin => 3,
+        }
+    }
+
+    /// What people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Parquet => "Parquet",
+            Self::IpcFile => "Arrow IPC file",
+            Self::IpcStream | Self::Stdin => "Arrow IPC stream",
+        }
+    }
+
+    /// The format of a stored number.
+    pub(super) fn of_code(code: u8) -> Option<Self> {
+        [Self::Parquet, Self::IpcFile, Self::IpcStream, Self::Stdin]
+            .into_iter()
+            .find(|format| format.code() == code)
+    }
+}
 
 /// The format whose files begin with `head`.
 pub(super) fn magic(head: &[u8]) -> Option<Format> {

@@ -12,13 +12,13 @@ use crate::rows::Lent;
 
 /// The places, as one of the two processes sees them.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct SlotPool {
     memory: File,
     /// Bytes of each, whole pages.
     bytes: usize,
     slots: Mutex<Vec<State>>,
     /// Whom to tell of a place that comes back.
-    teller: Option<Teller>,
+    control: Option<Control>,
 }
 
 /// Where a place is.
@@ -27,11 +27,11 @@ enum State {
     /// Nobody has asked for it yet.
     Unmapped,
     Here(MmapMut),
-    Lent,
+    Leased,
 }
 
 /// The sending end of a socket that several threads use.
-pub(super) type Teller = Arc<Mutex<UnixStream>>;
+pub(super) type Control = Arc<Mutex<UnixStream>>;
 
 /// A place that is lent, until it is dropped.
 #[derive(Debug)]
@@ -39,10 +39,10 @@ struct Slot {
     map: Option<MmapMut>,
     bytes: usize,
     number: usize,
-    places: Arc<Places>,
+    places: Arc<SlotPool>,
 }
 
-impl Places {
+impl SlotPool {
     /// `count` places of `bytes` each, whole pages.
     ///
     /// # Errors
@@ -51,7 +51,7 @@ impl Places {
         memory: &File,
         count: usize,
         bytes: usize,
-        teller: Option<Teller>,
+        control: Option<Control>,
     ) -> io::Result<Arc<Self>> {
         let needed = count as u64 * bytes as u64;
         if memory.metadata()?.len() < needed {
@@ -61,7 +61,7 @@ impl Places {
             memory: memory.try_clone()?,
             bytes,
             slots: Mutex::new((0..count).map(|_| State::Unmapped).collect()),
-            teller,
+            control,
         }))
     }
 
@@ -69,16 +69,20 @@ impl Places {
     ///
     /// # Errors
     /// If it is lent already, or shorter, or there is no address space for it.
-    pub(super) fn lend(self: &Arc<Self>, number: usize, bytes: usize) -> io::Result<Box<dyn Lent>> {
+    pub(super) fn lease(
+        self: &Arc<Self>,
+        number: usize,
+        bytes: usize,
+    ) -> io::Result<Box<dyn Lent>> {
         let wrong = |what: &str| io::Error::other(format!("place {number} for rows {what}"));
         if bytes > self.bytes {
             return Err(wrong("is too small"));
         }
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let slot = slots.get_mut(number).ok_or_else(|| wrong("is none"))?;
-        let map = match std::mem::replace(slot, State::Lent) {
+        let map = match std::mem::replace(slot, State::Leased) {
             State::Here(map) => map,
-            State::Lent => return Err(wrong("is taken")),
+            State::Leased => return Err(wrong("is taken")),
             State::Unmapped => {
                 let mut options = MmapOptions::new();
                 let offset = number as u64 * self.bytes as u64;
@@ -128,10 +132,10 @@ impl Drop for Slot {
             *slot = State::Here(map);
         }
         drop(slots);
-        if let Some(teller) = &self.places.teller
+        if let Some(control) = &self.places.control
             && let Ok(message) = Request::Credit(self.number).encode()
         {
-            let mut socket = teller.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut socket = control.lock().unwrap_or_else(PoisonError::into_inner);
             // A worker that is gone needs no place; that it is gone is noticed with the next rows.
             let _ = send(&mut *socket, message);
         }

@@ -5,24 +5,26 @@ use std::path::Path;
 
 use super::{Decode, Job, Next, Refusal};
 use crate::rows::Minibatch;
-use crate::source::{Agreement, Extraction, Frames, Segment, SourceError, SourceParams, Tagger};
+use crate::source::{
+    FeatureSchema, Frames, Segment, SegmentReader, SourceError, SourceParams, Tagger,
+};
 
 /// Reads segments with the decoders of this process.
-pub struct Here {
+pub struct InProcess {
     params: SourceParams,
-    agreement: Option<Agreement>,
+    feature_schema: Option<FeatureSchema>,
     jobs: VecDeque<Job>,
-    open: Option<Extraction>,
+    open: Option<SegmentReader>,
     /// Where ids are wanted.
     tagger: Option<Tagger>,
 }
 
-impl Here {
+impl InProcess {
     /// Nothing queued.
     pub fn new(params: SourceParams) -> Self {
         Self {
             params,
-            agreement: None,
+            feature_schema: None,
             jobs: VecDeque::new(),
             open: None,
             tagger: None,
@@ -38,21 +40,17 @@ impl Here {
 
     /// Rows of the first job, behind the first `at` of `batch`.
     fn read(&mut self, batch: &mut Minibatch, at: usize) -> Result<Next, SourceError> {
-        let (Some(job), Some(agreement)) = (self.jobs.front(), &self.agreement) else {
+        let (Some(job), Some(feature_schema)) = (self.jobs.front(), &self.feature_schema) else {
             return Err(SourceError::Ended);
         };
-        let mut open = match self.open.take() {
-            Some(open) => open,
-            None if self.tagger.is_some() => {
-                Extraction::open_with_ids(&job.segment, agreement, job.skip)?.until(job.until)
-            }
-            None => Extraction::open(&job.segment, agreement, job.skip)?.until(job.until),
+        let mut open = if let Some(open) = self.open.take() {
+            open
+        } else {
+            let with_ids = self.tagger.is_some();
+            SegmentReader::open(&job.read, feature_schema, with_ids)?.until(job.until)
         };
         let want = batch.capacity() - at;
-        let piece = match &mut self.tagger {
-            Some(tagger) => open.next_with_ids(batch, at, want, tagger)?,
-            None => open.next(batch, at, want)?,
-        };
+        let piece = open.next(batch, at, want, self.tagger.as_mut())?;
         let next = Next::Piece {
             ticket: job.ticket,
             tally: piece.tally,
@@ -68,10 +66,10 @@ impl Here {
     }
 }
 
-impl Decode for Here {
-    fn agree(&mut self, segment: &Segment) -> Result<Agreement, Refusal> {
+impl Decode for InProcess {
+    fn resolve(&mut self, segment: &Segment) -> Result<FeatureSchema, Refusal> {
         segment
-            .agree(&self.params)
+            .resolve(&self.params)
             .map_err(|error| Refusal::of(&error))
     }
 
@@ -79,8 +77,12 @@ impl Decode for Here {
         Frames::of(path).map_err(|error| Refusal::of(&error))
     }
 
-    fn adopt(&mut self, agreement: &Agreement, _minibatch_rows: usize) -> Result<(), Refusal> {
-        self.agreement = Some(agreement.clone());
+    fn use_schema(
+        &mut self,
+        feature_schema: &FeatureSchema,
+        _minibatch_rows: usize,
+    ) -> Result<(), Refusal> {
+        self.feature_schema = Some(feature_schema.clone());
         Ok(())
     }
 

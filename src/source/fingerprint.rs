@@ -23,12 +23,12 @@ const EDGE_BYTES: u64 = 16 << 10;
 const SAMPLES: u64 = 8;
 /// Bytes of a footer that are hashed: from its end, beyond which it is one of a very wide table.
 const FOOTER_MAX: u64 = 256 << 10;
-/// Stands before an identity with [`Method::Content`]: no device has this number.
+/// Stands before a fingerprint with [`Method::Content`]: no device has this number.
 const MARK: u64 = u64::MAX;
 
 /// What tells one file from another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Stamp {
+pub struct FileMeta {
     /// Device.
     pub device: u64,
     /// Inode on that device.
@@ -41,7 +41,7 @@ pub struct Stamp {
     pub changed_ns: i64,
 }
 
-impl Stamp {
+impl FileMeta {
     /// What the system says of an open file or path.
     pub fn of(meta: &Metadata) -> Self {
         let born = meta.created().ok();
@@ -76,11 +76,11 @@ impl Stamp {
 
 /// A file by its content, and what spares reading it.
 ///
-/// Two files are one if their contents are: the stamp only says whether a look at them is needed.
+/// Two files are one if their contents are: the metadata only says whether a look at them is needed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Identity {
+pub struct Fingerprint {
     /// What the system says.
-    pub stamp: Stamp,
+    pub meta: FileMeta,
     /// SHA-256 of the first bytes, up to a page of those that count.
     pub head: [u8; 32],
     /// SHA-256 of the length and the content; see [`Method`] for how much of it.
@@ -102,13 +102,13 @@ pub enum Method {
     Content,
 }
 
-impl Identity {
-    /// The identity of the first `bytes` bytes of `file`.
+impl Fingerprint {
+    /// The fingerprint of the first `bytes` bytes of `file`.
     ///
     /// # Errors
     /// What the system says; also if the file is shorter.
     pub fn of(file: &File, bytes: u64) -> io::Result<Self> {
-        let stamp = Stamp::of(&file.metadata()?);
+        let meta = FileMeta::of(&file.metadata()?);
         let (head, print) = if bytes <= WHOLE_BYTES {
             // All of it is hashed: it is read once.
             let mut all = vec![0; bytes as usize];
@@ -120,7 +120,7 @@ impl Identity {
             (head(file, bytes)?, print(file, bytes)?)
         };
         Ok(Self {
-            stamp,
+            meta,
             head,
             print,
             bytes,
@@ -166,13 +166,13 @@ impl Identity {
 
     /// Writes all of it.
     pub fn encode(&self, to: &mut Encoder) {
-        let Stamp {
+        let FileMeta {
             device,
             inode,
             born_ns,
             bytes,
             changed_ns,
-        } = self.stamp;
+        } = self.meta;
         if self.method == Method::Content {
             to.u64(MARK);
         }
@@ -191,9 +191,9 @@ impl Identity {
     /// # Errors
     /// If it is not there.
     pub fn decode(from: &mut Decoder<'_>) -> Result<Self, CodecError> {
-        let (method, stamp) = Self::decode_stamp(from)?;
+        let (method, meta) = Self::decode_meta(from)?;
         Ok(Self {
-            stamp,
+            meta,
             head: from.array()?,
             print: from.array()?,
             bytes: from.u64()?,
@@ -205,19 +205,19 @@ impl Identity {
     ///
     /// # Errors
     /// If it is not there.
-    pub fn decode_stamp(from: &mut Decoder<'_>) -> Result<(Method, Stamp), CodecError> {
+    pub fn decode_meta(from: &mut Decoder<'_>) -> Result<(Method, FileMeta), CodecError> {
         let (method, device) = match from.u64()? {
             MARK => (Method::Content, from.u64()?),
             device => (Method::LastPage, device),
         };
-        let stamp = Stamp {
+        let meta = FileMeta {
             device,
             inode: from.u64()?,
             born_ns: from.i64()?,
             bytes: from.u64()?,
             changed_ns: from.i64()?,
         };
-        Ok((method, stamp))
+        Ok((method, meta))
     }
 }
 
@@ -374,12 +374,12 @@ mod tests {
     #[test]
     fn a_growing_file_is_known_by_what_was_taken_of_it() {
         let bytes: Vec<u8> = (0..200_000_u32).map(|i| (i % 251) as u8).collect();
-        let taken = Identity::of(&file(&bytes), 150_000).expect("an identity");
+        let taken = Fingerprint::of(&file(&bytes), 150_000).expect("a fingerprint");
         assert!(taken.is_prefix_of(&file(&bytes)).expect("read"));
         assert!(!taken.is_all_of(&file(&bytes)).expect("read"));
         assert!(taken.is_all_of(&file(&bytes[..150_000])).expect("read"));
         assert!(!taken.is_prefix_of(&file(&bytes[..149_999])).expect("read"));
-        let other = Identity::of(&file(&bytes), 200_000).expect("an identity");
+        let other = Fingerprint::of(&file(&bytes), 200_000).expect("a fingerprint");
         assert_eq!(taken.growing_key(), other.growing_key());
         assert_ne!(taken.key(), other.key());
     }
@@ -387,21 +387,24 @@ mod tests {
     #[test]
     fn an_identity_of_before_is_read_and_told_by_its_last_page_alone() {
         let bytes = recorded(5_000, 7);
-        let mut old = Identity::of(&file(&bytes), bytes.len() as u64).expect("an identity");
+        let mut old = Fingerprint::of(&file(&bytes), bytes.len() as u64).expect("a fingerprint");
         old.method = Method::LastPage;
         old.print = last_page(&file(&bytes), old.bytes).expect("a page");
-        for identity in [
+        for fingerprint in [
             old.clone(),
-            Identity {
+            Fingerprint {
                 method: Method::Content,
                 ..old.clone()
             },
         ] {
             let mut to = Encoder::new();
-            identity.encode(&mut to);
+            fingerprint.encode(&mut to);
             let written = to.into_bytes();
-            let mut from = Decoder::new("an identity", &written);
-            assert_eq!(Identity::decode(&mut from).expect("an identity"), identity);
+            let mut from = Decoder::new("a fingerprint", &written);
+            assert_eq!(
+                Fingerprint::decode(&mut from).expect("a fingerprint"),
+                fingerprint
+            );
             from.finish().expect("its end");
         }
         assert!(old.is_prefix_of(&file(&bytes)).expect("read"));

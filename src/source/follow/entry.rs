@@ -1,0 +1,61 @@
+//! A file that was taken or refused, as it is remembered.
+
+use std::path::PathBuf;
+
+use crate::source::Format;
+use crate::source::fingerprint::Fingerprint;
+
+/// What became of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileState {
+    /// All of it was taken.
+    Done,
+    /// More may come.
+    Growing,
+    /// It was refused; its first rows may have been taken.
+    Quarantined,
+}
+
+/// A file that was taken, wholly or in part, or refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileEntry {
+    /// Where it was seen last.
+    pub path: PathBuf,
+    /// Its format; nothing for a file that was refused before it was known.
+    pub format: Option<Format>,
+    /// Which file it is; `fingerprint.bytes` were taken of a growing one.
+    pub fingerprint: Fingerprint,
+    /// Rows taken.
+    pub rows: u64,
+    /// Of these, rows of a segment that was left on the way: because the file was refused, or could
+    /// not be read any more.
+    pub ahead: u64,
+    /// Where that segment starts; nothing where none was left on the way.
+    pub within: Option<u64>,
+    /// What became of it.
+    pub state: FileState,
+}
+
+impl FileEntry {
+    /// The byte from which on the file is still to be taken, but for the rows that are ahead.
+    pub fn start(&self) -> u64 {
+        self.within.unwrap_or(match self.format {
+            Some(Format::IpcStream) => self.fingerprint.bytes,
+            _ => 0,
+        })
+    }
+
+    /// Whether the file grows in its place.
+    pub(super) fn is_stream(&self) -> bool {
+        self.format == Some(Format::IpcStream)
+    }
+
+    /// A number by which the file is found again under another name and inode.
+    pub(super) fn key(&self) -> Option<u64> {
+        if self.is_stream() {
+            self.fingerprint.growing_key()
+        } else {
+            self.fingerprint.key()
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! What to follow, and by which rules.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::source::walk::Symlinks;
+
+/// In which order new files are taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Order {
+    /// By path, byte by byte.
+    #[default]
+    Name,
+    /// By time of the last change, then by path.
+    #[serde(rename = "mtime")]
+    Changed,
+}
+
+/// What a file does that holds what was learned from one that is gone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnCopy {
+    /// Nothing: it is that file.
+    #[default]
+    Leave,
+    /// It is learned as a new one.
+    Learn,
+}
+
+/// What to follow and how.
+#[derive(Clone, Debug, Default)]
+pub struct FollowParams {
+    /// Directories, globs and files.
+    pub places: Vec<PathBuf>,
+    /// The order of new files.
+    pub order: Order,
+    /// Names with these endings are not looked at.
+    pub ignore_suffixes: Vec<String>,
+    /// Where symbolic links may lead.
+    pub symlinks: Symlinks,
+    /// What a file does that holds what was learned from one that is gone.
+    pub on_copy: OnCopy,
+    /// Where the daemon keeps files of its own, each under a name that no other ever has.
+    pub spool: Option<PathBuf>,
+    /// How long a file may stay without its footer.
+    pub incomplete_age: Duration,
+}

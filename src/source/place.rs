@@ -1,0 +1,61 @@
+//! A place to look for files: a directory, a glob, or a file.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use globset::{GlobBuilder, GlobMatcher};
+
+/// Where a place begins, and what belongs to it.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// The directory or file, for a glob the directory where it starts.
+    pub root: PathBuf,
+    /// The same without symbolic links.
+    pub whole: PathBuf,
+    /// The glob.
+    pub matcher: Option<GlobMatcher>,
+}
+
+impl Place {
+    /// The place that a path or a glob means.
+    ///
+    /// # Errors
+    /// Why it is no glob.
+    pub(super) fn of(path: &Path) -> Result<Self, String> {
+        let (root, matcher) = if is_glob(path.as_os_str()) && fs::symlink_metadata(path).is_err() {
+            let text = path.to_str().ok_or("a glob must be UTF-8")?;
+            let (root, matcher) = glob(text).map_err(|reason| format!("no glob: {reason}"))?;
+            (root, Some(matcher))
+        } else {
+            (path.to_owned(), None)
+        };
+        Ok(Self {
+            whole: fs::canonicalize(&root).unwrap_or_else(|_| root.clone()),
+            root,
+            matcher,
+        })
+    }
+}
+
+/// Whether it would be a glob if no file is called so.
+pub(super) fn is_glob(text: &OsStr) -> bool {
+    let bytes = text.as_encoded_bytes();
+    bytes.iter().any(|byte| b"*?[{".contains(byte))
+}
+
+/// The directory where a glob starts, and the glob: `*` stays within a directory, `**` goes below.
+///
+/// # Errors
+/// Why it is none.
+pub(super) fn glob(text: &str) -> Result<(PathBuf, GlobMatcher), String> {
+    // The paths that are matched have no slash behind them, whatever they lead to.
+    let text = text.trim_end_matches('/');
+    let glob = GlobBuilder::new(text).literal_separator(true).build();
+    let matcher = glob
+        .map_err(|error| error.kind().to_string())?
+        .compile_matcher();
+    let parts = Path::new(text).components();
+    let root = parts.take_while(|part| !is_glob(part.as_os_str()));
+    Ok((root.collect(), matcher))
+}

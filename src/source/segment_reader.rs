@@ -1,0 +1,350 @@
+//! The rows of one input, from any of them on → minibatches: the one loop over chunks.
+//!
+//! `fit` reads its inputs as they are; a segment that `run` reads must be what it was when its turn came,
+//! and what it gave before an error counts.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+
+use super::batches::{FileDecoder, Task};
+use super::catch_panic;
+use super::column::{Chunk, Column};
+use super::error::SourceError;
+use super::feature_schema::FeatureSchema;
+use super::filter::{RowFilter, RowPlace};
+use super::open::Opened;
+use super::segment::{Held, Segment, SegmentRead};
+use super::select::Leaf;
+use super::tagger::Tagger;
+use crate::rows::{Minibatch, Tags, Tally};
+
+/// Some rows of a segment.
+#[derive(Clone, Debug, Default)]
+pub struct Piece {
+    /// Rows and values counted in it.
+    pub tally: Tally,
+    /// Whether the segment ends with it.
+    pub is_last: bool,
+    /// Ids of its rows, where they were asked for.
+    pub tags: Option<Tags>,
+}
+
+/// Rows that were appended to a minibatch.
+pub(super) struct Filled {
+    /// How many.
+    pub rows: usize,
+    /// Whether the input has no more; why the next row cannot be had. What came before is whole.
+    pub is_over: Result<bool, SourceError>,
+}
+
+/// Who gets the ids of rows.
+pub(super) enum Ids<'a> {
+    Nobody,
+    Texts(&'a mut Tagger),
+    Batches(&'a mut Vec<RecordBatch>),
+}
+
+impl Ids<'_> {
+    /// Hands over the ids of the `rows` of a chunk that passed, `accepted` of them.
+    fn take(
+        &mut self,
+        path: &Path,
+        ids: Option<&RecordBatch>,
+        rows: Range<usize>,
+        (filter, accepted): (&RowFilter, usize),
+    ) -> Result<(), SourceError> {
+        match (self, ids) {
+            (Self::Nobody, _) | (Self::Batches(_), None) => {}
+            (Self::Texts(tagger), ids) => {
+                tagger.take(path, ids, rows, filter.passed(), accepted);
+            }
+            (Self::Batches(batches), Some(ids)) => {
+                let mut part = ids.slice(rows.start, rows.len());
+                if let Some(passed) = filter.passed() {
+                    let passed: BooleanArray = passed.map(Some).collect();
+                    let kept = filter_record_batch(&part, &passed);
+                    part = kept.map_err(|error| SourceError::Ids {
+                        path: path.to_owned(),
+                        reason: error.to_string(),
+                    })?;
+                }
+                batches.push(part);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads the rows of one input.
+pub struct SegmentReader {
+    path: PathBuf,
+    feature_schema: FeatureSchema,
+    decoder: Box<dyn FileDecoder>,
+    /// Decoded rows, of which the first `used` were handed over or passed over.
+    chunk: Chunk,
+    used: usize,
+    /// Rows of the input handed over or passed over.
+    row: u64,
+    /// Rows to stop behind.
+    until: u64,
+    filter: RowFilter,
+    with_ids: bool,
+    /// The segment; nothing for an input that is read as it is.
+    held: Option<Held>,
+    failed: Option<SourceError>,
+}
+
+impl SegmentReader {
+    /// Opens a segment behind the rows that were taken. Ids that cannot be read are null: they are there to
+    /// be looked at, and a file whose features can be learned is not refused for them.
+    ///
+    /// # Errors
+    /// If it is another file by now, cannot be read, or does not agree.
+    pub fn open(
+        read: &SegmentRead,
+        feature_schema: &FeatureSchema,
+        with_ids: bool,
+    ) -> Result<Self, SourceError> {
+        Self::open_behind(&read.segment, feature_schema, read.rows, with_ids)
+    }
+
+    fn open_behind(
+        segment: &Segment,
+        feature_schema: &FeatureSchema,
+        skip: u64,
+        with_ids: bool,
+    ) -> Result<Self, SourceError> {
+        let path = &segment.path;
+        let with_ids = with_ids && !feature_schema.plan.params.ids.is_empty();
+        let mut held = segment.hold()?;
+        let opened = held.read_schema().and_then(|mut opened| {
+            let leaves = feature_schema.columns(path, &mut opened)?;
+            Self::new((path, opened, leaves), feature_schema, skip, with_ids)
+        });
+        match opened {
+            Ok(mut reader) => {
+                reader.held = Some(held);
+                Ok(reader)
+            }
+            Err(_) if with_ids => Self::open_behind(segment, feature_schema, skip, false),
+            Err(error) => Err(held.blamed(error)),
+        }
+    }
+
+    /// The rows behind the first `skip` of an open input, from the columns that it has for the features.
+    ///
+    /// # Errors
+    /// If they cannot be decoded, or there are not so many.
+    pub(super) fn new(
+        (path, opened, leaves): (&Path, Opened, Vec<Leaf>),
+        feature_schema: &FeatureSchema,
+        skip: u64,
+        with_ids: bool,
+    ) -> Result<Self, SourceError> {
+        let plan = &feature_schema.plan;
+        let task = Task {
+            leaves,
+            path: path.to_owned(),
+            plan: Arc::clone(plan),
+            with_ids,
+        };
+        let decoder = catch_panic::catch(path, || {
+            let mut decoder = opened.into_decoder(task)?;
+            let skipped = decoder.skip(skip)?;
+            Ok((decoder, skipped))
+        });
+        let (decoder, skipped) = decoder?;
+        let mut reader = Self {
+            path: path.to_owned(),
+            decoder,
+            chunk: Chunk {
+                columns: plan.wanted.iter().map(|w| Column::new(w.len)).collect(),
+                ..Chunk::default()
+            },
+            feature_schema: feature_schema.clone(),
+            used: 0,
+            row: skipped,
+            until: u64::MAX,
+            filter: RowFilter::default(),
+            with_ids,
+            held: None,
+            failed: None,
+        };
+        reader.pass_over(skip - skipped)?;
+        Ok(reader)
+    }
+
+    /// The same, ending behind so many rows of the input.
+    #[must_use]
+    pub fn until(mut self, rows: Option<u64>) -> Self {
+        self.until = rows.unwrap_or(u64::MAX);
+        self
+    }
+
+    /// Rows handed over or passed over.
+    pub fn rows(&self) -> u64 {
+        self.row
+    }
+
+    /// Bytes of the input that have been read, as stored.
+    pub(super) fn bytes_read(&self) -> u64 {
+        self.decoder.bytes_read()
+    }
+
+    fn pass_over(&mut self, mut rows: u64) -> Result<(), SourceError> {
+        while rows > 0 {
+            if self.used == self.chunk.rows && !self.advance()? {
+                return Err(SourceError::Corrupt {
+                    path: self.path.clone(),
+                    reason: format!(
+                        "it ends before row {}, which it had before",
+                        self.row + rows
+                    ),
+                });
+            }
+            let here = rows.min((self.chunk.rows - self.used) as u64);
+            self.used += here as usize;
+            self.row += here;
+            rows -= here;
+        }
+        Ok(())
+    }
+
+    /// Appends up to `want` rows that pass behind the first `at` of `batch`, with their ids, null where
+    /// the segment was opened without.
+    ///
+    /// # Errors
+    /// At bytes that cannot be decoded, at a value that no policy lets pass, and when the file
+    /// changed. Pieces given before stay valid.
+    ///
+    /// # Panics
+    /// If `batch` has another number of features.
+    pub fn next(
+        &mut self,
+        batch: &mut Minibatch,
+        at: usize,
+        want: usize,
+        mut tagger: Option<&mut Tagger>,
+    ) -> Result<Piece, SourceError> {
+        let m = self.feature_schema.features().len();
+        assert_eq!(batch.features(), m, "features of the minibatch");
+        if let Some(error) = self.failed.take() {
+            return Err(self.blamed(error));
+        }
+        let ids = self.feature_schema.plan.params.ids.len();
+        let mut tally = Tally::of(m);
+        let filled = {
+            let mut ids = match &mut tagger {
+                None => Ids::Nobody,
+                Some(tagger) => {
+                    tagger.begin(ids);
+                    Ids::Texts(tagger)
+                }
+            };
+            self.fill((&mut *batch, at), want, &mut tally, &mut ids)
+        };
+        let tags = tagger.map(Tagger::end);
+        let is_last = match filled.is_over {
+            Ok(is_over) => is_over,
+            Err(error) if tally.rows_read == 0 => return Err(self.blamed(error)),
+            Err(error) => {
+                // What came before the bad place is whole: it goes first.
+                self.failed = Some(error);
+                false
+            }
+        };
+        batch.set_rows(at + filled.rows);
+        Ok(Piece {
+            tally,
+            is_last,
+            tags,
+        })
+    }
+
+    fn blamed(&self, error: SourceError) -> SourceError {
+        match &self.held {
+            Some(held) => held.blamed(error),
+            None => error,
+        }
+    }
+
+    /// Appends up to `want` rows that pass behind the first `at` of `batch`, and counts them in `tally`.
+    pub(super) fn fill(
+        &mut self,
+        (batch, at): (&mut Minibatch, usize),
+        want: usize,
+        tally: &mut Tally,
+        ids: &mut Ids<'_>,
+    ) -> Filled {
+        let mut rows = 0;
+        let is_over = loop {
+            if rows == want {
+                break Ok(false);
+            }
+            match self.take((&mut *batch, at + rows), want - rows, tally, ids) {
+                Ok(Some(taken)) => rows += taken,
+                Ok(None) => break Ok(true),
+                // It may be the ids that cannot be read: without them the file says what it is worth.
+                Err(error) if self.with_ids => match self.reopen_without_ids() {
+                    None => break Err(error),
+                    Some(Err(error)) => break Err(error),
+                    Some(Ok(())) => {}
+                },
+                Err(error) => break Err(error),
+            }
+        };
+        Filled { rows, is_over }
+    }
+
+    /// Takes rows of one chunk; how many pass, or nothing at the end.
+    fn take(
+        &mut self,
+        place: (&mut Minibatch, usize),
+        want: usize,
+        tally: &mut Tally,
+        ids: &mut Ids<'_>,
+    ) -> Result<Option<usize>, SourceError> {
+        let left = usize::try_from(self.until.saturating_sub(self.row)).unwrap_or(usize::MAX);
+        if left == 0 {
+            return Ok(None);
+        }
+        if self.used == self.chunk.rows && !self.advance()? {
+            self.held.as_ref().map_or(Ok(()), Held::check)?;
+            return Ok(None);
+        }
+        let rows = self.used..self.chunk.rows.min(self.used + want.min(left));
+        let all = rows.len();
+        let from = RowPlace {
+            path: &self.path,
+            row: self.row,
+            features: self.feature_schema.features(),
+        };
+        let params = &self.feature_schema.plan.params;
+        let (filter, chunk) = (&mut self.filter, &mut self.chunk);
+        let taken = filter.take(chunk, rows.clone(), &from, params, tally, place)?;
+        ids.take(&self.path, chunk.ids.as_ref(), rows, (filter, taken))?;
+        self.used += all;
+        self.row += all as u64;
+        Ok(Some(taken))
+    }
+
+    /// Decodes the next chunk; `false` at the end of the input.
+    fn advance(&mut self) -> Result<bool, SourceError> {
+        (self.chunk.rows, self.used) = (0, 0);
+        let (decoder, chunk) = (&mut self.decoder, &mut self.chunk);
+        catch_panic::catch(&self.path, || decoder.next_chunk(chunk))
+    }
+
+    /// Goes on in the segment without ids; nothing for what is no segment. Chunks begin where they would
+    /// have begun.
+    fn reopen_without_ids(&mut self) -> Option<Result<(), SourceError>> {
+        let segment = self.held.as_ref()?.segment();
+        let again = Self::open_behind(segment, &self.feature_schema, self.row, false);
+        let until = self.until;
+        Some(again.map(|again| *self = Self { until, ..again }))
+    }
+}
