@@ -150,3 +150,24 @@ fn a_daemon_leaves_other_files_out_and_refuses_those_named_as_data() {
         assert!(!refused.contains(other), "{refused}");
     }
 }
+
+#[test]
+fn a_glob_that_ends_in_a_slash_means_the_directories() {
+    // `ojad fit 'plant/2026-*/'`, as the guides have it: no path that was matched ends so, and nothing was found.
+    let place = Place::new("");
+    for (month, count) in [("2026-01", 120), ("2026-02", 80), ("2025-12", 900)] {
+        let folder = place.path("plant").join(month);
+        fs::create_dir_all(&folder).expect("a directory");
+        parquet(&folder.join("a.parquet"), &rows(count, 1));
+    }
+    for pattern in ["plant/2026-*", "plant/2026-*/", "plant/2026-*//"] {
+        let output = ojad()
+            .args(["fit", "--json", "-k", "2", "--exclude", "id"])
+            .arg(place.path(pattern))
+            .output()
+            .expect("it starts");
+        succeeded(&output);
+        let found: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!(found["rows"], 200, "{pattern}");
+    }
+}

@@ -77,16 +77,8 @@ struct Trainer<'a> {
 /// If the state cannot be taken up, a consumed file changed, or the last checkpoint could not be
 /// written; what was written before stands.
 pub fn run(params: RunParams, around: Surroundings<'_>) -> Result<Outcome, RunError> {
-    let Surroundings {
-        disk,
-        decode,
-        commands,
-        read_config,
-        published,
-        begun: is_begun,
-    } = around;
     let shared = Arc::new(Shared::default());
-    let (begun, found) = begin(&params, disk, &shared)?;
+    let (begun, found) = begin(&params, around.disk, &shared)?;
     let (lock, disk) = (begun.lock, begun.disk);
     let (wake, woken) = bounded(1);
     let mut params = params;
@@ -101,7 +93,7 @@ pub fn run(params: RunParams, around: Surroundings<'_>) -> Result<Outcome, RunEr
             files: found.files,
             ..found.learned.state.clone()
         },
-        decode,
+        decode: around.decode,
         journal: found.journal,
         planned: found.planned,
         waiting: found.learned.waiting.clone(),
@@ -114,13 +106,13 @@ pub fn run(params: RunParams, around: Surroundings<'_>) -> Result<Outcome, RunEr
         spool,
         disk,
         lock: lock.clone(),
-        with_ids: published.is_some(),
+        with_ids: around.published.is_some(),
     };
-    let requested = published.as_ref().map(|published| published.requested());
-    let requested = requested.unwrap_or_else(never);
-    let shown = published.map(|published| show_in(published, &params, push.clone()));
+    let published = around.published.as_ref();
+    let requested = published.map_or_else(never, |published| published.requested());
+    let shown = published.map(|published| show_in(published, &params, push.as_ref()));
     let shown = shown.transpose()?;
-    if let Some(begun) = is_begun {
+    if let Some(begun) = around.begun {
         begun().map_err(RunError::Begun)?;
     }
     // One of each kind: none is put off because another is on its way.
@@ -143,7 +135,7 @@ pub fn run(params: RunParams, around: Surroundings<'_>) -> Result<Outcome, RunEr
         to_feeder,
         reload,
         wake,
-        read_config,
+        read_config: around.read_config,
         durable_steps: [0, 0],
         last_checkpoint_steps: steps,
         snapshot_steps: steps,
@@ -157,7 +149,7 @@ pub fn run(params: RunParams, around: Surroundings<'_>) -> Result<Outcome, RunEr
     };
     trainer.watch_as_configured();
     systemd::ready();
-    let ended = trainer.serve(&fed, commands, &requested, &done);
+    let ended = trainer.serve(&fed, around.commands, &requested, &done);
     systemd::stopping();
     trainer.shared.stop.store(true, Ordering::Relaxed);
     drop(fed);
@@ -196,18 +188,18 @@ fn join_within(thread: thread::JoinHandle<()>, patience: Duration) {
 
 /// What is to be published from now on; the history goes on where the run before left it.
 fn show_in(
-    published: Arc<Published>,
+    published: &Arc<Published>,
     params: &RunParams,
-    push: Option<Arc<Push>>,
+    push: Option<&Arc<Push>>,
 ) -> Result<Shown, RunError> {
     if let Some(push) = push {
-        published.set_push(push);
+        published.set_push(Arc::clone(push));
     }
     let history = history::find(&params.state_dir);
     let label = published.params().label.clone();
-    let sampler = published::sample(Arc::clone(&published), &params.source.ids, label.as_deref());
+    let sampler = published::sample(Arc::clone(published), &params.source.ids, label.as_deref());
     let sampler = sampler.map_err(unstarted("row"))?;
-    Ok(Shown::new(published, history, sampler))
+    Ok(Shown::new(Arc::clone(published), history, sampler))
 }
 
 impl Trainer<'_> {
