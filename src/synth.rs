@@ -12,10 +12,10 @@ use rand_distr::{Distribution, StandardNormal, StudentT};
 /// Values of the noise pool: 16 MiB, so that a row of a thousand features repeats after thousands.
 const POOL: usize = 1 << 22;
 
-/// What to make.
+/// Recipe of the rows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recipe {
-    /// m.
+    /// Number of features m.
     pub features: usize,
     /// Planted eigenvalues, descending, each at least `noise`².
     pub eigenvalues: Vec<f64>,

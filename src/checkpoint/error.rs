@@ -1,4 +1,4 @@
-//! What can go wrong between a state and the disk.
+//! Errors between a state and the disk.
 
 use std::io;
 use std::path::PathBuf;
@@ -14,25 +14,25 @@ pub enum CheckpointError {
     Io {
         /// The file or directory.
         path: PathBuf,
-        /// What was tried.
+        /// The operation that failed.
         action: &'static str,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// Bytes that are not what was written.
     #[error("{}: damaged: {reason}", path.display())]
     Damaged {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What does not fit.
+        /// The reason, in words.
         reason: String,
     },
     /// Written by another version of the format.
     #[error("{}: format version {found}, this program knows {known}; use the version of ojad that wrote it", path.display())]
     Version {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// Its version.
+        /// Format version that it names.
         found: u32,
         /// The version known.
         known: u32,
@@ -43,9 +43,9 @@ pub enum CheckpointError {
         path.display()
     )]
     NoneReadable {
-        /// The directory.
+        /// Path of the directory.
         path: PathBuf,
-        /// What is wrong with each.
+        /// The fault of each of them.
         reasons: String,
     },
     /// Parts of two runs in one directory.
@@ -56,7 +56,7 @@ pub enum CheckpointError {
     OtherRun {
         /// The part.
         path: PathBuf,
-        /// Its run.
+        /// Id of its run.
         found: RunId,
         /// The run of the rest.
         run: RunId,
@@ -67,7 +67,7 @@ pub enum CheckpointError {
          `state.dir`", path.display()
     )]
     Locked {
-        /// The directory.
+        /// Path of the directory.
         path: PathBuf,
         /// Its process id, as it wrote it.
         holder: String,

@@ -27,7 +27,7 @@ const CHECKSUM: usize = 32;
 /// Sections of one file: more is a mistake.
 const SECTIONS_MAX: usize = 1024;
 
-/// What a part of a checkpoint holds; the numbers are those of the file.
+/// Content of a part of a checkpoint; the numbers are those of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u32)]
 pub enum Section {
@@ -47,7 +47,7 @@ pub enum Section {
     Drift = 7,
     /// Keys of pushed bodies whose rows were taken.
     Pushed = 8,
-    /// Where what is known of each file is, and how much of that counts.
+    /// Name of the log of known files, and how much of it counts.
     Files = 9,
     /// How the features moved, to tell those that only number the rows.
     Monitor = 10,
@@ -111,7 +111,7 @@ impl Checkpoint {
         self.sections.push((section.id(), bytes));
     }
 
-    /// Which entries it names.
+    /// The entries of the log that it names.
     ///
     /// # Errors
     /// If the section is not what was written.

@@ -1,4 +1,4 @@
-//! What was decided since the checkpoints, entry by entry.
+//! Decisions since the checkpoints, entry by entry.
 //!
 //! ```text
 //! offset  bytes  content
@@ -43,11 +43,11 @@ const COMPACT_BYTES: usize = 1 << 20;
 pub struct Entry {
     /// Its number, from 1.
     pub sequence: u64,
-    /// What was decided.
+    /// The decision.
     pub bytes: Vec<u8>,
 }
 
-/// What a journal holds.
+/// Content of a journal.
 #[derive(Debug, Default)]
 pub struct Recorded {
     /// Whose it is; nothing where there is none, or of the version that did not say.
@@ -57,7 +57,7 @@ pub struct Recorded {
 }
 
 impl Recorded {
-    /// What the journal in `directory` holds.
+    /// Reads the journal in `directory`.
     ///
     /// # Errors
     /// If it cannot be read, or another version wrote it.

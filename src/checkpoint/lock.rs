@@ -60,7 +60,7 @@ impl StateLock {
         }
     }
 
-    /// The directory.
+    /// Path of the directory.
     pub fn directory(&self) -> &Path {
         &self.directory
     }

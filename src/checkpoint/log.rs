@@ -46,7 +46,7 @@ const BUFFER_BYTES: usize = 1 << 20;
 /// Entries out of date that are borne, beside as many as there are live ones.
 const STALE_LEAST: u64 = 4096;
 
-/// What became of an entry: its payload, or nothing when it is forgotten.
+/// Change of an entry: its payload, or nothing when it is forgotten.
 pub type Change = (u64, Option<Vec<u8>>);
 
 /// The part of a file that a checkpoint names.
@@ -108,7 +108,7 @@ pub struct EntryLog {
     directory: PathBuf,
     disk: Arc<dyn Disk>,
     next: u64,
-    /// What the disk has for certain.
+    /// The part that the disk has for certain.
     mark: Option<Mark>,
     /// Open while the file ends where the mark does.
     file: Option<Box<dyn DiskFile>>,
@@ -282,7 +282,7 @@ fn path_of(directory: &Path, number: u64) -> PathBuf {
     directory.join(format!("{PREFIX}{number:012}"))
 }
 
-/// Whether a file ends there.
+/// True if a file ends there.
 fn ends_at(disk: &dyn Disk, path: &Path, bytes: u64) -> io::Result<bool> {
     Ok(disk.bytes(path)? == bytes)
 }

@@ -1,4 +1,4 @@
-//! Which run a state directory belongs to, before its first checkpoint says so: the file `run`.
+//! The run that a state directory belongs to, before its first checkpoint says so: the file `run`.
 //!
 //! It is written when a directory is begun, before anything else in it. Where `--reset-state` began it
 //! over the snapshots of another run, that consent is a part of it: it holds over restarts, until the
@@ -34,7 +34,7 @@ pub struct Over {
 }
 
 impl RunFile {
-    /// What the file in `directory` says; nothing where there is none.
+    /// Reads the file in `directory`; nothing where there is none.
     ///
     /// # Errors
     /// If it cannot be read, or is not what was written.

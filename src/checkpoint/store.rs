@@ -39,7 +39,7 @@ struct Generation {
 /// A checkpoint that was found.
 #[derive(Debug)]
 pub struct Loaded {
-    /// What it holds.
+    /// Its content.
     pub checkpoint: Checkpoint,
     /// Its file.
     pub path: PathBuf,

@@ -1,4 +1,4 @@
-//! Which columns of an input are features and what a bad value does, as flags: one text for all
+//! Choice of features and policies for bad values, as flags: one text for all
 //! commands that read rows.
 
 use crate::config::Config;

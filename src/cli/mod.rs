@@ -161,7 +161,7 @@ fn print(text: &str) -> Result<(), CliError> {
     }
 }
 
-/// Whether the locale says UTF-8.
+/// True if the locale says UTF-8.
 fn is_unicode() -> bool {
     let of = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     of("LC_ALL")

@@ -113,7 +113,7 @@ fn read_again(args: &Args, serving: Option<&HttpParams>) -> Result<RunParams, St
     }
 }
 
-/// What clients of this server are shown.
+/// Parameters of the cells that this server reads.
 fn shown(serving: &HttpParams) -> PublishParams {
     PublishParams {
         label: serving.label.clone(),

@@ -71,7 +71,7 @@ fn read(path: &Path) -> Result<Checkpoint, CliError> {
     Checkpoint::decode(&bytes, path).map_err(|error| CliError::Failed(error.to_string()))
 }
 
-/// What the checkpoint at `path` holds, and what it names.
+/// Content of the checkpoint at `path`, with what it names.
 fn whole(path: &Path, checkpoint: &Checkpoint) -> Result<(Restored, FeedState), CliError> {
     let (found, mut state) = inspect(checkpoint).map_err(|reason| unfit(path, &reason))?;
     if state.files.is_empty() {

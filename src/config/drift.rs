@@ -17,7 +17,7 @@ pub struct DriftKeys {
     pub components: AutoOr<usize>,
     /// False alarms on a feed that stays the same.
     pub false_alarms_per_million_rows: f64,
-    /// What a drift does.
+    /// Effect of a drift.
     pub on_event: OnEventKey,
 }
 
@@ -33,7 +33,7 @@ impl Default for DriftKeys {
     }
 }
 
-/// What a drift does, beside a line in the log and a count.
+/// Effect of a drift, beside a line in the log and a count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnEventKey {

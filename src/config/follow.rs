@@ -8,7 +8,7 @@ use crate::config::auto::AutoOr;
 use crate::source::follow::{OnCopy, Order, Symlinks};
 use crate::source::{BadValue, Extra};
 
-/// Where rows come from, and what a bad value or file does.
+/// Sources of rows, and policies for bad values and files.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SourceKeys {
@@ -22,24 +22,24 @@ pub struct SourceKeys {
     pub incomplete_age_s: u64,
     /// Endings of names that are not looked at.
     pub ignore_suffixes: Vec<String>,
-    /// Where symbolic links may lead.
+    /// How far symbolic links are followed.
     pub symlinks: Symlinks,
-    /// What the change of a consumed file does.
+    /// Policy for a consumed file that changes.
     pub on_changed: OnChanged,
-    /// What a file does that holds what was learned from one that is gone.
+    /// Policy for a file with the content of one that was learned and is gone.
     pub on_copy: OnCopy,
     /// How long rows may wait for a full minibatch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_max_ms: Option<u64>,
-    /// Where files are decoded.
+    /// The process that decodes files.
     pub isolation: IsolationKey,
     /// Address space of the worker process.
     pub worker_memory_mib: u64,
     /// Longest silence of the worker process.
     pub decode_deadline_s: u64,
-    /// What becomes of a refused file.
+    /// Policy for refused files.
     pub quarantine: QuarantineKey,
-    /// Where it goes.
+    /// Directory of refused files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quarantine_dir: Option<PathBuf>,
     /// Bytes of streams kept on disk.
@@ -82,7 +82,7 @@ impl Default for SourceKeys {
     }
 }
 
-/// What the change of a consumed file does.
+/// Policy for a consumed file that changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnChanged {
@@ -93,7 +93,7 @@ pub enum OnChanged {
     Stop,
 }
 
-/// Where files are decoded.
+/// The process that decodes files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum IsolationKey {
@@ -104,7 +104,7 @@ pub enum IsolationKey {
     None,
 }
 
-/// What becomes of a refused file.
+/// Policy for refused files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum QuarantineKey {
@@ -140,7 +140,7 @@ impl Default for StateKeys {
     }
 }
 
-/// Where snapshots go, and when.
+/// Directory, times and number of snapshots.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OutputKeys {
@@ -151,7 +151,7 @@ pub struct OutputKeys {
     pub every_s: u64,
     /// Rows between two snapshots; `"auto"`: by time alone.
     pub every_rows: AutoOr<u64>,
-    /// Newest snapshots kept.
+    /// Number of newest snapshots kept.
     pub keep: usize,
     /// Days of which the last one is kept.
     pub keep_daily: usize,
@@ -191,7 +191,7 @@ impl Default for RunKeys {
     }
 }
 
-/// What is told and how.
+/// Level and format of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogKeys {
@@ -216,9 +216,9 @@ pub enum LogFormat {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
-    /// What ends a run or loses something.
+    /// Events that end a run or lose something.
     Error,
-    /// What needs a person.
+    /// Events that need a person.
     Warn,
     /// Every file, checkpoint, snapshot and change of state.
     #[default]

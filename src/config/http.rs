@@ -21,9 +21,9 @@ pub enum TokenError {
     /// The file with the token cannot be read.
     #[error("http.token_file {}: {source}; make it readable", path.display())]
     Unreadable {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
     /// A token that can be guessed.
@@ -38,7 +38,7 @@ pub enum TokenError {
          (`http.token_file`), set {TOKEN_VARIABLE}, or listen on 127.0.0.1"
     )]
     Open {
-        /// Where it would listen.
+        /// The address.
         listen: SocketAddr,
     },
     /// Only a token says who may control the run.
@@ -49,7 +49,7 @@ pub enum TokenError {
     Control,
 }
 
-/// What a run shows over HTTP, and to whom.
+/// Keys of the HTTP server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HttpKeys {
@@ -122,7 +122,7 @@ pub enum ControlKey {
 }
 
 impl HttpKeys {
-    /// Where to listen, if anywhere.
+    /// The address to listen on, if there is to be a server.
     ///
     /// # Errors
     /// If that is no address with a port.

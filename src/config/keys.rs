@@ -33,7 +33,7 @@ pub struct Config {
     pub log: LogKeys,
 }
 
-/// Which columns are features.
+/// Choice of features.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FeaturesKeys {
@@ -135,7 +135,7 @@ impl Default for StepKey {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LearnerKeys {
-    /// k.
+    /// Number of components k.
     pub components: usize,
     /// p: `"auto"` is max(10, k).
     pub oversampling: AutoOr<usize>,
@@ -147,7 +147,7 @@ pub struct LearnerKeys {
     pub precision: Precision,
     /// b: `"auto"` is chosen from m and r.
     pub minibatch: AutoOr<usize>,
-    /// Whether the running mean is taken off.
+    /// True if the running mean is taken off.
     pub center: bool,
     /// Units of the features.
     pub scale: Scale,

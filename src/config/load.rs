@@ -27,7 +27,7 @@ pub const UNSET: [(&str, &str); 12] = [
 const PREFIX: &str = "OJAD_";
 /// Those that begin so are none.
 const EXEMPT: &str = "OJAD_TEST_";
-/// Where a value comes from.
+/// Origin of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// Nobody set it.
@@ -48,7 +48,7 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// Where the value of a key comes from.
+    /// Origin of the value of a key.
     pub fn origin(&self, table: &str, key: &str) -> &Origin {
         let place = (table.to_owned(), key.to_owned());
         self.origins.get(&place).unwrap_or(&Origin::Default)

@@ -34,15 +34,15 @@ pub enum ConfigError {
     /// The file could not be read.
     #[error("{}: cannot read the configuration: {source}; check `--config`", path.display())]
     Unreadable {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
     /// The file is no TOML of these keys.
     #[error("{}: {reason}", path.display())]
     Malformed {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
         /// Line, key and nearest known key.
         reason: String,
@@ -52,7 +52,7 @@ pub enum ConfigError {
         "{name}: no key of the configuration; did you mean {nearest}? Unset it, or correct its name"
     )]
     UnknownVariable {
-        /// The variable.
+        /// Name of the variable.
         name: String,
         /// The nearest that is one.
         nearest: String,
@@ -60,29 +60,29 @@ pub enum ConfigError {
     /// A variable of the environment whose value does not fit.
     #[error("{name} = {value}: {reason}; correct the variable or unset it")]
     Variable {
-        /// The variable.
+        /// Name of the variable.
         name: String,
         /// Its value.
         value: String,
-        /// What does not fit.
+        /// The reason, in words.
         reason: String,
     },
     /// A key that this command cannot do without.
     #[error("`{key}` is unset: {remedy}")]
     Missing {
-        /// The key.
+        /// Name of the key.
         key: &'static str,
-        /// What to set it to.
+        /// Values that would do.
         remedy: &'static str,
     },
     /// A value is out of range.
     #[error("`{key}` = {value}: {remedy}")]
     Value {
-        /// The key.
+        /// Name of the key.
         key: &'static str,
         /// Its value.
         value: String,
-        /// What it may be.
+        /// Values that would do.
         remedy: &'static str,
     },
 }

@@ -28,13 +28,13 @@ const DRIFT_ROWS: std::ops::RangeInclusive<u64> = 1_000..=1_000_000_000_000;
 /// A configuration that can run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// How to learn.
+    /// Parameters of the learner.
     pub learner: LearnerParams,
     /// How to read.
     pub source: SourceParams,
     /// Threads and room.
     pub run: RunKeys,
-    /// Directory of snapshots.
+    /// Directory that snapshots go to.
     pub output: Option<PathBuf>,
 }
 
@@ -186,7 +186,7 @@ fn rule(config: &Config) -> Result<Rule, ConfigError> {
     })
 }
 
-/// What is to be watched, if anything is.
+/// Parameters of drift detection, where it is on.
 ///
 /// # Errors
 /// If a value is out of its bounds.

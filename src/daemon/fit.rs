@@ -29,7 +29,7 @@ const CHANNEL_MOST: usize = 64;
 /// Room for minibatches and threads to fill them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room {
-    /// Rows a minibatch.
+    /// Rows of a full minibatch.
     pub minibatch_rows: usize,
     /// Minibatches that may wait between reader and trainer; `None`: chosen from their size.
     pub channel_minibatches: Option<usize>,
@@ -42,7 +42,7 @@ pub struct Room {
 pub struct Progress {
     /// Rows read, accepted or rejected.
     pub rows_read: u64,
-    /// What there is to read.
+    /// Amount that there is to read.
     pub extent: Extent,
 }
 
@@ -61,19 +61,19 @@ pub enum FitError {
     Thread {
         /// "could not be started" or "died".
         what: &'static str,
-        /// What the system says.
+        /// The error of the system.
         cause: String,
     },
 }
 
-/// What a fit leaves beside the learner.
+/// Results of a fit beside the learner.
 #[derive(Clone, Debug)]
 pub struct Fitted {
     /// Rows and values counted.
     pub tally: Tally,
     /// The position behind the last row learned.
     pub watermark: Watermark,
-    /// Whether a shutdown ended it before the inputs did.
+    /// True if a shutdown ended it before the inputs did.
     pub is_interrupted: bool,
     /// How the features moved.
     pub monitor: Monitor,
@@ -127,7 +127,7 @@ impl Learning<'_> {
         Ok(batch)
     }
 
-    /// What is left when the reader has ended, or was ended.
+    /// Results when the reader has ended, or was ended.
     fn fitted(self, reader: &Reader, shutdown: &Shutdown) -> Fitted {
         Fitted {
             tally: reader.tally().clone(),

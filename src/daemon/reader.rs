@@ -16,7 +16,7 @@ pub(super) struct Filled {
     pub(super) rows_read: u64,
 }
 
-/// What the thread leaves when it ends by itself.
+/// Results of the thread when it ends by itself.
 pub(super) struct Ended {
     pub(super) reader: Reader,
     pub(super) error: Option<SourceError>,

@@ -31,7 +31,7 @@ impl Shutdown {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Whether somebody raised it.
+    /// True if somebody raised it.
     pub fn is_requested(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{Disk, DiskFile, DiskLock, RealDisk};
 
-/// What is wrong with the disk.
+/// Faults of the simulated disk.
 #[derive(Clone, Debug, Default)]
 pub struct Hindrance {
     /// Time that every write and every fsync takes.

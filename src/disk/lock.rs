@@ -26,7 +26,7 @@ pub trait DiskLock: Send + Sync {
     fn note(&self, holder: &str) -> io::Result<()>;
 }
 
-/// What happened to a directory whose lock is held.
+/// Fate of a directory whose lock is held.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Displaced {
     /// The directory, or one above it, has another name; which, where the system tells.

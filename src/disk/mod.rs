@@ -107,7 +107,7 @@ pub trait Disk: Send + Sync {
     /// What the system says; also if `link` is there.
     fn symlink(&self, target: &Path, link: &Path) -> io::Result<()>;
 
-    /// Where a symbolic link leads, as it says.
+    /// Target of a symbolic link, as it is written.
     ///
     /// # Errors
     /// What the system says; also if it is none.

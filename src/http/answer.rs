@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::text::{MESSAGE_BYTES_MAX, bounded};
 
-/// What is wrong, as RFC 9457 has it. The detail is bounded: it may name what a client or a file called
+/// A problem in the form of RFC 9457. The detail is bounded: it may name what a client or a file called
 /// as it liked.
 pub fn problem(status: StatusCode, detail: &str) -> Response {
     let detail = bounded(detail.to_owned(), MESSAGE_BYTES_MAX);
@@ -106,7 +106,7 @@ pub(super) fn tagged_now(
     with_tag(response, tag)
 }
 
-/// Whether the client says that it has what this tag stands for.
+/// True if the client says that it has what this tag stands for.
 fn is_known(headers: &HeaderMap, tag: &str) -> bool {
     let known = headers.get(IF_NONE_MATCH).map(|known| known.to_str());
     let known = known.and_then(Result::ok).unwrap_or_default();

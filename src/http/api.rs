@@ -67,7 +67,7 @@ pub(super) fn router(shared: Shared) -> Router {
         .layer(from_fn_with_state(judge, guard))
 }
 
-/// What can be asked, and what the answers look like; a test holds it and the router together.
+/// Description of all paths and answers; a test holds it and the router together.
 const OPENAPI: &str = include_str!("openapi.json");
 
 async fn openapi() -> Response {

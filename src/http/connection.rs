@@ -28,7 +28,7 @@ const MOVED_LEAST: u64 = 256;
 /// Where room is short, an answer of which a client has taken nothing for so long is no answer any more.
 const BLOCKED: Duration = Duration::from_secs(1);
 
-/// What is known of a connection.
+/// State of a connection.
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) id: u64,
@@ -60,7 +60,7 @@ struct State {
     watching: Option<Bucket>,
 }
 
-/// What a request needs of which there is only so much, beside its connection's place.
+/// Scarce resource that a request needs, beside its connection's place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Uses {
     /// Nothing.
@@ -141,7 +141,7 @@ impl Connection {
         Busy(Arc::clone(self))
     }
 
-    /// What the request that is under way uses from now on.
+    /// Sets the resource that the request under way uses from now on.
     pub(super) fn uses(&self, what: Uses) {
         self.state().uses = what;
     }
@@ -166,7 +166,7 @@ impl Connection {
         self.state().place = Some(place);
     }
 
-    /// Whether it has one.
+    /// True if it has one.
     pub(super) fn has_place(&self) -> bool {
         self.state().place.is_some()
     }

@@ -1,4 +1,4 @@
-//! What a client may tell a run to do: snapshots and reloads. Off unless configured, and then only for
+//! Requests that control a run: snapshots and reloads. Off unless configured, and then only for
 //! who has the token.
 
 use axum::extract::State;

@@ -40,7 +40,7 @@ const BEYOND_BYTES: u64 = 1 << 20;
 /// A browser that came by TLS comes so again for half a year.
 const TRANSPORT: &str = "max-age=15552000";
 
-/// What a request is judged by.
+/// Rules by which requests are admitted.
 #[derive(Debug)]
 pub(super) struct Guard {
     params: Arc<HttpParams>,
@@ -194,7 +194,7 @@ fn bears(headers: &HeaderMap, token: &str) -> bool {
     sent.is_some_and(|sent| sent.ct_eq(token.as_bytes()).into())
 }
 
-/// Whether a browser says that the request was made by a page that is not this server's: its origin is
+/// True if a browser says that the request was made by a page that is not this server's: its origin is
 /// another host than the one that it asks.
 fn is_of_another_site(headers: &HeaderMap) -> bool {
     let text = |value: &'_ HeaderValue| value.to_str().unwrap_or_default().to_owned();

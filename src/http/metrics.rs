@@ -1,4 +1,4 @@
-//! What is known of a run as Prometheus reads it.
+//! Metrics of a run, in Prometheus' format.
 
 use std::sync::atomic::AtomicU64;
 

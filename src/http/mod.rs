@@ -1,4 +1,4 @@
-//! What a run shows over HTTP: its status, its components, its metrics. Off unless `http.listen` is set.
+//! The HTTP server: status, components, metrics, scores and pushed rows. Off unless `http.listen` is set.
 //!
 //! In: what a run publishes ([`Published`](crate::published::Published)). Out: JSON,
 //! and Prometheus' text. Nothing here can stall learning: a request reads an immutable copy. The
@@ -57,7 +57,7 @@ use crate::config::{ControlKey, HttpKeys};
 pub struct HttpParams {
     /// Address and port.
     pub listen: SocketAddr,
-    /// What a client must send as `Authorization: Bearer TOKEN`; nothing on loopback, if so wished.
+    /// Token that a client must send as `Authorization: Bearer TOKEN`; nothing on loopback, if so wished.
     pub token: Option<Arc<str>>,
     /// Names by which the server is called, beside its address and `localhost`.
     pub hosts: Vec<String>,
@@ -81,12 +81,12 @@ pub struct HttpParams {
     pub feature_shape: Option<[usize; 2]>,
     /// Standard error of directions at which a run counts as converged, radians.
     pub target_angle_rad: f64,
-    /// Directory of snapshots.
+    /// Directory that snapshots go to.
     pub output_dir: PathBuf,
 }
 
 impl HttpParams {
-    /// What the keys say, for a server on `listen` whose clients must send `token`, beside snapshots in
+    /// Parameters from the keys, for a server on `listen` whose clients must send `token`, beside snapshots in
     /// `output_dir`.
     pub fn new(
         keys: &HttpKeys,

@@ -27,7 +27,7 @@ pub(super) struct Wanted {
     vectors: Vectors,
 }
 
-/// What holds for all components, and each of them.
+/// Values of all components together, and of each.
 #[derive(Debug, Serialize)]
 pub(super) struct ComponentsView<'a> {
     rows: u64,

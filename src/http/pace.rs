@@ -102,7 +102,7 @@ impl Pace {
         self.waker = Some(waker);
     }
 
-    /// Whether the body was ended.
+    /// True if the body was ended.
     pub(super) fn is_cut(&self) -> bool {
         self.is_cut
     }

@@ -16,7 +16,7 @@ use super::pace::Pace;
 #[error("the body came too slowly")]
 struct TooSlow;
 
-/// Whether reading a body ended with an error because it came too slowly.
+/// True if reading a body ended with an error because it came too slowly.
 pub(super) fn is_too_slow(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut chain = Some(error);
     while let Some(error) = chain {
@@ -28,7 +28,7 @@ pub(super) fn is_too_slow(error: &(dyn std::error::Error + 'static)) -> bool {
     false
 }
 
-/// What a client is told whose body came too slowly.
+/// Answer to a client whose body came too slowly.
 pub(super) const TOO_SLOW: &str = "the body came too slowly: behind `http.body_least_bytes_per_s`, or \
     slower than others while there was room for no more; send the request again";
 

@@ -57,7 +57,7 @@ const fn asset(name: &'static str, kind: &'static str, bytes: &'static [u8]) -> 
 
 const INDEX: Asset = asset("", HTML, include_bytes!("page/index.html"));
 
-/// What stands below `/assets/`, beside Plotly.js.
+/// Files below `/assets/`, beside Plotly.js.
 const ASSETS: &[Asset] = &[
     asset("app.css", CSS, include_bytes!("page/app.css")),
     asset("icon.svg", SVG, include_bytes!("page/icon.svg")),
@@ -160,7 +160,7 @@ fn tag(bytes: &[u8]) -> String {
     format!("{}-{number:x}", env!("CARGO_PKG_VERSION"))
 }
 
-/// Whether a client takes gzip: it names it, or anything, and does not give it the quality 0.
+/// True if a client takes gzip: it names it, or anything, and does not give it the quality 0.
 fn takes_gzip(headers: &HeaderMap) -> bool {
     let quality = |coding: &str| -> Option<f32> {
         let lists = headers.get_all(ACCEPT_ENCODING).iter();

@@ -15,12 +15,12 @@ use super::guard::{Guard, guard};
 use super::page::{self, Asset};
 use super::serve::{HttpError, Server, serve};
 
-/// What a page is made of, beside Plotly.js and the files of the daemon's own page.
+/// Files of a page, beside Plotly.js and the files of the daemon's own page.
 #[derive(Debug)]
 pub struct PageFiles {
-    /// What is at `/`.
+    /// The file at `/`.
     pub index: Asset,
-    /// What is below `/assets/`.
+    /// The files below `/assets/`.
     pub assets: &'static [Asset],
 }
 

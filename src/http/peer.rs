@@ -1,4 +1,4 @@
-//! Where a request comes from, and how its connection ends.
+//! The peer of a request, and the end of its connection.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::connection::{Connection, Uses};
 use super::room::Connections;
 
-/// Where a request comes from.
+/// The peer of a request.
 #[derive(Clone, Debug)]
 pub(super) struct Peer {
     /// The address.
@@ -39,7 +39,7 @@ impl Peer {
     }
 }
 
-/// Whether this asks for health or metrics: answered whoever holds all places, and by a rate of its own.
+/// True if this asks for health or metrics: answered whoever holds all places, and by a rate of its own.
 pub(super) fn is_watching<T>(request: &hyper::Request<T>) -> bool {
     let is_asking = matches!(*request.method(), Method::GET | Method::HEAD);
     is_asking && matches!(request.uri().path(), "/-/healthy" | "/-/ready" | "/metrics")

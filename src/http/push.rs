@@ -27,7 +27,7 @@ use super::shared::Shared;
 use crate::published::{ControlRequest, Published};
 use crate::source::follow::{Flaw, Kept, Known, Push, Stage};
 
-/// What a body is.
+/// Content type of a body.
 const STREAM: &str = "application/vnd.apache.arrow.stream";
 /// Longest key: a UUID has 36 characters, a path with a date some more.
 const KEY_MAX: usize = 200;
@@ -68,7 +68,7 @@ impl Bodies {
         }
     }
 
-    /// Whether the last time is long enough ago: clients that come again and again while there is no
+    /// True if the last time is long enough ago: clients that come again and again while there is no
     /// room must not make the daemon write checkpoints without a pause.
     fn may_hurry(&self) -> bool {
         let mut hurried = self.hurried.lock().unwrap_or_else(PoisonError::into_inner);

@@ -13,14 +13,14 @@ const CLIENTS_MAX: usize = 4096;
 /// Seconds of requests that may come at once.
 const BURST_S: f64 = 2.0;
 
-/// What clients have left.
+/// Tokens that clients have left.
 #[derive(Debug)]
 pub(super) struct Rates {
     per_s: f64,
     buckets: Mutex<HashMap<IpAddr, Bucket>>,
 }
 
-/// What one client has left.
+/// Tokens that one client has left.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bucket {
     tokens: f64,

@@ -59,7 +59,7 @@ pub(super) async fn recent(State(shared): State<Shared>, headers: HeaderMap) -> 
     .await
 }
 
-/// What is kept, in the plane of `snapshot`; nothing before there is one.
+/// The rows that are kept, in the plane of `snapshot`; nothing before there is one.
 fn view(kept: &Kept, columns: &Columns, snapshot: Option<&Snapshot>) -> Response {
     let (ids, label) = columns;
     let [ring, residual, t2] = kept.rows();

@@ -181,7 +181,7 @@ impl Connections {
         waiting.count()
     }
 
-    /// Whether an address has all the places that one may have.
+    /// True if an address has all the places that one may have.
     fn has_its_share(&self, network: IpAddr) -> bool {
         let share = self.places_max - self.places_max / OTHERS_SHARE;
         let open = self.open_now();

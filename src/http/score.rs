@@ -53,13 +53,13 @@ const BODIES: u64 = 4;
 const DEADLINE: Duration = Duration::from_mins(1);
 /// A JSON body is held whole, and then its numbers and scores, at some four times its size each.
 const JSON_BYTES_MAX: u64 = 16 << 20;
-/// What a client that is told to come again should wait, seconds: requests take less.
+/// Time that a client that is told to come again should wait, seconds: requests take less.
 const RETRY_AFTER_S: &str = "1";
 
 const ARROW: &str = "application/vnd.apache.arrow.stream";
 const JSON: &str = "application/json";
 
-/// What is asked for.
+/// The kind of answer asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum What {
     /// The scores themselves, and what [`What::Score`] gives.
@@ -68,7 +68,7 @@ pub(super) enum What {
     Score,
 }
 
-/// What becomes of columns that are no feature.
+/// Policy for columns that are not features.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Extra {
     #[default]
@@ -117,7 +117,7 @@ struct Order {
     scoring: Arc<Scoring>,
 }
 
-/// What all requests share.
+/// State that all requests share.
 pub(super) struct Scoring {
     pool: Pool,
     places: Arc<Semaphore>,
@@ -235,7 +235,7 @@ pub(super) async fn post(
     }
 }
 
-/// What the head of a request asks for, and whether in Arrow.
+/// Reads the head of a request: the order, and the format.
 fn order(
     scoring: &Arc<Scoring>,
     what: What,

@@ -50,7 +50,7 @@ const END_PATIENCE: Duration = Duration::from_secs(1);
 const BUFFER_BYTES: usize = 64 << 10;
 /// Connections that the system holds until they are accepted; it may have a lower limit.
 const UNACCEPTED_MAX: u32 = 4096;
-/// What the system says when it has no room for one more connection.
+/// Errors of the system when it has no room for one more connection.
 const SHORTAGES: [Errno; 4] = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
 /// Pause before the next one is accepted then, and after any other error.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(50);
@@ -72,7 +72,7 @@ pub enum HttpError {
     Listen {
         /// The address.
         listen: SocketAddr,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// The certificate or its key does not fit.
@@ -89,7 +89,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Where it listens: the port that was given, or the one that was free.
+    /// Address that it listens on: the port that was given, or the one that was free.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -304,7 +304,7 @@ impl Listening {
     }
 }
 
-/// What a connection needs to be answered.
+/// Everything that is needed to answer a connection.
 struct Talk {
     router: Router,
     peer: Peer,

@@ -6,7 +6,7 @@ use super::HttpParams;
 use super::streams::Streams;
 use crate::published::Published;
 
-/// What an answer is made from.
+/// Sources of an answer.
 #[derive(Clone, Debug)]
 pub(super) struct Shared {
     pub params: Arc<HttpParams>,

@@ -23,7 +23,7 @@ use crate::snapshot::{
 pub(super) const ARROW: &str = "application/vnd.apache.arrow.stream";
 const PARQUET: &str = "application/vnd.apache.parquet";
 
-/// Which of the two tables.
+/// The two tables.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Table {
@@ -39,7 +39,7 @@ pub(super) struct Wanted {
     table: Table,
 }
 
-/// What an answer is written in.
+/// Formats of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Json,
@@ -159,7 +159,7 @@ fn failed(error: &SnapshotError) -> Response {
 }
 
 impl Kind {
-    /// What a client would like best of what there is; JSON where it does not say.
+    /// The format that a client prefers; JSON where it does not say.
     fn of(headers: &HeaderMap) -> Option<Self> {
         let accept = headers
             .get(ACCEPT)

@@ -21,9 +21,9 @@ pub enum TlsError {
     File {
         /// The key of the configuration.
         key: &'static str,
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What is wrong.
+        /// The reason, in words.
         reason: String,
     },
     /// They do not fit together.
@@ -32,9 +32,9 @@ pub enum TlsError {
         path.display()
     )]
     Mismatch {
-        /// The certificate.
+        /// Path of the certificate.
         path: PathBuf,
-        /// What the library says.
+        /// The error of the library.
         source: Error,
     },
 }

@@ -17,7 +17,7 @@ pub struct Convergence {
     pub angle_stderr_rad: Option<f64>,
     /// The component that has it, counted from 1.
     pub component: Option<usize>,
-    /// Whether it is at most the target.
+    /// True if it is at most the target.
     pub is_converged: bool,
     /// Rows more that it takes, if the feed stays the same; nothing where forgetting keeps it away for
     /// ever, or it is unknown.

@@ -1,4 +1,4 @@
-//! What happened over time, in bounded space: points that grow further apart as a run grows older.
+//! History in bounded space: points that grow further apart as a run grows older.
 //!
 //! In: a [`Point`] now and then, drifts as they come. Out: at most [`POINTS_MAX`] points. When they are
 //! full, neighbours are merged and the interval doubles, so that the whole life of a run fits. It is kept
@@ -23,9 +23,9 @@ const VERSION: u32 = 1;
 /// One moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Point {
-    /// Seconds since 1970.
+    /// Time in seconds since 1970.
     pub unix_s: u64,
-    /// Rows learned.
+    /// Number of rows learned.
     pub rows: u64,
     /// Rows learned a second since the point before.
     pub rows_per_s: f64,
@@ -39,18 +39,18 @@ pub struct Point {
     pub subspace_distance: Option<f64>,
     /// Largest difference between the last rows and those before, in standard errors.
     pub drift_score: Option<f64>,
-    /// What it must exceed to be a drift.
+    /// Alarm level of the score.
     pub drift_threshold: Option<f64>,
 }
 
 /// A drift, and when it was found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Drifted {
-    /// Seconds since 1970.
+    /// Time in seconds since 1970.
     pub unix_s: u64,
     /// Rows learned before it.
     pub rows: u64,
-    /// What had changed.
+    /// Report of the change.
     pub report: DriftReport,
 }
 
@@ -101,7 +101,7 @@ impl History {
         serde_json::to_vec(self).map_err(|error| error.to_string())
     }
 
-    /// Whether another point is due: rows came, and the interval is over.
+    /// True if another point is due: rows came, and the interval is over.
     pub fn is_due(&self, unix_s: u64, rows: u64) -> bool {
         self.points.last().is_none_or(|last| {
             let is_other = last.rows != rows;
@@ -149,7 +149,7 @@ impl History {
 }
 
 impl Point {
-    /// What is known now.
+    /// A point of the values known now.
     pub fn of(
         estimate: &Estimate,
         unix_s: u64,

@@ -34,7 +34,7 @@ pub struct Row {
 #[derive(Clone, Debug, Default)]
 struct Top(Vec<(f64, Arc<Row>)>);
 
-/// What is remembered.
+/// Remembered rows.
 #[derive(Clone, Debug, Default)]
 pub struct Kept {
     ring: VecDeque<Arc<Row>>,
@@ -48,7 +48,7 @@ pub struct Kept {
 }
 
 impl Top {
-    /// Whether a row of this measure is among the largest.
+    /// True if a row of this measure is among the largest.
     fn takes(&self, measure: f64, most: usize) -> bool {
         measure.is_finite()
             && (self.0.len() < most || self.0.last().is_some_and(|last| measure > last.0))

@@ -23,7 +23,7 @@ pub struct LogLine {
     pub unix_ms: u64,
     /// `ERROR`, `WARN`, `INFO`, `DEBUG` or `TRACE`.
     pub level: &'static str,
-    /// What it says, with its fields.
+    /// Text of the event, with its fields.
     pub message: String,
 }
 

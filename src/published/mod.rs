@@ -1,4 +1,4 @@
-//! What a run publishes: values in cells, that whoever looks on reads.
+//! Cells with the values that a run publishes.
 //!
 //! The trainer replaces values as a whole and waits for nobody; the HTTP server, and with it the page and
 //! `ojad top`, reads immutable copies, so that no request can stall learning. Neither knows the other: both
@@ -37,10 +37,10 @@ use crate::source::follow::Push;
 /// what is done for whoever looks on.
 pub const NICE: i32 = 19;
 
-/// What clients ask that may wait; more is refused.
+/// Requests of clients that may wait; more is refused.
 const REQUESTS_MAX: usize = 64;
 
-/// What is published beside what the run itself knows.
+/// Parameters that are published beside the run's own values.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PublishParams {
     /// Id column by which rows are coloured.
@@ -49,7 +49,7 @@ pub struct PublishParams {
     pub feature_shape: Option<[usize; 2]>,
     /// Standard error of directions at which a run counts as converged, radians.
     pub target_angle_rad: f64,
-    /// Whether snapshots and reloads can be asked for.
+    /// True if snapshots and reloads can be asked for.
     pub can_control: bool,
 }
 
@@ -84,13 +84,13 @@ pub enum ControlRequest {
 /// The cells, shared by the run and whoever looks on.
 #[derive(Debug)]
 pub struct Published {
-    /// What the run is doing.
+    /// Status of the run.
     pub status: Latest<Status>,
     /// The components and all that is known of them; nothing before the first row.
     pub snapshot: Latest<Option<Arc<Snapshot>>>,
-    /// What happened over time.
+    /// History of the run.
     pub history: Latest<History>,
-    /// What drift is, where it is watched.
+    /// Parameters of drift detection, where it is on.
     pub drift_params: Latest<Option<DriftParams>>,
     /// Files.
     pub sources: Latest<Sources>,
@@ -129,7 +129,7 @@ impl Published {
         }
     }
 
-    /// What is published beside what the run itself knows.
+    /// Parameters that are published beside the run's own values.
     pub fn params(&self) -> &PublishParams {
         &self.params
     }
@@ -155,7 +155,7 @@ impl Published {
         self.requests.0.try_send(what).is_ok()
     }
 
-    /// What clients ask the run for. Never ends.
+    /// Receiver of the requests of clients; never ends.
     pub fn requested(&self) -> Receiver<ControlRequest> {
         self.requests.1.clone()
     }

@@ -1,11 +1,11 @@
-//! What a run is doing, in one object.
+//! Status of a run, in one object.
 
 use serde::Serialize;
 
 use super::convergence::Convergence;
 use crate::learner::drift::DriftReport;
 
-/// What a run is doing.
+/// Status of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -24,7 +24,7 @@ pub struct Status {
     pub since_unix_s: u64,
     /// In a sentence.
     pub headline: String,
-    /// Whether everything that must be written is written, and rows are learned.
+    /// True if everything that must be written is written, and rows are learned.
     pub is_ready: bool,
     /// Why not.
     pub reasons: Vec<String>,
@@ -32,7 +32,7 @@ pub struct Status {
     pub features: usize,
     /// Components.
     pub components: usize,
-    /// Rows learned.
+    /// Number of rows learned.
     pub rows: u64,
     /// Rows read, accepted or not.
     pub rows_read: u64,
@@ -44,13 +44,13 @@ pub struct Status {
     pub rows_waiting: u64,
     /// Rows learned a second, over the last ten seconds.
     pub rows_per_s: f64,
-    /// Files remembered.
+    /// Number of remembered files.
     pub files: usize,
     /// Files refused so far.
     pub quarantined: u64,
     /// Files that were seen and are not learned yet.
     pub lag_files: u64,
-    /// Bytes of them.
+    /// Total bytes of these.
     pub lag_bytes: u64,
     /// The file being read.
     pub reading: Option<String>,
@@ -60,9 +60,9 @@ pub struct Status {
     pub snapshot_unix_s: Option<u64>,
     /// Name of the last snapshot of this run.
     pub snapshot: Option<String>,
-    /// Drifts so far.
+    /// Number of drifts so far.
     pub drifts: u64,
-    /// Whether drift is watched.
+    /// True if drift is watched.
     pub is_drift_watched: bool,
     /// Seconds since 1970 of the last drift of this run.
     pub drifted_unix_s: Option<u64>,
@@ -74,9 +74,9 @@ pub struct Status {
     pub label: Option<String>,
     /// Height and width of the image that the features are, if they are one.
     pub feature_shape: Option<[usize; 2]>,
-    /// Whether rows can be sent.
+    /// True if rows can be sent.
     pub can_push: bool,
-    /// Whether snapshots and reloads can be asked for.
+    /// True if snapshots and reloads can be asked for.
     pub can_control: bool,
 }
 
@@ -96,7 +96,7 @@ pub enum RunState {
 }
 
 impl Status {
-    /// What is going on, in words.
+    /// Describes the status in words.
     pub fn sentence(&self) -> String {
         if !self.reasons.is_empty() {
             return format!("Degraded: {}", self.reasons.join("; "));

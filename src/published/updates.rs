@@ -14,7 +14,7 @@ impl Default for Updates {
 }
 
 impl Updates {
-    /// What was counted so far; goes on counting.
+    /// The histogram so far; it goes on counting.
     pub fn histogram(&self) -> Histogram {
         self.0.clone()
     }

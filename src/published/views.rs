@@ -16,14 +16,14 @@ const PAGE_FILES: usize = 100;
 /// Bytes of an answer about them, as JSON: it ends with the file with which there are so many.
 const PAGE_BYTES_MAX: usize = 256 << 10;
 
-/// What is being followed.
+/// Followed files.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Sources {
-    /// Files remembered.
+    /// Number of remembered files.
     pub total: usize,
     /// Files that were seen and are not learned yet.
     pub lag_files: u64,
-    /// Bytes of them.
+    /// Total bytes of these.
     pub lag_bytes: u64,
     /// The newest first.
     pub files: Vec<SourceFile>,
@@ -34,9 +34,9 @@ pub struct Sources {
 pub struct SourceFile {
     /// Its number.
     pub file: u64,
-    /// Where it was seen last.
+    /// Path under which it was seen last.
     pub path: String,
-    /// What it is; nothing for one that was refused before that was known.
+    /// Its format; nothing for one that was refused before that was known.
     pub format: Option<&'static str>,
     /// Rows taken.
     pub rows: u64,
@@ -46,7 +46,7 @@ pub struct SourceFile {
     pub state: &'static str,
 }
 
-/// What was refused.
+/// Refused files.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Quarantine {
     /// Files refused so far.
@@ -64,16 +64,16 @@ pub struct Refused {
     pub path: String,
     /// Rows taken of it before.
     pub rows: u64,
-    /// What kind of fault it is.
+    /// Kind of the fault.
     pub fault: &'static str,
     /// Why, and what to do.
     pub reason: String,
-    /// Seconds since 1970.
+    /// Time in seconds since 1970.
     pub at_unix_s: u64,
 }
 
 impl Sources {
-    /// What a feed remembers, and what waits.
+    /// Files that a feed remembers, and those that wait.
     pub fn of(state: &FeedState, lag_files: u64, lag_bytes: u64) -> Self {
         let reading = state.reading.as_ref().map(|reading| SourceFile {
             file: reading.file,
@@ -166,7 +166,7 @@ impl Quarantine {
         })
     }
 
-    /// What a feed refused.
+    /// Files that a feed refused.
     pub fn of(state: &FeedState) -> Self {
         let files = state.quarantine.iter().rev().take(QUARANTINE_MAX);
         let files = files.map(|refused| Refused {

@@ -26,7 +26,7 @@ pub fn since_1970(value: f64) -> Option<String> {
     Some(format!("{unit} since 1970 ({year}-{month:02}-{day:02})"))
 }
 
-/// Whether a number reads as a time of these years.
+/// True if a number reads as a time of these years.
 pub fn is_since_1970(value: f64) -> bool {
     read(value).is_some()
 }

@@ -43,7 +43,7 @@ impl Features {
         self.names.len()
     }
 
-    /// Whether there is no feature.
+    /// True if there is no feature.
     pub fn is_empty(&self) -> bool {
         self.names.is_empty()
     }
@@ -84,7 +84,7 @@ pub struct Position {
     pub input: String,
     /// Rows read from it, accepted or rejected.
     pub rows: u64,
-    /// Whether it was read to its end.
+    /// True if it was read to its end.
     pub done: bool,
 }
 

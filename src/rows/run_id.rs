@@ -1,4 +1,4 @@
-//! Which run something belongs to: 128 random bits, drawn when a state directory is begun.
+//! Identity of a run: 128 random bits, drawn when a state directory is begun.
 
 use std::fmt;
 use std::io;

@@ -1,10 +1,10 @@
-//! What identifies rows: the values of their id columns as text, beside a minibatch.
+//! Ids of rows: the values of their id columns as text, beside a minibatch.
 
 use crate::codec::{CodecError, Decoder, Encoder};
 
 /// Bytes of one value that are kept: an id is read by a person, a body of text is none.
 pub const TAG_BYTES: usize = 80;
-/// What stands where a value was cut.
+/// Mark of a value that was cut.
 pub const TAG_CUT: char = '…';
 /// Bytes of the values of one minibatch: 2¹⁸ ids of 64 bytes. Those beyond are null.
 const TEXT_BYTES: usize = 16 << 20;
@@ -12,10 +12,10 @@ const TEXT_BYTES: usize = 16 << 20;
 /// Texts of the id columns of some rows, row by row; a null stays one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tags {
-    /// Id columns.
+    /// Number of id columns.
     width: usize,
     text: String,
-    /// Where each value ends in `text`, and whether it is null.
+    /// End of each value in `text`, and true if it is null.
     ends: Vec<(u32, bool)>,
     is_passed_over: bool,
 }
@@ -29,7 +29,7 @@ impl Tags {
         }
     }
 
-    /// Id columns.
+    /// Number of id columns.
     pub fn width(&self) -> usize {
         self.width
     }
@@ -44,7 +44,7 @@ impl Tags {
         self.ends.len()
     }
 
-    /// Whether rows have no values because nobody had the time to write them down.
+    /// True if rows have no values because nobody had the time to write them down.
     pub fn is_passed_over(&self) -> bool {
         self.is_passed_over
     }
@@ -157,7 +157,7 @@ impl Tags {
     }
 }
 
-/// Whether a value is short enough, or was cut already.
+/// True if a value is short enough, or was cut already.
 fn is_whole(value: &str) -> bool {
     value.len() <= TAG_BYTES || value.ends_with(TAG_CUT)
 }

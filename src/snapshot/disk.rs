@@ -9,7 +9,7 @@ use crate::disk::Disk;
 use crate::rows::hex;
 use crate::snapshot::SnapshotError;
 
-/// What to do when writing fails.
+/// Remedy when writing fails.
 const WRITE_REMEDY: &str = "free space, or choose a writable place with `--output`";
 
 /// Names the path of a failed write.
@@ -57,7 +57,7 @@ pub(super) fn point_latest(
     sync_directory(disk, directory)
 }
 
-/// What is not there need not be removed.
+/// Ignores that a file to be removed is not there.
 pub(super) fn fine_if_gone(removed: io::Result<()>) -> io::Result<()> {
     match removed {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),

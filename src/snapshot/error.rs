@@ -1,4 +1,4 @@
-//! What can go wrong between a snapshot and the disk.
+//! Errors between a snapshot and the disk.
 
 use std::io;
 use std::path::PathBuf;
@@ -12,27 +12,27 @@ pub enum SnapshotError {
     Io {
         /// The file or directory.
         path: PathBuf,
-        /// What was tried.
+        /// The operation that failed.
         action: &'static str,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
-        /// What to do.
+        /// The remedy.
         remedy: &'static str,
     },
     /// A Parquet file could not be encoded or decoded.
     #[error("{}: {reason}; make the snapshot again", path.display())]
     Parquet {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What the Parquet reader or writer said.
+        /// The error of the Parquet reader or writer.
         reason: String,
     },
     /// A file of the snapshot is not what was written.
     #[error("{}: {reason}; the snapshot is damaged: use another one or make it again", path.display())]
     Damaged {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What does not fit.
+        /// The reason, in words.
         reason: String,
     },
     /// Nothing here is a snapshot.
@@ -49,9 +49,9 @@ pub enum SnapshotError {
         "{}: format version {found}, this program knows up to {known}; update ojad", path.display()
     )]
     NewerFormat {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// Its version.
+        /// Format version that it names.
         found: u32,
         /// The newest version known.
         known: u32,
@@ -62,7 +62,7 @@ pub enum SnapshotError {
          (`output.dir`, `--output`)", path.display()
     )]
     Held {
-        /// The directory.
+        /// Path of the directory.
         path: PathBuf,
         /// Who it is, as it wrote it.
         holder: String,

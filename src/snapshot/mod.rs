@@ -59,15 +59,15 @@ pub struct Provenance {
     pub run_id: Option<RunId>,
     /// The rule and its parameters, as text.
     pub learner: String,
-    /// Rows a minibatch.
+    /// Rows of a full minibatch.
     pub minibatch_rows: usize,
-    /// Whether the mean was taken off.
+    /// True if the mean was taken off.
     pub center: bool,
-    /// Whether features were divided by their standard deviation.
+    /// True if features were divided by their standard deviation.
     pub standard_scale: bool,
     /// Sum of the squared row weights: `effective_rows²` ÷ it is the effective sample size.
     pub squared_weight: f64,
-    /// Whether a signal ended the pass before the inputs did.
+    /// True if a signal ended the pass before the inputs did.
     pub interrupted: bool,
     /// Rows that were read, wait for a full minibatch and are not in the components: none, but in
     /// snapshots of the first version.

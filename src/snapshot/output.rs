@@ -16,12 +16,12 @@ use crate::snapshot::read::Brief;
 
 const NAME: &str = ".lock";
 
-/// What `latest` of a directory leads to.
+/// The snapshot that `latest` of a directory leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Latest {
     /// The name of the snapshot.
     pub id: PathBuf,
-    /// Rows learned.
+    /// Number of rows learned.
     pub rows: u64,
     /// The run that it is of, if it says.
     pub run_id: Option<RunId>,
@@ -57,7 +57,7 @@ impl Output {
         }
     }
 
-    /// The directory.
+    /// Path of the directory.
     pub fn directory(&self) -> &Path {
         &self.directory
     }

@@ -17,7 +17,7 @@ use crate::rows::{Features, RunId, Tally, Watermark};
 use crate::snapshot::disk::checksum;
 use crate::snapshot::{FORMAT_VERSION, Provenance, Snapshot, SnapshotError};
 
-/// What `snapshot.json` holds.
+/// Content of `snapshot.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Metadata {
     format_version: u32,
@@ -88,7 +88,7 @@ impl Metadata {
     }
 }
 
-/// What `snapshot.json` says of its snapshot, without reading it.
+/// Head of `snapshot.json`, without reading it.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Brief {
     #[serde(default)]

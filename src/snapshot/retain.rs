@@ -1,4 +1,4 @@
-//! Which snapshots stay: the newest ones, and the last of each day.
+//! Retention of snapshots: the newest ones, and the last of each day.
 
 use std::path::{Path, PathBuf};
 
@@ -27,11 +27,11 @@ pub struct Retention {
 pub struct Listed {
     /// Seconds since 1970 when it was written.
     pub created_unix_s: u64,
-    /// Rows learned.
+    /// Number of rows learned.
     pub rows: u64,
     /// The name of its directory.
     pub id: String,
-    /// Whether `latest` points to it.
+    /// True if `latest` points to it.
     pub is_latest: bool,
 }
 
@@ -114,7 +114,7 @@ pub fn retain(
     Ok(removed)
 }
 
-/// Whether a temporary directory belongs to a process that is no more.
+/// True if a temporary directory belongs to a process that is no more.
 fn is_left_behind(name: &str) -> bool {
     let pid = name[ON_THE_WAY.len()..].parse::<u32>().ok();
     pid.is_none_or(|pid| {

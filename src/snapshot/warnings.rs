@@ -21,25 +21,25 @@ pub struct Warning {
     /// Its part of the unscaled variance, where that is nearly all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variance_share: Option<f64>,
-    /// Whether its values only ever grow from row to row.
+    /// True if its values only ever grow from row to row.
     #[serde(default)]
     pub only_grows: bool,
     /// How many components can be told beside what it shows, where that is fewer than were asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub components_told: Option<usize>,
-    /// What is wrong and what to do.
+    /// The fault and the remedy.
     pub text: String,
 }
 
 impl Warning {
-    /// What tells it from others: one of each is enough for a log.
+    /// Key that tells it from others: one of each is enough for a log.
     pub fn key(&self) -> String {
         let about = self.components_told.map_or("feature", |_| "components");
         format!("{about} {}", self.feature)
     }
 }
 
-/// What is to be said of the features; `counting` are those that only grow, and how often each started
+/// Warnings about the features; `counting` are those that only grow, and how often each started
 /// over (see [`crate::learner::Monitor`]).
 pub fn warnings(
     estimate: &Estimate,
@@ -76,7 +76,7 @@ pub fn warnings(
     hidden.into_iter().chain(concerned.map(of)).collect()
 }
 
-/// What is to be said where components were asked for that rounding hides.
+/// Warning where rounding hides components that were asked for.
 fn hidden(estimate: &Estimate, features: &Features, alone: Option<usize>) -> Option<Warning> {
     let found = estimate.unresolved?;
     let feature = features.names().get(found.feature).map_or("", |name| name);

@@ -23,16 +23,16 @@ pub(super) trait FileDecoder: Send {
     fn bytes_read(&self) -> u64;
 }
 
-/// What a feed must know of its file.
+/// File and columns that a decoder reads.
 #[derive(Clone)]
 pub(super) struct Task {
-    /// The file.
+    /// Path of the file.
     pub path: PathBuf,
     /// The features of all files.
     pub plan: Arc<Plan>,
     /// The columns of this file, in the order of the plan.
     pub leaves: Vec<Leaf>,
-    /// Whether the id columns are wanted.
+    /// True if the id columns are wanted.
     pub with_ids: bool,
 }
 
@@ -85,7 +85,7 @@ pub(super) struct Cutter {
     pub task: Task,
     batch: Option<RecordBatch>,
     at: usize,
-    /// Where the batches have the leaves.
+    /// Positions of the leaves in the batches.
     roots: Vec<usize>,
     /// Rows of the file before `batch`.
     row: u64,

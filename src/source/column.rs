@@ -20,11 +20,11 @@ pub(super) struct Column {
     pub len: usize,
     /// n×len values; anything where null.
     pub values: Buf,
-    /// Which of them are null, n×len; empty when none is.
+    /// Nulls among them, n×len; empty when none is.
     pub nulls: Vec<bool>,
-    /// Whether a value is null, NaN, infinite or beyond the limit.
+    /// True if a value is null, NaN, infinite or beyond the limit.
     pub dirty: bool,
-    /// Whether the file stores its values as integers.
+    /// True if the file stores its values as integers.
     pub is_integer: bool,
 }
 
@@ -135,7 +135,7 @@ impl Column {
     }
 }
 
-/// Whether some value is not `fine` (NaN compares as not).
+/// True if some value is not `fine` (NaN compares as not).
 fn beyond<T: Copy, F: Fn(T) -> bool>(values: &[T], fine: F) -> bool {
     pulp::Arch::new().dispatch(Beyond { values, fine })
 }

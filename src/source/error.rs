@@ -1,9 +1,9 @@
-//! What can go wrong between a path and a minibatch: each message gives place, value and remedy.
+//! Errors between a path and a minibatch: each message gives place, value and remedy.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What can go wrong between a path and a minibatch.
+/// Errors between a path and a minibatch.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SourceError {
@@ -19,15 +19,15 @@ pub enum SourceError {
     /// A directory without a data file.
     #[error("{path}: the directory holds no data file{others}; name one that holds Parquet or Arrow IPC files", path = .path.display())]
     EmptyDirectory {
-        /// The directory.
+        /// Path of the directory.
         path: PathBuf,
-        /// What else it holds, in brackets.
+        /// Its other content, in brackets.
         others: String,
     },
     /// More files than one run takes.
     #[error("{path}: more than {limit} files or {depth} levels below it; name a smaller part", path = .path.display())]
     TooMany {
-        /// The directory.
+        /// Path of the directory.
         path: PathBuf,
         /// Files that one run takes.
         limit: usize,
@@ -37,7 +37,7 @@ pub enum SourceError {
     /// The operating system refused.
     #[error("{path}: cannot be read: {source}; check that it is there and readable", path = .path.display())]
     Unreadable {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
         /// Why.
         source: io::Error,
@@ -45,7 +45,7 @@ pub enum SourceError {
     /// A file of no bytes.
     #[error("{path}: the file is empty (0 bytes); write it again or leave it out", path = .path.display())]
     EmptyFile {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
     },
     /// Magic bytes of no format read here.
@@ -55,7 +55,7 @@ pub enum SourceError {
         path = .path.display()
     )]
     UnknownFormat {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
         /// Its first bytes, escaped.
         found: String,
@@ -63,7 +63,7 @@ pub enum SourceError {
     /// The first version of Feather, which is not Arrow IPC.
     #[error("{path}: Feather version 1 is not read; write it again as Feather version 2 (Arrow IPC) or Parquet", path = .path.display())]
     FeatherV1 {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
     },
     /// Standard input that is no stream.
@@ -71,21 +71,21 @@ pub enum SourceError {
         "-: standard input holds {found}; only an Arrow IPC stream can be read there: name the file instead"
     )]
     NotAStream {
-        /// What its first bytes say.
+        /// Its first bytes, in words.
         found: String,
     },
     /// Bytes that do not follow their format.
     #[error("{path}: corrupt or truncated: {reason}; write it again or leave it out", path = .path.display())]
     Corrupt {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What the decoder said.
+        /// The error of the decoder.
         reason: String,
     },
     /// Numbers written the other way round.
     #[error("{path}: its values are big-endian, which is not read; pyarrow reads it, and writes it little-endian", path = .path.display())]
     BigEndian {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
     },
     /// Bytes behind the end of an Arrow IPC stream that are no stream of the same columns.
@@ -95,19 +95,19 @@ pub enum SourceError {
         path = .path.display()
     )]
     Behind {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What is there.
+        /// The content found, in words.
         what: String,
     },
     /// Data that only a key opens.
     #[error("{path}: {what} encrypted, and no key can be given here; write it again unencrypted or {remedy}", path = .path.display())]
     Encrypted {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
         /// "the footer is", "column `x` is".
         what: String,
-        /// What else can be done.
+        /// Another remedy.
         remedy: &'static str,
     },
     /// A directory that a table format manages: not all of its files are part of the table.
@@ -117,7 +117,7 @@ pub enum SourceError {
         path = .path.display()
     )]
     Table {
-        /// The directory.
+        /// Path of the directory.
         path: PathBuf,
         /// "a Delta Lake".
         kind: &'static str,
@@ -127,7 +127,7 @@ pub enum SourceError {
     /// No column that can be a feature.
     #[error("{path}: no numeric column to take as a feature; it has {columns}", path = .path.display())]
     NoFeature {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
         /// The columns and why each was left out.
         columns: String,
@@ -139,9 +139,9 @@ pub enum SourceError {
         path = .path.display()
     )]
     TooFewFeatures {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// k.
+        /// Number of components k.
         components: usize,
         /// Features of the file.
         features: usize,
@@ -157,7 +157,7 @@ pub enum SourceError {
     Glob {
         /// The glob.
         glob: String,
-        /// What is wrong with it.
+        /// The reason, in words.
         reason: String,
     },
     /// A pattern of `features.include` or `features.exclude` that means no column.
@@ -181,7 +181,7 @@ pub enum SourceError {
         path = .path.display()
     )]
     SameFeature {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
         /// Name of both features.
         feature: String,
@@ -194,7 +194,7 @@ pub enum SourceError {
         path = .path.display()
     )]
     LongName {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
         /// Length of the name.
         bytes: usize,
@@ -204,7 +204,7 @@ pub enum SourceError {
     /// Two columns of one name.
     #[error("{path}: two columns are named `{column}`; rename one or exclude both", path = .path.display())]
     Duplicate {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
         /// The name.
         column: String,
@@ -215,9 +215,9 @@ pub enum SourceError {
         path = .path.display(), first = .first.display()
     )]
     Missing {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// The column.
+        /// Name of the column.
         column: String,
         /// The file that fixed the features.
         first: PathBuf,
@@ -228,9 +228,9 @@ pub enum SourceError {
         path = .path.display(), first = .first.display()
     )]
     Extra {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// The column.
+        /// Name of the column.
         column: String,
         /// The file that fixed the features.
         first: PathBuf,
@@ -241,13 +241,13 @@ pub enum SourceError {
         path = .path.display(), first = .first.display()
     )]
     Changed {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// The column.
+        /// Name of the column.
         column: String,
-        /// What it is here.
+        /// Its type here.
         found: String,
-        /// What it was.
+        /// Its type before.
         expected: String,
         /// The file that fixed the features.
         first: PathBuf,
@@ -258,11 +258,11 @@ pub enum SourceError {
         path = .path.display()
     )]
     BadValue {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
         /// 0-based row in the file.
         row: u64,
-        /// The feature.
+        /// Name of the feature.
         column: String,
         /// The value.
         value: String,
@@ -275,11 +275,11 @@ pub enum SourceError {
         path = .path.display()
     )]
     ListLength {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
         /// 0-based row in the file.
         row: u64,
-        /// The column.
+        /// Name of the column.
         column: String,
         /// Its length here.
         found: usize,
@@ -292,11 +292,11 @@ pub enum SourceError {
         path = .path.display()
     )]
     Time {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
         /// 0-based row in the file.
         row: u64,
-        /// The column.
+        /// Name of the column.
         column: String,
         /// The number.
         value: String,
@@ -309,11 +309,11 @@ pub enum SourceError {
         path = .path.display()
     )]
     TooLarge {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
         /// 0-based row in the file.
         row: u64,
-        /// The feature.
+        /// Name of the feature.
         column: String,
         /// The number.
         value: String,
@@ -323,7 +323,7 @@ pub enum SourceError {
     /// More features than a row may have.
     #[error("{path}: {features} features a row, more than the {limit} that are read; exclude columns (`features.exclude`)", path = .path.display())]
     TooWide {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
         /// Values of a row.
         features: u64,
@@ -333,9 +333,9 @@ pub enum SourceError {
     /// Binary rows that are no whole number of values.
     #[error("{path}: column `{column}`: {bytes} bytes are no whole number of {dtype} values; correct `features.dtype`", path = .path.display())]
     BinaryLength {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// The column.
+        /// Name of the column.
         column: String,
         /// Bytes of a row.
         bytes: usize,
@@ -345,7 +345,7 @@ pub enum SourceError {
     /// An id column that the file does not have.
     #[error("{path}: there is no id column `{column}` (`--id`, `features.ids`); the nearest names are {nearest}: correct it or leave it out", path = .path.display())]
     IdMissing {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
         /// The id column.
         column: String,
@@ -355,7 +355,7 @@ pub enum SourceError {
     /// Id columns that do not fit together or were not read.
     #[error("{path}: the id columns cannot be passed through: {reason}; make their types agree", path = .path.display())]
     Ids {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
         /// Why.
         reason: String,
@@ -363,7 +363,7 @@ pub enum SourceError {
     /// A file that became another, or was written, after its turn had come.
     #[error("{path}: it changed while it was read; write files under another name and rename them when they are whole", path = .path.display())]
     ChangedWhileRead {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
     },
     /// Reading on after an error.

@@ -1,4 +1,4 @@
-//! What all files must give, as the first one fixed it: plain data that outlives a process.
+//! Features that all files must give, as the first one fixed it: plain data that outlives a process.
 
 use std::ffi::OsStr;
 use std::io;
@@ -116,7 +116,7 @@ impl FeatureSchema {
         &self.features
     }
 
-    /// What was taken and what was left of the first file.
+    /// Columns taken and left of the first file.
     pub fn selection(&self) -> &Selection {
         &self.selection
     }

@@ -20,11 +20,11 @@ pub(super) struct Fault {
     pub row: usize,
     /// Index of the feature.
     pub feature: usize,
-    /// What is wrong.
+    /// The reason, in words.
     pub wrong: Wrong,
 }
 
-/// What is wrong with a value.
+/// Fault of a value.
 #[derive(Clone, Debug)]
 pub(super) enum Wrong {
     /// It is no finite number.
@@ -168,7 +168,7 @@ impl Judge<'_> {
     }
 }
 
-/// Whether most of the values that are there read as times of these years: one large integer among
+/// True if most of the values that are there read as times of these years: one large integer among
 /// others may be anything, and among times there may be a zero that stands for none.
 fn mostly_times<T: Copy>(values: &[T], nulls: Option<&[bool]>, wide: &impl Fn(T) -> f64) -> bool {
     let (mut times, mut others) = (0_usize, 0);
@@ -185,7 +185,7 @@ fn mostly_times<T: Copy>(values: &[T], nulls: Option<&[bool]>, wide: &impl Fn(T)
     times > others
 }
 
-/// Which rows of a chunk to copy.
+/// Rows of a chunk to copy.
 pub(super) enum Rows<'a> {
     /// All of these.
     Run(Range<usize>),

@@ -17,9 +17,9 @@ pub(super) struct RowFilter {
     picked: Vec<usize>,
 }
 
-/// Where rows come from, for the message about a bad one.
+/// Origin of rows, for the message about a bad one.
 pub(super) struct RowPlace<'a> {
-    /// The file.
+    /// Path of the file.
     pub path: &'a Path,
     /// Rows of the file before these.
     pub row: u64,

@@ -1,4 +1,4 @@
-//! Which file this is: names and inodes are used again, contents rarely.
+//! Identity of a file: names and inodes are used again, contents rarely.
 //!
 //! In: an open file. Out: device, inode, time of birth, size, time of change, and hashes of its
 //! content, which are what counts. Bytes are read here and never decoded.
@@ -26,7 +26,7 @@ const FOOTER_MAX: u64 = 256 << 10;
 /// Stands before a fingerprint with [`Method::Content`]: no device has this number.
 const MARK: u64 = u64::MAX;
 
-/// What tells one file from another.
+/// Identity of a file, apart from its name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FileMeta {
     /// Device.
@@ -42,7 +42,7 @@ pub struct FileMeta {
 }
 
 impl FileMeta {
-    /// What the system says of an open file or path.
+    /// Metadata of the system for an open file or path.
     pub fn of(meta: &Metadata) -> Self {
         let born = meta.created().ok();
         let born = born.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
@@ -55,7 +55,7 @@ impl FileMeta {
         }
     }
 
-    /// Whether only the device tells them apart, and everything else is there to tell them by.
+    /// True if only the device tells them apart, and everything else is there to tell them by.
     pub fn is_same_but_device(&self, other: &Self) -> bool {
         let device = other.device;
         self.born_ns != 0
@@ -65,7 +65,7 @@ impl FileMeta {
             } == *other
     }
 
-    /// Whether both are of one inode, as far as can be told: its number may be used again, its time
+    /// True if both are of one inode, as far as can be told: its number may be used again, its time
     /// of birth then differs.
     pub fn is_same_inode(&self, other: &Self) -> bool {
         self.device == other.device
@@ -79,7 +79,7 @@ impl FileMeta {
 /// Two files are one if their contents are: the metadata only says whether a look at them is needed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fingerprint {
-    /// What the system says.
+    /// The error of the system.
     pub meta: FileMeta,
     /// SHA-256 of the first bytes, up to a page of those that count.
     pub head: [u8; 32],
@@ -87,11 +87,11 @@ pub struct Fingerprint {
     pub print: [u8; 32],
     /// Bytes that count: all, or those of a growing file that were taken.
     pub bytes: u64,
-    /// What `print` was made of.
+    /// Bytes that `print` was made of.
     pub method: Method,
 }
 
-/// What a print is made of.
+/// Bytes that a print is made of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Method {
     /// The last page alone: states that were written before prints were known. Files with a head, a tail and a length
@@ -128,7 +128,7 @@ impl Fingerprint {
         })
     }
 
-    /// Whether `file` still begins with the bytes that this was made of.
+    /// True if `file` still begins with the bytes that this was made of.
     ///
     /// # Errors
     /// What the system says.
@@ -143,7 +143,7 @@ impl Fingerprint {
         Ok(print == self.print && head(file, self.bytes)? == self.head)
     }
 
-    /// Whether `file` holds these bytes and no others.
+    /// True if `file` holds these bytes and no others.
     ///
     /// # Errors
     /// What the system says.

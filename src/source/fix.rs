@@ -38,7 +38,7 @@ pub(super) enum Later<'a> {
 }
 
 impl Later<'_> {
-    /// Whether a column of type null is a feature all the same, because its first values may come.
+    /// True if a column of type null is a feature all the same, because its first values may come.
     fn keeps_blank(self, params: &SourceParams) -> bool {
         match self {
             Self::All(_) => false,
@@ -52,7 +52,7 @@ impl Later<'_> {
     }
 }
 
-/// What a feed's files must have in common.
+/// Properties that a feed's files have in common.
 pub(super) struct Fixed {
     pub wanted: Vec<FeatureColumn>,
     pub selection: Selection,
@@ -141,7 +141,7 @@ pub(super) fn foresee(
     check_names(path, &wanted)
 }
 
-/// What is taken of a file, for people.
+/// Columns taken of a file, for people.
 pub(super) fn taken(wanted: &[FeatureColumn]) -> Selection {
     let seconds = wanted.iter().filter(|w| w.kind == Kind::Seconds);
     Selection {
@@ -165,7 +165,7 @@ fn rules<'a>(params: &'a SourceParams, model: Option<&'a Features>) -> Rules<'a>
     }
 }
 
-/// Whether the type and length of its values are known.
+/// True if the type and length of its values are known.
 fn is_known(leaf: &Leaf) -> bool {
     !leaf.is_void() && leaf.len.is_some_and(|len| len > 0)
 }

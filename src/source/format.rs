@@ -43,7 +43,7 @@ impl Format {
         }
     }
 
-    /// What people call it.
+    /// Name for people.
     pub fn name(self) -> &'static str {
         match self {
             Self::Parquet => "Parquet",
@@ -73,7 +73,7 @@ pub(super) fn magic(head: &[u8]) -> Option<Format> {
     }
 }
 
-/// What the first bytes of a file tell.
+/// Format that the first bytes of a file tell.
 #[derive(Debug)]
 pub(super) struct Told {
     head: [u8; HEAD],
@@ -103,13 +103,13 @@ impl Told {
         })
     }
 
-    /// Whether more bytes may still change what is told: some are missing, or were set aside as
+    /// True if more bytes may still change what is told: some are missing, or were set aside as
     /// zeros to be written later.
     pub fn is_open(&self) -> bool {
         self.filled < HEAD || self.head == [0; HEAD]
     }
 
-    /// What is wrong with a file that is of no format.
+    /// The error of a file that has no known format.
     pub fn fault(&self, path: &Path) -> SourceError {
         let path = path.to_owned();
         let head = &self.head[..self.filled];
@@ -144,20 +144,20 @@ impl Told {
         }
     }
 
-    /// Whether it is data of a kind that is not read, and no other file.
+    /// True if it is data of a kind that is not read, and no other file.
     pub fn is_other_data(&self) -> bool {
         let head = &self.head[..self.filled];
         head.starts_with(b"PARE") || head.starts_with(b"FEA1")
     }
 }
 
-/// Whether the file's name says that it was meant to be data.
+/// True if the file's name says that it was meant to be data.
 pub(super) fn is_named_as_data(path: &Path) -> bool {
     let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
     ending.is_some_and(|ending| DATA_ENDINGS.contains(&ending.as_str()))
 }
 
-/// Whether a file that begins with the length of a header goes on with one.
+/// True if a file that begins with the length of a header goes on with one.
 fn is_old_stream(file: &File, head: [u8; HEAD]) -> io::Result<bool> {
     let len = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) as usize;
     if len > OLD_HEADER_MAX {

@@ -26,9 +26,9 @@ const WALKS_MAX: usize = 64;
 pub struct Frames {
     /// Byte behind the last complete message.
     pub end: u64,
-    /// Whether it says that nothing follows; another stream may follow all the same.
+    /// True if it says that nothing follows; another stream may follow all the same.
     pub is_ended: bool,
-    /// Whether the schema is complete.
+    /// True if the schema is complete.
     pub has_schema: bool,
     place: Place,
     /// Schemas and dictionaries, in order.
@@ -40,7 +40,7 @@ pub struct Frames {
 struct Needed {
     offset: u64,
     bytes: u64,
-    /// Whether a stream begins with it.
+    /// True if a stream begins with it.
     is_schema: bool,
 }
 
@@ -80,7 +80,7 @@ impl Frames {
         Ok(frames)
     }
 
-    /// What another process found.
+    /// A result that another process found.
     pub(super) fn known(end: u64, is_ended: bool, has_schema: bool) -> Self {
         Self {
             end,

@@ -50,7 +50,7 @@ pub(super) struct Scratch {
     i64s: Vec<i64>,
 }
 
-/// Whether [`LeafReader`] reads values of this Arrow type, stored as this physical type.
+/// True if [`LeafReader`] reads values of this Arrow type, stored as this physical type.
 pub(super) fn is_plain(value: &arrow::datatypes::DataType, desc: &ColumnDescPtr) -> bool {
     use arrow::datatypes::DataType as A;
     use parquet::basic::Type as P;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::rows::Width;
 
-/// What happens to a value that is no finite number.
+/// Policy for values that are not finite numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BadValue {
@@ -18,7 +18,7 @@ pub enum BadValue {
     Mean,
 }
 
-/// What happens to a numeric column that the first file did not have.
+/// Policy for numeric columns that the first file did not have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Extra {
@@ -41,7 +41,7 @@ pub enum BinaryDtype {
     F64,
 }
 
-/// Which columns are features and what a bad value does.
+/// Choice of features, and policies for bad values.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceParams {
     /// Globs of column names that are features; empty: every numeric column.
@@ -83,10 +83,10 @@ pub enum Decoders {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Limit {
-    /// What products in f32 learn from: 1e15.
+    /// Limit of products in f32: 1e15.
     #[default]
     F32,
-    /// What products in f64 learn from: 1e150.
+    /// Limit of products in f64: 1e150.
     F64,
 }
 

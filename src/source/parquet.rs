@@ -167,7 +167,7 @@ pub(super) struct ParquetDecoder {
     task: Task,
     /// Per leaf of the task: its type, when it is read by itself.
     plain: Vec<Option<DataType>>,
-    /// What the Arrow reader decodes.
+    /// Fields that the Arrow reader decodes.
     others: Option<FieldLevels>,
     /// Leaves of the task, with the lengths of lists.
     wanted: Vec<(usize, Option<usize>)>,
@@ -176,7 +176,7 @@ pub(super) struct ParquetDecoder {
     /// The next row group.
     group: usize,
     open: Option<Group>,
-    /// Where the Arrow reader's batches have the leaves.
+    /// Positions of the leaves in the Arrow reader's batches.
     roots: Vec<usize>,
     /// Rows of the file decoded so far.
     row: u64,
@@ -191,7 +191,7 @@ struct Group {
     rows: usize,
     left: usize,
     bytes: u64,
-    /// Whether some column of it is.
+    /// True if some column of it is.
     is_compressed: bool,
     leaves: Vec<Option<LeafReader>>,
     others: Option<ParquetRecordBatchReader>,

@@ -59,7 +59,7 @@ impl Patterns {
         }
     }
 
-    /// Whether the column is included by its own name.
+    /// True if the column is included by its own name.
     pub fn names(&self, column: &str) -> bool {
         let include = self.include.as_ref();
         include.is_some_and(|list| list.exact.contains(column))
@@ -72,7 +72,7 @@ struct List {
     exact: HashSet<String>,
     /// The others.
     globs: GlobSet,
-    /// Which pattern each glob is.
+    /// Index of the pattern of each glob.
     at: Vec<usize>,
 }
 
@@ -96,7 +96,7 @@ impl List {
         Ok(Self { exact, globs, at })
     }
 
-    /// Whether a pattern means the column at this path, or a struct on the way to it.
+    /// True if a pattern means the column at this path, or a struct on the way to it.
     fn means(&self, path: &[String]) -> bool {
         if self.exact.is_empty() && self.globs.is_empty() {
             return false;
@@ -149,7 +149,7 @@ impl<'a> Unmet<'a> {
         }
     }
 
-    /// Whether every pattern has met a column.
+    /// True if every pattern has met a column.
     pub fn is_empty(&self) -> bool {
         self.patterns.is_empty()
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use globset::{GlobBuilder, GlobMatcher};
 
-/// Where a place begins, and what belongs to it.
+/// Root of a place, and the rule of what belongs to it.
 #[derive(Debug)]
 pub(super) struct Place {
     /// The directory or file, for a glob the directory where it starts.
@@ -38,7 +38,7 @@ impl Place {
     }
 }
 
-/// Whether it would be a glob if no file is called so.
+/// True if it would be a glob if no file is called so.
 pub(super) fn is_glob(text: &OsStr) -> bool {
     let bytes = text.as_encoded_bytes();
     bytes.iter().any(|byte| b"*?[{".contains(byte))

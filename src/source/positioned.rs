@@ -26,13 +26,13 @@ impl Witness {
         error
     }
 
-    /// What the system refused, if it did.
+    /// The error of the system, if there was one.
     pub fn error(&self) -> Option<io::Error> {
         self.0.get().copied().map(io::Error::from_raw_os_error)
     }
 }
 
-/// Whether the system is in the way, and not a place in the file where no file reaches.
+/// True if the system is in the way, and not a place in the file where no file reaches.
 pub(super) fn is_of_the_system(error: &io::Error) -> bool {
     error.raw_os_error().is_some()
         && !matches!(

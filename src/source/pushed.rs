@@ -298,7 +298,7 @@ fn becomes(header: ipc::RecordBatch<'_>, body: &[u8]) -> u64 {
     sum.max(body.len() as u64)
 }
 
-/// What a numeric column holds in a row.
+/// Shape of a numeric column's rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// A value.
@@ -315,7 +315,7 @@ pub enum Shape {
 pub struct Numbers(Column);
 
 impl Numbers {
-    /// What a column of this type holds; nothing for what is neither numeric nor a list of numbers.
+    /// Shape of a column of this type; nothing for what is neither numeric nor a list of numbers.
     pub fn shape(data_type: &DataType) -> Option<Shape> {
         let of = |item: &DataType| super::select::width(item).is_some();
         match data_type {

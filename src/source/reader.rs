@@ -119,7 +119,7 @@ pub struct Reader {
     rows: Vec<u64>,
     bytes_before: u64,
     tally: Tally,
-    /// Whether ids are read; told by the first fill.
+    /// True if ids are read; told by the first fill.
     with_ids: Option<bool>,
     ended: bool,
 }
@@ -130,7 +130,7 @@ impl Reader {
         self.feature_schema.features()
     }
 
-    /// What was taken and what was left.
+    /// Columns taken and left.
     pub fn selection(&self) -> &Selection {
         self.feature_schema.selection()
     }

@@ -20,13 +20,13 @@ use crate::codec::{CodecError, Decoder, Encoder};
 /// A whole file, or complete messages of a growing one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment {
-    /// Where it is.
+    /// Its position.
     pub path: PathBuf,
     /// Its first bytes.
     pub format: Format,
-    /// Which file it is; its `bytes` are the end of the segment.
+    /// Identity of the file; its `bytes` are the end of the segment.
     pub fingerprint: Fingerprint,
-    /// Where it starts: 0, or behind the messages that were taken before.
+    /// Its start: 0, or behind the messages that were taken before.
     pub start: u64,
 }
 
@@ -90,7 +90,7 @@ pub struct SegmentRead {
     pub segment: Segment,
     /// Rows of the segment that were taken.
     pub rows: u64,
-    /// Whether nothing follows the segment in its file.
+    /// True if nothing follows the segment in its file.
     pub is_final: bool,
 }
 

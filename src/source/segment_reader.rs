@@ -27,7 +27,7 @@ use crate::rows::{Minibatch, Tags, Tally};
 pub struct Piece {
     /// Rows and values counted in it.
     pub tally: Tally,
-    /// Whether the segment ends with it.
+    /// True if the segment ends with it.
     pub is_last: bool,
     /// Ids of its rows, where they were asked for.
     pub tags: Option<Tags>,
@@ -37,7 +37,7 @@ pub struct Piece {
 pub(super) struct Filled {
     /// How many.
     pub rows: usize,
-    /// Whether the input has no more; why the next row cannot be had. What came before is whole.
+    /// True if the input has no more; why the next row cannot be had. What came before is whole.
     pub is_over: Result<bool, SourceError>,
 }
 

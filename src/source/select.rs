@@ -45,18 +45,18 @@ pub(super) struct Leaf {
 }
 
 impl Leaf {
-    /// Whether no value can be in it: type null stands for a column of any type that is missing in
+    /// True if no value can be in it: type null stands for a column of any type that is missing in
     /// every row.
     pub fn is_void(&self) -> bool {
         *plain(&self.value) == DataType::Null
     }
 
-    /// Whether it need not be decoded: a null in every row, however long the rows are.
+    /// True if it need not be decoded: a null in every row, however long the rows are.
     pub fn is_blank(&self) -> bool {
         self.is_void() && self.shape == Shape::Scalar
     }
 
-    /// What one of its values is.
+    /// Kind of its values.
     pub fn kind(&self) -> Kind {
         match plain(&self.value) {
             DataType::Null => Kind::Unknown,
@@ -65,7 +65,7 @@ impl Leaf {
         }
     }
 
-    /// Whether its values are integers.
+    /// True if its values are integers.
     pub fn is_integer(&self) -> bool {
         plain(&self.value).is_integer()
     }
@@ -91,7 +91,7 @@ fn plain(value: &DataType) -> &DataType {
     }
 }
 
-/// What a value is.
+/// Kind of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A number.
@@ -111,7 +111,7 @@ pub(super) struct FeatureColumn {
     pub shape: Shape,
     /// Values of a row.
     pub len: usize,
-    /// What a value is.
+    /// Kind of a value.
     pub kind: Kind,
 }
 
@@ -124,7 +124,7 @@ pub(super) struct Plan {
     pub wanted: Vec<FeatureColumn>,
     /// Columns of lists that held nothing but nulls, and are left out.
     pub null_lists: Vec<String>,
-    /// Whether durations are numbers: they were none for a plan of before.
+    /// True if durations are numbers: they were none for a plan of before.
     pub has_durations: bool,
     /// Rows decoded at once.
     pub chunk_rows: usize,
@@ -138,9 +138,9 @@ pub(super) struct Rules<'a> {
     pub params: &'a SourceParams,
     /// Columns that are features of a model or plan: no rule of thumb leaves them out.
     pub known: Option<HashSet<&'a str>>,
-    /// Whether these are fixed, so that no pattern leaves them out either.
+    /// True if these are fixed, so that no pattern leaves them out either.
     pub is_fixed: bool,
-    /// Whether durations are numbers.
+    /// True if durations are numbers.
     pub has_durations: bool,
 }
 

@@ -1,11 +1,11 @@
-//! What can be wrong with an Arrow IPC stream, wherever it comes from.
+//! Errors of an Arrow IPC stream, wherever it comes from.
 
 use std::io;
 use std::path::Path;
 
 use super::error::{SourceError, unreadable};
 
-/// What is wrong with a stream.
+/// Fault of a stream.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum StreamError {
     /// Its numbers are written the other way round.

@@ -16,9 +16,9 @@ const METADATA_MAX: usize = 10_000;
 /// A directory that a table format manages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Table {
-    /// Where its log is.
+    /// Directory of its log.
     pub root: PathBuf,
-    /// What people call it.
+    /// Name for people.
     kind: &'static str,
     /// By what it is known.
     log: &'static str,

@@ -22,7 +22,7 @@ pub(super) const DEPTH_MAX: usize = 64;
 /// Files that one look or run takes: a list of a million paths is some 100 MB.
 pub(super) const FILES_MAX: usize = 1_000_000;
 
-/// Where symbolic links may lead.
+/// How far symbolic links are followed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Symlinks {
@@ -35,7 +35,7 @@ pub enum Symlinks {
     Follow,
 }
 
-/// What a name leads to.
+/// Target of a name.
 pub(super) enum Target {
     /// A file or a directory; by a symbolic link or not.
     Found(Metadata, bool),
@@ -71,7 +71,7 @@ impl Symlinks {
     }
 }
 
-/// Whether a name is one of other programs (`_SUCCESS`, `_metadata`, `.crc`) or, by its ending, of a file
+/// True if a name is one of other programs (`_SUCCESS`, `_metadata`, `.crc`) or, by its ending, of a file
 /// that is being written.
 pub(super) fn is_left_out(name: &[u8], suffixes: &[String]) -> bool {
     matches!(name.first(), Some(b'.' | b'_'))
@@ -97,7 +97,7 @@ pub(super) struct Folder {
     pub depth: usize,
     /// The table that manages it.
     pub table: Option<Table>,
-    /// What it is, whatever its name.
+    /// Its identity, whatever its name.
     pub inode: Inode,
 }
 
@@ -129,7 +129,7 @@ impl Walk {
         self.visited.extend(visited);
     }
 
-    /// Whether nothing is left to be listed.
+    /// True if nothing is left to be listed.
     pub fn is_over(&self) -> bool {
         self.held.is_empty() && self.linked.is_empty()
     }
@@ -181,7 +181,7 @@ impl Walk {
 pub(super) trait Named {
     /// By its bytes names are ordered; links come after all others.
     fn name(&self) -> (bool, &[u8]);
-    /// What it leads to.
+    /// The inode that it leads to.
     fn inode(&self) -> Inode;
 }
 

@@ -46,7 +46,7 @@ pub(super) enum Fault {
     Strange { path: String, what: String },
 }
 
-/// Where a daemon is, and what it wants to see.
+/// Address of a daemon, and the credentials that it wants.
 pub(super) struct Client {
     agent: Agent,
     base: String,

@@ -30,7 +30,7 @@ const HELP: [&str; 9] = [
     "Angles are standard errors of directions; ratios are shares of the whole variance.",
 ];
 
-/// What the lower part shows.
+/// Views of the lower part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Shown {
     /// Some of everything.
@@ -52,7 +52,7 @@ impl Shown {
     }
 }
 
-/// What is looked at.
+/// Choices of the person who looks.
 #[derive(Debug, Default)]
 pub(super) struct View {
     pub shown: Shown,

@@ -1,4 +1,4 @@
-//! What a daemon answered, as far as a terminal shows it. An answer that is absent, or a field of one, is
+//! Answers of a daemon, as far as a terminal shows it. An answer that is absent, or a field of one, is
 //! not known, and no error: daemons of other versions can be looked at.
 
 use std::fmt;
@@ -164,7 +164,7 @@ pub(super) struct History {
     pub points: Vec<Point>,
 }
 
-/// What was, at one time.
+/// Values of one moment.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Point {

@@ -1,4 +1,4 @@
-//! What is known of a daemon → lines: the same for the page and for `--once`.
+//! A daemon's answers → lines: the same for the page and for `--once`.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use super::heard::{Page, Said, Status};
 use super::look::{Look, Tone, age, bytes, grouped};
 use super::pictures::{drift, scree};
 
-/// Where, in a word and a sentence, and since when nothing was heard.
+/// State in a word and a sentence, and the age of the last answer.
 pub(super) fn head(page: &Page, look: Look) -> Vec<Line<'static>> {
     let version = page
         .status

@@ -9,7 +9,7 @@ pub(super) struct Look {
     pub colour: bool,
 }
 
-/// What a colour means; the words say it too.
+/// Meaning of a colour; the words say it too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tone {
     Good,

@@ -66,7 +66,7 @@ pub(super) fn show(client: Client, look: Look) -> io::Result<()> {
     Ok(())
 }
 
-/// What a key asks for beyond the view.
+/// Commands that a key gives beyond the view.
 #[derive(Debug, PartialEq, Eq)]
 enum Said {
     End,

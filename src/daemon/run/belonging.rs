@@ -1,4 +1,4 @@
-//! Which run this is, and whether state, spool and output are all its own.
+//! Identity of the run, and proof that state, spool and output are all its own.
 //!
 //! Each of them says which run it is of: the checkpoint in its section `meta`, the state directory in the
 //! file `run`, the journal in its head, the spool in `_run`, a snapshot in `snapshot.json`. What is of
@@ -27,7 +27,7 @@ pub(super) struct Belonging {
     over: Option<Over>,
 }
 
-/// What the parts of a state directory say.
+/// Run ids that the parts of a state directory name.
 pub(super) struct Parts {
     pub(super) checkpoint: Option<RunId>,
     pub(super) journal: Option<RunId>,
@@ -113,7 +113,7 @@ impl Belonging {
         Ok(())
     }
 
-    /// Whether somebody said that this run may go on over that snapshot.
+    /// True if somebody said that this run may go on over that snapshot.
     fn is_agreed(&self, latest: &Latest) -> bool {
         self.over.is_some_and(|over| over.run_id == latest.run_id)
     }

@@ -1,4 +1,4 @@
-//! Which file is about to be opened: a file that kills the daemon itself is known by this note when
+//! Note of the file that is about to be opened: a file that kills the daemon itself is known by this note when
 //! the daemon comes back.
 //!
 //! The note is not fsynced: it is to survive the death of the process, not of the machine. With
@@ -21,7 +21,7 @@ pub(super) struct CrashMarker {
     ticket: u64,
     rows: u64,
     deaths: u32,
-    /// Whether this run wrote it.
+    /// True if this run wrote it.
     is_mine: bool,
     /// Open while there is one.
     file: Option<File>,
@@ -58,7 +58,7 @@ impl CrashMarker {
             || (self.deaths >= DEATHS_OPENING && self.deaths < DEATHS_READING / 2)
     }
 
-    /// Whether the note is about this decision, by this run.
+    /// True if the note is about this decision, by this run.
     pub(super) fn is_about(&self, ticket: u64) -> bool {
         self.is_mine && self.ticket == ticket
     }

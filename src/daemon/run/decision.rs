@@ -1,4 +1,4 @@
-//! What the feeder decided, as the journal holds it: everything that depends on time, on the order
+//! Decisions of the feeder, as the journal holds them: everything that depends on time, on the order
 //! of arrival or on the health of a worker, so that a resumed run decides the same.
 
 use crate::codec::{CodecError, Decoder, Encoder};

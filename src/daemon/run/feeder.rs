@@ -36,7 +36,7 @@ const HEAR_EVERY: Duration = Duration::from_millis(50);
 /// A listing may take one part in so many of the time.
 const LISTING_SHARE: u32 = 4;
 
-/// What the threads share beside their channels.
+/// State that the threads share beside their channels.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     /// Whether the feeder is to read no further.
@@ -54,7 +54,7 @@ pub(super) struct Shared {
     /// Files that were seen and are not read to their end, and their bytes.
     pub(super) lag_files: AtomicU64,
     pub(super) lag_bytes: AtomicU64,
-    /// What could not be read at the last look.
+    /// Errors of the last look.
     pub(super) trouble: Mutex<Option<String>>,
 }
 
@@ -78,7 +78,7 @@ pub(super) struct Feeder {
     pub(super) spool: Option<Spool>,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) lock: StateLock,
-    /// Whether ids of rows are wanted: somebody looks at them.
+    /// True if ids of rows are wanted: somebody looks at them.
     pub(super) with_ids: bool,
 }
 
@@ -122,7 +122,7 @@ struct Loop {
     since: Instant,
     is_paused: bool,
     listed: Instant,
-    /// What the last two looks cost, at least.
+    /// Least cost of the last two looks.
     listing: Duration,
     look_before: Duration,
     /// When it was heard last what happens in directories, and told what is left to read.

@@ -11,7 +11,7 @@ use crate::published::History;
 
 const NAME: &str = "history.json";
 
-/// What the run before left; a new one where there is none that can be read.
+/// The history that the run before left; a new one where there is none that can be read.
 pub(super) fn find(state_dir: &Path) -> History {
     let path = state_dir.join(NAME);
     let bytes = match std::fs::read(&path) {

@@ -1,4 +1,4 @@
-//! What the threads say to each other, and what a run ends with.
+//! Messages between the threads, and the outcome of a run.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -40,14 +40,14 @@ pub enum Command {
     Snapshot,
 }
 
-/// What a run leaves.
+/// Outcome of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
     /// Rows learned, over all runs of this state.
     pub rows: u64,
     /// Rows that wait for a full minibatch, in the checkpoint; the snapshot has learned them.
     pub rows_waiting: u64,
-    /// Whether the last checkpoint holds everything that was learned.
+    /// True if the last checkpoint holds everything that was learned.
     pub is_durable: bool,
 }
 
@@ -67,7 +67,7 @@ pub enum RunError {
          new `state.dir`, or start over with `--reset-state`", path.display()
     )]
     OtherConfig {
-        /// The state directory.
+        /// Path of the state directory.
         path: PathBuf,
         /// Keys, old and new values.
         changes: String,
@@ -75,9 +75,9 @@ pub enum RunError {
     /// The content of a checkpoint does not fit.
     #[error("{}: {reason}; start over with `--reset-state`, or use the version of ojad that wrote it", path.display())]
     State {
-        /// The state directory.
+        /// Path of the state directory.
         path: PathBuf,
-        /// What does not fit.
+        /// The reason, in words.
         reason: String,
     },
     /// A minibatch could not be learned.
@@ -89,7 +89,7 @@ pub enum RunError {
          set the key to \"quarantine\" to go on without it", path.display()
     )]
     Changed {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
         /// How.
         reason: String,
@@ -102,7 +102,7 @@ pub enum RunError {
         "the last checkpoint could not be written: {reason}; the state of the one before stands, and the rows after it are read again"
     )]
     NotDurable {
-        /// What the disk said.
+        /// The error of the disk.
         reason: String,
     },
     /// The state directory is not where it was.
@@ -114,9 +114,9 @@ pub enum RunError {
     Displaced {
         /// Where it was.
         path: PathBuf,
-        /// What happened.
+        /// The event, in words.
         how: String,
-        /// What to do.
+        /// The remedy.
         remedy: &'static str,
         /// Rows learned in the last checkpoint.
         rows: u64,
@@ -132,7 +132,7 @@ pub enum RunError {
         state.display(), output.display()
     )]
     LostState {
-        /// The state directory.
+        /// Path of the state directory.
         state: PathBuf,
         /// The directory of snapshots.
         output: PathBuf,
@@ -150,16 +150,16 @@ pub enum RunError {
     OtherOutput {
         /// The directory of snapshots.
         output: PathBuf,
-        /// Its run.
+        /// Id of its run.
         found: RunId,
         /// Rows of the latest snapshot.
         rows: u64,
-        /// The state directory.
+        /// Path of the state directory.
         state: PathBuf,
-        /// Its run.
+        /// Id of its run.
         run: RunId,
     },
-    /// What waits to be learned came to another run.
+    /// The spool is another run's.
     #[error(
         "{}: what is kept here came to run {found}, the state is of run {run}; put back the state that it \
          belongs to, or move it away; `--reset-state` starts over and learns it", path.display()
@@ -167,7 +167,7 @@ pub enum RunError {
     OtherSpool {
         /// The spool.
         path: PathBuf,
-        /// Its run.
+        /// Id of its run.
         found: RunId,
         /// The run of the state.
         run: RunId,
@@ -175,9 +175,9 @@ pub enum RunError {
     /// A thread could not be started, or died.
     #[error("the {thread} thread {cause}")]
     Thread {
-        /// Which.
+        /// Name of the thread.
         thread: &'static str,
-        /// What the system says.
+        /// The error of the system.
         cause: String,
     },
 }

@@ -1,4 +1,4 @@
-//! What the daemon is told: the checked plan in the terms of the layers below.
+//! Parameters of the daemon: the checked plan in the terms of the layers below.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -28,11 +28,11 @@ pub enum Begin {
     /// It goes on with the state that is there.
     #[default]
     Resume,
-    /// What there is of a state is moved aside, and a new run begins, over whatever was published.
+    /// The state is moved aside, and a new run begins, over whatever was published.
     Anew,
 }
 
-/// What becomes of a refused file.
+/// Policy for refused files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Quarantine {
     /// It is written down and stays where it is.
@@ -47,11 +47,11 @@ pub enum Quarantine {
 /// Everything that a run needs to know.
 #[derive(Clone, Debug)]
 pub struct RunParams {
-    /// How to learn.
+    /// Parameters of the learner.
     pub learner: LearnerParams,
     /// How rows are judged.
     pub source: SourceParams,
-    /// What to follow.
+    /// Inputs to follow.
     pub follow: FollowParams,
     /// Streams to follow.
     pub streams: Vec<SpoolInput>,
@@ -61,11 +61,11 @@ pub struct RunParams {
     pub rescan: Duration,
     /// How long rows may wait for a full minibatch; `None`: for ever.
     pub latency_max: Option<Duration>,
-    /// What the change of a consumed file does.
+    /// Policy for a consumed file that changes.
     pub on_changed: OnChanged,
-    /// What becomes of a refused file.
+    /// Policy for refused files.
     pub quarantine: Quarantine,
-    /// Whether files are decoded in a process of their own.
+    /// True if files are decoded in a process of their own.
     pub is_isolated: bool,
     /// Address space of that process, MiB.
     pub worker_memory_mib: u64,
@@ -79,13 +79,13 @@ pub struct RunParams {
     pub checkpoint_rows: Option<u64>,
     /// Time between two checkpoints.
     pub checkpoint_every: Duration,
-    /// Directory of snapshots.
+    /// Directory that snapshots go to.
     pub output_dir: PathBuf,
     /// Rows between two snapshots; `None`: by time alone.
     pub snapshot_rows: Option<u64>,
     /// Time between two snapshots.
     pub snapshot_every: Duration,
-    /// Newest snapshots kept.
+    /// Number of newest snapshots kept.
     pub keep: usize,
     /// Days of which the last snapshot is kept.
     pub keep_daily: usize,
@@ -93,9 +93,9 @@ pub struct RunParams {
     pub drain: Duration,
     /// Minibatches between feeder and trainer.
     pub channel_minibatches: usize,
-    /// What drift is, if it is watched.
+    /// Parameters of drift detection, if it is on.
     pub drift: Option<DriftParams>,
-    /// Whether a drift makes a snapshot.
+    /// True if a drift makes a snapshot.
     pub snapshot_on_drift: bool,
     /// How to begin.
     pub begin: Begin,

@@ -20,11 +20,11 @@ use crate::daemon::run::history;
 use crate::disk::Disk;
 use crate::snapshot::{Output, Retention, Snapshot, retain, write_on};
 
-/// What is to be written.
+/// Tasks of the publisher.
 pub(super) enum Job {
     Checkpoint {
         checkpoint: Checkpoint,
-        /// What changed of the files that are remembered, and how many there are.
+        /// Changes of the files that are remembered, and how many there are.
         changes: Vec<Change>,
         files: u64,
         rows: u64,
@@ -39,7 +39,7 @@ pub(super) enum Job {
     History { bytes: Vec<u8>, directory: PathBuf },
 }
 
-/// What became of it.
+/// Its outcome.
 pub(super) enum Done {
     Checkpoint {
         result: Result<(), String>,
@@ -50,7 +50,7 @@ pub(super) enum Done {
     Snapshot(Result<PathBuf, String>),
 }
 
-/// What the thread works with.
+/// State of the publisher's thread.
 pub(super) struct Publisher {
     pub(super) store: Store,
     /// The directory of the spool.

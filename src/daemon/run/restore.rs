@@ -35,7 +35,7 @@ const LATEST_FILES: usize = 4096;
 pub struct Meta {
     /// Version of the program that wrote it.
     pub ojad_version: String,
-    /// Seconds since 1970.
+    /// Time in seconds since 1970.
     pub written_unix_s: u64,
     /// Keys of the configuration that decide the bits of the state.
     pub state_keys: String,
@@ -46,7 +46,7 @@ pub struct Meta {
     pub run_id: Option<RunId>,
 }
 
-/// What the learning side of a run goes on with.
+/// State of the learning side of a run.
 #[derive(Default)]
 pub(super) struct Learned {
     pub(super) state: FeedState,
@@ -61,7 +61,7 @@ pub(super) struct Learned {
 /// All that a run goes on with.
 pub(super) struct Found {
     pub(super) learned: Learned,
-    /// What is known of each file, for the feeder.
+    /// All known files, for the feeder.
     pub(super) files: FileTable,
     /// The run that goes on, or begins.
     pub(super) belonging: Belonging,
@@ -78,7 +78,7 @@ pub struct Restored {
     pub sequence: u64,
     /// Features.
     pub features: usize,
-    /// Rows learned.
+    /// Number of rows learned.
     pub rows_learned: u64,
     /// Rows that wait for a full minibatch.
     pub rows_waiting: usize,
@@ -88,9 +88,9 @@ pub struct Restored {
     pub rows_rejected: u64,
     /// Short minibatches learned.
     pub flushes: u64,
-    /// Files remembered.
+    /// Number of remembered files.
     pub files: u64,
-    /// Drifts so far.
+    /// Number of drifts so far.
     pub drifts: u64,
     /// How far the last rows are from those before, where that is watched.
     pub drift: Option<DriftReport>,
@@ -133,7 +133,7 @@ fn drift_of(checkpoint: &Checkpoint, features: usize) -> Result<Option<Drift>, C
     Ok(Some(drift))
 }
 
-/// What the checkpoint in `directory` names of each file; nothing of one that holds it itself.
+/// Known files that the checkpoint in `directory` names; nothing of one that holds it itself.
 ///
 /// # Errors
 /// If it cannot be read, or is not what was written.
@@ -181,7 +181,7 @@ fn monitor_of(checkpoint: &Checkpoint, features: usize) -> Result<Monitor, Codec
     Ok(monitor)
 }
 
-/// What a checkpoint holds, for people; what it only names is told by [`files_of`].
+/// Content of a checkpoint, for people; what it only names is told by [`files_of`].
 ///
 /// # Errors
 /// If a section is not what was written.
@@ -251,7 +251,7 @@ fn state_hash(checkpoint: &Checkpoint) -> String {
 }
 
 impl Learned {
-    /// Rows learned.
+    /// Number of rows learned.
     pub(super) fn rows(&self) -> u64 {
         self.learner.as_ref().map_or(0, |learner| learner.rows())
     }

@@ -10,17 +10,17 @@ use crate::disk::Disk;
 use crate::published::Published;
 use crate::source::worker::Decode;
 
-/// What a run needs of the world around it.
+/// Surroundings of a run.
 pub struct Surroundings<'a> {
-    /// Where everything is written.
+    /// The disk that everything is written to.
     pub disk: &'a Arc<dyn Disk>,
     /// Who decodes.
     pub decode: Box<dyn Decode>,
-    /// What it is told.
+    /// Commands for the run.
     pub commands: &'a Receiver<Command>,
     /// Reads the configuration again.
     pub read_config: &'a mut dyn FnMut() -> Result<RunParams, String>,
-    /// Where values are published, if anybody looks on.
+    /// Cells for whoever looks on, if anybody does.
     pub published: Option<Arc<Published>>,
     /// Called once the state has been taken up, before the first row is read.
     pub begun: Option<&'a mut Begun<'a>>,

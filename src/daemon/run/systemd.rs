@@ -60,7 +60,7 @@ impl Pulse {
         }
     }
 
-    /// Whether the feeder or the learner has moved of late.
+    /// True if the feeder or the learner has moved of late.
     pub(super) fn is_alive(&self) -> bool {
         self.moved.elapsed() < STALLED_AFTER
     }

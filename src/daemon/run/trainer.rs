@@ -59,7 +59,7 @@ struct Trainer<'a> {
     last_checkpoint_steps: u64,
     snapshot_steps: u64,
     is_ready: bool,
-    /// What was said in the log and is not said again; a run that goes on says it again.
+    /// Warnings that were logged and are not logged again; a run that goes on says it again.
     told: HashSet<String>,
     /// A drift that the next snapshot tells of.
     drifted: Option<DriftReport>,
@@ -186,7 +186,7 @@ fn join_within(thread: thread::JoinHandle<()>, patience: Duration) {
     }
 }
 
-/// What is to be published from now on; the history goes on where the run before left it.
+/// Begins to publish; the history goes on where the run before left it.
 fn show_in(
     published: &Arc<Published>,
     params: &RunParams,

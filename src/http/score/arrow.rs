@@ -139,7 +139,7 @@ impl Open {
         })
     }
 
-    /// What has been written since it was asked last.
+    /// Takes the bytes written since the last call.
     fn taken(&mut self) -> Vec<u8> {
         std::mem::take(self.writer.get_mut())
     }

@@ -8,7 +8,7 @@ use super::{Extra, Refusal};
 use crate::snapshot::{Cells, Lane, Rows};
 use crate::source::{Numbers, Shape, pandas_indexes};
 
-/// Where each feature is found in a record batch.
+/// Position of each feature in a record batch.
 pub(super) struct Columns {
     /// Columns with features and their values a row.
     taken: Vec<(usize, usize)>,

@@ -38,7 +38,7 @@ pub(super) trait Work: Send {
     fn step(&mut self) -> Result<Step, Refusal>;
 }
 
-/// What came of a step.
+/// Outcome of a step.
 pub(super) enum Step {
     /// So many bytes of the body are needed to go on, or its end.
     Hungry(usize),
@@ -48,10 +48,10 @@ pub(super) enum Step {
     Over,
 }
 
-/// Where pieces of a body are put.
+/// Sender of the pieces of a body.
 pub(super) struct Intake(mpsc::UnboundedSender<Result<Bytes, Refusal>>);
 
-/// Where they are taken; the channel holds one body at most, which `pump` bounds.
+/// Receiver of the pieces; the channel holds one body at most, which `pump` bounds.
 pub(super) type Pieces = mpsc::UnboundedReceiver<Result<Bytes, Refusal>>;
 
 impl Intake {

@@ -34,7 +34,7 @@ impl Model {
         self.snapshot.estimate.rows
     }
 
-    /// m.
+    /// Number of features m.
     pub fn features(&self) -> usize {
         self.snapshot.features.len()
     }

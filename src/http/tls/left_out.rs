@@ -16,7 +16,7 @@ pub enum TlsError {
          or put a proxy with TLS before it", path.display()
     )]
     LeftOut {
-        /// The certificate.
+        /// Path of the certificate.
         path: PathBuf,
     },
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::source::Format;
 use crate::source::fingerprint::Fingerprint;
 
-/// What became of a file.
+/// Fate of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileState {
     /// All of it was taken.
@@ -19,20 +19,20 @@ pub enum FileState {
 /// A file that was taken, wholly or in part, or refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileEntry {
-    /// Where it was seen last.
+    /// Path under which it was seen last.
     pub path: PathBuf,
     /// Its format; nothing for a file that was refused before it was known.
     pub format: Option<Format>,
-    /// Which file it is; `fingerprint.bytes` were taken of a growing one.
+    /// Identity of the file; `fingerprint.bytes` were taken of a growing one.
     pub fingerprint: Fingerprint,
     /// Rows taken.
     pub rows: u64,
     /// Of these, rows of a segment that was left on the way: because the file was refused, or could
     /// not be read any more.
     pub ahead: u64,
-    /// Where that segment starts; nothing where none was left on the way.
+    /// Start of that segment; nothing where none was left on the way.
     pub within: Option<u64>,
-    /// What became of it.
+    /// Its outcome.
     pub state: FileState,
 }
 
@@ -45,7 +45,7 @@ impl FileEntry {
         })
     }
 
-    /// Whether the file grows in its place.
+    /// True if the file grows in its place.
     pub(super) fn is_stream(&self) -> bool {
         self.format == Some(Format::IpcStream)
     }

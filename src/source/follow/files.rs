@@ -29,7 +29,7 @@ use crate::source::fingerprint::FileMeta;
 /// A place in a table: that of another file once its own is forgotten.
 pub(super) type Slot = u32;
 
-/// What became of a file since the last checkpoint: its entry, or nothing when it was forgotten.
+/// Change of a file since the last checkpoint: its entry, or nothing when it was forgotten.
 pub type FileChange = (u64, Option<Vec<u8>>);
 
 /// Files by number, with what finds them again.
@@ -117,7 +117,7 @@ impl FileTable {
         }
     }
 
-    /// Whether there are none.
+    /// True if there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -356,7 +356,7 @@ impl FileTable {
         }
     }
 
-    /// What changed since the last call, for a checkpoint.
+    /// Takes the changes since the last call, for a checkpoint.
     pub fn take_changes(&mut self) -> Vec<FileChange> {
         let changed = self.latest.as_mut().map(|l| std::mem::take(&mut l.changed));
         changed.unwrap_or_default().into_iter().collect()

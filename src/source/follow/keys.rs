@@ -16,7 +16,7 @@ use crate::rows::hex;
 pub const KEYS_MAX: usize = 100_000;
 /// Version of the section `pushed`.
 const VERSION: u8 = 1;
-/// What the names begin with.
+/// Prefix of the names.
 const PREFIX: &str = "push-";
 
 /// A SHA-256.
@@ -43,7 +43,7 @@ impl PushName {
         format!("{PREFIX}{:012}-{}-{key}-{body}", self.number, self.rows)
     }
 
-    /// What the name of a file says; nothing for other files.
+    /// Reads the name of a file; nothing for other files.
     pub fn of(path: &Path) -> Option<Self> {
         let stem = path.file_name()?.to_str()?.strip_suffix(".arrows")?;
         let mut parts = stem.strip_prefix(PREFIX)?.split('-');
@@ -76,7 +76,7 @@ pub struct PushedKey {
     pub body: Hash,
     /// Rows that were taken.
     pub rows: u64,
-    /// Whether the rest of it was refused.
+    /// True if the rest of it was refused.
     pub is_refused: bool,
 }
 
@@ -85,7 +85,7 @@ pub struct PushedKey {
 pub struct Settled {
     /// Hash of the key.
     pub key: Hash,
-    /// What is remembered.
+    /// Remembered rows.
     pub pushed: PushedKey,
     /// Why it was refused.
     pub reason: Option<String>,
@@ -112,7 +112,7 @@ impl PushedKeys {
         self.order.push_back(key);
     }
 
-    /// What is known of a key.
+    /// State of a key.
     pub fn get(&self, key: &Hash) -> Option<&PushedKey> {
         self.by_key.get(key)
     }
@@ -129,7 +129,7 @@ impl PushedKeys {
         self.order.len()
     }
 
-    /// Whether none is.
+    /// True if none is.
     pub fn is_empty(&self) -> bool {
         self.order.is_empty()
     }

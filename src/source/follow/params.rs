@@ -1,4 +1,4 @@
-//! What to follow, and by which rules.
+//! Inputs to follow, and the rules.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub enum Order {
     Changed,
 }
 
-/// What a file does that holds what was learned from one that is gone.
+/// Policy for a file with the content of one that was learned and is gone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnCopy {
@@ -30,7 +30,7 @@ pub enum OnCopy {
     Learn,
 }
 
-/// What to follow and how.
+/// Inputs to follow, and the rules.
 #[derive(Clone, Debug, Default)]
 pub struct FollowParams {
     /// Directories, globs and files.
@@ -39,11 +39,11 @@ pub struct FollowParams {
     pub order: Order,
     /// Names with these endings are not looked at.
     pub ignore_suffixes: Vec<String>,
-    /// Where symbolic links may lead.
+    /// How far symbolic links are followed.
     pub symlinks: Symlinks,
-    /// What a file does that holds what was learned from one that is gone.
+    /// Policy for a file with the content of one that was learned and is gone.
     pub on_copy: OnCopy,
-    /// Where the daemon keeps files of its own, each under a name that no other ever has.
+    /// Directory of the daemon's own files, each under a name that no other ever has.
     pub spool: Option<PathBuf>,
     /// How long a file may stay without its footer.
     pub incomplete_age: Duration,

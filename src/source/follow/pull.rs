@@ -43,21 +43,21 @@ pub trait Source: Send {
     /// Why that cannot be done now; it is tried again.
     fn seek(&mut self, position: Option<&[u8]>) -> Result<(), String>;
 
-    /// What comes next. Must return within a second or so, with [`Arrival::Nothing`] if need be.
+    /// The next arrival. Must return within a second or so, with [`Arrival::Nothing`] if need be.
     ///
     /// # Errors
     /// Why nothing can be had now; the source is sought and asked again.
     fn next(&mut self) -> Result<Arrival, String>;
 }
 
-/// What a source gives.
+/// An arrival of a source.
 #[derive(Clone, Debug)]
 pub enum Arrival {
     /// Rows.
     Batch {
         /// The rows. Columns are judged like those of a file.
         batch: RecordBatch,
-        /// Where the next ones are: any bytes that [`Source::seek`] understands.
+        /// Position of the next ones: any bytes that [`Source::seek`] understands.
         position: Vec<u8>,
     },
     /// Nothing yet.

@@ -29,11 +29,11 @@ pub use body::Flaw;
 /// Files of pushed bodies in the spool: their decisions fit one write of the journal, and a look at
 /// them takes milliseconds.
 const FILES_MAX: usize = 4096;
-/// What a client waits where nothing is known, and at most.
+/// Wait of a client where nothing is known, and at most.
 const RETRY_UNKNOWN: Duration = Duration::from_secs(2);
 const RETRY_MOST: Duration = Duration::from_mins(1);
 
-/// Where a body is.
+/// Stage of a body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// On its way into a file.
@@ -56,18 +56,18 @@ pub enum Stage {
     },
 }
 
-/// What is known of a body.
+/// State of a body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
     /// Hash of its bytes.
     pub body: Hash,
     /// Its rows; those that were taken of one that was refused.
     pub rows: u64,
-    /// Where it is.
+    /// Its position.
     pub stage: Stage,
 }
 
-/// What became of a request.
+/// Outcome of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kept {
     /// It is kept.
@@ -234,7 +234,7 @@ impl Push {
         }
     }
 
-    /// What is known of a key, when nobody writes its file.
+    /// State of a key, when nobody writes its file.
     fn known(&self, key: &Hash) -> Option<Known> {
         let mut index = self.index();
         loop {
@@ -316,12 +316,12 @@ impl Push {
         (Err(error), false)
     }
 
-    /// Whether so much waits that a checkpoint, which lets files go, is worth while now.
+    /// True if so much waits that a checkpoint, which lets files go, is worth while now.
     pub fn is_crowded(&self) -> bool {
         self.shared.is_half_full() || self.index().files.len() >= FILES_MAX / 2
     }
 
-    /// What is known of a body now.
+    /// State of a body now.
     pub fn look(&self, key: &str) -> Option<Known> {
         let key: Hash = Sha256::digest(key.as_bytes()).into();
         self.index().known.get(&key).cloned()

@@ -35,9 +35,9 @@ pub struct Seen {
     pub path: PathBuf,
     /// Which.
     pub meta: FileMeta,
-    /// Whether it is a place by itself: then it is taken at its word.
+    /// True if it is a place by itself: then it is taken at its word.
     pub is_named: bool,
-    /// Whether the name is a symbolic link.
+    /// True if the name is a symbolic link.
     pub is_link: bool,
 }
 
@@ -51,27 +51,27 @@ impl Named for Seen {
     }
 }
 
-/// What a scan could not take.
+/// File or directory that a scan could not take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
     /// Where.
     pub path: PathBuf,
     /// Why, and what to do.
     pub reason: String,
-    /// Whether the configuration wants it left out: then nothing is wrong.
+    /// True if the configuration wants it left out: then nothing is wrong.
     pub is_wanted: bool,
 }
 
-/// What a listing finds.
+/// Result of a listing.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
     /// Files that are not known to be as they were.
     pub seen: Vec<Seen>,
-    /// What was in the way.
+    /// Errors on the way.
     pub troubles: Vec<Trouble>,
     /// Names that were asked for and are not there.
     pub vanished: Vec<PathBuf>,
-    /// Whether there were more files than one look takes in.
+    /// True if there were more files than one look takes in.
     pub is_cut: bool,
 }
 
@@ -116,7 +116,7 @@ struct Listed {
     /// Time of its last change.
     changed_ns: i64,
     at_ns: i64,
-    /// Whether the kernel tells what happens in it.
+    /// True if the kernel tells what happens in it.
     is_watched: bool,
     /// A time of change before which nothing was heard.
     unheard_ns: Option<i64>,
@@ -149,7 +149,7 @@ impl Scanner {
         }
     }
 
-    /// What happened since the last call.
+    /// Events since the last call.
     pub fn news(&mut self) -> News {
         self.watch.as_mut().map(Watch::take).unwrap_or_default()
     }

@@ -14,7 +14,7 @@ const BUFFER: usize = 1 << 18;
 /// How often a reader that may not go on looks again.
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// What the readers share.
+/// State that the readers share.
 pub(super) struct Shared {
     pub(super) directory: PathBuf,
     pub(super) bytes_max: u64,
@@ -44,12 +44,12 @@ impl Shared {
         (self.wake)();
     }
 
-    /// Whether as many bytes wait as may.
+    /// True if as many bytes wait as may.
     pub(super) fn is_full(&self) -> bool {
         self.held.load(Ordering::Relaxed) >= self.bytes_max
     }
 
-    /// Whether half as many do.
+    /// True if half as many do.
     pub(super) fn is_half_full(&self) -> bool {
         self.held.load(Ordering::Relaxed) >= self.bytes_max / 2
     }

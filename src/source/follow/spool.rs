@@ -32,7 +32,7 @@ pub use connections::Connections;
 /// Beginnings of the names of files that no source gave.
 const PIPES: [&str; 4] = ["stdin-", "fifo-", "socket-", "push-"];
 
-/// Where a stream comes from.
+/// Origin of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SpoolInput {
     /// Standard input, once.
@@ -54,11 +54,11 @@ pub enum SpoolInput {
 pub struct SpoolError {
     /// The FIFO, socket or directory.
     path: PathBuf,
-    /// What was tried.
+    /// The operation that failed.
     action: &'static str,
-    /// What the system said.
+    /// The error of the system.
     source: io::Error,
-    /// What to do.
+    /// The remedy.
     remedy: &'static str,
 }
 
@@ -135,17 +135,17 @@ impl Spool {
         Ok(push)
     }
 
-    /// Whether clients may push something at any time.
+    /// True if clients may push something at any time.
     pub fn takes_pushed(&self) -> bool {
         self.push.is_some()
     }
 
-    /// Whether no input will ever bring anything again; clients that push are not counted.
+    /// True if no input will ever bring anything again; clients that push are not counted.
     pub fn is_ended(&self) -> bool {
         self.shared.live.load(Ordering::Acquire) == 0
     }
 
-    /// What went wrong since the last call.
+    /// Errors since the last call.
     pub fn failures(&self) -> Vec<String> {
         self.shared
             .failures
@@ -187,7 +187,7 @@ impl Spool {
         }
     }
 
-    /// Whether `path` is a file of bytes that nobody has sent twice: of a pipe or a socket, as opposed
+    /// True if `path` is a file of bytes that nobody has sent twice: of a pipe or a socket, as opposed
     /// to pushed bodies and sources, which wait for the disk before anybody hears of them.
     pub fn is_pipe(path: &Path) -> bool {
         let name = path.file_name().unwrap_or_default().to_string_lossy();

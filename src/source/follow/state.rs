@@ -1,4 +1,4 @@
-//! What was taken of the feed: plain data that a checkpoint holds, moved on by events alone.
+//! Everything taken of the feed: plain data that a checkpoint holds, moved on by events alone.
 //!
 //! The feeder is ahead of the trainer. Both hold a [`FeedState`] and apply the same [`Event`]s, so
 //! that a checkpoint never speaks of rows that the learner has not seen.
@@ -84,11 +84,11 @@ pub struct FeedState {
     pub steps: u64,
     /// The features, once a file has fixed them.
     pub feature_schema: Option<FeatureSchema>,
-    /// What is known of each file; in the trainer's state, of the latest ones.
+    /// All known files; in the trainer's state, the latest ones.
     pub files: FileTable,
     /// Number of the next file.
     pub next_file: u64,
-    /// What is being read.
+    /// The segment that is being read.
     pub reading: Option<SegmentRead>,
     /// Rows of its file before the segment; a function of the files, and in no checkpoint.
     pub rows_before: u64,
@@ -166,7 +166,7 @@ impl FeedState {
         }
     }
 
-    /// Whether rows were taken, which fixes the features. Before, they are those of the file under way
+    /// True if rows were taken, which fixes the features. Before, they are those of the file under way
     /// alone, and go with it.
     pub fn is_fixed(&self) -> bool {
         self.tally.rows_accepted > 0

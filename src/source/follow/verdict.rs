@@ -41,11 +41,11 @@ pub struct Take {
     pub segment: Segment,
     /// Rows of the segment that were taken before.
     pub skip: u64,
-    /// Whether nothing follows it in its file.
+    /// True if nothing follows it in its file.
     pub is_final: bool,
 }
 
-/// What a scan found.
+/// Result of a scan.
 #[derive(Debug, Default)]
 pub struct Found {
     /// In the order of their turns.
@@ -63,7 +63,7 @@ pub struct Found {
     pub lost: Vec<PathBuf>,
     /// Files that are no data and left out: how many by now and one of them, when there are more.
     pub left_out: Option<(usize, PathBuf)>,
-    /// What was in the way, each told once.
+    /// Errors on the way, each told once.
     pub troubles: Vec<Trouble>,
 }
 
@@ -87,7 +87,7 @@ pub struct Follower {
     /// Files that are not where they were, and those of them that have a key by their keys.
     gone: BTreeSet<u64>,
     missing: BTreeSet<(u64, u64)>,
-    /// Whether somebody may be writing a file of this look that was taken before.
+    /// True if somebody may be writing a file of this look that was taken before.
     is_unsettled: bool,
     /// Looks that a run which ends when nothing is left has waited for files to settle.
     patience: u32,
@@ -103,7 +103,7 @@ pub struct Follower {
     sought: Vec<Sought>,
     /// When everything was listed last, and how long that took.
     full: Option<(Instant, Duration)>,
-    /// Whether that found more files than one look takes in.
+    /// True if that found more files than one look takes in.
     is_cut: bool,
     /// When all directories were looked at last.
     slow: Option<Instant>,
@@ -111,11 +111,11 @@ pub struct Follower {
     check_from: Option<Slot>,
     /// The moment of the last look.
     looked: Option<Instant>,
-    /// Where streams are kept, and the connections that last: other files there grow no more.
+    /// Directory where streams are kept, and the connections that last: other files there grow no more.
     spool: Option<(PathBuf, Connections)>,
 }
 
-/// What is to be done about one file.
+/// Verdict on one file.
 enum Verdict {
     Known,
     Refreshed(u64, FileEntry),
@@ -127,7 +127,7 @@ enum Verdict {
     Refuse(FileEntry, Refusal),
 }
 
-/// What one look has come to so far.
+/// Result of a look so far.
 #[derive(Default)]
 struct Judged {
     takes: Vec<Take>,
@@ -179,7 +179,7 @@ impl Follower {
         self.scanner.hear();
     }
 
-    /// Whether a file was not where it was when its place was looked at last.
+    /// True if a file was not where it was when its place was looked at last.
     pub fn is_missing(&self, file: u64) -> bool {
         self.gone.contains(&file)
     }

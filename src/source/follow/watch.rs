@@ -38,7 +38,7 @@ const HEARD: WatchFlags = WatchFlags::CREATE
     .union(WatchFlags::ONLYDIR)
     .union(WatchFlags::EXCL_UNLINK);
 
-/// What happened since it was asked for last.
+/// Events since the last call.
 #[derive(Debug, Default)]
 pub(super) struct News {
     /// Names that came, went or changed.
@@ -47,7 +47,7 @@ pub(super) struct News {
     pub folders: BTreeSet<PathBuf>,
     /// Watched directories of which something was heard.
     pub heard: BTreeSet<PathBuf>,
-    /// Whether something was missed, or a directory has another name.
+    /// True if something was missed, or a directory has another name.
     pub is_lost: bool,
 }
 
@@ -62,7 +62,7 @@ pub(super) struct Watch {
     folders: HashMap<i32, Vec<PathBuf>>,
     /// Directories of which nothing is told, but for whom a look is worth while.
     near: HashSet<i32>,
-    /// What was watched before the listing that is under way.
+    /// Directories watched before the listing that is under way.
     before: HashSet<i32>,
     news: News,
     buffer: Vec<MaybeUninit<u8>>,
@@ -150,7 +150,7 @@ impl Watch {
         let _ = self.listen.try_send(());
     }
 
-    /// What happened since the last call.
+    /// Events since the last call.
     pub(super) fn take(&mut self) -> News {
         self.hear();
         std::mem::take(&mut self.news)
@@ -242,7 +242,7 @@ fn wait(queue: &OwnedFd, end: &OwnedFd, listening: &Receiver<()>, wake: &Wake) {
     }
 }
 
-/// Whether all that happens in a directory goes through this kernel: what another machine does to a
+/// True if all that happens in a directory goes through this kernel: what another machine does to a
 /// shared one nobody is told.
 fn is_told_by_the_kernel(folder: &Path) -> bool {
     /// `statfs` of NFS, SMB (three), 9P, Ceph, AFS, FUSE, Lustre, GFS2, OCFS2 and VirtualBox.

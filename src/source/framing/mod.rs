@@ -26,7 +26,7 @@ pub(super) const PREFIX: usize = 8;
 /// stands before it.
 const ROOT_MAX: u32 = 1024;
 
-/// What stands at the start of a message.
+/// Start of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Prefix {
     /// So many bytes are needed to tell.
@@ -69,7 +69,7 @@ impl Prefix {
     }
 }
 
-/// Whether a stream may begin with these bytes; `None` while they are too few to tell.
+/// True if a stream may begin with these bytes; `None` while they are too few to tell.
 ///
 /// A stream from before Arrow 0.15 has no magic number. Its first four bytes are the length of the
 /// schema, padded so that it ends at a multiple of eight; the next four say where the root of the
@@ -90,7 +90,7 @@ pub(super) fn begins(bytes: &[u8]) -> Option<bool> {
     Some(root >= 4 && root.is_multiple_of(4) && root < len.min(ROOT_MAX))
 }
 
-/// Whether these bytes are the whole header of a schema from before Arrow 0.15, or the beginning of
+/// True if these bytes are the whole header of a schema from before Arrow 0.15, or the beginning of
 /// one.
 pub(super) fn is_old_schema(bytes: &[u8]) -> bool {
     let Ok(Prefix::Header { before, len }) = Prefix::of(bytes) else {
@@ -115,7 +115,7 @@ pub(super) fn message(header: &[u8]) -> Result<(Message<'_>, usize), StreamError
     Ok((message, len))
 }
 
-/// What comes next in a stream.
+/// Next item of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
     /// At least so many bytes are needed to tell.
@@ -126,7 +126,7 @@ pub(super) enum Next {
     Message(Cut),
 }
 
-/// Where the parts of a message lie.
+/// Position of the parts of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cut {
     /// The kind of the message.

@@ -23,7 +23,7 @@ const TRAILER: usize = 8;
 /// The last of the annotations that there are.
 const CONVERTED_TYPE_MAX: i64 = 21;
 
-/// What a footer says.
+/// Content of a footer.
 pub(in crate::source) struct Read {
     pub meta: Arc<ParquetMetaData>,
     /// Leaf columns that are encrypted, in order.
@@ -103,7 +103,7 @@ fn walked(bytes: &[u8], end: u64) -> Result<Checked, String> {
 /// The footer as far as it has been walked.
 #[derive(Default)]
 struct Footer {
-    /// Where column chunks must end.
+    /// End that column chunks must not cross.
     end: u64,
     tree: Tree,
     element: Element,
@@ -112,11 +112,11 @@ struct Footer {
     group_rows: i64,
     groups_rows: i64,
     column: Column,
-    /// Whether the chunk lies in another file.
+    /// True if the chunk lies in another file.
     is_elsewhere: bool,
     /// Number of the chunk in its row group: of its leaf column.
     leaf: usize,
-    /// Whether the chunk is encrypted.
+    /// True if the chunk is encrypted.
     is_encrypted: bool,
     encrypted: BTreeSet<usize>,
     is_arrow_schema: bool,

@@ -1,4 +1,4 @@
-//! What is checked of a file before the decoders see it.
+//! Checks of a file before the decoders see it.
 //!
 //! The decoders trust what a file declares: a footer whose schema nests 1,500 deep overflows
 //! their stack, a length of 100 GB is allocated before a byte of it has been read, a page of 40

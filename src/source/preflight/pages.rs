@@ -281,14 +281,14 @@ impl Header {
     }
 }
 
-/// What a page header says.
+/// Content of a page header.
 #[derive(Default)]
 struct Fields {
     kind: i64,
     uncompressed: i64,
     compressed: i64,
     data: Option<i64>,
-    /// Whether that is a page of the second version.
+    /// True if that is a page of the second version.
     is_new: bool,
     words: Option<i64>,
     levels: [i64; 2],

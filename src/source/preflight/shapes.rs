@@ -5,7 +5,7 @@
 
 use Kind::{Any, Binary, Bool, Byte, Double, I16, I32, I32s, I64, I64s, Struct, Structs};
 
-/// What a field of a known struct must hold.
+/// Type that a field of a known struct must have.
 #[derive(Clone, Copy)]
 pub(super) enum Kind {
     /// Anything: the field is passed over.
@@ -25,7 +25,7 @@ pub(super) enum Kind {
 
 /// A struct of the format.
 pub(super) struct Shape {
-    /// Which one, for the visitor.
+    /// Its name, for the visitor.
     pub name: Name,
     /// By field number; number 0 is nobody's.
     pub fields: &'static [Kind],

@@ -20,7 +20,7 @@ const NESTING_MAX: usize = 32;
 /// Is told the values of known fields.
 pub(super) trait Visit {
     fn number(&mut self, of: Name, field: usize, value: i64) -> Result<(), Fault>;
-    /// Whether this value says something: if not, [`mend`] takes the field out, and it is not told.
+    /// True if this value says something: if not, [`mend`] takes the field out, and it is not told.
     fn is_meant(&self, _of: Name, _field: usize, _value: i64) -> bool {
         true
     }

@@ -15,7 +15,7 @@ pub struct InProcess {
     feature_schema: Option<FeatureSchema>,
     jobs: VecDeque<Job>,
     open: Option<SegmentReader>,
-    /// Where ids are wanted.
+    /// Encoder of ids, where they are wanted.
     tagger: Option<Tagger>,
 }
 

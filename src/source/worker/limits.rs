@@ -1,4 +1,4 @@
-//! What a worker process may take, and when it must go.
+//! Limits of a worker process, and its end.
 
 use std::ffi::OsString;
 use std::io;

@@ -1,4 +1,4 @@
-//! What went wrong with a worker, and its last words.
+//! Errors of a worker, and its last words.
 
 use std::fs::File;
 use std::io;
@@ -9,7 +9,7 @@ use super::{Fault, Refusal};
 /// Bytes of the last words of a worker that are kept.
 const LAST_WORDS: u64 = 512;
 
-/// What went wrong with a worker, as opposed to a file.
+/// Faults of a worker, as opposed to a file's.
 pub(super) enum Lost {
     Died(String),
     Silent,

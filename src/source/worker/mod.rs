@@ -36,23 +36,23 @@ pub struct Job {
     pub until: Option<u64>,
 }
 
-/// What reading gives.
+/// Result of reading.
 #[derive(Debug)]
 pub enum Next {
     /// Rows were appended.
     Piece {
-        /// Of which job.
+        /// Ticket of the job.
         ticket: u64,
         /// Rows and values counted in it.
         tally: Tally,
-        /// Whether the job ends with it.
+        /// True if the job ends with it.
         is_last: bool,
         /// Ids of its rows, where they were asked for and could be had.
         tags: Option<Tags>,
     },
     /// The job ends here; the ones behind it go on.
     Failed {
-        /// Of which job.
+        /// Ticket of the job.
         ticket: u64,
         /// Why.
         refusal: Refusal,
@@ -86,7 +86,7 @@ impl Fault {
         Self::Silent,
     ];
 
-    /// Whether it may be over another time: the system was in the way, or the file is elsewhere or
+    /// True if it may be over another time: the system was in the way, or the file is elsewhere or
     /// another by now. Nobody is refused for it.
     pub fn is_passing(self) -> bool {
         matches!(self, Self::Changed | Self::Gone | Self::Unreadable)

@@ -1,4 +1,4 @@
-//! What the two processes say to each other: a length, then an encoded message.
+//! Messages between the two processes: a length, then an encoded message.
 //!
 //! Both sides check lengths and dimensions: what a worker says after a hostile file is data too.
 
@@ -15,13 +15,13 @@ use crate::source::{FeatureSchema, Frames, Segment, SegmentRead, SourceParams};
 /// Bytes of one message: a schema over 2²⁰ named features takes some 40 MB.
 const MESSAGE_MAX: usize = 1 << 30;
 
-/// What the daemon asks.
+/// Requests of the daemon.
 pub(super) enum Request {
     /// How to read, from now on.
     Start {
         /// The keys of the configuration.
         params: SourceParams,
-        /// Whether two threads decode.
+        /// True if two threads decode.
         is_threaded: bool,
     },
     /// What the file fixes.
@@ -45,14 +45,14 @@ pub(super) enum Request {
         job: Job,
         /// Rows to the border.
         want: Option<usize>,
-        /// Whether ids are wanted.
+        /// True if ids are wanted.
         with_ids: bool,
     },
     /// A place for a piece is free again.
     Credit(usize),
 }
 
-/// What the worker answers.
+/// Answers of the worker.
 pub(super) enum Reply {
     /// To `Start`.
     Ready,
@@ -247,7 +247,7 @@ impl Reply {
         to
     }
 
-    /// Whether these bytes say [`Reply::Ready`].
+    /// True if these bytes say [`Reply::Ready`].
     pub(super) fn is_ready(bytes: &[u8]) -> bool {
         bytes == Self::Ready.encode().into_bytes()
     }

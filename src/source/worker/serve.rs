@@ -50,7 +50,7 @@ struct Room {
 }
 
 struct Worker {
-    /// What the daemon asks; answers go past the buffer.
+    /// Requests of the daemon; answers go past the buffer.
     socket: BufReader<UnixStream>,
     memory: File,
     params: SourceParams,

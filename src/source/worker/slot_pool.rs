@@ -21,7 +21,7 @@ pub(super) struct SlotPool {
     control: Option<Control>,
 }
 
-/// Where a place is.
+/// State of a slot.
 #[derive(Debug)]
 enum State {
     /// Nobody has asked for it yet.

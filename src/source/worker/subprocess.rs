@@ -66,7 +66,7 @@ const STARTS_MOST: u32 = 3;
 
 struct Running {
     child: Child,
-    /// What the worker says.
+    /// Answers of the worker.
     socket: BufReader<UnixStream>,
     /// The same socket, for whoever has something to say.
     control: Control,

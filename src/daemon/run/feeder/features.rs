@@ -19,7 +19,7 @@ const JOBS_AHEAD_MOST: usize = 32;
 const BYTES_AHEAD: u64 = 1 << 20;
 
 impl Loop {
-    /// Whether the decoder may have one more job: one behind a file that may take its features along
+    /// True if the decoder may have one more job: one behind a file that may take its features along
     /// would be opened for the wrong ones.
     pub(super) fn may_queue(&self) -> bool {
         let queued = self.feeder.decode.queued();

@@ -62,7 +62,7 @@ pub(super) fn ends_of(planned: &mut VecDeque<(u64, Decision)>) -> HashMap<u64, E
 }
 
 impl Loop {
-    /// Whether the run before put a segment off behind the rows that were taken of it: then it is
+    /// True if the run before put a segment off behind the rows that were taken of it: then it is
     /// not opened for them.
     pub(super) fn was_put_off(&mut self, ticket: u64, reading: &SegmentRead) -> bool {
         let end = self.ends.get(&ticket);
@@ -151,7 +151,7 @@ impl Loop {
         self.wait(pause.min(PAUSE_MOST))
     }
 
-    /// Whether a run that ends when nothing is left should wait for what may be over soon.
+    /// True if a run that ends when nothing is left should wait for what may be over soon.
     pub(super) fn is_patient(&mut self) -> bool {
         if (1..=SETBACKS_PATIENT).contains(&self.setbacks) {
             // A look that found nothing to read is one more: it may be the looks that fail.

@@ -34,7 +34,7 @@ struct Through {
     bytes: u64,
     /// Events that a checkpoint must contain.
     steps: u64,
-    /// Whether somebody knows that it cannot be removed.
+    /// True if somebody knows that it cannot be removed.
     is_told: bool,
 }
 
@@ -61,7 +61,7 @@ impl Loop {
         self.feeder.params.state_dir.join("spool")
     }
 
-    /// Whether the file is one that nobody but the daemon can put right.
+    /// True if the file is one that nobody but the daemon can put right.
     pub(super) fn is_spooled(&self, path: &Path) -> bool {
         path.starts_with(self.spool_dir())
     }

@@ -20,7 +20,7 @@ use crate::snapshot::{Output, SnapshotError};
 /// How long whoever moves or removes a directory may take for it, before it is said what happened.
 pub(super) const SETTLED_AFTER: Duration = Duration::from_millis(500);
 
-/// What a run begins with, beside the state.
+/// Parts of a run that begins, beside the state.
 pub(super) struct Begun {
     pub(super) lock: StateLock,
     /// The disk, as long as the state directory is where it is now.

@@ -27,7 +27,7 @@ const RATE_OVER: Duration = Duration::from_secs(10);
 /// Time without a row after which none are coming.
 const QUIET_AFTER: Duration = Duration::from_secs(2);
 
-/// What is shown, and when it is to be renewed.
+/// Published values, and when each is to be renewed.
 pub(super) struct Shown {
     pub(super) published: Arc<Published>,
     pub(super) sampler: Sampler,
@@ -37,7 +37,7 @@ pub(super) struct Shown {
     /// Events in the components that are shown.
     steps: u64,
     history: History,
-    /// Whether it differs from what is on the disk.
+    /// True if it differs from what is on the disk.
     is_history_new: bool,
     /// Components of its last point.
     before: Option<Estimate>,
@@ -230,7 +230,7 @@ impl Trainer<'_> {
         reasons.into_iter().flatten().collect()
     }
 
-    /// Whether the feed has changed and too little has come since to be sure of what it is now.
+    /// True if the feed has changed and too little has come since to be sure of what it is now.
     fn is_drifted(&self, shown: &Shown) -> bool {
         let last = shown.history.drifts.last();
         last.zip(self.params.drift.as_ref())

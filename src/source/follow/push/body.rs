@@ -14,10 +14,10 @@ use crate::source::framing::{BatchDecoder, Cut, Next, Place, message};
 use crate::source::stream_error::StreamError;
 use crate::source::{FeatureSchema, SourceError, SourceParams, catch_panic, fix, later};
 
-/// What errors call it.
+/// Name in errors.
 const NAME: &str = "body";
 
-/// What is wrong with a body.
+/// Fault of a body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Flaw {
     /// It is no whole Arrow IPC stream.
@@ -26,7 +26,7 @@ pub enum Flaw {
     Disagrees(String),
 }
 
-/// What the columns must be.
+/// Requirements on the columns.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Expected<'a> {
     /// Those of the rows before.

@@ -1,4 +1,4 @@
-//! Which files of the spool still grow: those of connections that last.
+//! Files of the spool that still grow: those of connections that last.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// Whether whoever looks at a file of the spool now sees all that it will ever hold.
+    /// True if whoever looks at a file of the spool now sees all that it will ever hold.
     pub fn has_ended(&self, path: &Path) -> bool {
         !Spool::is_pipe(path)
             || (number(path).is_some_and(|number| number < self.next) && !self.open.contains(path))

@@ -1,4 +1,4 @@
-//! What the run before left in a spool, and whose that is: the file `_run` says so, that no run learns
+//! Remains of the run before in a spool, and their owner: the file `_run` says so, that no run learns
 //! what came to another.
 //!
 //! The name begins as those that nobody learns from. A spool without the file is of before runs had
@@ -70,7 +70,7 @@ impl Spool {
     }
 }
 
-/// Whether a file of a spool holds nothing that came.
+/// True if a file of a spool holds nothing that came.
 fn is_aside(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name == NAME)
         || path.extension().is_some_and(|e| e == "part")

@@ -15,14 +15,14 @@ const HEADER_MAX: usize = 16 << 20;
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     place: Place,
-    /// What has come of the header under way.
+    /// Bytes of the header under way.
     header: Vec<u8>,
     /// Length up to which the header must be known to go on.
     need: usize,
     /// Bytes of the body under way that have not come.
     body_left: usize,
     has_rows: bool,
-    /// Whether it is no stream that can be told apart into messages.
+    /// True if it is no stream that can be told apart into messages.
     is_lost: bool,
 }
 
@@ -66,12 +66,12 @@ impl Progress {
         (self.need, self.body_left) = (0, body);
     }
 
-    /// Whether rows have come, in a message that has begun at least.
+    /// True if rows have come, in a message that has begun at least.
     pub fn has_rows(&self) -> bool {
         self.has_rows
     }
 
-    /// Whether the last message is complete, as far as that is known.
+    /// True if the last message is complete, as far as that is known.
     pub fn is_between(&self) -> bool {
         self.is_lost || (self.header.is_empty() && self.body_left == 0)
     }

@@ -33,7 +33,7 @@ struct Client {
     seen: Mutex<Seen>,
 }
 
-/// What is known of it.
+/// Its state.
 #[derive(Debug, Default)]
 struct Seen {
     progress: Progress,

@@ -87,7 +87,7 @@ impl Follower {
         Ok(None)
     }
 
-    /// Whether a stream is, so far, a copy of one that grows in its place: a rotation that copies and
+    /// True if a stream is, so far, a copy of one that grows in its place: a rotation that copies and
     /// then empties is under way. A copy that lies at rest beside its original is a file by itself.
     pub(super) fn has_twin(
         &mut self,
@@ -145,7 +145,7 @@ impl Follower {
         entries.filter(|(_, entry)| !is_ours(&entry.path)).collect()
     }
 
-    /// Whether the content of a file is not where it was.
+    /// True if the content of a file is not where it was.
     fn is_gone(&self, entry: &FileEntry) -> io::Result<bool> {
         let is_place = |place: &PathBuf| entry.path.starts_with(fixed(place));
         // The feed itself may have moved to another directory.
@@ -179,7 +179,7 @@ impl Follower {
     }
 }
 
-/// Whether two identities are of one content.
+/// True if two identities are of one content.
 fn is_content(one: &Fingerprint, other: &Fingerprint) -> bool {
     one.bytes == other.bytes && one.print == other.print && one.head == other.head
 }
@@ -192,7 +192,7 @@ fn growing_key(seen: &Seen, handle: &File) -> io::Result<Option<u64>> {
     Ok(Fingerprint::of(handle, PAGE_BYTES)?.growing_key())
 }
 
-/// Whether one of two streams begins with the other, as far as that was taken.
+/// True if one of two streams begins with the other, as far as that was taken.
 fn is_copy(seen: &Seen, handle: &File, entry: &FileEntry) -> io::Result<bool> {
     if seen.meta.bytes >= entry.fingerprint.bytes {
         return entry.fingerprint.is_prefix_of(handle);

@@ -16,7 +16,7 @@ use crate::source::worker::{Decode, Fault};
 use crate::source::{Format, Segment};
 
 impl Follower {
-    /// What is to be done about a file.
+    /// Decides about a file.
     pub(super) fn judge(
         &mut self,
         seen: &Seen,
@@ -291,7 +291,7 @@ impl Follower {
     }
 }
 
-/// Whether the last bytes are those of a whole file.
+/// True if the last bytes are those of a whole file.
 fn has_footer(file: &File, format: Format, bytes: u64) -> io::Result<bool> {
     let (tail, least): (&[u8], u64) = match format {
         Format::Parquet => (b"PAR1", 12),

@@ -68,7 +68,7 @@ impl Follower {
         (self.see_all(state, now, wall_ns, found), true)
     }
 
-    /// What a listing of everything finds.
+    /// Lists everything.
     fn see_all(
         &mut self,
         state: &FeedState,
@@ -271,7 +271,7 @@ impl Follower {
     }
 }
 
-/// Whether the file is at its name.
+/// True if the file is at its name.
 fn is_at(entry: &FileEntry) -> bool {
     let then = &entry.fingerprint.meta;
     fs::symlink_metadata(&entry.path).is_ok_and(|meta| FileMeta::of(&meta).is_same_inode(then))

@@ -47,7 +47,7 @@ impl Follower {
         self.resting.get(path).is_some_and(|rest| now < rest.until)
     }
 
-    /// Whether a run that ends when nothing is left should look again: something may be over soon.
+    /// True if a run that ends when nothing is left should look again: something may be over soon.
     pub fn is_patient(&mut self) -> bool {
         // As of the last look: a file whose rest has ended since has not been looked at yet.
         let is_short = |rest: &Rest| {
@@ -62,7 +62,7 @@ impl Follower {
         is_unsettled && self.patience <= LOOKS_PATIENT
     }
 
-    /// Whether a file that is not what was taken of it has been the same for some looks: nobody is
+    /// True if a file that is not what was taken of it has been the same for some looks: nobody is
     /// writing it.
     pub(super) fn is_settled(&mut self, seen: &Seen, now: Instant) -> bool {
         let is_settled = self.looks_at(seen, now) > super::LOOKS_AT_REST;

@@ -26,7 +26,7 @@ impl Sought {
         content_key(self.format, &self.fingerprint)
     }
 
-    /// Whether a take is of it.
+    /// True if a take is of it.
     fn is_in(&self, take: &Take) -> bool {
         let segment = &take.segment;
         if segment.format != self.format {
@@ -41,7 +41,7 @@ impl Sought {
             .unwrap_or(false)
     }
 
-    /// Whether the file is as it was: then its turn comes again.
+    /// True if the file is as it was: then its turn comes again.
     fn is_there(&self) -> bool {
         let meta = std::fs::metadata(&self.path);
         meta.is_ok_and(|meta| FileMeta::of(&meta) == self.fingerprint.meta)

@@ -84,7 +84,7 @@ impl World {
         many
     }
 
-    /// What a reboot or a remount does to what is remembered.
+    /// Simulates a reboot or a remount.
     fn renumber(&mut self, change: impl Fn(&mut FileMeta)) {
         let entries: Vec<(u64, FileEntry)> = self.state.files.iter().collect();
         for (file, mut entry) in entries {

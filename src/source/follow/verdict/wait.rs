@@ -48,7 +48,7 @@ impl Follower {
         }
     }
 
-    /// Whether nothing can come any more: the connection whose bytes it keeps has ended.
+    /// True if nothing can come any more: the connection whose bytes it keeps has ended.
     pub(super) fn has_ended(&self, seen: &Seen) -> bool {
         let spool = self.spool.as_ref();
         spool.is_some_and(|(directory, connections)| {
@@ -56,7 +56,7 @@ impl Follower {
         })
     }
 
-    /// Whether it keeps the bytes of a connection: what is there stays as it is.
+    /// True if it keeps the bytes of a connection: what is there stays as it is.
     pub(super) fn is_spooled(&self, seen: &Seen) -> bool {
         let spool = self.spool.as_ref();
         spool.is_some_and(|(directory, _)| seen.path.starts_with(directory))
@@ -150,7 +150,7 @@ impl Follower {
     }
 }
 
-/// What a person can do about an error of the system.
+/// Remedy for an error of the system.
 fn remedy(error: &io::Error) -> &'static str {
     use rustix::io::Errno;
     match Errno::from_io_error(error) {
