@@ -44,13 +44,17 @@ pub(super) fn is_glob(text: &OsStr) -> bool {
     bytes.iter().any(|byte| b"*?[{".contains(byte))
 }
 
-/// The directory where a glob starts, and the glob: `*` stays within a directory, `**` goes below.
+/// The directory where a glob starts, and the glob: `*` stays within a directory, `**` goes below, and a
+/// slash at the end means everything below the directories that match.
 ///
 /// # Errors
 /// Why it is none.
 pub(super) fn glob(text: &str) -> Result<(PathBuf, GlobMatcher), String> {
-    // The paths that are matched have no slash behind them, whatever they lead to.
-    let text = text.trim_end_matches('/');
+    // With a slash behind it, it means directories, and so what is below them.
+    let below = text
+        .ends_with('/')
+        .then(|| format!("{}/**", text.trim_end_matches('/')));
+    let text = below.as_deref().unwrap_or(text);
     let glob = GlobBuilder::new(text).literal_separator(true).build();
     let matcher = glob
         .map_err(|error| error.kind().to_string())?
@@ -58,4 +62,20 @@ pub(super) fn glob(text: &str) -> Result<(PathBuf, GlobMatcher), String> {
     let parts = Path::new(text).components();
     let root = parts.take_while(|part| !is_glob(part.as_os_str()));
     Ok((root.collect(), matcher))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slash_at_the_end_means_what_is_below() {
+        for (text, below) in [("plant/2026-*/", true), ("plant/2026-*", false)] {
+            let (root, matcher) = glob(text).unwrap();
+            assert_eq!(root, Path::new("plant"));
+            assert_eq!(matcher.is_match("plant/2026-01/a.parquet"), below, "{text}");
+            assert_eq!(matcher.is_match("plant/2026-01/deep/a.parquet"), below);
+            assert!(!matcher.is_match("plant/2025-12/a.parquet"));
+        }
+    }
 }

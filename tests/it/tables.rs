@@ -153,16 +153,16 @@ fn a_daemon_leaves_other_files_out_and_refuses_those_named_as_data() {
 
 #[test]
 fn a_glob_that_ends_in_a_slash_means_the_directories() {
-    // `ojad fit 'plant/2026-*/'`, as the guides have it: no path that was matched ends so, and nothing was found.
+    // `ojad fit 'plant/2026-*/'`, as the guides have it, found nothing: no file's path ends in a slash.
     let place = Place::new("");
     for (month, count) in [("2026-01", 120), ("2026-02", 80), ("2025-12", 900)] {
         let folder = place.path("plant").join(month);
         fs::create_dir_all(&folder).expect("a directory");
         parquet(&folder.join("a.parquet"), &rows(count, 1));
     }
-    for pattern in ["plant/2026-*", "plant/2026-*/", "plant/2026-*//"] {
+    for pattern in ["plant/2026-*/", "plant/2026-*//", "plant/2026-*/**"] {
         let output = ojad()
-            .args(["fit", "--json", "-k", "2", "--exclude", "id"])
+            .args(["fit", "--json", "-k", "2"])
             .arg(place.path(pattern))
             .output()
             .expect("it starts");
@@ -170,4 +170,10 @@ fn a_glob_that_ends_in_a_slash_means_the_directories() {
         let found: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
         assert_eq!(found["rows"], 200, "{pattern}");
     }
+    // Without one, `*` stays within the directory, where there is no file.
+    refused(
+        &fit(place.path("plant/2026-*")),
+        1,
+        &["no glob that matches"],
+    );
 }

@@ -107,7 +107,11 @@ fn every_type_of_the_face_has_an_example() {
         let docs = texts.iter().find_map(|text| {
             let lines: Vec<&str> = text.lines().collect();
             let at = lines.iter().position(|line| is_head(line))?;
-            let is_head = |line: &&&str| line.starts_with("///") || line.starts_with("#[");
+            // Attributes may go over several lines.
+            let is_head = |line: &&&str| {
+                let starts = ["///", "#[", "    ", ")]"];
+                starts.iter().any(|start| line.starts_with(start))
+            };
             let docs = lines[..at].iter().rev().take_while(is_head);
             Some(docs.copied().collect::<Vec<_>>())
         });
