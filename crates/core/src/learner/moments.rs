@@ -45,7 +45,7 @@ pub struct Moments {
     /// Variance about μ, length m, squared feature units, divisor N: a missing value counts as one
     /// at μ, wherever it stood, so that n observed ones of variance v among N give v·n/N.
     pub variance: Vec<f64>,
-    /// Divisor of each feature in the blocks made last, length m ([`Moments::block_scale`]).
+    /// Divisor of each feature in the blocks made last, length m.
     pub scale: Vec<f64>,
     /// Weight of the observed values of each feature; empty until a value was missing.
     pub observed: Vec<f64>,
