@@ -60,6 +60,13 @@ def test_links_lead_somewhere():
                 assert heading in anchors, f"{document.name}: {target}"
 
 
+def test_files_that_are_named_are_there():
+    """Paths from the root, in backticks."""
+    for document in [*DOCUMENTS, ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md"]:
+        for path in re.findall(r"`((?:src|crates|tests|benches|docs)/[\w./-]*)`", document.read_text()):
+            assert (ROOT / path).exists(), f"{document.name}: {path}"
+
+
 @pytest.fixture
 def place(tmp_path):
     """A directory with what the documents speak of: a feed, a plant, a cohort, images, a model."""
