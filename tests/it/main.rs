@@ -13,6 +13,7 @@
 mod accuracy;
 mod allocation;
 mod bad_input;
+mod circles;
 mod columns;
 mod config;
 mod crash;

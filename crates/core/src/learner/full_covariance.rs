@@ -12,7 +12,7 @@ use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::block::Block;
 use crate::learner::engine::{CovarianceTotals, Directions, Engine};
 use crate::learner::product_float::HELD_SHARE;
-use crate::learner::state::{EngineTag, expect, finite, restore_mat, save_mat};
+use crate::learner::saved::{EngineTag, expect, finite, restore_mat, save_mat};
 use crate::linalg::{LinalgError, Scratch, Spectrum};
 
 /// Features per held direction up to which all directions are held.

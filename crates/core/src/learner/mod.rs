@@ -21,11 +21,11 @@ pub mod oja;
 mod params;
 pub mod product_float;
 pub mod qr_f64;
+mod saved;
 mod state;
 mod streaming;
 mod summary;
 mod typical;
-mod weighted;
 mod widening;
 
 pub use estimate::{Estimate, Unresolved};

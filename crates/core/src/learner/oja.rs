@@ -14,7 +14,7 @@ use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::block::Block;
 use crate::learner::engine::{CovarianceTotals, Directions, Engine};
 use crate::learner::params::{LearnerParams, Penalty, Step};
-use crate::learner::state::{EngineTag, expect, finites, restore_mat, save_mat};
+use crate::learner::saved::{EngineTag, expect, finites, restore_mat, save_mat};
 use crate::linalg::{LinalgError, Scratch, Spectrum, product, thin_q};
 
 /// b₀ of AdaOja's step: small against any gradient (Henriksen and Ward 2019, section 4).

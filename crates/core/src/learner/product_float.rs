@@ -6,7 +6,7 @@
 
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::center::Centred;
-use crate::learner::state::{EngineTag, finites, finites_f32};
+use crate::learner::saved::{EngineTag, finites, finites_f32};
 use crate::linalg::Real;
 
 /// Directions with less than this share of the leading eigenvalue are rounding of f64 products: beside

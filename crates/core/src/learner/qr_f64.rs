@@ -9,7 +9,7 @@ use faer::{Mat, MatRef};
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::block::Block;
 use crate::learner::engine::{CovarianceTotals, Directions, Engine};
-use crate::learner::state::{EngineTag, expect, finite, finites, restore_mat, save_mat};
+use crate::learner::saved::{EngineTag, expect, finite, finites, restore_mat, save_mat};
 use crate::linalg::{LinalgError, ThinSvd, thin_svd};
 
 /// Singular values below this share of the largest are round-off of f64.

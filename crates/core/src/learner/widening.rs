@@ -16,7 +16,7 @@ use crate::learner::engine::{CovarianceTotals, Engine as _};
 use crate::learner::low_rank::LowRank;
 use crate::learner::moments::Moments;
 use crate::learner::params::LearnerParams;
-use crate::learner::state::EngineTag;
+use crate::learner::saved::EngineTag;
 use crate::learner::streaming::{Streaming, failed};
 use crate::learner::summary::Summary;
 use crate::learner::{LearnError, Learner};

@@ -2,25 +2,11 @@
 
 use plotters::backend::DrawingBackend;
 
+use super::plot::Plot;
 use super::{Chart, Legend, Mark, Scale, Series, legend, series};
 use crate::axis::Axis;
 use crate::canvas::{Canvas, Frame};
-use crate::plane::{self, Margins, Place, Side, Tick};
-
-/// The axes of a chart, and their pixels.
-#[derive(Clone, Copy)]
-pub(super) struct Plot {
-    pub frame: Frame,
-    pub x: Axis,
-    pub y: Axis,
-}
-
-impl Plot {
-    /// The place of a point, outside too; nothing where it has none.
-    pub fn place(&self, (x, y): (f64, f64)) -> Option<Place> {
-        Some((self.x.place(x)?, self.y.place(y)?))
-    }
-}
+use crate::plane::{self, Margins, Side, Tick};
 
 /// Draws all of it into the frame.
 pub(crate) fn chart<B: DrawingBackend>(

@@ -8,7 +8,7 @@ use plotters::element::{
 use plotters::style::{Color as _, RGBColor};
 use plotters_backend::{BackendCoord, DrawingErrorKind};
 
-use super::draw::Plot;
+use super::plot::Plot;
 use super::series::{DASH, PALE, RADIUS, STROKE, is_line, mark, stroke_color, visible};
 use super::{Chart, Legend, Mark, Series};
 use crate::canvas::{Canvas, Frame, GRID, INK, Pen, TICK, WHITE};

@@ -2,6 +2,7 @@
 
 mod draw;
 mod legend;
+mod plot;
 mod series;
 
 pub(crate) use draw::chart as draw;

@@ -7,7 +7,7 @@ use plotters::element::{
 use plotters::series::DashedLineSeries;
 use plotters::style::{Color as _, RGBColor};
 
-use super::draw::Plot;
+use super::plot::Plot;
 use super::{Chart, Mark, Series};
 use crate::canvas::{Pen, WHITE, color, darker};
 use crate::lines::{self, INSIDE};

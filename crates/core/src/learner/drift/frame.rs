@@ -8,7 +8,7 @@ use rand::{RngExt as _, SeedableRng as _};
 
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::center::Centred;
-use crate::learner::state::{finite, finites};
+use crate::learner::saved::{finite, finites};
 use crate::learner::{Estimate, LearnError, Learner};
 use crate::linalg::{LinalgError, Real, thin_q};
 use crate::rows::{Layout, Minibatch, Values};
@@ -284,7 +284,7 @@ impl Frame {
         let outside = finite(from)?;
         let mut directions = Mat::zeros(m, c);
         for j in 0..c {
-            let column = crate::learner::state::finites_f32(from, m)?;
+            let column = crate::learner::saved::finites_f32(from, m)?;
             for (i, entry) in column.into_iter().enumerate() {
                 directions[(i, j)] = entry;
             }

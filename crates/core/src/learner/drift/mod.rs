@@ -27,7 +27,7 @@ use faer::Mat;
 use self::frame::Frame;
 use self::windows::{BLOCKS, Difference, Windows};
 use crate::codec::{CodecError, Decoder, Encoder};
-use crate::learner::state::finite;
+use crate::learner::saved::finite;
 use crate::learner::{LearnError, Learner};
 use crate::linalg::{mean_sin2, thin_q};
 use crate::rows::Minibatch;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::codec::{CodecError, Decoder, Encoder};
-use crate::learner::state::{finite, finites};
+use crate::learner::saved::{finite, finites};
 
 /// Blocks of a short half-life.
 pub(super) const BLOCKS: usize = 16;

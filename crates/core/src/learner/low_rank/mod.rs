@@ -35,7 +35,7 @@ use crate::learner::low_rank::scores::{
 };
 use crate::learner::low_rank::step::{StepFactors, accumulate};
 use crate::learner::product_float::{ProductFloat, converted};
-use crate::learner::state::{expect, finite, finites};
+use crate::learner::saved::{expect, finite, finites};
 use crate::linalg::{LinalgError, Scratch, Spectrum, product};
 
 /// Steps between two rotations of U to the core's eigenvectors; only round-off asks for them.

@@ -19,7 +19,7 @@ use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::block::Block;
 use crate::learner::low_rank::scores::rows_of;
 use crate::learner::product_float::{ProductFloat, converted};
-use crate::learner::state::finite;
+use crate::learner::saved::finite;
 use crate::linalg::{LinalgError, Scratch, Spectrum, product};
 
 /// c: as many columns as the microkernels of f32 products take at a time.

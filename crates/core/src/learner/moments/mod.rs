@@ -3,11 +3,13 @@
 //! In: minibatches. Out: [`Block`]s, and the moments of all rows so far, in f64 and O(m) memory.
 //! Exact whatever the minibatches: a mean 10⁶ times the signal costs no digit.
 
+mod weighted;
+
+use self::weighted::{Follow, Rows, Shares, Write};
 use crate::learner::block::Block;
 use crate::learner::center::{Apart, Centred, Centring, ColumnSums, InPlace, Shape, center};
 use crate::learner::params::{LearnerParams, Scale};
 use crate::learner::typical::TypicalVariance;
-use crate::learner::weighted::{Follow, Rows, Shares, Write};
 use crate::linalg::Real;
 use crate::rows::{Buffer, Layout, Minibatch, Values};
 
