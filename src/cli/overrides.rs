@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use serde::de::value::StrDeserializer;
+use serde::de::{DeserializeOwned, IntoDeserializer as _};
 
 use crate::config::{AutoOr, Config, ForgettingKey, Plan, RuleKey, load};
 use crate::learner::{Precision, Scale};
@@ -28,10 +30,10 @@ pub struct Overrides {
     #[arg(long, value_enum, value_name = "RULE")]
     rule: Option<RuleKey>,
     /// Width of the large products.
-    #[arg(long, value_parser = precision(), value_name = "WIDTH")]
+    #[arg(long, value_parser = one_of::<Precision>(PRECISION), value_name = "WIDTH")]
     precision: Option<Precision>,
     /// Units of the features.
-    #[arg(long, value_parser = scale(), value_name = "UNITS")]
+    #[arg(long, value_parser = one_of::<Scale>(SCALE), value_name = "UNITS")]
     scale: Option<Scale>,
     /// Do not take the mean off.
     #[arg(long)]
@@ -47,27 +49,27 @@ pub struct Overrides {
     threads: Option<usize>,
 }
 
-/// The words of `learner.precision`.
-fn precision() -> impl TypedValueParser<Value = Precision> {
-    let words = [
-        PossibleValue::new("f32").help("f32 products"),
-        PossibleValue::new("f64").help("f64 and orthogonal factorizations"),
-    ];
-    PossibleValuesParser::new(words).map(|word| match word.as_str() {
-        "f64" => Precision::F64,
-        _ => Precision::F32,
-    })
-}
+/// Words of `learner.precision`, with their help.
+const PRECISION: [(&str, &str); 2] = [
+    ("f32", "f32 products"),
+    ("f64", "f64 and orthogonal factorizations"),
+];
 
-/// The words of `learner.scale`.
-fn scale() -> impl TypedValueParser<Value = Scale> {
-    let words = [
-        PossibleValue::new("none").help("As they are read"),
-        PossibleValue::new("standard").help("Divided by the running standard deviation"),
-    ];
-    PossibleValuesParser::new(words).map(|word| match word.as_str() {
-        "standard" => Scale::Standard,
-        _ => Scale::None,
+/// Words of `learner.scale`, with their help.
+const SCALE: [(&str, &str); 2] = [
+    ("none", "As they are read"),
+    ("standard", "Divided by the running standard deviation"),
+];
+
+/// Takes one of these words as the configuration does.
+fn one_of<T>(words: [(&'static str, &'static str); 2]) -> impl TypedValueParser<Value = T>
+where
+    T: DeserializeOwned + Clone + Send + Sync + 'static,
+{
+    let words = words.map(|(word, help)| PossibleValue::new(word).help(help));
+    PossibleValuesParser::new(words).try_map(|word| {
+        let word: StrDeserializer<'_, serde::de::value::Error> = word.as_str().into_deserializer();
+        T::deserialize(word)
     })
 }
 

@@ -72,10 +72,10 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     };
     let published = serving
         .as_ref()
-        .map(|serving| Arc::new(Published::new(shown(serving), tail)));
+        .map(|(_, cells)| Arc::new(Published::new(cells.clone(), tail)));
     let mut server = None;
     let mut begun = || {
-        if let Some((wanted, published)) = serving.as_ref().zip(published.as_ref()) {
+        if let Some(((wanted, _), published)) = serving.as_ref().zip(published.as_ref()) {
             let started = http::start(wanted, Arc::clone(published))?;
             tracing::info!(address = %started.address(), "HTTP server listens");
             server = Some(started);
@@ -102,7 +102,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
 }
 
 /// The configuration as it is now, for a run that goes on.
-fn read_again(args: &Args, serving: Option<&HttpParams>) -> Result<RunParams, String> {
+fn read_again(args: &Args, serving: Option<&Serving>) -> Result<RunParams, String> {
     let config = read(args).map_err(|error| error.to_string())?;
     let params = params(args, &config).map_err(|error| error.to_string())?;
     let wanted = self::serving(args, &config, &params).map_err(|error| error.to_string())?;
@@ -110,16 +110,6 @@ fn read_again(args: &Args, serving: Option<&HttpParams>) -> Result<RunParams, St
         Ok(params)
     } else {
         Err("`http` can only change with a new start".to_owned())
-    }
-}
-
-/// Parameters of the cells that this server reads.
-fn shown(serving: &HttpParams) -> PublishParams {
-    PublishParams {
-        label: serving.label.clone(),
-        feature_shape: serving.feature_shape,
-        target_angle_rad: serving.target_angle_rad,
-        can_control: serving.control == ControlKey::Token,
     }
 }
 
@@ -146,12 +136,11 @@ fn refused(args: &Args, error: &ConfigError) -> CliError {
     CliError::BadConfig(format!("{place}{error}"))
 }
 
+/// How the HTTP server listens, and what the run publishes for it.
+type Serving = (HttpParams, PublishParams);
+
 /// How the HTTP server is to listen, where one is wished.
-fn serving(
-    args: &Args,
-    config: &Config,
-    params: &RunParams,
-) -> Result<Option<HttpParams>, CliError> {
+fn serving(args: &Args, config: &Config, params: &RunParams) -> Result<Option<Serving>, CliError> {
     let keys = &config.http;
     let Some(listen) = keys.address().map_err(|error| refused(args, &error))? else {
         return Ok(None);
@@ -160,7 +149,13 @@ fn serving(
     let token = token.map_err(|error| CliError::BadConfig(error.to_string()))?;
     let serving = HttpParams::new(keys, listen, token, &params.output_dir);
     http::check(&serving).map_err(|error| CliError::BadConfig(error.to_string()))?;
-    Ok(Some(serving))
+    let cells = PublishParams {
+        label: keys.label.clone(),
+        feature_shape: keys.feature_shape,
+        target_angle_rad: keys.target_angle_deg.to_radians(),
+        can_control: keys.control == ControlKey::Token,
+    };
+    Ok(Some((serving, cells)))
 }
 
 /// Logs to stderr, for people or machines, and the last lines to whoever asks over HTTP.

@@ -22,7 +22,7 @@ pub use follow::{
 pub use http::{ControlKey, HttpKeys, TOKEN_VARIABLE, TokenError};
 pub use keys::{Config, FeaturesKeys, ForgettingKey, LearnerKeys, PenaltyKey, RuleKey, StepKey};
 pub use load::{Loaded, Origin, UNSET, load};
-pub use plan::{Plan, drift};
+pub use plan::{Plan, drift_params};
 pub use state::{describe_state_changes, state_text};
 
 use std::path::PathBuf;

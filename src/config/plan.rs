@@ -54,7 +54,7 @@ impl TryFrom<&Config> for Plan {
             return Err(refuse("run.channel_minibatches", count, remedy));
         }
         ranges::check(config)?;
-        drift(config)?;
+        drift_params(config)?;
         let (features, source) = (&config.features, &config.source);
         Ok(Self {
             source: SourceParams {
@@ -190,7 +190,7 @@ fn rule(config: &Config) -> Result<Rule, ConfigError> {
 ///
 /// # Errors
 /// If a value is out of its bounds.
-pub fn drift(config: &Config) -> Result<Option<DriftParams>, ConfigError> {
+pub fn drift_params(config: &Config) -> Result<Option<DriftParams>, ConfigError> {
     let keys = &config.drift;
     let rate = keys.false_alarms_per_million_rows;
     if !(0.0..=1000.0).contains(&rate) {

@@ -75,12 +75,6 @@ pub struct HttpParams {
     pub score_rows: u64,
     /// Whether snapshots and reloads can be asked for.
     pub control: ControlKey,
-    /// Id column by which rows are coloured.
-    pub label: Option<String>,
-    /// Height and width of the image that the features are.
-    pub feature_shape: Option<[usize; 2]>,
-    /// Standard error of directions at which a run counts as converged, radians.
-    pub target_angle_rad: f64,
     /// Directory that snapshots go to.
     pub output_dir: PathBuf,
 }
@@ -105,9 +99,6 @@ impl HttpParams {
             body_least_bytes_per_s: keys.body_least_bytes_per_s,
             score_rows: keys.score_rows,
             control: keys.control,
-            label: keys.label.clone(),
-            feature_shape: keys.feature_shape,
-            target_angle_rad: keys.target_angle_deg.to_radians(),
             output_dir: output_dir.to_owned(),
         }
     }

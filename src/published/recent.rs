@@ -14,7 +14,7 @@ use rustix::process::setpriority_process;
 
 use super::kept::Kept;
 use super::{Latest, NICE, Published};
-use crate::rows::{Minibatch, Tags};
+use crate::rows::{Minibatch, Tags, unix_s};
 use crate::snapshot::Projection;
 
 /// Copies that wait to be looked at.
@@ -128,11 +128,6 @@ fn look(published: &Published, copies: &Receiver<Copied>) {
             kept.take(&batch, tags.as_ref(), &scores, unix_s());
         }
     }
-}
-
-fn unix_s() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs())
 }
 
 impl Recent {

@@ -1,5 +1,7 @@
 //! Numbers that are times: a count of seconds, or of parts of one, since 1970.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 /// Seconds from 1970 to 1980 and to 2100: what data are about. Between the units a factor of a thousand
 /// leaves room, so that a number reads in one way at most.
 const SECONDS: (f64, f64) = (315_532_800.0, 4_102_444_800.0);
@@ -12,6 +14,12 @@ const UNITS: [(&str, f64); 4] = [
 ];
 /// Seconds of a day.
 const DAY: f64 = 86_400.0;
+
+/// Seconds since 1970; only ever written down, never reckoned with.
+pub fn unix_s() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}
 
 /// How a number reads as a time of the years 1980 to 2100: its unit and date, or nothing.
 ///

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 pub use ojad_core::rows::{Buffer, Layout, Lent, Minibatch, Values, Width};
 
-pub use epoch::{is_since_1970, since_1970};
+pub use epoch::{is_since_1970, since_1970, unix_s};
 pub use run_id::{NoRunId, RunId};
 pub use tags::{TAG_BYTES, TAG_CUT, Tags};
 

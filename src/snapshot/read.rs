@@ -3,7 +3,6 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use arrow::array::{Array, AsArray, RecordBatch, RecordBatchReader as _};
 use arrow::compute::concat_batches;
@@ -13,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::disk::Disk;
 use crate::learner::{Estimate, Unresolved};
-use crate::rows::{Features, RunId, Tally, Watermark};
+use crate::rows::{Features, RunId, Tally, Watermark, unix_s};
 use crate::snapshot::disk::checksum;
 use crate::snapshot::{FORMAT_VERSION, Provenance, Snapshot, SnapshotError};
 
@@ -59,9 +58,7 @@ impl Metadata {
             format_version: FORMAT_VERSION,
             ojad_version: env!("CARGO_PKG_VERSION").into(),
             run_id: snapshot.provenance.run_id,
-            created_unix_s: SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, |since| since.as_secs()),
+            created_unix_s: unix_s(),
             features: estimate.features,
             components: estimate.components(),
             rows: estimate.rows,

@@ -71,7 +71,7 @@ const LAB: [(&str, u8); 13] = [
 ];
 
 /// Directories of Rust files, with the ranks of the modules in them.
-const ROOTS: [(&str, &[(&str, u8)]); 4] = [
+pub const ROOTS: [(&str, &[(&str, u8)]); 4] = [
     ("src", &RANKS),
     ("crates/core/src", &CORE),
     ("crates/lab/src", &LAB),
@@ -152,7 +152,7 @@ pub fn sources() -> Vec<PathBuf> {
         .collect()
 }
 
-fn sources_of(root: &str) -> Vec<PathBuf> {
+pub fn sources_of(root: &str) -> Vec<PathBuf> {
     fn walk(directory: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(directory).expect("a directory").flatten() {
             let path = entry.path();
@@ -219,20 +219,27 @@ fn no_import_points_up() {
     }
 }
 
-/// The path of the module that a file is, below `src`.
-fn path_of(file: &Path) -> Vec<String> {
-    let inside = file.strip_prefix(below("src")).expect("below src");
+/// The path of the module that a file is, below a root.
+pub fn path_of(file: &Path, root: &str) -> Vec<String> {
+    let inside = file.strip_prefix(below(root)).expect("below the root");
     let inside = inside.with_extension("");
     let parts = inside
         .iter()
         .map(|part| part.to_string_lossy().into_owned());
-    parts.filter(|part| part != "mod").collect()
+    parts
+        .filter(|part| part != "mod" && part != "lib")
+        .collect()
 }
 
 /// What the text of a file uses by `crate::` or `super::`: paths from the root, as long as they can be
 /// told, and the line of each.
-fn uses(own: &[String], text: &str) -> Vec<(usize, Vec<String>)> {
+pub fn uses(own: &[String], text: &str) -> Vec<(usize, Vec<String>)> {
     let code = text.split("#[cfg(test)]").next().unwrap_or(text);
+    // A comment may point anywhere.
+    let lines = code
+        .lines()
+        .map(|line| line.split("//").next().unwrap_or(""));
+    let code = &lines.collect::<Vec<_>>().join("\n");
     let mut found = Vec::new();
     for (at, _) in code
         .match_indices("crate::")
@@ -283,14 +290,20 @@ fn tree<'a>(base: &[String], text: &'a str, tell: &mut dyn FnMut(Vec<String>)) -
     rest
 }
 
-/// Names that a module hands on from those inside it.
-fn handed_on(module: &str) -> Vec<(String, String)> {
-    let own: Vec<String> = module.split('/').map(str::to_owned).collect();
-    let file = below("src").join(module).join("mod.rs");
-    let text = fs::read_to_string(file).expect("text");
+/// Names that a module below a root hands on from those inside it.
+pub fn handed_on(own: &[String], root: &str) -> Vec<(String, String)> {
+    let place = own.iter().fold(below(root), |at, part| at.join(part));
+    let faces = [
+        place.join("mod.rs"),
+        place.with_extension("rs"),
+        place.join("lib.rs"),
+    ];
+    let text = faces.iter().find_map(|face| fs::read_to_string(face).ok());
+    let text = text.unwrap_or_default();
     let mut names = Vec::new();
     for (at, _) in text.match_indices("use ") {
-        tree(&own, &text[at + 4..], &mut |path| {
+        let rest = text[at + 4..].trim_start_matches("self::");
+        tree(own, rest, &mut |path| {
             if let [.., from, name] = &path[..]
                 && path.len() == own.len() + 2
             {
@@ -305,11 +318,11 @@ fn handed_on(module: &str) -> Vec<(String, String)> {
 fn no_import_points_up_inside_a_module_and_none_goes_in_a_circle() {
     for (module, ranks) in INSIDE {
         let rank = |name: &str| ranks.iter().position(|row| row.contains(&name));
-        let names = handed_on(module);
         let root: Vec<String> = module.split('/').map(str::to_owned).collect();
+        let names = handed_on(&root, "src");
         let mut checked = 0;
         for file in sources_of(&format!("src/{module}")) {
-            let path = path_of(&file);
+            let path = path_of(&file, "src");
             let Some(own) = path.get(root.len()) else {
                 continue;
             };

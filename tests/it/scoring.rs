@@ -65,9 +65,6 @@ impl Scorer {
             body_least_bytes_per_s: 1024,
             score_rows,
             control: ControlKey::Off,
-            label: None,
-            feature_shape: None,
-            target_angle_rad: 0.1,
             output_dir: PathBuf::new(),
         };
         let live = Arc::new(Published::new(PublishParams::default(), LogTail::default()));

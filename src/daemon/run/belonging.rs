@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 use tracing::{info, warn};
 
 use crate::checkpoint::{CheckpointError, Over, RunFile};
-use crate::daemon::run::feeder::{shown, unix_s};
+use crate::daemon::run::feeder::shown;
 use crate::daemon::run::messages::RunError;
 use crate::daemon::run::params::RunParams;
 use crate::disk::Disk;
-use crate::rows::RunId;
+use crate::rows::{RunId, unix_s};
 use crate::snapshot::{Latest, latest};
 use crate::source::follow::Spool;
 

@@ -17,13 +17,12 @@ use crate::checkpoint::{
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::daemon::run::belonging::{Belonging, Parts};
 use crate::daemon::run::decision::Decision;
-use crate::daemon::run::feeder::unix_s;
 use crate::daemon::run::messages::RunError;
 use crate::daemon::run::params::RunParams;
 use crate::disk::Disk;
 use crate::learner::drift::{Drift, DriftReport};
 use crate::learner::{self, Learner, Monitor};
-use crate::rows::{Minibatch, RunId, hex};
+use crate::rows::{Minibatch, RunId, hex, unix_s};
 use crate::source::SourceParams;
 use crate::source::follow::{FeedState, FileLoader, FileTable, Spool};
 

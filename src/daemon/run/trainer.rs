@@ -19,7 +19,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, never, select};
 use tracing::{error, info, warn};
 
 use crate::checkpoint::StateLock;
-use crate::daemon::run::feeder::{Feeder, Shared, unix_s};
+use crate::daemon::run::feeder::{Feeder, Shared};
 use crate::daemon::run::history;
 use crate::daemon::run::messages::{Command, Fed, Outcome, RunError};
 use crate::daemon::run::params::RunParams;
@@ -30,7 +30,7 @@ use crate::daemon::run::surroundings::Surroundings;
 use crate::daemon::run::systemd;
 use crate::learner::drift::DriftReport;
 use crate::published::{self, ControlRequest, Published};
-use crate::rows::{Minibatch, RunId, Tags};
+use crate::rows::{Minibatch, RunId, Tags, unix_s};
 use crate::snapshot::Retention;
 use crate::source::follow::{Event, FeedState, Push};
 

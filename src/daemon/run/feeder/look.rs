@@ -8,8 +8,9 @@ use tracing::{error, info, warn};
 use super::refuse::told;
 use super::{
     Decision, Event, FileEntry, Found, LISTING_SHARE, Loop, OnChanged, Quarantined, RunError,
-    SegmentRead, Spool, Stop, Until, shown, unix_s,
+    SegmentRead, Spool, Stop, Until, shown,
 };
+use crate::rows::unix_s;
 use crate::source::follow::FileState;
 use crate::source::worker::{Fault, Refusal};
 

@@ -9,8 +9,9 @@ use tracing::{error, info, warn};
 
 use super::{
     Decision, End, Event, Loop, Quarantine, Quarantined, RETRY_FIRST, RETRY_MOST, SegmentRead,
-    Stop, shown, unix_s,
+    Stop, shown,
 };
+use crate::rows::unix_s;
 use crate::source::worker::{Fault, Refusal};
 
 impl Loop {

@@ -6,14 +6,14 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::{Schedule, Trainer};
-use crate::daemon::run::feeder::{shown, unix_s};
+use crate::daemon::run::feeder::shown;
 use crate::daemon::run::publisher::Job;
 use crate::learner::Estimate;
 use crate::learner::drift::{Drift, DriftReport};
 use crate::published::{
     Convergence, Drifted, History, Point, Published, Quarantine, RunState, Sampler, Sources, Status,
 };
-use crate::rows::Minibatch;
+use crate::rows::{Minibatch, unix_s};
 use crate::snapshot::Snapshot;
 
 /// How often the status is renewed.
