@@ -172,19 +172,38 @@ pub(crate) fn open<'c, B: DrawingBackend + 'c>(
     Ok(chart)
 }
 
-/// The ticks without the labels that would touch the one before: plotters draws all that it is given.
+/// The ticks without the labels that would touch one that was named before them: plotters draws all that it
+/// is given.
 fn apart(side: &Side, pixels: i32, needed: impl Fn(&str) -> i32) -> Vec<Tick> {
-    let mut free = f64::NEG_INFINITY;
+    let mut taken: Vec<(f64, f64)> = Vec::new();
     let mut ticks = side.ticks.clone();
-    ticks.sort_by(|a, b| a.0.total_cmp(&b.0));
     for (at, label) in &mut ticks {
         let middle = *at * f64::from(pixels);
         let half = f64::from(needed(label)) / 2.0;
-        if middle - half >= free {
-            free = middle + half;
+        let (low, high) = (middle - half, middle + half);
+        if taken.iter().all(|other| high <= other.0 || other.1 <= low) {
+            taken.push((low, high));
         } else {
             label.clear();
         }
     }
+    ticks.sort_by(|a, b| a.0.total_cmp(&b.0));
     ticks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_labels_that_touch_the_one_named_first_stays() {
+        let named = [(0.5, "1000"), (0.45, "500"), (0.9, "5000"), (0.1, "100")];
+        let side = Side {
+            ticks: named.map(|(at, label)| (at, label.to_owned())).to_vec(),
+            name: String::new(),
+        };
+        let ticks = apart(&side, 200, |label| 10 * i32::try_from(label.len()).unwrap());
+        let expected = [(0.1, "100"), (0.45, ""), (0.5, "1000"), (0.9, "5000")];
+        assert_eq!(ticks, expected.map(|(at, label)| (at, label.to_owned())));
+    }
 }

@@ -137,7 +137,7 @@ fn squared(x: (f64, f64), y: (f64, f64), frame: Frame) -> ((f64, f64), (f64, f64
 /// An axis with the ticks that are on it.
 fn side(scale: &Scale, axis: Axis, most: u8) -> Side {
     let (low, high) = axis.range();
-    let named: Vec<(f64, String)> = if scale.ticks.is_empty() {
+    let mut named: Vec<(f64, String)> = if scale.ticks.is_empty() {
         let ticks = axis.ticks_up_to(most);
         let labels = axis.labels(&ticks);
         ticks.into_iter().zip(labels).collect()
@@ -148,6 +148,11 @@ fn side(scale: &Scale, axis: Axis, most: u8) -> Side {
             .filter(|tick| tick.0 >= low && tick.0 <= high);
         on_axis.cloned().collect()
     };
+    if scale.is_logarithmic {
+        // A power of ten keeps its label where there is no room for all.
+        let is_power = |tick: f64| (tick.log10() - tick.log10().round()).abs() < 1e-9;
+        named.sort_by_key(|(tick, _)| !is_power(*tick));
+    }
     let placed = named
         .into_iter()
         .filter_map(|(tick, label)| Some((axis.place(tick)?, label)));
