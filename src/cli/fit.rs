@@ -135,9 +135,8 @@ fn report(
         watermark: fitted.watermark,
         provenance,
     };
-    if let Some(directory) = &plan.output {
-        let path =
-            write(&snapshot, directory).map_err(|error| CliError::Failed(error.to_string()))?;
+    let written = plan.output.as_ref().map(|to| write(&snapshot, to));
+    if let Some(Ok(path)) = &written {
         say(&format!("snapshot: {}", path.display()));
     }
     let text = if args.json {
@@ -157,5 +156,10 @@ fn report(
         }
         text
     };
-    print(&text)
+    // What hours have found is shown, whatever became of its files.
+    print(&text)?;
+    match written {
+        Some(Err(error)) => Err(CliError::Failed(error.to_string())),
+        _ => Ok(()),
+    }
 }
