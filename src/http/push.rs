@@ -283,7 +283,7 @@ async fn room(
 /// Waits until a checkpoint has the rows, or they are refused; what is known then.
 async fn settle(push: &Push, live: &Published, key: &str, mut known: Known) -> Known {
     let deadline = Instant::now() + ACK_PATIENCE;
-    let mut changes = push.changes();
+    let mut changes = live.settled.subscribe();
     let mut asked: Option<Instant> = None;
     loop {
         changes.mark_unchanged();

@@ -104,6 +104,8 @@ pub struct Published {
     pub updates: Updates,
     /// Counts renewals of the status: whoever streams events waits for the next one.
     pub renewed: watch::Sender<u64>,
+    /// Counts changes of pushed bodies: whoever waits for one of them looks again.
+    pub settled: watch::Sender<u64>,
     params: PublishParams,
     push: OnceLock<Arc<Push>>,
     requests: (Sender<ControlRequest>, Receiver<ControlRequest>),
@@ -123,6 +125,7 @@ impl Published {
             log,
             updates: Updates::default(),
             renewed: watch::Sender::default(),
+            settled: watch::Sender::default(),
             params,
             push: OnceLock::new(),
             requests: bounded(REQUESTS_MAX),
@@ -147,6 +150,8 @@ impl Published {
 
     /// Pushed rows go there from now on; the first who says so is heard.
     pub fn set_push(&self, push: Arc<Push>) {
+        let settled = self.settled.clone();
+        push.on_change(move || settled.send_modify(|count| *count += 1));
         let _ = self.push.set(push);
     }
 

@@ -130,7 +130,7 @@ const INSIDE: [(&str, &[&[&str]]); 4] = [
     (
         "source/follow",
         &[
-            &["changes", "entry", "keys", "params", "shared", "watch"],
+            &["entry", "keys", "params", "shared", "watch"],
             &["files", "pull"],
             &["scan", "state"],
             &["codec", "push"],

@@ -4,7 +4,6 @@
 //! stated order, each exactly once, and notes about those that wait or are refused. Nothing here
 //! decodes: heads and tails are compared as bytes.
 
-mod changes;
 mod codec;
 mod entry;
 mod files;
@@ -19,7 +18,6 @@ mod state;
 mod verdict;
 mod watch;
 
-pub use changes::ChangeListener;
 pub use entry::{FileEntry, FileState};
 pub use files::{FileChange, FileLoader, FileTable};
 pub use keys::{KEYS_MAX, PushName, PushedKeys, Settled};

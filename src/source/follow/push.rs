@@ -10,12 +10,11 @@ mod body;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 
-use super::changes::{ChangeListener, Changes};
 use super::keys::{Hash, KEYS_MAX, PushName, PushedKey, Settled};
 use super::shared::Shared;
 use super::state::FeedState;
@@ -106,8 +105,8 @@ pub struct Push {
     /// The features, once they are fixed; until then, what may fix them.
     feature_schema: Mutex<Option<FeatureSchema>>,
     source: SourceParams,
-    /// Changes of stages: whoever waits for one looks again.
-    changed: Changes,
+    /// Called after every change of a stage: whoever waits for one looks again.
+    changed: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 impl std::fmt::Debug for Push {
@@ -169,7 +168,7 @@ impl Push {
             written: Condvar::new(),
             feature_schema: Mutex::new(state.feature_schema.clone().filter(|_| state.is_fixed())),
             source: source.clone(),
-            changed: Changes::default(),
+            changed: OnceLock::new(),
         })
     }
 
@@ -327,9 +326,16 @@ impl Push {
         self.index().known.get(&key).cloned()
     }
 
-    /// Hears of every change of a stage from now on.
-    pub fn changes(&self) -> ChangeListener {
-        self.changed.listener()
+    /// Calls `tell` after every change of a stage from now on; the first who says so is heard. It must not
+    /// block.
+    pub fn on_change(&self, tell: impl Fn() + Send + Sync + 'static) {
+        let _ = self.changed.set(Box::new(tell));
+    }
+
+    fn tell_change(&self) {
+        if let Some(tell) = self.changed.get() {
+            tell();
+        }
     }
 
     /// The features were fixed.
@@ -352,7 +358,7 @@ impl Push {
             Stage::Taken { steps }
         };
         self.index().settle(key, pushed, stage);
-        self.changed.raise();
+        self.tell_change();
     }
 
     /// A checkpoint of so many events is on the disk.
@@ -370,7 +376,7 @@ impl Push {
             }
         }
         drop(index);
-        self.changed.raise();
+        self.tell_change();
     }
 
     /// A file went.
