@@ -2,6 +2,7 @@
 
 use arrow::array::RecordBatch;
 use arrow::buffer::ScalarBuffer;
+use arrow::datatypes::ArrowNativeType;
 
 /// Some rows of one file, decoded but not judged.
 #[derive(Default)]
@@ -28,32 +29,118 @@ pub(super) struct Column {
     pub is_integer: bool,
 }
 
-/// Storage of a column: its own, reused, or Arrow's, shared.
+/// Values of one width; every `match` on it is an [`either!`], so that both widths are treated alike.
 pub(super) enum Buf {
-    /// Own, single precision.
-    F32(Vec<f32>),
-    /// Own, double precision.
-    F64(Vec<f64>),
-    /// Arrow's memory, single precision.
-    SharedF32(ScalarBuffer<f32>),
-    /// Arrow's memory, double precision.
-    SharedF64(ScalarBuffer<f64>),
+    /// Single precision.
+    F32(Storage<f32>),
+    /// Double precision.
+    F64(Storage<f64>),
 }
 
-/// Values as they can be read.
-pub(super) enum View<'a> {
-    /// Single precision.
-    F32(&'a [f32]),
-    /// Double precision.
-    F64(&'a [f64]),
+/// Memory of a column's values: its own, reused, or Arrow's, shared.
+pub(super) enum Storage<T: Float> {
+    /// Own.
+    Own(Vec<T>),
+    /// Arrow's.
+    Shared(ScalarBuffer<T>),
 }
+
+impl<T: Float> std::ops::Deref for Storage<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        match self {
+            Self::Own(values) => values,
+            Self::Shared(values) => values,
+        }
+    }
+}
+
+impl<T: Float> Storage<T> {
+    /// The values to be written; shared ones are copied first.
+    pub fn to_mut(&mut self) -> &mut Vec<T> {
+        if let Self::Shared(values) = self {
+            *self = Self::Own(values.to_vec());
+        }
+        match self {
+            Self::Own(values) => values,
+            Self::Shared(_) => unreachable!("copied above"),
+        }
+    }
+}
+
+/// f32 or f64 as files hold them.
+pub(super) trait Float: ArrowNativeType + Default {
+    /// Stands for a value that is missing.
+    const NAN: Self;
+
+    /// The value in double precision.
+    fn wide(self) -> f64;
+
+    /// The largest number of this width that is no larger than `limit`.
+    fn at_most(limit: f64) -> Self;
+
+    /// True if the magnitude is no larger than `limit`; false for NaN.
+    fn is_within(self, limit: Self) -> bool;
+
+    /// Storage of this width as values of a column.
+    fn buf(storage: Storage<Self>) -> Buf;
+
+    /// The storage, if the values have this width.
+    fn storage(values: &mut Buf) -> Option<&mut Storage<Self>>;
+}
+
+macro_rules! float {
+    ($float:ident, $width:ident, $at_most:expr) => {
+        impl Float for $float {
+            const NAN: Self = $float::NAN;
+
+            fn wide(self) -> f64 {
+                f64::from(self)
+            }
+
+            fn at_most(limit: f64) -> Self {
+                $at_most(limit)
+            }
+
+            fn is_within(self, limit: Self) -> bool {
+                self.abs() <= limit
+            }
+
+            fn buf(storage: Storage<Self>) -> Buf {
+                Buf::$width(storage)
+            }
+
+            fn storage(values: &mut Buf) -> Option<&mut Storage<Self>> {
+                match values {
+                    Buf::$width(storage) => Some(storage),
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+float!(f32, F32, |limit: f64| limit.min(f64::from(f32::MAX)) as f32);
+float!(f64, F64, |limit| limit);
+
+/// The same expression of the values of either width.
+macro_rules! either {
+    ($values:expr, $name:ident => $what:expr) => {
+        match $values {
+            $crate::source::column::Buf::F32($name) => $what,
+            $crate::source::column::Buf::F64($name) => $what,
+        }
+    };
+}
+pub(super) use either;
 
 impl Column {
     /// No rows yet, of `len` values each.
     pub fn new(len: usize) -> Self {
         Self {
             len,
-            values: Buf::F32(Vec::new()),
+            values: f32::buf(Storage::Own(Vec::new())),
             nulls: Vec::new(),
             dirty: false,
             is_integer: false,
@@ -63,63 +150,37 @@ impl Column {
     /// That many rows without a value.
     pub fn set_all_null(&mut self, rows: usize) {
         let all = rows * self.len;
-        self.f32s().resize(all, 0.0);
+        self.clear::<f32>().resize(all, 0.0);
         self.nulls.clear();
         self.nulls.resize(all, true);
     }
 
-    /// The values, whoever owns them.
-    pub fn view(&self) -> View<'_> {
-        match &self.values {
-            Buf::F32(v) => View::F32(v),
-            Buf::F64(v) => View::F64(v),
-            Buf::SharedF32(v) => View::F32(v),
-            Buf::SharedF64(v) => View::F64(v),
+    /// Own, empty storage of this width.
+    pub fn clear<T: Float>(&mut self) -> &mut Vec<T> {
+        if T::storage(&mut self.values).is_none() {
+            self.values = T::buf(Storage::Own(Vec::new()));
         }
+        let Some(storage) = T::storage(&mut self.values) else {
+            unreachable!("set above")
+        };
+        // Shared memory is let go of, not copied.
+        if matches!(storage, Storage::Shared(_)) {
+            *storage = Storage::Own(Vec::new());
+        }
+        let values = storage.to_mut();
+        values.clear();
+        values
     }
 
-    /// Own, empty storage of single precision.
-    pub fn f32s(&mut self) -> &mut Vec<f32> {
-        if !matches!(self.values, Buf::F32(_)) {
-            self.values = Buf::F32(Vec::new());
-        }
-        match &mut self.values {
-            Buf::F32(v) => {
-                v.clear();
-                v
-            }
-            _ => unreachable!("set above"),
-        }
-    }
-
-    /// Own, empty storage of double precision.
-    pub fn f64s(&mut self) -> &mut Vec<f64> {
-        if !matches!(self.values, Buf::F64(_)) {
-            self.values = Buf::F64(Vec::new());
-        }
-        match &mut self.values {
-            Buf::F64(v) => {
-                v.clear();
-                v
-            }
-            _ => unreachable!("set above"),
-        }
+    /// Takes Arrow's memory as its values.
+    pub fn share<T: Float>(&mut self, values: ScalarBuffer<T>) {
+        self.values = T::buf(Storage::Shared(values));
     }
 
     /// Looks for values that need a policy: one pass that the compiler turns into vector
     /// compares. When there are some, the storage becomes the column's own, to be written.
     pub fn scan(&mut self, limit: f64) {
-        // Largest f32 that is no larger than the limit; f32::MAX when the limit is beyond f32.
-        let limit_f32 = if limit >= f64::from(f32::MAX) {
-            f32::MAX
-        } else {
-            limit as f32
-        };
-        self.dirty = !self.nulls.is_empty()
-            || match self.view() {
-                View::F32(v) => beyond(v, |x| x.abs() <= limit_f32),
-                View::F64(v) => beyond(v, |x| x.abs() <= limit),
-            };
+        self.dirty = !self.nulls.is_empty() || either!(&self.values, v => is_beyond(v, limit));
         if self.dirty {
             self.own();
         }
@@ -127,35 +188,33 @@ impl Column {
 
     /// Makes the storage the column's own.
     pub fn own(&mut self) {
-        match &self.values {
-            Buf::SharedF32(v) => self.values = Buf::F32(v.to_vec()),
-            Buf::SharedF64(v) => self.values = Buf::F64(v.to_vec()),
-            Buf::F32(_) | Buf::F64(_) => {}
-        }
+        either!(&mut self.values, v => {
+            v.to_mut();
+        });
     }
 }
 
-/// True if some value is not `fine` (NaN compares as not).
-fn beyond<T: Copy, F: Fn(T) -> bool>(values: &[T], fine: F) -> bool {
-    pulp::Arch::new().dispatch(Beyond { values, fine })
+/// True if some magnitude is larger than `limit`, or NaN.
+fn is_beyond<T: Float>(values: &[T], limit: f64) -> bool {
+    let limit = T::at_most(limit);
+    pulp::Arch::new().dispatch(Beyond { values, limit })
 }
 
 /// The search, compiled for the vector width found at run time.
-struct Beyond<'a, T, F> {
+struct Beyond<'a, T> {
     values: &'a [T],
-    fine: F,
+    limit: T,
 }
 
-impl<T: Copy, F: Fn(T) -> bool> pulp::NullaryFnOnce for Beyond<'_, T, F> {
+impl<T: Float> pulp::NullaryFnOnce for Beyond<'_, T> {
     type Output = bool;
 
     #[inline(always)]
     fn call(self) -> bool {
+        let limit = self.limit;
         // Blocks without an early exit inside: the inner loop has no branch.
-        let fine = self.fine;
-        self.values
-            .chunks(1024)
-            .any(|block| !block.iter().fold(true, |all, &x| all & fine(x)))
+        let is_fine = |block: &[T]| block.iter().fold(true, |all, x| all & x.is_within(limit));
+        !self.values.chunks(1024).all(is_fine)
     }
 }
 
@@ -190,11 +249,11 @@ mod tests {
     fn scan_sees_the_one_bad_value() {
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 2e15] {
             let mut column = Column::new(1);
-            column.f32s().extend(vec![1.0; 5000]);
+            column.clear::<f32>().extend(vec![1.0; 5000]);
             column.scan(1e15);
             assert!(!column.dirty);
-            if let Buf::F32(v) = &mut column.values {
-                v[4321] = bad;
+            if let Some(values) = f32::storage(&mut column.values) {
+                values.to_mut()[4321] = bad;
             }
             column.scan(1e15);
             assert!(column.dirty);

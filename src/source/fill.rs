@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::column::{Buf, Chunk, Column, View};
+use super::column::{Chunk, Column, Float, either};
 use super::params::{BadValue, SourceParams};
 use crate::rows::{Minibatch, Tally, Values, is_since_1970, since_1970};
 
@@ -73,12 +73,7 @@ pub(super) fn apply_policy(
             };
             let at = rows.start * len..rows.end * len;
             let nulls = (!column.nulls.is_empty()).then(|| &column.nulls[at.clone()]);
-            match &mut column.values {
-                Buf::F32(v) => judge.column(&mut v[at], nulls, f64::from, f32::NAN),
-                Buf::F64(v) => judge.column(&mut v[at], nulls, |x| x, f64::NAN),
-                // A dirty column owns its values.
-                Buf::SharedF32(_) | Buf::SharedF64(_) => {}
-            }
+            either!(&mut column.values, v => judge.column(&mut v.to_mut()[at], nulls));
         }
         feature += len;
     }
@@ -97,17 +92,11 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    fn column<T: Copy>(
-        &mut self,
-        values: &mut [T],
-        nulls: Option<&[bool]>,
-        wide: impl Fn(T) -> f64,
-        nan: T,
-    ) {
+    fn column<T: Float>(&mut self, values: &mut [T], nulls: Option<&[bool]>) {
         let limit = self.params.limit.magnitude();
         let mut are_times = None;
         for i in 0..values.len() {
-            let x = wide(values[i]);
+            let x = values[i].wide();
             let null = nulls.is_some_and(|nulls| nulls[i]);
             if !null && x.abs() <= limit {
                 continue;
@@ -123,7 +112,7 @@ impl Judge<'_> {
             // No policy helps: `skip` would leave out every row, `mean` make a constant of it.
             if self.is_integer
                 && !null
-                && *are_times.get_or_insert_with(|| mostly_times(values, nulls, &wide))
+                && *are_times.get_or_insert_with(|| mostly_times(values, nulls))
                 && let Some(meaning) = since_1970(x)
             {
                 let wrong = Wrong::Time { value: x, meaning };
@@ -139,7 +128,7 @@ impl Judge<'_> {
                 BadValue::Skip => self.flags[row] |= REASONS[reason],
                 BadValue::Mean => {
                     self.flags[row] |= MISSING;
-                    values[i] = nan;
+                    values[i] = T::NAN;
                 }
                 BadValue::Error => {
                     let wrong = match (null, x.is_finite()) {
@@ -170,13 +159,13 @@ impl Judge<'_> {
 
 /// True if most of the values that are there read as times of these years: one large integer among
 /// others may be anything, and among times there may be a zero that stands for none.
-fn mostly_times<T: Copy>(values: &[T], nulls: Option<&[bool]>, wide: &impl Fn(T) -> f64) -> bool {
+fn mostly_times<T: Float>(values: &[T], nulls: Option<&[bool]>) -> bool {
     let (mut times, mut others) = (0_usize, 0);
     for (i, value) in values.iter().enumerate() {
         if nulls.is_some_and(|nulls| nulls[i]) {
             continue;
         }
-        if is_since_1970(wide(*value)) {
+        if is_since_1970(value.wide()) {
             times += 1;
         } else {
             others += 1;
@@ -223,20 +212,11 @@ trait Take<S: Copy>: Copy {
     }
 }
 
-impl Take<f32> for f32 {
-    fn of(value: f32) -> Self {
+impl<T: Copy> Take<T> for T {
+    fn of(value: T) -> T {
         value
     }
-    fn run(dst: &mut [Self], src: &[f32]) {
-        dst.copy_from_slice(src);
-    }
-}
-
-impl Take<f64> for f64 {
-    fn of(value: f64) -> Self {
-        value
-    }
-    fn run(dst: &mut [Self], src: &[f64]) {
+    fn run(dst: &mut [T], src: &[T]) {
         dst.copy_from_slice(src);
     }
 }
@@ -262,10 +242,7 @@ fn copy_columns<D: Take<f32> + Take<f64>>(
     let mut feature = 0;
     for column in columns {
         let dst = &mut dst[feature * to.col_stride..];
-        match column.view() {
-            View::F32(src) => copy_column(src, column.len, rows, dst, to),
-            View::F64(src) => copy_column(src, column.len, rows, dst, to),
-        }
+        either!(&column.values, src => copy_column(&src[..], column.len, rows, dst, to));
         feature += column.len;
     }
 }

@@ -249,7 +249,7 @@ impl FileDecoder for IpcDecoder {
             };
             // The last users of the buffer let go of it.
             for column in &mut chunk.columns {
-                column.f32s();
+                column.clear::<f32>();
             }
             chunk.ids = None;
             let bytes = self.ipc.block(block, self.spare.take())?;

@@ -119,28 +119,29 @@ impl LeafReader {
             nulls: std::mem::take(&mut out.nulls),
         };
         let read = match &mut self.typed {
-            Typed::F32(reader) => job.read(reader, out.f32s()),
-            Typed::F64(reader) => job.read(reader, out.f64s()),
+            Typed::F32(reader) => job.read(reader, out.clear::<f32>()),
+            Typed::F64(reader) => job.read(reader, out.clear::<f64>()),
             Typed::Bool(reader) => job.read(reader, cleared(bools)).map(|()| {
                 let to = |&v: &bool| f32::from(u8::from(v));
-                out.f32s().extend(bools.iter().map(to));
+                out.clear::<f32>().extend(bools.iter().map(to));
             }),
             Typed::Short(reader) => job.read(reader, cleared(i32s)).map(|()| {
-                out.f32s().extend(i32s.iter().map(|&v| v as f32));
+                out.clear::<f32>().extend(i32s.iter().map(|&v| v as f32));
             }),
             Typed::I32(reader) => job.read(reader, cleared(i32s)).map(|()| {
-                out.f64s().extend(i32s.iter().map(|&v| f64::from(v)));
+                out.clear::<f64>()
+                    .extend(i32s.iter().map(|&v| f64::from(v)));
             }),
             Typed::U32(reader) => job.read(reader, cleared(i32s)).map(|()| {
                 let to = |&v: &i32| f64::from(v.cast_unsigned());
-                out.f64s().extend(i32s.iter().map(to));
+                out.clear::<f64>().extend(i32s.iter().map(to));
             }),
             Typed::I64(reader) => job.read(reader, cleared(i64s)).map(|()| {
-                out.f64s().extend(i64s.iter().map(|&v| v as f64));
+                out.clear::<f64>().extend(i64s.iter().map(|&v| v as f64));
             }),
             Typed::U64(reader) => job.read(reader, cleared(i64s)).map(|()| {
                 let to = |&v: &i64| v.cast_unsigned() as f64;
-                out.f64s().extend(i64s.iter().map(to));
+                out.clear::<f64>().extend(i64s.iter().map(to));
             }),
         };
         out.nulls = job.nulls;

@@ -16,7 +16,7 @@ use arrow::ipc;
 
 use super::SourceError;
 use super::catch_panic;
-use super::column::{Buf, Column, View};
+use super::column::{Buf, Column, Float, either};
 use super::framing::{BatchDecoder, Cut, Next, PREFIX, Place, message};
 use super::stream_error::StreamError;
 use super::values::{self, Misfit};
@@ -337,7 +337,7 @@ impl Numbers {
     pub fn of(array: &ArrayRef, len: usize) -> Result<Self, String> {
         let mut column = Column::new(len);
         if *array.data_type() == DataType::Null {
-            column.f32s().resize(array.len() * len, f32::NAN);
+            column.clear::<f32>().resize(array.len() * len, f32::NAN);
             return Ok(Self(column));
         }
         let is_list = matches!(
@@ -351,39 +351,35 @@ impl Numbers {
             }
             Misfit::Other(reason) => reason,
         })?;
-        if column.nulls.iter().any(|null| *null) {
-            column.own();
-            let nulls = &column.nulls;
-            match &mut column.values {
-                Buf::F32(values) => fill(values, nulls, f32::NAN),
-                Buf::F64(values) => fill(values, nulls, f64::NAN),
-                Buf::SharedF32(_) | Buf::SharedF64(_) => {}
-            }
+        let nulls = &column.nulls;
+        if nulls.iter().any(|null| *null) {
+            either!(&mut column.values, v => fill(v.to_mut(), nulls));
         }
         Ok(Self(column))
     }
 
     /// The values, if they are of single precision.
     pub fn f32s(&self) -> Option<&[f32]> {
-        match self.0.view() {
-            View::F32(values) => Some(values),
-            View::F64(_) => None,
+        match &self.0.values {
+            Buf::F32(values) => Some(values),
+            Buf::F64(_) => None,
         }
     }
 
     /// The values, if they are of double precision.
     pub fn f64s(&self) -> Option<&[f64]> {
-        match self.0.view() {
-            View::F64(values) => Some(values),
-            View::F32(_) => None,
+        match &self.0.values {
+            Buf::F64(values) => Some(values),
+            Buf::F32(_) => None,
         }
     }
 }
 
-fn fill<T: Copy>(values: &mut [T], nulls: &[bool], by: T) {
+/// Marks the values that are null.
+fn fill<T: Float>(values: &mut [T], nulls: &[bool]) {
     for (value, null) in values.iter_mut().zip(nulls) {
         if *null {
-            *value = by;
+            *value = T::NAN;
         }
     }
 }

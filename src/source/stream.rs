@@ -182,7 +182,7 @@ impl FileDecoder for StreamDecoder {
         while !self.cutter.cut(chunk)? {
             // The last users of the buffer let go of it.
             for column in &mut chunk.columns {
-                column.f32s();
+                column.clear::<f32>();
             }
             chunk.ids = None;
             let next = match self.stream.ahead.pop_front() {

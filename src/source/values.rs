@@ -13,7 +13,7 @@ use arrow::datatypes::{
 };
 use half::f16;
 
-use super::column::{Buf, Column, View};
+use super::column::{Column, Float, either};
 use super::params::BinaryDtype;
 use super::select::{Leaf, Shape};
 
@@ -52,10 +52,7 @@ pub(super) fn load(
     if let Some(parents) = parents.filter(|nulls| nulls.null_count() > 0) {
         null_rows(out, &parents);
     }
-    let held = match out.view() {
-        View::F32(v) => v.len(),
-        View::F64(v) => v.len(),
-    };
+    let held = either!(&out.values, v => v.len());
     if held == batch.num_rows() * out.len {
         Ok(())
     } else {
@@ -124,40 +121,37 @@ fn null_rows(out: &mut Column, nulls: &NullBuffer) {
 /// Values of a numeric array, one after another, with their nulls.
 fn scalars(array: &dyn Array, out: &mut Column) -> Result<(), Misfit> {
     match array.data_type() {
-        DataType::Float32 => {
-            out.values = Buf::SharedF32(array.as_primitive::<Float32Type>().values().clone());
-        }
-        DataType::Float64 => {
-            out.values = Buf::SharedF64(array.as_primitive::<Float64Type>().values().clone());
-        }
-        DataType::Float16 => singles::<Float16Type>(array, out, f16::to_f32),
-        DataType::Int8 => singles::<Int8Type>(array, out, f32::from),
-        DataType::Int16 => singles::<Int16Type>(array, out, f32::from),
-        DataType::UInt8 => singles::<UInt8Type>(array, out, f32::from),
-        DataType::UInt16 => singles::<UInt16Type>(array, out, f32::from),
-        DataType::Int32 => doubles::<Int32Type>(array, out, f64::from),
-        DataType::UInt32 => doubles::<UInt32Type>(array, out, f64::from),
-        DataType::Int64 => doubles::<Int64Type>(array, out, |v| v as f64),
-        DataType::UInt64 => doubles::<UInt64Type>(array, out, |v| v as f64),
+        DataType::Float32 => out.share(array.as_primitive::<Float32Type>().values().clone()),
+        DataType::Float64 => out.share(array.as_primitive::<Float64Type>().values().clone()),
+        DataType::Float16 => convert::<Float16Type, f32>(array, out, f16::to_f32),
+        DataType::Int8 => convert::<Int8Type, f32>(array, out, f32::from),
+        DataType::Int16 => convert::<Int16Type, f32>(array, out, f32::from),
+        DataType::UInt8 => convert::<UInt8Type, f32>(array, out, f32::from),
+        DataType::UInt16 => convert::<UInt16Type, f32>(array, out, f32::from),
+        DataType::Int32 => convert::<Int32Type, f64>(array, out, f64::from),
+        DataType::UInt32 => convert::<UInt32Type, f64>(array, out, f64::from),
+        DataType::Int64 => convert::<Int64Type, f64>(array, out, |v| v as f64),
+        DataType::UInt64 => convert::<UInt64Type, f64>(array, out, |v| v as f64),
         DataType::Decimal32(_, s) => {
             let unit = unit(*s);
-            doubles::<Decimal32Type>(array, out, |v| unit.of(f64::from(v)));
+            convert::<Decimal32Type, f64>(array, out, |v| unit.of(f64::from(v)));
         }
         DataType::Decimal64(_, s) => {
             let unit = unit(*s);
-            doubles::<Decimal64Type>(array, out, |v| unit.of(v as f64));
+            convert::<Decimal64Type, f64>(array, out, |v| unit.of(v as f64));
         }
         DataType::Decimal128(_, s) => {
             let unit = unit(*s);
-            doubles::<Decimal128Type>(array, out, |v| unit.of(v as f64));
+            convert::<Decimal128Type, f64>(array, out, |v| unit.of(v as f64));
         }
         DataType::Decimal256(_, s) => {
             let unit = unit(*s);
-            doubles::<Decimal256Type>(array, out, |v| unit.of(big(v)));
+            convert::<Decimal256Type, f64>(array, out, |v| unit.of(big(v)));
         }
         DataType::Boolean => {
             let bits = array.as_boolean().values().iter();
-            out.f32s().extend(bits.map(|bit| f32::from(u8::from(bit))));
+            out.clear::<f32>()
+                .extend(bits.map(|bit| f32::from(u8::from(bit))));
         }
         DataType::Duration(unit) => seconds(array, *unit, out),
         DataType::Null => {
@@ -182,32 +176,28 @@ fn mark(array: &dyn Array, out: &mut Column) {
     }
 }
 
-fn singles<T: ArrowPrimitiveType>(array: &dyn Array, out: &mut Column, to: fn(T::Native) -> f32) {
-    let values = array.as_primitive::<T>().values();
-    out.f32s().extend(values.iter().map(|&v| to(v)));
-}
-
-fn doubles<T: ArrowPrimitiveType>(
+/// Appends the values of an array of `A`, each as `to` makes it a float.
+fn convert<A: ArrowPrimitiveType, T: Float>(
     array: &dyn Array,
     out: &mut Column,
-    to: impl Fn(T::Native) -> f64,
+    to: impl Fn(A::Native) -> T,
 ) {
-    let values = array.as_primitive::<T>().values();
-    out.f64s().extend(values.iter().map(|&v| to(v)));
+    let values = array.as_primitive::<A>().values();
+    out.clear().extend(values.iter().map(|&v| to(v)));
 }
 
 /// Durations as seconds: dividing by an exact power of ten rounds once.
 fn seconds(array: &dyn Array, unit: TimeUnit, out: &mut Column) {
     match unit {
-        TimeUnit::Second => doubles::<DurationSecondType>(array, out, |v| v as f64),
+        TimeUnit::Second => convert::<DurationSecondType, f64>(array, out, |v| v as f64),
         TimeUnit::Millisecond => {
-            doubles::<DurationMillisecondType>(array, out, |v| v as f64 / 1e3);
+            convert::<DurationMillisecondType, f64>(array, out, |v| v as f64 / 1e3);
         }
         TimeUnit::Microsecond => {
-            doubles::<DurationMicrosecondType>(array, out, |v| v as f64 / 1e6);
+            convert::<DurationMicrosecondType, f64>(array, out, |v| v as f64 / 1e6);
         }
         TimeUnit::Nanosecond => {
-            doubles::<DurationNanosecondType>(array, out, |v| v as f64 / 1e9);
+            convert::<DurationNanosecondType, f64>(array, out, |v| v as f64 / 1e9);
         }
     }
 }
@@ -257,18 +247,15 @@ fn dictionary(array: &dyn Array, out: &mut Column) -> Result<(), Misfit> {
     } else {
         coded.normalized_keys()
     };
-    match words.view() {
-        View::F32(v) => {
-            let at = |&key: &usize| v.get(key).copied().unwrap_or_default();
-            out.f32s().extend(keys.iter().map(at));
-        }
-        View::F64(v) => {
-            let at = |&key: &usize| v.get(key).copied().unwrap_or_default();
-            out.f64s().extend(keys.iter().map(at));
-        }
-    }
+    either!(&words.values, v => pick_keys(v, &keys, out));
     mark(array, out);
     Ok(())
+}
+
+/// The value of each key; 0 for one without, which is null.
+fn pick_keys<T: Float>(values: &[T], keys: &[usize], out: &mut Column) {
+    let at = |&key: &usize| values.get(key).copied().unwrap_or_default();
+    out.clear().extend(keys.iter().map(at));
 }
 
 fn lists(array: &dyn Array, out: &mut Column) -> Result<(), Misfit> {
@@ -314,10 +301,7 @@ fn offset_lists<O: OffsetSizeTrait>(array: &dyn Array, out: &mut Column) -> Resu
     let rows = offsets.iter().map(|offset| offset - first);
     let rows = rows.take(list.len()).enumerate();
     let rows = rows.map(|(row, at)| list.is_valid(row).then_some(at));
-    match items.view() {
-        View::F32(v) => gather(v, rows.clone(), len, out.f32s()),
-        View::F64(v) => gather(v, rows.clone(), len, out.f64s()),
-    }
+    either!(&items.values, v => gather(v, rows.clone(), out));
     for at in rows {
         match at {
             None => out.nulls.extend(std::iter::repeat_n(true, len)),
@@ -331,12 +315,9 @@ fn offset_lists<O: OffsetSizeTrait>(array: &dyn Array, out: &mut Column) -> Resu
 }
 
 /// The rows that start at these values, zeros for the others.
-fn gather<T: Copy + Default>(
-    from: &[T],
-    rows: impl Iterator<Item = Option<usize>>,
-    len: usize,
-    to: &mut Vec<T>,
-) {
+fn gather<T: Float>(from: &[T], rows: impl Iterator<Item = Option<usize>>, out: &mut Column) {
+    let len = out.len;
+    let to = out.clear();
     for at in rows {
         match at {
             Some(at) => to.extend_from_slice(&from[at..at + len]),
@@ -353,17 +334,15 @@ fn binaries(array: &dyn Array, dtype: BinaryDtype, out: &mut Column) -> Result<(
     };
     let bytes = rows.values();
     match dtype {
-        BinaryDtype::F32 => match shared(bytes) {
-            Some(values) => out.values = Buf::SharedF32(values),
-            None => raw_values(bytes, out.f32s(), f32::from_le_bytes),
+        BinaryDtype::F32 => match shared::<f32>(bytes) {
+            Some(values) => out.share(values),
+            None => raw_values(bytes, out, f32::from_le_bytes),
         },
-        BinaryDtype::F64 => match shared(bytes) {
-            Some(values) => out.values = Buf::SharedF64(values),
-            None => raw_values(bytes, out.f64s(), f64::from_le_bytes),
+        BinaryDtype::F64 => match shared::<f64>(bytes) {
+            Some(values) => out.share(values),
+            None => raw_values(bytes, out, f64::from_le_bytes),
         },
-        BinaryDtype::F16 => {
-            raw_values(bytes, out.f32s(), |raw| f16::from_le_bytes(raw).to_f32());
-        }
+        BinaryDtype::F16 => raw_values(bytes, out, |raw| f16::from_le_bytes(raw).to_f32()),
     }
     if let Some(nulls) = rows.nulls().filter(|nulls| nulls.null_count() > 0) {
         null_rows(out, nulls);
@@ -377,6 +356,11 @@ fn shared<T: ArrowNativeType>(bytes: &Buffer) -> Option<ScalarBuffer<T>> {
     fits.then(|| ScalarBuffer::new(bytes.clone(), 0, bytes.len() / size_of::<T>()))
 }
 
-fn raw_values<T, const N: usize>(bytes: &[u8], to: &mut Vec<T>, read: impl Fn([u8; N]) -> T) {
-    to.extend(bytes.as_chunks::<N>().0.iter().map(|&raw| read(raw)));
+fn raw_values<T: Float, const N: usize>(
+    bytes: &[u8],
+    out: &mut Column,
+    read: impl Fn([u8; N]) -> T,
+) {
+    let rows = bytes.as_chunks::<N>().0;
+    out.clear().extend(rows.iter().map(|&raw| read(raw)));
 }
