@@ -39,7 +39,7 @@ pub fn serve(listen: SocketAddr) -> Result<Server, HttpError> {
 async fn scalar_case(RawQuery(query): RawQuery) -> Response {
     http::blocking(move || match answer(query.as_deref().unwrap_or_default()) {
         Ok(answer) => http::answer(StatusCode::OK, &answer),
-        Err(why) => http::problem(StatusCode::BAD_REQUEST, &why),
+        Err(why) => http::problem(StatusCode::BAD_REQUEST, &why.to_string()),
     })
     .await
 }

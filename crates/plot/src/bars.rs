@@ -3,6 +3,7 @@
 use plotters::backend::DrawingBackend;
 
 use crate::canvas::{Anchor, BLUE, Canvas, Frame, GREY, INK, SMALL, VERMILION};
+use crate::error::DrawError;
 use crate::text;
 
 /// Pixels from a bar to the next, of half a bar, and for the name and the number of one.
@@ -36,7 +37,7 @@ pub(crate) fn draw<B: DrawingBackend>(
     canvas: &Canvas<'_, B>,
     frame: Frame,
     bars: &Bars,
-) -> Result<(), String> {
+) -> Result<(), DrawError> {
     let height = canvas.lines(&bars.title, frame.inside(20, 0, 8, 0), INK, SMALL)?;
     let count = i32::try_from(bars.bars.len()).unwrap_or(0);
     let top = frame.top + height + 4;

@@ -7,6 +7,7 @@ use plotters::element::{Rectangle, Text};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color as _, IntoFont as _, RGBColor, ShapeStyle, TextStyle};
 
+use crate::error::DrawError;
 use crate::text;
 
 /// The colour of text and of axes.
@@ -183,7 +184,7 @@ impl<'a, B: DrawingBackend> Canvas<'a, B> {
     ///
     /// # Errors
     /// If the backend refuses, in its words.
-    pub fn title(&self, text: &str) -> Result<(), String> {
+    pub fn title(&self, text: &str) -> Result<(), DrawError> {
         self.words(text, (20, 26), Anchor::Left, INK, TITLE - 4)
     }
 
@@ -195,16 +196,16 @@ impl<'a, B: DrawingBackend> Canvas<'a, B> {
         anchor: Anchor,
         color: RGBColor,
         size: i32,
-    ) -> Result<(), String> {
+    ) -> Result<(), DrawError> {
         let (h, v) = match anchor {
             Anchor::Left => (HPos::Left, VPos::Center),
             Anchor::Right => (HPos::Right, VPos::Center),
             Anchor::Below => (HPos::Center, VPos::Top),
         };
         let style = self.pen.font(color, size).pos(Pos::new(h, v));
-        self.area
-            .draw(&Text::new(text.to_owned(), self.corner(at), style))
-            .map_err(|error| error.to_string())
+        Ok(self
+            .area
+            .draw(&Text::new(text.to_owned(), self.corner(at), style))?)
     }
 
     /// Text in lines no wider than the frame, from its top; the height that they took.
@@ -214,7 +215,7 @@ impl<'a, B: DrawingBackend> Canvas<'a, B> {
         frame: Frame,
         color: RGBColor,
         size: i32,
-    ) -> Result<i32, String> {
+    ) -> Result<i32, DrawError> {
         let mut y = frame.top + LINE / 2;
         for line in text::wrap(text, size, frame.width()) {
             self.words(&line, (frame.left, y), Anchor::Left, color, size)?;
@@ -224,7 +225,7 @@ impl<'a, B: DrawingBackend> Canvas<'a, B> {
     }
 
     /// The heading of a panel; the room below it.
-    pub(crate) fn heading(&self, frame: Frame, title: &str) -> Result<Frame, String> {
+    pub(crate) fn heading(&self, frame: Frame, title: &str) -> Result<Frame, DrawError> {
         let height = self.lines(title, frame.inside(12, 0, 12, 0), INK, HEADING)?;
         Ok(frame.inside(0, height + 4, 0, 0))
     }
@@ -235,22 +236,22 @@ impl<'a, B: DrawingBackend> Canvas<'a, B> {
         a: (f64, f64),
         b: (f64, f64),
         color: RGBColor,
-    ) -> Result<(), String> {
+    ) -> Result<(), DrawError> {
         let fine = f64::from(self.pen.on_grid(1));
         let nearest = |at: (f64, f64)| ((at.0 * fine).round() as i32, (at.1 * fine).round() as i32);
-        self.area
-            .draw(&Rectangle::new([nearest(a), nearest(b)], color.filled()))
-            .map_err(|error| error.to_string())
+        Ok(self
+            .area
+            .draw(&Rectangle::new([nearest(a), nearest(b)], color.filled()))?)
     }
 
     /// The line around a frame.
-    pub(crate) fn outline(&self, frame: Frame, color: RGBColor) -> Result<(), String> {
+    pub(crate) fn outline(&self, frame: Frame, color: RGBColor) -> Result<(), DrawError> {
         let corners = [
             self.corner((frame.left, frame.top)),
             self.corner((frame.right, frame.bottom)),
         ];
-        self.area
-            .draw(&Rectangle::new(corners, self.pen.stroke(color, 1.0)))
-            .map_err(|error| error.to_string())
+        Ok(self
+            .area
+            .draw(&Rectangle::new(corners, self.pen.stroke(color, 1.0)))?)
     }
 }

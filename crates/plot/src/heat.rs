@@ -8,6 +8,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::axis::{Axis, signed};
 use crate::canvas::{Canvas, Frame, GREY, INK, Pen, TICK, WHITE};
+use crate::error::DrawError;
 use crate::plane::{self, Context, Margins, Place, Side};
 use crate::shades::{Ramp, Shades, is_dark};
 use crate::text;
@@ -119,7 +120,7 @@ pub(crate) fn draw<B: DrawingBackend>(
     canvas: &Canvas<'_, B>,
     frame: Frame,
     heat: &Heat,
-) -> Result<(), String> {
+) -> Result<(), DrawError> {
     let frame = canvas.heading(frame, &heat.title)?;
     let shades = heat.shades();
     let scale = scale(&shades);
@@ -156,7 +157,7 @@ pub(crate) fn draw<B: DrawingBackend>(
         let corners = [(0.0, i as f64 / STEPS as f64), (1.0, 1.0)];
         Rectangle::new(corners, shades.color(value).filled())
     });
-    bar.draw_series(steps).map_err(|error| error.to_string())?;
+    bar.draw_series(steps)?;
     outline(canvas.pen(), &mut bar)
 }
 
@@ -181,12 +182,9 @@ fn middles(names: &[String], count: usize, is_down: bool) -> Vec<(f64, String)> 
     places.zip(names.iter().cloned()).collect()
 }
 
-fn outline<B: DrawingBackend>(pen: Pen, context: &mut Context<'_, B>) -> Result<(), String> {
+fn outline<B: DrawingBackend>(pen: Pen, context: &mut Context<'_, B>) -> Result<(), DrawError> {
     let around = Rectangle::new([(0.0, 0.0), (1.0, 1.0)], pen.stroke(GREY, 1.0));
-    context
-        .plotting_area()
-        .draw(&around)
-        .map_err(|error| error.to_string())
+    Ok(context.plotting_area().draw(&around)?)
 }
 
 /// The text of a number in its cell.
@@ -206,7 +204,7 @@ fn fill<B: DrawingBackend>(
     heat: &Heat,
     shades: &Shades,
     frame: Frame,
-) -> Result<(), String> {
+) -> Result<(), DrawError> {
     let widest = heat.values.iter().map(|v| text::width(&number(*v), TICK));
     let room = frame.width() / i32::try_from(heat.columns.max(1)).unwrap_or(i32::MAX);
     let high = frame.height() / i32::try_from(heat.rows.max(1)).unwrap_or(i32::MAX);
@@ -223,8 +221,7 @@ fn fill<B: DrawingBackend>(
             let (y, x) = (row as f64, column as f64);
             // Each reaches below the next ones, so that no ground shines through between them.
             let corners = [at(y, x), at(y + 2.0, x + 2.0)];
-            area.draw(&Rectangle::new(corners, color.filled()))
-                .map_err(|error| error.to_string())?;
+            area.draw(&Rectangle::new(corners, color.filled()))?;
         }
     }
     if !fits {
@@ -237,8 +234,7 @@ fn fill<B: DrawingBackend>(
             let style = pen.font(if dark { WHITE } else { INK }, TICK);
             let style = style.pos(Pos::new(HPos::Center, VPos::Center));
             let middle = at(row as f64 + 0.5, column as f64 + 0.5);
-            area.draw(&Text::new(number(value), middle, style))
-                .map_err(|error| error.to_string())?;
+            area.draw(&Text::new(number(value), middle, style))?;
         }
     }
     Ok(())

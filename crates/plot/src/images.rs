@@ -3,6 +3,7 @@
 use plotters::backend::DrawingBackend;
 
 use crate::canvas::{Anchor, Canvas, Frame, GRID, INK, TICK};
+use crate::error::DrawError;
 use crate::shades::{Ramp, Shades};
 use crate::text;
 
@@ -100,7 +101,7 @@ pub(crate) fn draw<B: DrawingBackend>(
     canvas: &Canvas<'_, B>,
     frame: Frame,
     images: &Images,
-) -> Result<(), String> {
+) -> Result<(), DrawError> {
     let frame = canvas.heading(frame, &images.title)?.inside(12, 4, 12, 8);
     let has_captions = images.images.iter().any(|image| !image.caption.is_empty());
     let below = if has_captions { TICK + 6 } else { 0 };
@@ -126,7 +127,7 @@ fn picture<B: DrawingBackend>(
     side: i32,
     image: &Image,
     diverging: bool,
-) -> Result<Frame, String> {
+) -> Result<Frame, DrawError> {
     let longer = image.width.max(image.height).max(1);
     // Whole pixels a value where there is room: no seams and no uneven cells.
     let step = f64::from(side) / longer as f64;

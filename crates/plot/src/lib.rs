@@ -27,6 +27,7 @@ mod axis;
 mod bars;
 mod canvas;
 mod chart;
+mod error;
 mod heat;
 mod images;
 mod lines;
@@ -36,7 +37,7 @@ mod sheet;
 mod stroke;
 mod text;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use plotters::backend::{BitMapBackend, SVGBackend};
 use plotters::drawing::IntoDrawingArea as _;
@@ -45,30 +46,11 @@ use plotters::style::WHITE;
 pub use bars::{Bar, Bars};
 pub use canvas::{Canvas, Frame};
 pub use chart::{Chart, Legend, Mark, Scale, Series};
+pub use error::{DrawError, PlotError};
 pub use heat::Heat;
 pub use images::{Image, Images};
 pub use plotters::backend::DrawingBackend;
 pub use sheet::{Panel, Sheet, Words};
-
-/// A reason why there is no picture.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PlotError {
-    /// The name says neither SVG nor PNG.
-    #[error("{}: the name says no format; end it in .svg or .png", path.display())]
-    Extension {
-        /// The name that was given.
-        path: PathBuf,
-    },
-    /// The picture could not be drawn or written.
-    #[error("{}: cannot draw: {reason}; choose a directory that can be written and has room", path.display())]
-    Failed {
-        /// The file of the picture.
-        path: PathBuf,
-        /// The refusal, in the words of the system or of plotters.
-        reason: String,
-    },
-}
 
 /// Something that can be drawn on a page of its own.
 pub trait Figure {
@@ -85,7 +67,7 @@ pub trait Figure {
     ///
     /// # Errors
     /// If the canvas refuses, in its words.
-    fn draw<B: DrawingBackend>(&self, canvas: &Canvas<'_, B>) -> Result<(), String>;
+    fn draw<B: DrawingBackend>(&self, canvas: &Canvas<'_, B>) -> Result<(), DrawError>;
 }
 
 /// Draws `figure` into the file `path`, which is replaced when the picture is whole.
@@ -95,7 +77,7 @@ pub trait Figure {
 pub fn write(figure: &impl Figure, path: &Path) -> Result<(), PlotError> {
     let extension = path.extension().and_then(|extension| extension.to_str());
     let extension = extension.map(str::to_ascii_lowercase);
-    let failed = |reason: String| PlotError::Failed {
+    let failed = |reason: DrawError| PlotError::Failed {
         path: path.to_owned(),
         reason,
     };
@@ -109,24 +91,24 @@ pub fn write(figure: &impl Figure, path: &Path) -> Result<(), PlotError> {
         }
     };
     if !text::has_font() {
-        return Err(failed("the built-in font is damaged".to_owned()));
+        return Err(failed(DrawError::new("the built-in font is damaged")));
     }
     let parent = path.parent().filter(|parent| *parent != Path::new(""));
     let file = tempfile::Builder::new()
         .prefix(".ojad-plot-")
         .suffix(suffix)
         .tempfile_in(parent.unwrap_or(Path::new(".")))
-        .map_err(|error| failed(error.to_string()))?;
+        .map_err(|error| failed(error.into()))?;
     let drawn = match suffix {
         ".svg" => vectors(figure, file.path()),
         _ => pixels(figure, file.path()),
     };
     drawn.map_err(failed)?;
-    publish(file, path).map_err(|error| failed(error.to_string()))
+    publish(file, path).map_err(|error| failed(error.into()))
 }
 
 /// The figure as SVG text in a file.
-fn vectors(figure: &impl Figure, path: &Path) -> Result<(), String> {
+fn vectors(figure: &impl Figure, path: &Path) -> Result<(), DrawError> {
     let (width, height) = figure.size();
     let fine = figure.fineness().max(1);
     let (wide, high) = (width * fine, height * fine);
@@ -144,11 +126,11 @@ fn vectors(figure: &impl Figure, path: &Path) -> Result<(), String> {
         );
         text = text.replacen(&fine_page, &page, 1);
     }
-    std::fs::write(path, text).map_err(|error| error.to_string())
+    Ok(std::fs::write(path, text)?)
 }
 
 /// The figure as a PNG file.
-fn pixels(figure: &impl Figure, path: &Path) -> Result<(), String> {
+fn pixels(figure: &impl Figure, path: &Path) -> Result<(), DrawError> {
     let (width, height) = figure.size();
     let fine = figure.fineness().max(1);
     if fine == 1 {
@@ -159,9 +141,8 @@ fn pixels(figure: &impl Figure, path: &Path) -> Result<(), String> {
     onto(BitMapBackend::with_buffer(&mut buffer, size), figure, true)?;
     let averaged = average(&buffer, width as usize, height as usize, fine as usize);
     let mut page = BitMapBackend::new(path, (width, height));
-    page.blit_bitmap((0, 0), (width, height), &averaged)
-        .map_err(|error| error.to_string())?;
-    page.present().map_err(|error| error.to_string())
+    page.blit_bitmap((0, 0), (width, height), &averaged)?;
+    Ok(page.present()?)
 }
 
 /// Draws the figure on any backend.
@@ -169,11 +150,11 @@ fn onto<B: DrawingBackend>(
     backend: B,
     figure: &impl Figure,
     is_bitmap: bool,
-) -> Result<(), String> {
+) -> Result<(), DrawError> {
     let area = backend.into_drawing_area();
-    area.fill(&WHITE).map_err(|error| error.to_string())?;
+    area.fill(&WHITE)?;
     figure.draw(&Canvas::new(&area, figure.fineness().max(1), is_bitmap))?;
-    area.present().map_err(|error| error.to_string())
+    Ok(area.present()?)
 }
 
 /// `width` × `height` pixels, each the mean of `fine` × `fine` of the buffer's.

@@ -13,6 +13,7 @@ use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
 use plotters::coord::types::RangedCoordf64;
 
 use crate::canvas::{Canvas, Frame, GREY, GRID, INK, LABEL, LINE, TICK};
+use crate::error::DrawError;
 use crate::text;
 
 /// Pixels of the mark at a tick; plotters sets labels twice as far from the axis.
@@ -110,7 +111,7 @@ pub(crate) fn open<'c, B: DrawingBackend + 'c>(
     margins: Margins,
     (x, y): (&Side, &Side),
     has_grid: bool,
-) -> Result<Context<'c, B>, String> {
+) -> Result<Context<'c, B>, DrawError> {
     let area = canvas.part(frame);
     let pen = canvas.pen();
     let grid = |pixels: i32| pen.on_grid(pixels);
@@ -139,9 +140,7 @@ pub(crate) fn open<'c, B: DrawingBackend + 'c>(
         .x_label_area_size(grid(margins.bottom))
         .y_label_area_size(if left == 0 { 0 } else { grid(left) })
         .right_y_label_area_size(if right == 0 { 0 } else { grid(right) });
-    let mut chart = builder
-        .build_cartesian_2d(shares(&x_labels), shares(&y_labels))
-        .map_err(|error| error.to_string())?;
+    let mut chart = builder.build_cartesian_2d(shares(&x_labels), shares(&y_labels))?;
     let of = |ticks: &[Tick], share: &f64| {
         let found = ticks.iter().find(|tick| tick.0.total_cmp(share).is_eq());
         found.map_or_else(String::new, |tick| tick.1.clone())
@@ -167,7 +166,7 @@ pub(crate) fn open<'c, B: DrawingBackend + 'c>(
         let room = inside.height() + 2 * margins.top.min(margins.bottom);
         mesh.y_desc(text::cut(&y.name, LABEL, room));
     }
-    mesh.draw().map_err(|error| error.to_string())?;
+    mesh.draw()?;
     drop(mesh);
     Ok(chart)
 }

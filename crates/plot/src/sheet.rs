@@ -6,6 +6,7 @@ use crate::Figure;
 use crate::bars::{self, Bars};
 use crate::canvas::{Anchor, Canvas, Frame, GREY, INK, LABEL, LINE, TITLE};
 use crate::chart::{self, Chart};
+use crate::error::DrawError;
 use crate::heat::{self, Heat};
 use crate::images::{self, Images};
 use crate::text;
@@ -165,7 +166,7 @@ impl Figure for Sheet {
         4
     }
 
-    fn draw<B: DrawingBackend>(&self, canvas: &Canvas<'_, B>) -> Result<(), String> {
+    fn draw<B: DrawingBackend>(&self, canvas: &Canvas<'_, B>) -> Result<(), DrawError> {
         let (title, below) = self.head();
         let mut y = MARGIN + TITLE_LINE / 2;
         for line in title {
@@ -196,7 +197,7 @@ impl Panel {
         &self,
         canvas: &Canvas<'_, B>,
         frame: Frame,
-    ) -> Result<(), String> {
+    ) -> Result<(), DrawError> {
         match self {
             Self::Chart(chart) => chart::draw(canvas, frame, chart),
             Self::Images(images) => images::draw(canvas, frame, images),
@@ -212,7 +213,7 @@ fn write<B: DrawingBackend>(
     canvas: &Canvas<'_, B>,
     frame: Frame,
     words: &Words,
-) -> Result<(), String> {
+) -> Result<(), DrawError> {
     let frame = canvas.heading(frame, &words.title)?;
     let mut y = frame.top + LINE / 2;
     for line in &words.lines {

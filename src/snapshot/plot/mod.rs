@@ -10,7 +10,7 @@ mod scree;
 use std::path::Path;
 
 use crate::learner::Estimate;
-use crate::plot::{Canvas, DrawingBackend, Figure, Frame, Panel, PlotError, write};
+use crate::plot::{Canvas, DrawError, DrawingBackend, Figure, Frame, Panel, PlotError, write};
 use crate::rows::Features;
 
 /// Pixels across the picture.
@@ -50,7 +50,7 @@ impl Figure for Scree<'_> {
         4
     }
 
-    fn draw<B: DrawingBackend>(&self, canvas: &Canvas<'_, B>) -> Result<(), String> {
+    fn draw<B: DrawingBackend>(&self, canvas: &Canvas<'_, B>) -> Result<(), DrawError> {
         let estimate = self.estimate;
         canvas.title(&format!(
             "{} rows × {} features, {} components",

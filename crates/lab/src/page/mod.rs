@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::scalar::{self, Algorithm, CriticalPoint, Loss, ROWS, Trajectory, minibatch_scatters};
 use query::Asked;
+pub use query::QueryError;
 
 /// The document at `/`, HTML in UTF-8.
 pub const INDEX: &[u8] = include_bytes!("index.html");
@@ -30,7 +31,7 @@ pub const SCRIPTS: [(&str, &[u8]); 4] = [
 ///
 /// # Errors
 /// Names the parameter that is missing, unknown or out of range, and its range.
-pub fn answer(query: &str) -> Result<Answer, String> {
+pub fn answer(query: &str) -> Result<Answer, QueryError> {
     Asked::parse(query).map(|asked| Answer::new(&asked))
 }
 

@@ -22,6 +22,11 @@ const NAMES: [&str; 8] = [
     "w2",
 ];
 
+/// A query that is refused: the parameter, what it is, and its range.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct QueryError(String);
+
 /// A query whose parameters are all there and within their ranges.
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
@@ -37,17 +42,19 @@ impl Asked {
     ///
     /// # Errors
     /// Names the parameter, what it is, and its range.
-    pub(super) fn parse(query: &str) -> Result<Self, String> {
+    pub(super) fn parse(query: &str) -> Result<Self, QueryError> {
         let mut values: [Option<&str>; NAMES.len()] = [None; NAMES.len()];
         for part in query.split('&').filter(|part| !part.is_empty()) {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
             let place = NAMES.iter().position(|known| *known == name);
             let Some(place) = place else {
                 let all = NAMES.join(", ");
-                return Err(format!("`{name}` is no parameter; there are {all}"));
+                return Err(QueryError(format!(
+                    "`{name}` is no parameter; there are {all}"
+                )));
             };
             if values[place].replace(value).is_some() {
-                return Err(format!("`{name}` comes twice; give it once"));
+                return Err(QueryError(format!("`{name}` comes twice; give it once")));
             }
         }
         let [loss, scatter, lambda, step, minibatch, seed, w1, w2] = values;
@@ -68,12 +75,12 @@ impl Asked {
     }
 }
 
-fn kind(text: Option<&str>) -> Result<Loss, String> {
+fn kind(text: Option<&str>) -> Result<Loss, QueryError> {
     let found = Loss::ALL.into_iter().find(|loss| Some(loss.name()) == text);
     found.ok_or_else(|| refused("loss", text, "none, product or sum"))
 }
 
-fn number(name: &str, text: Option<&str>, range: &RangeInclusive<f64>) -> Result<f64, String> {
+fn number(name: &str, text: Option<&str>, range: &RangeInclusive<f64>) -> Result<f64, QueryError> {
     let value = text.and_then(|text| text.parse().ok());
     // No range holds what is no number.
     value.filter(|value| range.contains(value)).ok_or_else(|| {
@@ -82,7 +89,7 @@ fn number(name: &str, text: Option<&str>, range: &RangeInclusive<f64>) -> Result
     })
 }
 
-fn whole(name: &str, text: Option<&str>, range: &RangeInclusive<u64>) -> Result<u64, String> {
+fn whole(name: &str, text: Option<&str>, range: &RangeInclusive<u64>) -> Result<u64, QueryError> {
     let value = text.and_then(|text| text.parse().ok());
     value.filter(|value| range.contains(value)).ok_or_else(|| {
         let fits = format!("a whole number from {} to {}", range.start(), range.end());
@@ -90,11 +97,11 @@ fn whole(name: &str, text: Option<&str>, range: &RangeInclusive<u64>) -> Result<
     })
 }
 
-fn refused(name: &str, text: Option<&str>, fits: &str) -> String {
-    match text {
+fn refused(name: &str, text: Option<&str>, fits: &str) -> QueryError {
+    QueryError(match text {
         Some(text) => format!("`{name}` is `{text}`; use {fits}"),
         None => format!("`{name}` is missing; use {fits}"),
-    }
+    })
 }
 
 #[cfg(test)]
@@ -146,16 +153,24 @@ mod tests {
             ("w2", "-101", "-100 to 100"),
         ] {
             for bad in [bad, "NaN", "inf", "-inf", "1e999", "", "one"] {
-                let why = Asked::parse(&query(name, Some(bad))).expect_err(bad);
+                let why = Asked::parse(&query(name, Some(bad)))
+                    .expect_err(bad)
+                    .to_string();
                 assert!(why.starts_with(&format!("`{name}` is `{bad}`")), "{why}");
                 assert!(why.contains(range), "{why}");
             }
-            let why = Asked::parse(&query(name, None)).expect_err("missing");
+            let why = Asked::parse(&query(name, None))
+                .expect_err("missing")
+                .to_string();
             assert!(why.starts_with(&format!("`{name}` is missing")) && why.contains(range));
         }
-        let why = Asked::parse(&(query("", None) + "&w1=1")).expect_err("twice");
+        let why = Asked::parse(&(query("", None) + "&w1=1"))
+            .expect_err("twice")
+            .to_string();
         assert!(why.contains("`w1` comes twice"), "{why}");
-        let why = Asked::parse(&(query("", None) + "&w3=1")).expect_err("unknown");
+        let why = Asked::parse(&(query("", None) + "&w3=1"))
+            .expect_err("unknown")
+            .to_string();
         assert!(why.contains("`w3` is no parameter"), "{why}");
     }
 }

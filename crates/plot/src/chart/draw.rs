@@ -6,6 +6,7 @@ use super::plot::Plot;
 use super::{Chart, Legend, Mark, Scale, Series, legend, series};
 use crate::axis::Axis;
 use crate::canvas::{Canvas, Frame};
+use crate::error::DrawError;
 use crate::plane::{self, Margins, Side, Tick};
 
 /// Draws all of it into the frame.
@@ -13,7 +14,7 @@ pub(crate) fn chart<B: DrawingBackend>(
     canvas: &Canvas<'_, B>,
     frame: Frame,
     chart: &Chart,
-) -> Result<(), String> {
+) -> Result<(), DrawError> {
     let frame = canvas.heading(frame, &chart.title)?;
     let (mut x, mut y) = ranges(chart);
     // Labels do not depend on pixels, but for their number.

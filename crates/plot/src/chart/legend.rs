@@ -12,6 +12,7 @@ use super::plot::Plot;
 use super::series::{DASH, PALE, RADIUS, STROKE, is_line, mark, stroke_color, visible};
 use super::{Chart, Legend, Mark, Series};
 use crate::canvas::{Canvas, Frame, GRID, INK, Pen, TICK, WHITE};
+use crate::error::DrawError;
 use crate::lines::{Bounds, INSIDE};
 use crate::plane::Place;
 use crate::text;
@@ -68,7 +69,7 @@ pub(super) fn draw<B: DrawingBackend>(
     frame: Frame,
     plot: &Plot,
     chart: &Chart,
-) -> Result<(), String> {
+) -> Result<(), DrawError> {
     if chart.legend == Legend::None || named(chart).next().is_none() {
         return Ok(());
     }
@@ -80,14 +81,11 @@ pub(super) fn draw<B: DrawingBackend>(
     };
     let names = names(chart, most);
     let area = canvas.part(frame);
-    let mut context = ChartBuilder::on(&area)
-        .build_cartesian_2d(0.0..1.0, 0.0..1.0)
-        .map_err(|error| error.to_string())?;
+    let mut context = ChartBuilder::on(&area).build_cartesian_2d(0.0..1.0, 0.0..1.0)?;
     for (series, name) in named(chart).zip(&names) {
         let sample = Sample::of(pen, series);
         context
-            .draw_series(std::iter::empty::<Circle<Place, i32>>())
-            .map_err(|error| error.to_string())?
+            .draw_series(std::iter::empty::<Circle<Place, i32>>())?
             .label(name)
             .legend(move |at| Sample { at, ..sample });
     }
@@ -105,7 +103,7 @@ pub(super) fn draw<B: DrawingBackend>(
             .background_style(WHITE.mix(GROUND))
             .border_style(pen.stroke(GRID, 1.0));
     }
-    labels.draw().map_err(|error| error.to_string())
+    Ok(labels.draw()?)
 }
 
 /// A piece of a series, from `at` to the right: an element of plotters.

@@ -10,6 +10,7 @@ use plotters::style::{Color as _, RGBColor};
 use super::plot::Plot;
 use super::{Chart, Mark, Series};
 use crate::canvas::{Pen, WHITE, color, darker};
+use crate::error::DrawError;
 use crate::lines::{self, INSIDE};
 use crate::plane::{Context, Place};
 use crate::stroke::Stroke;
@@ -36,7 +37,7 @@ pub(super) fn all<'c, B: DrawingBackend + 'c>(
     context: &mut Context<'c, B>,
     plot: &Plot,
     chart: &Chart,
-) -> Result<(), String> {
+) -> Result<(), DrawError> {
     for one in chart.series.iter().filter(|one| is_line(one.mark)) {
         draw(context, band(plot, one))?;
     }
@@ -68,9 +69,9 @@ pub(super) fn all<'c, B: DrawingBackend + 'c>(
 fn draw<'c, B: DrawingBackend + 'c>(
     context: &mut Context<'c, B>,
     elements: Vec<DynElement<'static, B, Place>>,
-) -> Result<(), String> {
-    let drawn = context.draw_series(elements);
-    drawn.map(|_| ()).map_err(|error| error.to_string())
+) -> Result<(), DrawError> {
+    context.draw_series(elements)?;
+    Ok(())
 }
 
 pub(super) fn is_line(mark: Mark) -> bool {
@@ -111,16 +112,14 @@ fn line<'c, B: DrawingBackend + 'c>(
     context: &mut Context<'c, B>,
     plot: &Plot,
     series: &Series,
-) -> Result<(), String> {
+) -> Result<(), DrawError> {
     let paint = stroke_color(series);
     let style = pen.stroke(paint, STROKE);
     let mut elements = Vec::new();
     for points in visible(plot, series) {
         if series.mark == Mark::Dashed {
             let (on, off) = (pen.length(DASH.0), pen.length(DASH.1));
-            context
-                .draw_series(DashedLineSeries::new(points, on, off, style))
-                .map_err(|error| error.to_string())?;
+            context.draw_series(DashedLineSeries::new(points, on, off, style))?;
         } else {
             let in_parts = pen.is_bitmap;
             elements.push(
@@ -280,7 +279,7 @@ fn bars<'c, B: DrawingBackend + 'c>(
     plot: &Plot,
     series: &Series,
     group: (usize, usize),
-) -> Result<(), String> {
+) -> Result<(), DrawError> {
     let (low, high) = plot.y.range();
     let foot = if plot.y.is_logarithmic() {
         low
