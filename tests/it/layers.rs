@@ -37,7 +37,8 @@ const CORE: [(&str, u8); 8] = [
 ];
 
 /// The same of `crates/plot`.
-const PLOT: [(&str, u8); 13] = [
+const PLOT: [(&str, u8); 14] = [
+    ("error", 0),
     ("axis", 0),
     ("stroke", 0),
     ("text", 0),
