@@ -51,7 +51,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let params = params(args, &config)?;
     let serving = serving(args, &config, &params)?;
     let tail = LogTail::default();
-    logs(config.log, tail.clone());
+    logs(&config.log, tail.clone());
     let failed = |error: &dyn std::fmt::Display| CliError::Failed(error.to_string());
     let commands = run::commands().map_err(|error| failed(&error))?;
     let disk: Arc<dyn Disk> = super::faults::disk().unwrap_or_else(|| Arc::new(RealDisk));
@@ -159,7 +159,7 @@ fn serving(args: &Args, config: &Config, params: &RunParams) -> Result<Option<Se
 }
 
 /// Logs to stderr, for people or machines, and the last lines to whoever asks over HTTP.
-fn logs(keys: LogKeys, tail: LogTail) {
+fn logs(keys: &LogKeys, tail: LogTail) {
     let level = match keys.level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,

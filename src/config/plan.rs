@@ -1,35 +1,26 @@
-//! [`Config`] → [`Plan`]: the one place where values are checked.
+//! [`Config`] → [`Plan`]: checked keys in the terms of the layers below.
 
 use std::path::PathBuf;
 
-use crate::config::follow::RunKeys;
-use crate::config::keys::{Config, ForgettingKey, RuleKey, StepKey};
-use crate::config::{ConfigError, ranges, refuse};
+use crate::config::keys::{Config, RunKeys};
+use crate::config::values::{ForgettingKey, RuleKey, StepKey};
+use crate::config::{ConfigError, refuse};
 use crate::learner::drift::DriftParams;
 use crate::learner::{Forgetting, LearnerParams, Penalty, Precision, Rule, Step};
 use crate::source::{Decoders, Limit, SourceParams};
-
-/// Largest k: the r×r algebra of more would dwarf the products.
-const MOST_COMPONENTS: usize = 10_000;
-
-/// Largest minibatch: 2²⁰ rows are more than any cache.
-const LARGEST_MINIBATCH: usize = 1 << 20;
-
-/// Most minibatches that may wait: beyond it reading ahead gains nothing and memory grows.
-const LONGEST_CHANNEL: usize = 1_024;
 
 /// Long half-lives of a short one, where nobody says.
 const DRIFT_LONG: u64 = 20;
 /// Components watched, where nobody says.
 const DRIFT_COMPONENTS: usize = 10;
-/// Rows of a short half-life: below the least, means of a block are not normal.
-const DRIFT_ROWS: std::ops::RangeInclusive<u64> = 1_000..=1_000_000_000_000;
 
 /// A configuration that can run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// Parameters of the learner.
     pub learner: LearnerParams,
+    /// Parameters of drift detection, if it is on.
+    pub drift: Option<DriftParams>,
     /// How to read.
     pub source: SourceParams,
     /// Threads and room.
@@ -42,19 +33,10 @@ impl TryFrom<&Config> for Plan {
     type Error = ConfigError;
 
     fn try_from(config: &Config) -> Result<Self, ConfigError> {
+        config.check()?;
         let learner = learner(config)?;
         let run = config.run.clone();
-        if !(1..=2).contains(&run.threads) {
-            return Err(refuse("run.threads", run.threads, "use 1 or 2"));
-        }
-        if let Some(count) = run.channel_minibatches.value()
-            && !(1..=LONGEST_CHANNEL).contains(&count)
-        {
-            let remedy = "use \"auto\" or 1 to 1024";
-            return Err(refuse("run.channel_minibatches", count, remedy));
-        }
-        ranges::check(config)?;
-        drift_params(config)?;
+        let drift = drift(config)?;
         let (features, source) = (&config.features, &config.source);
         Ok(Self {
             source: SourceParams {
@@ -78,6 +60,7 @@ impl TryFrom<&Config> for Plan {
                 },
             },
             learner,
+            drift,
             run,
             output: config.output.dir.clone(),
         })
@@ -86,49 +69,15 @@ impl TryFrom<&Config> for Plan {
 
 fn learner(config: &Config) -> Result<LearnerParams, ConfigError> {
     let keys = &config.learner;
-    if !(1..=MOST_COMPONENTS).contains(&keys.components) {
-        return Err(refuse(
-            "learner.components",
-            keys.components,
-            "use 1 to 10000",
-        ));
-    }
-    let oversampling = keys.oversampling.value();
-    if let Some(p) = oversampling.filter(|p| *p > MOST_COMPONENTS) {
-        return Err(refuse(
-            "learner.oversampling",
-            p,
-            "use \"auto\" or 0 to 10000",
-        ));
-    }
-    let minibatch = keys.minibatch.value();
-    if let Some(b) = minibatch.filter(|b| !(1..=LARGEST_MINIBATCH).contains(b)) {
-        return Err(refuse(
-            "learner.minibatch",
-            b,
-            "use \"auto\" or 1 to 1048576 rows",
-        ));
-    }
-    let penalty = match keys.penalty.value() {
-        None => Penalty::Auto,
-        Some(value) if value.is_finite() && value >= 0.0 => Penalty::Fixed(value),
-        Some(value) => {
-            return Err(refuse(
-                "learner.penalty",
-                value,
-                "use \"auto\" or a number from 0 up",
-            ));
-        }
-    };
     Ok(LearnerParams {
         components: keys.components,
-        oversampling,
+        oversampling: keys.oversampling.value(),
         rule: rule(config)?,
         precision: keys.precision,
-        minibatch,
+        minibatch: keys.minibatch.value(),
         center: keys.center,
         scale: keys.scale,
-        penalty,
+        penalty: keys.penalty.value().map_or(Penalty::Auto, Penalty::Fixed),
         forgetting: forgetting(keys.forgetting)?,
         seed: keys.seed,
     })
@@ -186,32 +135,11 @@ fn rule(config: &Config) -> Result<Rule, ConfigError> {
     })
 }
 
-/// Parameters of drift detection, where it is on.
-///
-/// # Errors
-/// If a value is out of its bounds.
-pub fn drift_params(config: &Config) -> Result<Option<DriftParams>, ConfigError> {
+fn drift(config: &Config) -> Result<Option<DriftParams>, ConfigError> {
     let keys = &config.drift;
-    let rate = keys.false_alarms_per_million_rows;
-    if !(0.0..=1000.0).contains(&rate) {
-        return Err(refuse(
-            "drift.false_alarms_per_million_rows",
-            rate,
-            "use 0 (no alarm, only reports) to 1000",
-        ));
-    }
-    let components = keys.components.value();
-    if components == Some(0) {
-        let remedy = "use \"auto\" or 1 up";
-        return Err(refuse("drift.components", 0, remedy));
-    }
     let Some(short) = keys.short_half_life_rows else {
         return Ok(None);
     };
-    if !DRIFT_ROWS.contains(&short) {
-        let remedy = "use 1000 to 10^12 rows, or leave it out";
-        return Err(refuse("drift.short_half_life_rows", short, remedy));
-    }
     let long = keys
         .long_half_life_rows
         .value()
@@ -224,8 +152,12 @@ pub fn drift_params(config: &Config) -> Result<Option<DriftParams>, ConfigError>
     Ok(Some(DriftParams {
         short_half_life_rows: short,
         long_half_life_rows: long,
-        components: components.unwrap_or(DRIFT_COMPONENTS).min(most),
-        false_alarms_per_row: rate * 1e-6,
+        components: keys
+            .components
+            .value()
+            .unwrap_or(DRIFT_COMPONENTS)
+            .min(most),
+        false_alarms_per_row: keys.false_alarms_per_million_rows * 1e-6,
         seed: config.learner.seed,
     }))
 }

@@ -159,7 +159,7 @@ impl TryFrom<&Config> for RunParams {
                 .channel_minibatches
                 .value()
                 .unwrap_or(CHANNEL_MINIBATCHES),
-            drift: crate::config::drift_params(config)?,
+            drift: plan.drift,
             snapshot_on_drift: config.drift.on_event == OnEventKey::Snapshot,
             begin: Begin::Resume,
             until: Until::Stopped,
