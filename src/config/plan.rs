@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::config::keys::{Config, RunKeys};
+use crate::config::ConfigError;
+use crate::config::keys::{Config, LearnerKeys, RunKeys};
 use crate::config::values::{ForgettingKey, RuleKey, StepKey};
-use crate::config::{ConfigError, refuse};
 use crate::learner::drift::DriftParams;
 use crate::learner::{Forgetting, LearnerParams, Penalty, Precision, Rule, Step};
 use crate::source::{Decoders, Limit, SourceParams};
@@ -34,9 +34,8 @@ impl TryFrom<&Config> for Plan {
 
     fn try_from(config: &Config) -> Result<Self, ConfigError> {
         config.check()?;
-        let learner = learner(config)?;
+        let learner = learner(config);
         let run = config.run.clone();
-        let drift = drift(config)?;
         let (features, source) = (&config.features, &config.source);
         Ok(Self {
             source: SourceParams {
@@ -60,104 +59,58 @@ impl TryFrom<&Config> for Plan {
                 },
             },
             learner,
-            drift,
+            drift: drift(config),
             run,
             output: config.output.dir.clone(),
         })
     }
 }
 
-fn learner(config: &Config) -> Result<LearnerParams, ConfigError> {
+fn learner(config: &Config) -> LearnerParams {
     let keys = &config.learner;
-    Ok(LearnerParams {
+    LearnerParams {
         components: keys.components,
         oversampling: keys.oversampling.value(),
-        rule: rule(config)?,
+        rule: rule(keys),
         precision: keys.precision,
         minibatch: keys.minibatch.value(),
         center: keys.center,
         scale: keys.scale,
         penalty: keys.penalty.value().map_or(Penalty::Auto, Penalty::Fixed),
-        forgetting: forgetting(keys.forgetting)?,
+        forgetting: match keys.forgetting {
+            ForgettingKey::None(_) => Forgetting::None,
+            ForgettingKey::Factor(factor) => Forgetting::PerRow(factor),
+            ForgettingKey::HalfLife { half_life_rows } => Forgetting::HalfLifeRows(half_life_rows),
+        },
         seed: keys.seed,
-    })
-}
-
-fn forgetting(key: ForgettingKey) -> Result<Forgetting, ConfigError> {
-    match key {
-        ForgettingKey::None(_) => Ok(Forgetting::None),
-        ForgettingKey::Factor(factor) if factor > 0.0 && factor < 1.0 => {
-            Ok(Forgetting::PerRow(factor))
-        }
-        ForgettingKey::HalfLife { half_life_rows }
-            if half_life_rows.is_finite() && half_life_rows >= 1.0 =>
-        {
-            Ok(Forgetting::HalfLifeRows(half_life_rows))
-        }
-        ForgettingKey::Factor(value)
-        | ForgettingKey::HalfLife {
-            half_life_rows: value,
-        } => Err(refuse(
-            "learner.forgetting",
-            value,
-            "use \"none\", a factor per row between 0 and 1, or { half_life_rows = N } with \
-                 N >= 1",
-        )),
     }
 }
 
-fn rule(config: &Config) -> Result<Rule, ConfigError> {
-    let step = match config.learner.step {
+fn rule(keys: &LearnerKeys) -> Rule {
+    let step = match keys.step {
         StepKey::Named(_) => Step::AdaOja,
         StepKey::Constant { constant } => Step::Constant(constant),
         StepKey::COverT { c_over_t } => Step::COverT(c_over_t),
     };
-    if let Step::Constant(value) | Step::COverT(value) = step
-        && !(value.is_finite() && value > 0.0)
-    {
-        return Err(refuse("learner.step", value, "use a number above 0"));
+    match (keys.rule, step) {
+        (RuleKey::ClosedForm, _) => Rule::ClosedForm,
+        (RuleKey::Oja, step) => Rule::Oja(step),
+        (RuleKey::MatrixStep, Step::COverT(c)) => Rule::MatrixStep { c },
+        // The default of `step` belongs to `oja` (a constant was refused); 2 forgets the start as 1/t².
+        (RuleKey::MatrixStep, _) => Rule::MatrixStep { c: 2.0 },
     }
-    Ok(match config.learner.rule {
-        RuleKey::ClosedForm => Rule::ClosedForm,
-        RuleKey::Oja => Rule::Oja(step),
-        RuleKey::MatrixStep => match step {
-            Step::COverT(c) => Rule::MatrixStep { c },
-            // The default of `step` belongs to `oja`; 2 forgets the start as 1/t².
-            Step::AdaOja => Rule::MatrixStep { c: 2.0 },
-            Step::Constant(value) => {
-                return Err(refuse(
-                    "learner.step",
-                    value,
-                    "rule = \"matrix-step\" takes { c_over_t = c }",
-                ));
-            }
-        },
-    })
 }
 
-fn drift(config: &Config) -> Result<Option<DriftParams>, ConfigError> {
+fn drift(config: &Config) -> Option<DriftParams> {
     let keys = &config.drift;
-    let Some(short) = keys.short_half_life_rows else {
-        return Ok(None);
-    };
-    let long = keys
-        .long_half_life_rows
-        .value()
-        .unwrap_or(DRIFT_LONG * short);
-    if long < 4 * short || long > 1000 * short {
-        let remedy = "use \"auto\", or 4 to 1000 times `drift.short_half_life_rows`";
-        return Err(refuse("drift.long_half_life_rows", long, remedy));
-    }
-    let most = config.learner.components;
-    Ok(Some(DriftParams {
+    let short = keys.short_half_life_rows?;
+    let long = keys.long_half_life_rows.value();
+    let components = keys.components.value().unwrap_or(DRIFT_COMPONENTS);
+    Some(DriftParams {
         short_half_life_rows: short,
-        long_half_life_rows: long,
-        components: keys
-            .components
-            .value()
-            .unwrap_or(DRIFT_COMPONENTS)
-            .min(most),
+        long_half_life_rows: long.unwrap_or(DRIFT_LONG * short),
+        components: components.min(config.learner.components),
         false_alarms_per_row: keys.false_alarms_per_million_rows * 1e-6,
         seed: config.learner.seed,
-    }))
+    })
 }

@@ -1,7 +1,7 @@
 //! What keys must be beside their ranges: values with a form of their own, and keys that need others.
 
 use crate::config::keys::Config;
-use crate::config::values::QuarantineKey;
+use crate::config::values::{ForgettingKey, QuarantineKey, RuleKey, StepKey};
 use crate::config::{ConfigError, refuse};
 
 impl Config {
@@ -11,6 +11,8 @@ impl Config {
     /// Names the key.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         self.check_ranges()?;
+        self.check_learner()?;
+        self.check_drift()?;
         self.check_http()?;
         self.check_pushed()?;
         let moves = self.source.quarantine != QuarantineKey::Record;
@@ -19,6 +21,47 @@ impl Config {
                 key: "source.quarantine_dir",
                 remedy: "name the directory that `source.quarantine` is to fill",
             });
+        }
+        Ok(())
+    }
+
+    fn check_learner(&self) -> Result<(), ConfigError> {
+        let keys = &self.learner;
+        let refused = |value, remedy| Err(refuse("learner.step", value, remedy));
+        match keys.step {
+            StepKey::Constant { constant: value } | StepKey::COverT { c_over_t: value }
+                if !(value.is_finite() && value > 0.0) =>
+            {
+                return refused(value, "use a number above 0");
+            }
+            StepKey::Constant { constant } if keys.rule == RuleKey::MatrixStep => {
+                return refused(constant, "rule = \"matrix-step\" takes { c_over_t = c }");
+            }
+            _ => {}
+        }
+        let (is_good, value) = match keys.forgetting {
+            ForgettingKey::None(_) => return Ok(()),
+            ForgettingKey::Factor(factor) => (factor > 0.0 && factor < 1.0, factor),
+            ForgettingKey::HalfLife {
+                half_life_rows: rows,
+            } => (rows.is_finite() && rows >= 1.0, rows),
+        };
+        if is_good {
+            return Ok(());
+        }
+        let remedy = "use \"none\", a factor per row between 0 and 1, or { half_life_rows = N } with \
+                      N >= 1";
+        Err(refuse("learner.forgetting", value, remedy))
+    }
+
+    fn check_drift(&self) -> Result<(), ConfigError> {
+        let keys = &self.drift;
+        if let (Some(short), Some(long)) =
+            (keys.short_half_life_rows, keys.long_half_life_rows.value())
+            && !(4 * short..=1000 * short).contains(&long)
+        {
+            let remedy = "use \"auto\", or 4 to 1000 times `drift.short_half_life_rows`";
+            return Err(refuse("drift.long_half_life_rows", long, remedy));
         }
         Ok(())
     }
