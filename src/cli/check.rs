@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::cli::{CliError, environment, print};
-use crate::config::{ConfigError, Loaded, Origin, Plan, UNSET, load};
+use crate::config::{ConfigError, KEYS, Loaded, Origin, Plan, load};
 use crate::daemon::run::RunParams;
 
 /// Validates a configuration and prints every key with its value and where that comes from.
@@ -47,9 +47,9 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
 /// The configuration as TOML, each value with its origin.
 fn effective(loaded: &Loaded, file: &Path) -> Result<String, toml::ser::Error> {
     let mut text = String::new();
-    for (table, keys) in &toml::Table::try_from(&loaded.config)? {
+    for (table, set) in &toml::Table::try_from(&loaded.config)? {
         text.push_str(&format!("[{table}]\n"));
-        for (key, value) in keys.as_table().into_iter().flatten() {
+        for (key, value) in set.as_table().into_iter().flatten() {
             let origin = match loaded.origin(table, key) {
                 Origin::Default => "default".to_owned(),
                 Origin::Line(line) => format!("{}:{line}", file.display()),
@@ -57,9 +57,9 @@ fn effective(loaded: &Loaded, file: &Path) -> Result<String, toml::ser::Error> {
             };
             text.push_str(&format!("{key} = {value} # {origin}\n"));
         }
-        let unset = UNSET
+        let unset = KEYS
             .iter()
-            .filter(|(of, key)| of == table && *loaded.origin(of, key) == Origin::Default);
+            .filter(|(of, key)| of == table && set.get(key).is_none());
         for (_, key) in unset {
             text.push_str(&format!("# {key} is unset\n"));
         }

@@ -1,6 +1,8 @@
 //! Choice of features and policies for bad values, as flags: one text for all
 //! commands that read rows.
 
+use serde::de::{DeserializeOwned, IntoDeserializer as _};
+
 use crate::config::Config;
 use crate::source::{BadValue, BinaryDtype};
 #[cfg(feature = "lab")]
@@ -33,22 +35,17 @@ pub struct Columns {
     on_inf: Option<BadValue>,
 }
 
-fn policy(text: &str) -> Result<BadValue, String> {
-    match text {
-        "error" => Ok(BadValue::Error),
-        "skip" => Ok(BadValue::Skip),
-        "mean" => Ok(BadValue::Mean),
-        _ => Err("use error, skip or mean".into()),
-    }
+/// What a word means in the configuration.
+pub(super) fn word<T: DeserializeOwned>(text: &str) -> Result<T, serde::de::value::Error> {
+    T::deserialize(text.into_deserializer())
 }
 
-fn dtype(text: &str) -> Result<BinaryDtype, String> {
-    match text {
-        "f16" => Ok(BinaryDtype::F16),
-        "f32" => Ok(BinaryDtype::F32),
-        "f64" => Ok(BinaryDtype::F64),
-        _ => Err("use f16, f32 or f64".into()),
-    }
+fn policy(text: &str) -> Result<BadValue, &'static str> {
+    word(text).map_err(|_| "use error, skip or mean")
+}
+
+fn dtype(text: &str) -> Result<BinaryDtype, &'static str> {
+    word(text).map_err(|_| "use f16, f32 or f64")
 }
 
 impl Columns {

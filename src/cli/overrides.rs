@@ -3,13 +3,12 @@
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use serde::de::value::StrDeserializer;
-use serde::de::{DeserializeOwned, IntoDeserializer as _};
+use serde::de::DeserializeOwned;
 
 use crate::config::{AutoOr, Config, ForgettingKey, Plan, RuleKey, load};
 use crate::learner::{Precision, Scale};
 
-use super::columns::Columns;
+use super::columns::{Columns, word};
 use super::{CliError, environment};
 
 /// Keys of the configuration, as flags.
@@ -67,10 +66,7 @@ where
     T: DeserializeOwned + Clone + Send + Sync + 'static,
 {
     let words = words.map(|(word, help)| PossibleValue::new(word).help(help));
-    PossibleValuesParser::new(words).try_map(|word| {
-        let word: StrDeserializer<'_, serde::de::value::Error> = word.as_str().into_deserializer();
-        T::deserialize(word)
-    })
+    PossibleValuesParser::new(words).try_map(|text| word(&text))
 }
 
 impl Overrides {

@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::LevelFilter;
@@ -11,7 +12,8 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::cli::{CliError, environment};
 use crate::config::{
-    Config, ConfigError, ControlKey, LogFormat, LogKeys, LogLevel, TOKEN_VARIABLE, load,
+    Config, ConfigError, ControlKey, IsolationKey, LogFormat, LogKeys, LogLevel, TOKEN_VARIABLE,
+    load,
 };
 use crate::daemon::run::{self, Begin, RunParams, Surroundings, Until};
 use crate::disk::{Disk, RealDisk};
@@ -51,19 +53,19 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let params = params(args, &config)?;
     let serving = serving(args, &config, &params)?;
     let tail = LogTail::default();
-    logs(config.log, tail.clone());
+    logs(&config.log, tail.clone());
     let failed = |error: &dyn std::fmt::Display| CliError::Failed(error.to_string());
     let commands = run::commands().map_err(|error| failed(&error))?;
     let disk: Arc<dyn Disk> = super::faults::disk().unwrap_or_else(|| Arc::new(RealDisk));
     // Only the page shows ids: nobody else pays for them.
     let with_ids = serving.is_some();
-    let decode: Box<dyn Decode> = if params.is_isolated {
+    let decode: Box<dyn Decode> = if params.keys.source.isolation == IsolationKey::Process {
         let program = std::env::current_exe().map_err(|error| failed(&error))?;
         let worker = Subprocess::new(SubprocessParams {
             program,
             argument: "decode-worker",
-            memory_mib: params.worker_memory_mib,
-            deadline: params.decode_deadline,
+            memory_mib: params.keys.source.worker_memory_mib,
+            deadline: Duration::from_secs(params.keys.source.decode_deadline_s),
             source: params.source.clone(),
         });
         Box::new(worker.with_ids(with_ids))
@@ -159,7 +161,7 @@ fn serving(args: &Args, config: &Config, params: &RunParams) -> Result<Option<Se
 }
 
 /// Logs to stderr, for people or machines, and the last lines to whoever asks over HTTP.
-fn logs(keys: LogKeys, tail: LogTail) {
+fn logs(keys: &LogKeys, tail: LogTail) {
     let level = match keys.level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,

@@ -23,13 +23,10 @@ pub enum Auto {
     Auto,
 }
 
-impl<T> Default for AutoOr<T> {
-    fn default() -> Self {
-        Self::Auto(Auto::Auto)
-    }
-}
-
 impl<T> AutoOr<T> {
+    /// `"auto"`
+    pub const AUTO: Self = Self::Auto(Auto::Auto);
+
     /// The value, unless it is `"auto"`.
     pub fn value(self) -> Option<T> {
         match self {

@@ -1,11 +1,11 @@
-//! The keys of the HTTP server and their defaults.
+//! The address of the HTTP server and the token of its clients, from the keys.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
+use crate::config::keys::HttpKeys;
+use crate::config::values::ControlKey;
 use crate::config::{ConfigError, refuse};
 
 /// The variable of the environment that holds the token, where no file does.
@@ -49,78 +49,6 @@ pub enum TokenError {
     Control,
 }
 
-/// Keys of the HTTP server.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct HttpKeys {
-    /// Address and port; unset: no server.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub listen: Option<String>,
-    /// File with the token that clients must send.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub token_file: Option<PathBuf>,
-    /// Names by which clients call the server.
-    pub hosts: Vec<String>,
-    /// File with the certificate chain (PEM); unset: no TLS.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tls_certificate: Option<PathBuf>,
-    /// File with its private key (PEM).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tls_key: Option<PathBuf>,
-    /// Connections at a time.
-    pub connections: usize,
-    /// Requests a second of one client.
-    pub requests_per_s: u32,
-    /// Bytes of the body of a request, MiB.
-    pub body_mib: u64,
-    /// Bytes of a body that must come in a second.
-    pub body_least_bytes_per_s: u64,
-    /// Rows that a request may have scored.
-    pub score_rows: u64,
-    /// Whether snapshots and reloads can be asked for.
-    pub control: ControlKey,
-    /// Id column by which the page colours rows.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub label: Option<String>,
-    /// Height and width of the image that the features are.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub feature_shape: Option<[usize; 2]>,
-    /// Standard error of directions at which a run counts as converged, degrees.
-    pub target_angle_deg: f64,
-}
-
-impl Default for HttpKeys {
-    fn default() -> Self {
-        Self {
-            listen: None,
-            token_file: None,
-            hosts: Vec::new(),
-            tls_certificate: None,
-            tls_key: None,
-            connections: 1024,
-            requests_per_s: 200,
-            body_mib: 64,
-            body_least_bytes_per_s: 1024,
-            score_rows: 1_000_000,
-            control: ControlKey::default(),
-            label: None,
-            feature_shape: None,
-            target_angle_deg: 5.0,
-        }
-    }
-}
-
-/// Whether clients may tell a run what to do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ControlKey {
-    /// Nobody may.
-    #[default]
-    Off,
-    /// Whoever has the token.
-    Token,
-}
-
 impl HttpKeys {
     /// The address to listen on, if there is to be a server.
     ///
@@ -139,6 +67,11 @@ impl HttpKeys {
         let remedy = "use an address and a port, such as \"127.0.0.1:8650\" or \"[::1]:8650\"";
         let address = address.map_err(|_| refuse("http.listen", listen, remedy))?;
         Ok(Some(address))
+    }
+
+    /// Files with the certificate chain and the private key, for a server that speaks TLS.
+    pub fn tls(&self) -> Option<(&Path, &Path)> {
+        self.tls_certificate.as_deref().zip(self.tls_key.as_deref())
     }
 
     /// The token that clients of a server on `listen` must send, from its file or else from the variable of
@@ -168,36 +101,5 @@ impl HttpKeys {
             None if self.control == ControlKey::Token => Err(TokenError::Control),
             _ => Ok(token),
         }
-    }
-
-    /// Refuses what does not fit together.
-    ///
-    /// # Errors
-    /// Names the key.
-    pub(super) fn check(&self, ids: &[String]) -> Result<(), ConfigError> {
-        self.address()?;
-        if let Some(label) = self.label.as_ref().filter(|label| !ids.contains(*label)) {
-            let remedy = "name one of `features.ids`: a label cannot also be a feature";
-            return Err(refuse("http.label", label, remedy));
-        }
-        let angle = self.target_angle_deg;
-        if !(angle > 0.0 && angle <= 90.0) {
-            let remedy = "use more than 0 and at most 90 degrees";
-            return Err(refuse("http.target_angle_deg", angle, remedy));
-        }
-        if self.feature_shape.is_some_and(|shape| shape.contains(&0)) {
-            let remedy = "use two numbers whose product is the number of features";
-            return Err(refuse("http.feature_shape", "[0]", remedy));
-        }
-        for (key, one, other) in [
-            ("http.tls_key", &self.tls_certificate, &self.tls_key),
-            ("http.tls_certificate", &self.tls_key, &self.tls_certificate),
-        ] {
-            if one.is_some() && other.is_none() {
-                let remedy = "name both files, or neither";
-                return Err(ConfigError::Missing { key, remedy });
-            }
-        }
-        Ok(())
     }
 }

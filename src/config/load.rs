@@ -4,24 +4,9 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
+use crate::config::ConfigError;
 use crate::config::http::TOKEN_VARIABLE;
-use crate::config::{Config, ConfigError};
-
-/// Keys that have no default: they are unset where nobody sets them.
-pub const UNSET: [(&str, &str); 12] = [
-    ("features", "dtype"),
-    ("source", "latency_max_ms"),
-    ("source", "quarantine_dir"),
-    ("state", "dir"),
-    ("output", "dir"),
-    ("drift", "short_half_life_rows"),
-    ("http", "listen"),
-    ("http", "token_file"),
-    ("http", "tls_certificate"),
-    ("http", "tls_key"),
-    ("http", "label"),
-    ("http", "feature_shape"),
-];
+use crate::config::keys::{Config, KEYS};
 
 /// Variables of the environment that are keys begin so.
 const PREFIX: &str = "OJAD_";
@@ -141,39 +126,22 @@ fn lines(text: &str) -> HashMap<(String, String), Origin> {
     lines
 }
 
-/// All tables and keys.
-pub fn known() -> Vec<(String, String)> {
-    let defaults = toml::Table::try_from(Config::default()).unwrap_or_default();
-    let mut known: Vec<(String, String)> = UNSET
-        .iter()
-        .map(|(table, key)| ((*table).to_owned(), (*key).to_owned()))
-        .collect();
-    for (table, keys) in &defaults {
-        let keys = keys.as_table().into_iter().flat_map(|keys| keys.keys());
-        known.extend(keys.map(|key| (table.clone(), key.clone())));
-    }
-    known.sort();
-    known
-}
-
-fn variable(table: &str, key: &str) -> String {
+fn variable((table, key): (&str, &str)) -> String {
     format!("{PREFIX}{table}_{key}").to_uppercase()
 }
 
 /// The table and key that a variable stands for.
 fn key_of(name: &str) -> Result<(String, String), ConfigError> {
-    let known = known();
-    let found = known
-        .iter()
-        .find(|(table, key)| variable(table, key) == name);
-    if let Some(found) = found {
-        return Ok(found.clone());
+    let found = KEYS.iter().find(|key| variable(**key) == name);
+    if let Some((table, key)) = found {
+        return Ok(((*table).to_owned(), (*key).to_owned()));
     }
-    let names = known.iter().map(|(table, key)| variable(table, key));
-    let nearest = names.min_by_key(|known| distance(name, known));
+    let nearest = KEYS
+        .iter()
+        .min_by_key(|key| (distance(name, &variable(**key)), **key));
     Err(ConfigError::UnknownVariable {
         name: name.to_owned(),
-        nearest: nearest.unwrap_or_default(),
+        nearest: nearest.map_or_else(String::new, |key| variable(*key)),
     })
 }
 

@@ -1,29 +1,34 @@
 //! TOML → a checked [`Plan`].
 //!
-//! [`Config`] is what a file or the command line says, unchecked; only a [`Plan`] runs. Every key
-//! stands in `config/ojad.toml` with its default, unit and reason; a test holds the two together.
+//! [`Config`] is what a file or the command line says, unchecked; only a [`Plan`] runs. Every key is declared
+//! in `keys.rs` with its type, default and range, and stands in `config/ojad.toml` with its default, unit and
+//! reason; a test holds the two together.
 
 mod auto;
-mod drift;
-mod follow;
+mod declare;
 mod http;
 mod keys;
 mod load;
 mod plan;
-mod ranges;
+mod rules;
 mod state;
+#[cfg(test)]
+mod tests;
+mod values;
 
 pub use auto::AutoOr;
-pub use drift::{DriftKeys, OnEventKey};
-pub use follow::{
-    IsolationKey, LogFormat, LogKeys, LogLevel, OnChanged, OutputKeys, QuarantineKey, RunKeys,
+pub use http::{TOKEN_VARIABLE, TokenError};
+pub use keys::{
+    Config, DriftKeys, FeaturesKeys, HttpKeys, KEYS, LearnerKeys, LogKeys, OutputKeys, RunKeys,
     SourceKeys, StateKeys,
 };
-pub use http::{ControlKey, HttpKeys, TOKEN_VARIABLE, TokenError};
-pub use keys::{Config, FeaturesKeys, ForgettingKey, LearnerKeys, PenaltyKey, RuleKey, StepKey};
-pub use load::{Loaded, Origin, UNSET, load};
-pub use plan::{Plan, drift_params};
+pub use load::{Loaded, Origin, load};
+pub use plan::Plan;
 pub use state::{describe_state_changes, state_text};
+pub use values::{
+    ControlKey, ForgettingKey, IsolationKey, LogFormat, LogLevel, OnChanged, OnEventKey,
+    QuarantineKey, RuleKey, StepKey,
+};
 
 use std::path::PathBuf;
 

@@ -22,7 +22,7 @@ use crate::published::{Drifted, Page, QUARANTINE_MAX};
 
 /// Everything that can be asked.
 pub(super) fn router(shared: Shared) -> Router {
-    let bodies = Arc::new(Bodies::new(shared.params.body_bytes));
+    let bodies = Arc::new(Bodies::new(shared.params.body_bytes()));
     let judge = Arc::new(Guard::new(Arc::clone(&shared.params)));
     let scoring = Scoring::start();
     let scored = |what| {

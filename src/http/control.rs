@@ -23,7 +23,7 @@ pub(super) async fn reload(State(shared): State<Shared>) -> Response {
 
 /// Without a token the server does not start where this is configured: whoever comes here has sent it.
 fn ask(shared: &Shared, what: ControlRequest, name: &str) -> Response {
-    if shared.params.control != ControlKey::Token {
+    if shared.params.keys.control != ControlKey::Token {
         let why = "clients may not tell this run what to do; set `http.control = \"token\"`";
         return problem(StatusCode::NOT_FOUND, why);
     }

@@ -51,7 +51,7 @@ impl Guard {
     /// Nobody has asked yet.
     pub(super) fn new(params: Arc<HttpParams>) -> Self {
         Self {
-            rates: Rates::new(params.requests_per_s),
+            rates: Rates::new(params.keys.requests_per_s),
             params,
         }
     }
@@ -70,7 +70,7 @@ pub(super) async fn guard(
         refusal
     } else {
         // A handler that counts finds out first, and can say so; this is for those that do not.
-        let most = guard.params.body_bytes.saturating_add(BEYOND_BYTES);
+        let most = guard.params.body_bytes().saturating_add(BEYOND_BYTES);
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let request = request.map(|body| Body::new(Limited::new(body, most)));
         next.run(request).await
@@ -84,7 +84,7 @@ pub(super) async fn guard(
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    if guard.params.tls.is_some() {
+    if guard.params.keys.tls().is_some() {
         let transport = HeaderValue::from_static(TRANSPORT);
         headers.insert(STRICT_TRANSPORT_SECURITY, transport);
     }
@@ -133,7 +133,9 @@ fn refusal(guard: &Guard, request: &Request) -> Option<Response> {
     // Whoever starts the process must see whether it lives, token or not, and however often.
     let is_alive = path == "/-/healthy";
     let taken = match request.extensions().get::<Peer>() {
-        Some(peer) if is_watching(request) => peer.connection.watch(params.requests_per_s.into()),
+        Some(peer) if is_watching(request) => {
+            peer.connection.watch(params.keys.requests_per_s.into())
+        }
         Some(peer) => guard.rates.take(peer.ip, Instant::now()),
         None => Ok(()),
     };
@@ -159,7 +161,7 @@ fn refusal(guard: &Guard, request: &Request) -> Option<Response> {
     }
     let length = headers.get(CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if length.is_some_and(|length| length > params.body_bytes) {
+    if length.is_some_and(|length| length > params.body_bytes()) {
         return Some(too_large(params));
     }
     None
@@ -172,7 +174,7 @@ fn is_open(path: &str) -> bool {
 
 /// The answer to a body over the limit.
 pub(super) fn too_large(params: &HttpParams) -> Response {
-    let most = params.body_bytes;
+    let most = params.body_bytes();
     let why =
         format!("the body has more than {most} bytes; send it in parts, or raise `http.body_mib`");
     problem(StatusCode::PAYLOAD_TOO_LARGE, &why)
@@ -230,6 +232,7 @@ fn is_known_host(params: &HttpParams, headers: &HeaderMap) -> bool {
     name.parse::<IpAddr>().is_ok()
         || name.eq_ignore_ascii_case("localhost")
         || params
+            .keys
             .hosts
             .iter()
             .any(|own| own.eq_ignore_ascii_case(name))

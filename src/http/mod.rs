@@ -50,31 +50,17 @@ pub use pages::{PageFiles, serve_page};
 pub use serve::{HttpError, Server, check, start};
 pub use tls::TlsError;
 
-use crate::config::{ControlKey, HttpKeys};
+use crate::config::HttpKeys;
 
 /// How the server listens, and what it shows.
 #[derive(Clone, PartialEq)]
 pub struct HttpParams {
+    /// The keys of `[http]`, but for those that the next two fields stand for.
+    pub keys: HttpKeys,
     /// Address and port.
     pub listen: SocketAddr,
     /// Token that a client must send as `Authorization: Bearer TOKEN`; nothing on loopback, if so wished.
     pub token: Option<Arc<str>>,
-    /// Names by which the server is called, beside its address and `localhost`.
-    pub hosts: Vec<String>,
-    /// Certificate chain and private key, PEM files; nothing for plain HTTP.
-    pub tls: Option<(PathBuf, PathBuf)>,
-    /// Connections at a time.
-    pub connections: usize,
-    /// Requests a second of one client address.
-    pub requests_per_s: u32,
-    /// Largest body of a request.
-    pub body_bytes: u64,
-    /// Bytes of a body that must come in a second, while it is waited for.
-    pub body_least_bytes_per_s: u64,
-    /// Rows that one request may have scored.
-    pub score_rows: u64,
-    /// Whether snapshots and reloads can be asked for.
-    pub control: ControlKey,
     /// Directory that snapshots go to.
     pub output_dir: PathBuf,
 }
@@ -89,16 +75,14 @@ impl HttpParams {
         output_dir: &Path,
     ) -> Self {
         Self {
+            // Another name of the same address, or another file with the same token, is no change.
+            keys: HttpKeys {
+                listen: None,
+                token_file: None,
+                ..keys.clone()
+            },
             listen,
             token,
-            hosts: keys.hosts.clone(),
-            tls: keys.tls_certificate.clone().zip(keys.tls_key.clone()),
-            connections: keys.connections,
-            requests_per_s: keys.requests_per_s,
-            body_bytes: keys.body_mib << 20,
-            body_least_bytes_per_s: keys.body_least_bytes_per_s,
-            score_rows: keys.score_rows,
-            control: keys.control,
             output_dir: output_dir.to_owned(),
         }
     }
@@ -107,11 +91,17 @@ impl HttpParams {
     /// and the limits are those of a configuration without the keys.
     #[cfg(feature = "page")]
     fn unnamed(listen: SocketAddr) -> Self {
-        Self {
-            body_bytes: 0,
+        let keys = HttpKeys {
+            body_mib: 0,
             score_rows: 0,
-            ..Self::new(&HttpKeys::default(), listen, None, Path::new(""))
-        }
+            ..HttpKeys::default()
+        };
+        Self::new(&keys, listen, None, Path::new(""))
+    }
+
+    /// Largest body of a request.
+    fn body_bytes(&self) -> u64 {
+        self.keys.body_mib << 20
     }
 }
 
@@ -121,8 +111,7 @@ impl std::fmt::Debug for HttpParams {
         f.debug_struct("HttpParams")
             .field("listen", &self.listen)
             .field("has_token", &self.token.is_some())
-            .field("hosts", &self.hosts)
-            .field("tls", &self.tls)
+            .field("keys", &self.keys)
             .finish_non_exhaustive()
     }
 }

@@ -184,7 +184,7 @@ pub(super) async fn post(
     shared: Shared,
     request: Request,
 ) -> Response {
-    let body_max = shared.params.body_bytes;
+    let body_max = shared.params.body_bytes();
     let (order, is_arrow) = match order(&scoring, what, &shared, &request) {
         Ok(order) => order,
         Err(refusal) => return refuse(&refusal, request.into_body(), body_max),
@@ -252,9 +252,9 @@ fn order(
     }
     let extra = extra(request.uri())?;
     let bytes_max = if is_arrow {
-        shared.params.body_bytes
+        shared.params.body_bytes()
     } else {
-        shared.params.body_bytes.min(JSON_BYTES_MAX)
+        shared.params.body_bytes().min(JSON_BYTES_MAX)
     };
     let length = request.headers().get(CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
@@ -268,7 +268,7 @@ fn order(
     let order = Order {
         what,
         extra,
-        rows_max: shared.params.score_rows,
+        rows_max: shared.params.keys.score_rows,
         bytes_max,
         snapshot,
         scoring: Arc::clone(scoring),

@@ -115,7 +115,7 @@ pub fn check(params: &HttpParams) -> Result<(), HttpError> {
 }
 
 fn acceptor(params: &HttpParams) -> Result<Option<TlsAcceptor>, TlsError> {
-    let tls = params.tls.as_ref();
+    let tls = params.keys.tls();
     tls.map(|(certificate, key)| tls::acceptor(certificate, key))
         .transpose()
 }
@@ -139,7 +139,7 @@ pub(super) fn serve(
         source,
     };
     let tls = acceptor(params)?;
-    let places = allow_files(params.connections);
+    let places = allow_files(params.keys.connections);
     let runtime = Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS)
@@ -152,7 +152,7 @@ pub(super) fn serve(
     };
     let address = listener.local_addr().map_err(failed)?;
     let (stop, stopped) = oneshot::channel();
-    let least_per_s = params.body_least_bytes_per_s;
+    let least_per_s = params.keys.body_least_bytes_per_s;
     let thread = thread::Builder::new()
         .name("ojad-http".into())
         .spawn(move || {

@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Float64Type, Schema};
 use arrow::ipc::reader::StreamReader;
-use ojad::config::ControlKey;
+use ojad::config::HttpKeys;
 use ojad::http::{HttpParams, Server, start};
 use ojad::learner::{Estimate, LearnerParams};
 use ojad::published::{LogTail, PublishParams, Published};
@@ -53,20 +53,15 @@ struct Scorer {
 }
 
 impl Scorer {
-    fn new(snapshot: Option<Snapshot>, body_bytes: u64, score_rows: u64) -> Self {
-        let params = HttpParams {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            token: None,
-            hosts: Vec::new(),
-            tls: None,
-            connections: 1024,
+    fn new(snapshot: Option<Snapshot>, body_mib: u64, score_rows: u64) -> Self {
+        let keys = HttpKeys {
             requests_per_s: 1_000_000,
-            body_bytes,
-            body_least_bytes_per_s: 1024,
+            body_mib,
             score_rows,
-            control: ControlKey::Off,
-            output_dir: PathBuf::new(),
+            ..HttpKeys::default()
         };
+        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        let params = HttpParams::new(&keys, listen, None, Path::new(""));
         let live = Arc::new(Published::new(PublishParams::default(), LogTail::default()));
         live.snapshot.set(snapshot.map(Arc::new));
         Self {
@@ -454,7 +449,7 @@ fn http_says_what_transform_says() {
 
 #[test]
 fn lists_other_types_and_columns_beside_are_taken() {
-    let scorer = Scorer::new(Some(snapshot(|j| format!("v.{j}"))), 1 << 20, 1000);
+    let scorer = Scorer::new(Some(snapshot(|j| format!("v.{j}"))), 1, 1000);
     let values: Vec<f32> = (0..2 * M).map(|i| i as f32).collect();
     let item = Arc::new(Field::new("item", DataType::Float32, false));
     let list =
@@ -508,7 +503,7 @@ fn lists_other_types_and_columns_beside_are_taken() {
 
 #[test]
 fn nulls_durations_and_indexes_are_scored_as_they_are_learned() {
-    let scorer = Scorer::new(Some(snapshot(|j| format!("x{j}"))), 1 << 20, 1000);
+    let scorer = Scorer::new(Some(snapshot(|j| format!("x{j}"))), 1, 1000);
     let batch = rows(100, 3);
     let scored = |batch: &RecordBatch| {
         let (status, body) = scorer.post("transform", ARROW, &stream(batch));
@@ -552,9 +547,9 @@ fn nulls_durations_and_indexes_are_scored_as_they_are_learned() {
 #[test]
 fn what_cannot_be_scored_is_refused() {
     let batch = rows(100, 1);
-    let empty = Scorer::new(None, 1 << 20, 1000);
+    let empty = Scorer::new(None, 1, 1000);
     empty.refused("transform", ARROW, &stream(&batch), 503, &["no row"]);
-    let scorer = Scorer::new(Some(snapshot(|j| format!("x{j}"))), 1 << 20, 1000);
+    let scorer = Scorer::new(Some(snapshot(|j| format!("x{j}"))), 1, 1000);
     let good = stream(&batch);
     scorer.refused("transform", "text/csv", b"1,2", 415, &["text/csv"]);
     scorer.refused("transform?extra=all", ARROW, &good, 400, &["extra=keep"]);
@@ -611,7 +606,7 @@ fn what_cannot_be_scored_is_refused() {
 #[test]
 fn infinite_values_and_too_many_are_refused() {
     let batch = rows(100, 1);
-    let scorer = Scorer::new(Some(snapshot(|j| format!("x{j}"))), 1 << 20, 1000);
+    let scorer = Scorer::new(Some(snapshot(|j| format!("x{j}"))), 1, 1000);
     let good = stream(&batch);
     let mut odd = rows(100, 1).columns().to_vec();
     let mut values = odd[3]
@@ -672,7 +667,7 @@ fn infinite_values_and_too_many_are_refused() {
 /// Bytes turned round at places that a formula gives: an answer each, and the server lives on.
 #[test]
 fn damaged_streams_are_answered() {
-    let scorer = Scorer::new(Some(snapshot(|j| format!("x{j}"))), 1 << 20, 1000);
+    let scorer = Scorer::new(Some(snapshot(|j| format!("x{j}"))), 1, 1000);
     let good = stream(&rows(400, 1));
     for i in 0..1500 {
         let mut bad = good.clone();
@@ -694,7 +689,7 @@ fn damaged_streams_are_answered() {
 
 #[test]
 fn requests_whose_bodies_do_not_come_make_way() {
-    let scorer = Scorer::new(Some(snapshot(|j| format!("x{j}"))), 1 << 20, 1000);
+    let scorer = Scorer::new(Some(snapshot(|j| format!("x{j}"))), 1, 1000);
     let good = stream(&rows(100, 1));
     // As many as are held at a time, twice.
     let held: Vec<TcpStream> = (0..128)
@@ -720,7 +715,7 @@ fn requests_whose_bodies_do_not_come_make_way() {
 #[test]
 fn a_request_is_scored_by_what_was_known_then_and_the_next_by_what_is_now() {
     let model = snapshot(|j| format!("x{j}"));
-    let scorer = Scorer::new(Some(model.clone()), 1 << 20, 1000);
+    let scorer = Scorer::new(Some(model.clone()), 1, 1000);
     let good = stream(&rows(10, 1));
     let before = columns(&scorer.post("score", ARROW, &good).1);
     let mut other = model;

@@ -13,10 +13,11 @@ use tracing::{debug, info};
 
 use self::put_off::End;
 use crate::checkpoint::{Journal, StateLock};
+use crate::config::IsolationKey;
 use crate::daemon::run::crash_marker::CrashMarker;
 use crate::daemon::run::decision::Decision;
 use crate::daemon::run::messages::{Fed, RunError};
-use crate::daemon::run::params::{OnChanged, Quarantine, RunParams, Until};
+use crate::daemon::run::params::{RunParams, Until};
 use crate::disk::Disk;
 use crate::rows::{Minibatch, Tags};
 use crate::source::SegmentRead;
@@ -326,7 +327,7 @@ impl Loop {
         if is_new {
             self.begin(ticket, &reading);
         }
-        let is_isolated = self.feeder.params.is_isolated;
+        let is_isolated = self.feeder.params.keys.source.isolation == IsolationKey::Process;
         if !is_isolated && (is_new || !self.is_noted(ticket)) {
             let rows = self.feeder.state.reading.as_ref().map_or(0, |r| r.rows);
             if self.marker.begin(ticket, rows) {
@@ -418,7 +419,7 @@ impl Loop {
         if let Some(batch) = self.batch.take() {
             return Some(batch);
         }
-        let may_make = self.made < self.feeder.params.channel_minibatches + 2;
+        let may_make = self.made < self.feeder.params.channel_minibatches() + 2;
         let mut batch = match self.feeder.empty.try_recv() {
             Ok(batch) => batch,
             Err(_) if may_make => {

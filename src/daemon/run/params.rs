@@ -1,12 +1,9 @@
-//! Parameters of the daemon: the checked plan in the terms of the layers below.
+//! Parameters of the daemon: the keys, and what the layers below make of them.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use crate::config::OnChanged;
-use crate::config::{
-    Config, ConfigError, IsolationKey, OnEventKey, Plan, QuarantineKey, state_text,
-};
+use crate::config::{Config, ConfigError, Plan, state_text};
 use crate::learner::LearnerParams;
 use crate::learner::drift::DriftParams;
 use crate::source::SourceParams;
@@ -32,21 +29,11 @@ pub enum Begin {
     Anew,
 }
 
-/// Policy for refused files.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Quarantine {
-    /// It is written down and stays where it is.
-    #[default]
-    Record,
-    /// A copy is put there.
-    Copy(PathBuf),
-    /// It is moved there.
-    Move(PathBuf),
-}
-
 /// Everything that a run needs to know.
 #[derive(Clone, Debug)]
 pub struct RunParams {
+    /// The keys, checked.
+    pub keys: Config,
     /// Parameters of the learner.
     pub learner: LearnerParams,
     /// How rows are judged.
@@ -55,48 +42,14 @@ pub struct RunParams {
     pub follow: FollowParams,
     /// Streams to follow.
     pub streams: Vec<SpoolInput>,
-    /// Bytes of streams kept until a checkpoint holds their rows.
-    pub spool_bytes: u64,
-    /// Time between two looks at the places.
-    pub rescan: Duration,
-    /// How long rows may wait for a full minibatch; `None`: for ever.
-    pub latency_max: Option<Duration>,
-    /// Policy for a consumed file that changes.
-    pub on_changed: OnChanged,
-    /// Policy for refused files.
-    pub quarantine: Quarantine,
-    /// True if files are decoded in a process of their own.
-    pub is_isolated: bool,
-    /// Address space of that process, MiB.
-    pub worker_memory_mib: u64,
-    /// Longest silence of that process.
-    pub decode_deadline: Duration,
     /// Directory of checkpoint, journal and lock.
     pub state_dir: PathBuf,
     /// The keys that decide the bits of the state, as text.
     pub state_keys: String,
-    /// Rows between two checkpoints; `None`: by time alone.
-    pub checkpoint_rows: Option<u64>,
-    /// Time between two checkpoints.
-    pub checkpoint_every: Duration,
     /// Directory that snapshots go to.
     pub output_dir: PathBuf,
-    /// Rows between two snapshots; `None`: by time alone.
-    pub snapshot_rows: Option<u64>,
-    /// Time between two snapshots.
-    pub snapshot_every: Duration,
-    /// Number of newest snapshots kept.
-    pub keep: usize,
-    /// Days of which the last snapshot is kept.
-    pub keep_daily: usize,
-    /// Longest time for learning what was read, checkpoint and snapshot, when asked to stop.
-    pub drain: Duration,
-    /// Minibatches between feeder and trainer.
-    pub channel_minibatches: usize,
     /// Parameters of drift detection, if it is on.
     pub drift: Option<DriftParams>,
-    /// True if a drift makes a snapshot.
-    pub snapshot_on_drift: bool,
     /// How to begin.
     pub begin: Begin,
     /// When to end.
@@ -105,9 +58,6 @@ pub struct RunParams {
 
 /// Minibatches between feeder and trainer, where nobody says: some megabytes of most shapes.
 const CHANNEL_MINIBATCHES: usize = 8;
-
-/// Bytes of a mebibyte.
-const MIB: u64 = 1 << 20;
 
 impl TryFrom<&Config> for RunParams {
     type Error = ConfigError;
@@ -118,8 +68,8 @@ impl TryFrom<&Config> for RunParams {
         let missing = |key, remedy| ConfigError::Missing { key, remedy };
         let (places, streams) = inputs(&source.inputs)?;
         let name_one = "name the directory";
-        let quarantine_dir = source.quarantine_dir.clone().unwrap_or_default();
         Ok(Self {
+            keys: config.clone(),
             learner: plan.learner,
             source: plan.source,
             follow: FollowParams {
@@ -132,38 +82,39 @@ impl TryFrom<&Config> for RunParams {
                 incomplete_age: Duration::from_secs(source.incomplete_age_s),
             },
             streams,
-            spool_bytes: source.spool_mib * MIB,
-            rescan: Duration::from_millis(source.rescan_ms),
-            latency_max: source.latency_max_ms.map(Duration::from_millis),
-            on_changed: source.on_changed,
-            quarantine: match source.quarantine {
-                QuarantineKey::Record => Quarantine::Record,
-                QuarantineKey::Copy => Quarantine::Copy(quarantine_dir),
-                QuarantineKey::Move => Quarantine::Move(quarantine_dir),
-            },
-            is_isolated: source.isolation == IsolationKey::Process,
-            worker_memory_mib: source.worker_memory_mib,
-            decode_deadline: Duration::from_secs(source.decode_deadline_s),
             state_dir: absolute(state.dir.as_ref().ok_or(missing("state.dir", name_one))?),
             state_keys: state_text(config),
-            checkpoint_rows: state.checkpoint_rows.value(),
-            checkpoint_every: Duration::from_secs(state.checkpoint_s),
             output_dir: absolute(output.dir.as_ref().ok_or(missing("output.dir", name_one))?),
-            snapshot_rows: output.every_rows.value(),
-            snapshot_every: Duration::from_secs(output.every_s),
-            keep: output.keep,
-            keep_daily: output.keep_daily,
-            drain: Duration::from_secs(config.run.drain_s),
-            channel_minibatches: plan
-                .run
-                .channel_minibatches
-                .value()
-                .unwrap_or(CHANNEL_MINIBATCHES),
-            drift: crate::config::drift_params(config)?,
-            snapshot_on_drift: config.drift.on_event == OnEventKey::Snapshot,
+            drift: plan.drift,
             begin: Begin::Resume,
             until: Until::Stopped,
         })
+    }
+}
+
+impl RunParams {
+    /// Minibatches between feeder and trainer.
+    pub(super) fn channel_minibatches(&self) -> usize {
+        let wanted = self.keys.run.channel_minibatches.value();
+        wanted.unwrap_or(CHANNEL_MINIBATCHES)
+    }
+
+    /// Time and rows between two checkpoints; without rows: by time alone.
+    pub(super) fn checkpoint_interval(&self) -> (Duration, Option<u64>) {
+        let keys = &self.keys.state;
+        let every = Duration::from_secs(keys.checkpoint_s);
+        (every, keys.checkpoint_rows.value())
+    }
+
+    /// Time and rows between two snapshots; without rows: by time alone.
+    pub(super) fn snapshot_interval(&self) -> (Duration, Option<u64>) {
+        let keys = &self.keys.output;
+        (Duration::from_secs(keys.every_s), keys.every_rows.value())
+    }
+
+    /// Longest time for learning what was read, checkpoint and snapshot, when asked to stop.
+    pub(super) fn drain(&self) -> Duration {
+        Duration::from_secs(self.keys.run.drain_s)
     }
 }
 

@@ -84,8 +84,8 @@ pub fn run(params: RunParams, around: Surroundings<'_>) -> Result<Outcome, RunEr
     let mut params = params;
     let owner = (&lock, &found.belonging);
     let (spool, push) = start_spool(&mut params, &wake, &disk, owner, &found.learned.state)?;
-    let (to_trainer, fed) = bounded(params.channel_minibatches);
-    let (to_feeder, empty) = bounded(params.channel_minibatches + 8);
+    let (to_trainer, fed) = bounded(params.channel_minibatches());
+    let (to_feeder, empty) = bounded(params.channel_minibatches() + 8);
     let (reload, reloaded) = bounded(1);
     let feeder = Feeder {
         params: params.clone(),
@@ -170,9 +170,9 @@ fn unstarted(thread: &'static str) -> impl FnOnce(std::io::Error) -> RunError {
 
 /// When checkpoints and snapshots are due.
 fn schedules(params: &RunParams, rows: u64) -> [Schedule; 2] {
-    let (every, by_rows) = (params.checkpoint_every, params.checkpoint_rows);
+    let (every, by_rows) = params.checkpoint_interval();
     let checkpoints = Schedule::new("checkpoint", every, by_rows, rows);
-    let (every, by_rows) = (params.snapshot_every, params.snapshot_rows);
+    let (every, by_rows) = params.snapshot_interval();
     [checkpoints, Schedule::new("snapshot", every, by_rows, rows)]
 }
 
@@ -257,7 +257,7 @@ impl Trainer<'_> {
                         self.shared.stop.store(true, Ordering::Relaxed);
                         // One that is on its way is enough.
                         let _ = self.wake.try_send(());
-                        deadline.get_or_insert(Instant::now() + self.params.drain);
+                        deadline.get_or_insert(Instant::now() + self.params.drain());
                     }
                     Ok(Command::Reload) => self.reload(),
                     Ok(Command::Snapshot) => self.snapshots.is_wanted = true,
@@ -352,8 +352,8 @@ impl Trainer<'_> {
             snapshot: Box::new(snapshot),
             directory: self.params.output_dir.clone(),
             retention: Retention {
-                keep: self.params.keep,
-                keep_daily: self.params.keep_daily,
+                keep: self.params.keys.output.keep,
+                keep_daily: self.params.keys.output.keep_daily,
             },
         };
         if let Some(jobs) = &self.jobs
@@ -438,10 +438,8 @@ impl Trainer<'_> {
                     if self.params.follow.places.contains(&spool) {
                         params.follow.places.push(spool);
                     }
-                    self.checkpoints.every = params.checkpoint_every;
-                    self.checkpoints.rows = params.checkpoint_rows;
-                    self.snapshots.every = params.snapshot_every;
-                    self.snapshots.rows = params.snapshot_rows;
+                    (self.checkpoints.every, self.checkpoints.rows) = params.checkpoint_interval();
+                    (self.snapshots.every, self.snapshots.rows) = params.snapshot_interval();
                     self.params = params.clone();
                     self.watch_as_configured();
                     // The feeder takes it when it looks for files again.

@@ -7,9 +7,10 @@ use tracing::{error, info, warn};
 
 use super::refuse::told;
 use super::{
-    Decision, Event, FileEntry, Found, LISTING_SHARE, Loop, OnChanged, Quarantined, RunError,
-    SegmentRead, Spool, Stop, Until, shown,
+    Decision, Event, FileEntry, Found, LISTING_SHARE, Loop, Quarantined, RunError, SegmentRead,
+    Spool, Stop, Until, shown,
 };
+use crate::config::OnChanged;
 use crate::rows::unix_s;
 use crate::source::follow::FileState;
 use crate::source::worker::{Fault, Refusal};
@@ -120,7 +121,9 @@ impl Loop {
         let reason = "the part of it that was learned has changed".to_owned();
         error!(file = %shown(&entry.path), rows = entry.rows, "{reason}");
         // Nobody can put a file of the spool back.
-        if self.feeder.params.on_changed == OnChanged::Stop && !self.is_spooled(&entry.path) {
+        if self.feeder.params.keys.source.on_changed == OnChanged::Stop
+            && !self.is_spooled(&entry.path)
+        {
             return Err(Stop::Failed(RunError::Changed {
                 path: entry.path,
                 reason,
@@ -205,8 +208,10 @@ impl Loop {
             }
             return Err(Stop::Done);
         }
-        let mut patience = self.feeder.params.rescan;
-        if let (Some(latency), true) = (self.feeder.params.latency_max, self.at > 0) {
+        let keys = &self.feeder.params.keys.source;
+        let mut patience = Duration::from_millis(keys.rescan_ms);
+        let latency = keys.latency_max_ms.map(Duration::from_millis);
+        if let (Some(latency), true) = (latency, self.at > 0) {
             let waited = self.since.elapsed();
             if waited >= latency {
                 let last = self.decide(&[Decision::Flush])?;

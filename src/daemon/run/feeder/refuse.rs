@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use tracing::{error, info, warn};
 
 use super::{
-    Decision, End, Event, Loop, Quarantine, Quarantined, RETRY_FIRST, RETRY_MOST, SegmentRead,
-    Stop, shown,
+    Decision, End, Event, Loop, Quarantined, RETRY_FIRST, RETRY_MOST, SegmentRead, Stop, shown,
 };
+use crate::config::QuarantineKey;
 use crate::rows::unix_s;
 use crate::source::worker::{Fault, Refusal};
 
@@ -67,10 +67,15 @@ impl Loop {
 
     /// Copies or moves a refused file, as the configuration says.
     pub(super) fn set_aside(&self, path: &Path, file: u64) {
-        let (to, is_move) = match &self.feeder.params.quarantine {
-            Quarantine::Record => return,
-            Quarantine::Copy(to) => (to, false),
-            Quarantine::Move(to) => (to, true),
+        let keys = &self.feeder.params.keys.source;
+        let is_move = match keys.quarantine {
+            QuarantineKey::Record => return,
+            QuarantineKey::Copy => false,
+            QuarantineKey::Move => true,
+        };
+        // A plan that copies or moves names the directory.
+        let Some(to) = &keys.quarantine_dir else {
+            return;
         };
         // The spool removes its files itself, when no checkpoint needs them.
         let is_move = is_move && !path.starts_with(self.feeder.params.state_dir.join("spool"));

@@ -14,7 +14,7 @@ impl Trainer<'_> {
     pub(super) fn close(&mut self, done: &Receiver<Done>) -> Result<Outcome, RunError> {
         // Nothing more is written then.
         self.check_place()?;
-        let deadline = Instant::now() + self.params.drain;
+        let deadline = Instant::now() + self.params.drain();
         let outcome = Outcome {
             rows: self.rows(),
             rows_waiting: self.learned.waiting.as_ref().map_or(0, Minibatch::rows) as u64,

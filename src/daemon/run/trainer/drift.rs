@@ -3,6 +3,7 @@
 use tracing::{info, warn};
 
 use super::Trainer;
+use crate::config::OnEventKey;
 use crate::learner::drift::{Drift, DriftParams};
 use crate::learner::{LearnError, Learner};
 use crate::rows::Minibatch;
@@ -33,7 +34,7 @@ impl Trainer<'_> {
         let rows = learner.rows();
         self.show_drift(&report, rows);
         self.drifted = Some(report);
-        Ok(self.params.snapshot_on_drift)
+        Ok(self.params.keys.drift.on_event == OnEventKey::Snapshot)
     }
 
     /// Begins to watch, or to watch otherwise, or ceases to.

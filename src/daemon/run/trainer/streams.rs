@@ -31,7 +31,7 @@ pub(super) fn start_spool(
         // A wake that is on its way is enough.
         let _ = wake.try_send(());
     });
-    let bytes = params.spool_bytes;
+    let bytes = params.keys.source.spool_mib << 20;
     let mut spool = Spool::start(&directory, &params.streams, bytes, is_ours, woken)?;
     params.follow.places.push(directory);
     let is_pushed = params.streams.contains(&SpoolInput::Push);
