@@ -210,7 +210,7 @@ fn parse(bytes: &[u8], path: &Path) -> Result<Recorded, CheckpointError> {
     if !bytes.starts_with(MAGIC) {
         return Err(CheckpointError::Damaged {
             path: path.to_owned(),
-            reason: "it does not begin as a journal does; start over with `--reset-state`"
+            reason: "it does not start with the journal signature; start over with `--reset-state`"
                 .to_owned(),
         });
     }

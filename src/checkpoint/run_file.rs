@@ -47,8 +47,7 @@ impl RunFile {
         };
         serde_json::from_slice(&bytes).map(Some).map_err(|error| {
             let reason = format!(
-                "{error}; put it back, or remove it where a checkpoint says which run it is, or start \
-                 over with `--reset-state`"
+                "{error}; restore it, or remove it if a checkpoint names the run, or start over with `--reset-state`"
             );
             CheckpointError::Damaged { path, reason }
         })

@@ -27,21 +27,20 @@ Examples:
   ojad run --config ojad.toml --until-idle        learn what is there, write, and end
   OJAD_STATE_DIR=state OJAD_OUTPUT_DIR=model OJAD_SOURCE_INPUTS='[\"feed\"]' ojad run
 
-Signals: SIGTERM or SIGINT writes a checkpoint and a snapshot of every row that was read and ends (a
-second one ends at once, as `kill -9` does); SIGHUP reads the configuration again; SIGUSR1 writes a
-snapshot.
-`kill -9` and a power cut lose no row of a file or of a pushed body that was answered: the next run goes
-on where the last checkpoint stands. Of a pipe or socket, what was read is kept through `kill -9`; what
-the kernel still holds dies with the reader.")]
+Signals: SIGTERM or SIGINT writes a checkpoint and a snapshot of every row read, then stops (a second
+one stops at once, like `kill -9`); SIGHUP reloads the configuration; SIGUSR1 writes a snapshot.
+Neither `kill -9` nor a power cut loses a row of a file or of an acknowledged push: the next run
+continues from the last checkpoint. Rows read from a pipe or socket survive `kill -9`; bytes still in
+the kernel's buffers are lost.")]
 pub struct Args {
     /// The configuration file.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Moves the state aside and starts over: a new run, even where the output has a model of another one or
-    /// the state was lost. What the spool holds is learned anew.
+    /// Move the state aside and start a new run, even if the output holds a model of another run or the
+    /// state was lost. Spooled rows are learned again.
     #[arg(long)]
     reset_state: bool,
-    /// Ends when everything that is there was learned.
+    /// Stop when every available row has been learned.
     #[arg(long)]
     until_idle: bool,
 }
@@ -77,7 +76,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let mut begun = || {
         if let Some(((wanted, _), published)) = serving.as_ref().zip(published.as_ref()) {
             let started = http::start(wanted, Arc::clone(published))?;
-            tracing::info!(address = %started.address(), "HTTP server listens");
+            tracing::info!(address = %started.address(), "HTTP server listening");
             server = Some(started);
         }
         Ok(())
@@ -109,7 +108,7 @@ fn read_again(args: &Args, serving: Option<&Serving>) -> Result<RunParams, Strin
     if wanted.as_ref() == serving {
         Ok(params)
     } else {
-        Err("`http` can only change with a new start".to_owned())
+        Err("changes to `http` need a restart".to_owned())
     }
 }
 

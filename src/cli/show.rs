@@ -21,7 +21,7 @@ pub struct Args {
     /// Print JSON.
     #[arg(long)]
     json: bool,
-    /// With --json: the vectors too.
+    /// With --json: include the vectors.
     #[arg(long, requires = "json")]
     vectors: bool,
     /// Print the N strongest loadings of each component.
@@ -77,8 +77,8 @@ fn picture(_: &Snapshot, _: &Path) -> Result<(), CliError> {
 }
 
 /// Said where f32 does not do.
-pub(super) const WIDENED: &str = "learned in f64 products: beside the largest direction, f32 would lose \
-     wanted components\n";
+pub(super) const WIDENED: &str = "learned with f64 products: beside the largest direction, f32 \
+     would lose wanted components\n";
 
 /// Counts of values that were no finite numbers, or nothing.
 pub(super) fn bad_values(snapshot: &Snapshot) -> String {

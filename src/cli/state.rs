@@ -37,7 +37,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Checks every byte of a checkpoint, or of all checkpoints of a directory.
+    /// Verifies every byte of a checkpoint, or of all checkpoints in a directory.
     Verify {
         /// A checkpoint or a state directory.
         #[arg(value_name = "FILE")]
@@ -170,7 +170,7 @@ fn verify(path: &Path) -> Result<(), CliError> {
     if runs.len() > 1 {
         let runs: Vec<String> = runs.into_iter().collect();
         bad.push(format!(
-            "{}: parts of several runs ({}); put back what belongs together",
+            "{}: parts of several runs ({}); restore the files that belong together",
             path.display(),
             runs.join(", ")
         ));
@@ -185,7 +185,7 @@ fn verify(path: &Path) -> Result<(), CliError> {
 
 /// The id of the run, in words.
 fn run_of(found: &Restored) -> String {
-    let unknown = || "not named: of before runs had ids".to_owned();
+    let unknown = || "none: written before runs had ids".to_owned();
     found
         .meta
         .run_id

@@ -56,8 +56,8 @@ impl TableFile {
             )),
             _ => {
                 return Err(CliError::Usage(format!(
-                    "--output {}: the name says no format; end it in .parquet, .arrow or \
-                     .feather, or use - for a stream",
+                    "--output {}: the file name has no known extension; use .parquet, .arrow or \
+                     .feather, or - for a stream",
                     path.display()
                 )));
             }
@@ -117,7 +117,7 @@ fn make_readable(file: &NamedTempFile) -> io::Result<()> {
 
 fn failure(path: &Path, error: &dyn std::fmt::Display) -> CliError {
     CliError::Failed(format!(
-        "{}: cannot write: {error}; free space or choose another `--output`",
+        "{}: cannot write: {error}; free up disk space, or choose another `--output`",
         path.display()
     ))
 }

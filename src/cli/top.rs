@@ -32,20 +32,20 @@ Examples:
   ojad top --url http://127.0.0.1:9000 --once     one page of text, for scripts
   ojad top --url https://plant.example:8650 --ca ca.pem --token-file token
 
-Keys: q, Esc or Ctrl-C ends; r asks again now; Tab shows overview, components or log; arrows, PgUp, PgDn,
-Home and End scroll; ? helps. NO_COLOR=1 leaves colours out.
-The daemon listens where `http.listen` of its configuration says.")]
+Keys: q, Esc or Ctrl-C quits; r refreshes; Tab switches between overview, components and log; arrows,
+PgUp, PgDn, Home and End scroll; ? shows help. NO_COLOR=1 turns colours off.
+The daemon's address is `http.listen` in its configuration.")]
 pub struct Args {
     /// Where the daemon listens.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8650")]
     url: String,
-    /// File with the token that the daemon wants; or the variable `OJAD_HTTP_TOKEN`.
+    /// File with the daemon's token. Default: the variable `OJAD_HTTP_TOKEN`.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Certificates (PEM) of which one has signed the daemon's: needed for https.
+    /// CA certificates (PEM), one of which signed the daemon's; required for https.
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
-    /// Prints one page of plain text and ends.
+    /// Print one page of plain text and exit.
     #[arg(long)]
     once: bool,
 }

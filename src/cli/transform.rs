@@ -79,7 +79,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         Some(file) => file.finish()?,
         None => {
             return Err(CliError::Failed(format!(
-                "no row to score: {} were read and all were rejected; relax `--on-null`, \
+                "no rows to score: all {} rows read were rejected; relax `--on-null`, \
                  `--on-nan` or `--on-inf`",
                 reader.tally().rows_read
             )));
@@ -108,8 +108,8 @@ fn columns_of_model(snapshot: &Snapshot, read: &Features) -> Result<Vec<usize>, 
         .find(|name| !known.contains(name.as_str()))
     {
         return Err(CliError::Failed(format!(
-            "the inputs have a feature `{extra}` that the model does not; \
-             leave it out with `--exclude` or `--id`"
+            "the inputs have a feature `{extra}` that the model does not have; leave it out with \
+             `--exclude` or `--id`"
         )));
     }
     model
@@ -118,8 +118,8 @@ fn columns_of_model(snapshot: &Snapshot, read: &Features) -> Result<Vec<usize>, 
         .map(|name| {
             at.get(name.as_str()).copied().ok_or_else(|| {
                 CliError::Failed(format!(
-                    "the model has a feature `{name}` that the inputs do not; \
-                     score rows of the same features, or fit a model to these"
+                    "the model has a feature `{name}` that the inputs do not have; score rows \
+                     with the same features, or fit a model to these rows"
                 ))
             })
         })
@@ -139,7 +139,7 @@ fn check_ids(ids: &RecordBatch, components: usize) -> Result<(), CliError> {
     let taken = schema.fields().iter().find(|field| is_score(field.name()));
     taken.map_or(Ok(()), |field| {
         Err(CliError::Failed(format!(
-            "the id column `{}` has the name of a score; rename it, or leave it out",
+            "the id column `{}` has the same name as a score column; rename it, or leave it out",
             field.name()
         )))
     })
@@ -176,5 +176,5 @@ fn table(
         add(name.into(), score);
     }
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
-        .map_err(|error| CliError::Failed(format!("cannot put the scores together: {error}")))
+        .map_err(|error| CliError::Failed(format!("cannot assemble the scores: {error}")))
 }

@@ -116,7 +116,7 @@ fn learner(config: &Config) -> Result<LearnerParams, ConfigError> {
             return Err(refuse(
                 "learner.penalty",
                 value,
-                "use \"auto\" or a number from 0 up",
+                "use \"auto\" or a number of at least 0",
             ));
         }
     };
@@ -202,7 +202,7 @@ pub fn drift_params(config: &Config) -> Result<Option<DriftParams>, ConfigError>
     }
     let components = keys.components.value();
     if components == Some(0) {
-        let remedy = "use \"auto\" or 1 up";
+        let remedy = "use \"auto\" or a number of at least 1";
         return Err(refuse("drift.components", 0, remedy));
     }
     let Some(short) = keys.short_half_life_rows else {

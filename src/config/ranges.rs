@@ -14,7 +14,7 @@ type Bound = (&'static str, u64, u64, u64, &'static str);
 fn bounds(config: &Config) -> [Bound; 17] {
     let (source, output, state) = (&config.source, &config.output, &config.state);
     let http = &config.http;
-    let (rows, time) = ("use \"auto\" or 1 row up", "use 1 s to ten years");
+    let (rows, time) = ("use \"auto\" or at least 1 row", "use 1 s to ten years");
     let latency_ms = source.latency_max_ms.unwrap_or(1);
     let checkpoint_rows = state.checkpoint_rows.value().unwrap_or(1);
     let every_rows = output.every_rows.value().unwrap_or(1);
@@ -51,7 +51,7 @@ fn bounds(config: &Config) -> [Bound; 17] {
             source.spool_mib,
             1,
             1 << 30,
-            "use 1 MiB up",
+            "use at least 1 MiB",
         ),
         ("state.checkpoint_s", state.checkpoint_s, 1, LONGEST_S, time),
         ("state.checkpoint_rows", checkpoint_rows, 1, all, rows),
@@ -87,7 +87,13 @@ fn bounds(config: &Config) -> [Bound; 17] {
             1 << 30,
             "use 1 to 1073741824 bytes a second",
         ),
-        ("http.score_rows", http.score_rows, 1, all, "use 1 row up"),
+        (
+            "http.score_rows",
+            http.score_rows,
+            1,
+            all,
+            "use at least 1 row",
+        ),
     ]
 }
 
@@ -108,21 +114,21 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
         .iter()
         .find(|i| i.starts_with("push:") && *i != "push:")
     {
-        let remedy = "use \"push:\" alone: what is pushed has no path";
+        let remedy = "use \"push:\" without a path: pushed rows have none";
         return Err(refuse("source.inputs", other, remedy));
     }
     if inputs.iter().any(|input| input == "push:") && config.http.listen.is_none() {
         return Err(ConfigError::Missing {
             key: "http.listen",
-            remedy: "set an address that rows can be pushed to, such as \"127.0.0.1:8650\", or take \
-                     \"push:\" out of `source.inputs`",
+            remedy: "set an address that rows can be pushed to, such as \"127.0.0.1:8650\", or \
+                     remove \"push:\" from `source.inputs`",
         });
     }
     let moves = config.source.quarantine != QuarantineKey::Record;
     if moves && config.source.quarantine_dir.is_none() {
         return Err(ConfigError::Missing {
             key: "source.quarantine_dir",
-            remedy: "name the directory that `source.quarantine` is to fill",
+            remedy: "name the directory for quarantined files",
         });
     }
     Ok(())

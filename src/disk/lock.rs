@@ -43,18 +43,18 @@ impl fmt::Display for Displaced {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at = |path: &Path| path.to_string_lossy().escape_debug().to_string();
         match self {
-            Self::Renamed(Some(path)) => write!(to, "was renamed (it is {} now)", at(path)),
+            Self::Renamed(Some(path)) => write!(to, "was renamed (to {})", at(path)),
             Self::Renamed(None) => write!(to, "was renamed"),
             Self::Removed => write!(to, "was removed"),
             Self::Replaced(Some(path)) => {
                 write!(
                     to,
-                    "was renamed (it is {} now), and another one is in its place",
+                    "was renamed (to {}), and another one is in its place",
                     at(path)
                 )
             }
             Self::Replaced(None) => write!(to, "was removed, and another one is in its place"),
-            Self::Unlocked => write!(to, "is there, but its lock was removed"),
+            Self::Unlocked => write!(to, "is in place, but its lock file was removed"),
         }
     }
 }

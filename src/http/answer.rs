@@ -45,10 +45,7 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Asked<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
         let query = Query::<T>::try_from_uri(&parts.uri);
         let refused = |error: QueryRejection| {
-            let why = format!(
-                "{}; /openapi.json says what can be asked",
-                error.body_text()
-            );
+            let why = format!("{}; see /openapi.json", error.body_text());
             problem(StatusCode::BAD_REQUEST, &why)
         };
         query.map(|Query(asked)| Self(asked)).map_err(refused)
@@ -72,7 +69,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
 /// Makes an answer that takes long, or waits for the disk, on a thread that no other answer needs.
 pub async fn blocking(make: impl FnOnce() -> Response + Send + 'static) -> Response {
     tokio::task::spawn_blocking(make).await.unwrap_or_else(|_| {
-        let why = "this answer could not be made; the log says why";
+        let why = "this answer could not be produced; see the log";
         problem(StatusCode::INTERNAL_SERVER_ERROR, why)
     })
 }

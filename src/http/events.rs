@@ -27,7 +27,7 @@ const RETRY_MS: u32 = 1000;
 /// `GET /api/v1/events`
 pub(super) async fn events(State(shared): State<Shared>) -> Response {
     let Some(place) = Place::of(&shared.streams) else {
-        let why = "too many pages are open; close one, or ask for /api/v1/status now and then";
+        let why = "too many event streams are open; close one, or poll /api/v1/status";
         return problem(StatusCode::SERVICE_UNAVAILABLE, why);
     };
     let (sender, body) = Channel::<Bytes, Infallible>::new(8);

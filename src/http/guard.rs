@@ -138,12 +138,12 @@ fn refusal(guard: &Guard, request: &Request) -> Option<Response> {
         None => Ok(()),
     };
     if let (Err(wait_s), false) = (taken, is_alive) {
-        let why = "more requests a second than `http.requests_per_s`; ask again later";
+        let why = "more requests per second than `http.requests_per_s` allows; try again later";
         return Some(later(StatusCode::TOO_MANY_REQUESTS, why, wait_s));
     }
     let is_reading = matches!(*request.method(), Method::GET | Method::HEAD);
     if !is_reading && is_of_another_site(headers) {
-        let why = "a page of another site may not send anything here";
+        let why = "requests from pages of other sites are refused";
         return Some(problem(StatusCode::FORBIDDEN, why));
     }
     if let Some(token) = &params.token

@@ -13,7 +13,7 @@ use super::pace::Pace;
 
 /// The body came more slowly than it may.
 #[derive(Debug, thiserror::Error)]
-#[error("the body came too slowly")]
+#[error("the body arrived too slowly")]
 struct TooSlow;
 
 /// True if reading a body ended with an error because it came too slowly.
@@ -29,8 +29,9 @@ pub(super) fn is_too_slow(error: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 /// Answer to a client whose body came too slowly.
-pub(super) const TOO_SLOW: &str = "the body came too slowly: behind `http.body_least_bytes_per_s`, or \
-    slower than others while there was room for no more; send the request again";
+pub(super) const TOO_SLOW: &str = "the body arrived too slowly: below \
+    `http.body_least_bytes_per_s`, or slower than others while there was no room for more; send \
+    the request again";
 
 /// The body of a request, ended where it comes too slowly.
 pub(super) struct Paced {

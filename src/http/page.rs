@@ -119,7 +119,7 @@ pub(super) fn named(own: &[Asset], name: &str, headers: &HeaderMap) -> Response 
     }
     match own.iter().chain(ASSETS).find(|asset| asset.name == name) {
         Some(asset) => file(asset, headers),
-        None => problem(StatusCode::NOT_FOUND, "the page has no such file"),
+        None => problem(StatusCode::NOT_FOUND, "no such file"),
     }
 }
 
@@ -141,7 +141,7 @@ fn plotly(headers: &HeaderMap) -> Response {
             Some(plain) => (kind, plain.clone()).into_response(),
             None => problem(
                 StatusCode::INTERNAL_SERVER_ERROR,
-                "this program's Plotly.js cannot be unpacked; ask for it with `Accept-Encoding: gzip`",
+                "this program's Plotly.js cannot be unpacked; request it with `Accept-Encoding: gzip`",
             ),
         })
     };

@@ -43,7 +43,7 @@ pub fn serve_page(
         .route("/", get(index))
         .route("/assets/{name}", get(assets))
         .route("/-/healthy", get(|| async { "healthy\n" }))
-        .fallback(|| async { problem(StatusCode::NOT_FOUND, "nothing is here") })
+        .fallback(|| async { problem(StatusCode::NOT_FOUND, "no such path") })
         .method_not_allowed_fallback(|| async {
             problem(StatusCode::METHOD_NOT_ALLOWED, "only GET is allowed")
         })

@@ -2,7 +2,8 @@
 //!
 //! A body is collected in memory, of which all bodies share a bounded part, and handed to [`Push`] on a
 //! thread that may wait for the disk. It takes of that memory what has come of it, not what was announced:
-//! clients that announce much and send little keep nobody out. The answer comes when the disk has the rows, or, with
+//! clients that announce much and send little keep nobody out. The answer comes when the disk has the
+//! rows, or, with
 //! `?ack=durable`, when a checkpoint has them.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -91,7 +92,7 @@ pub(super) async fn rows(
     request: Request,
 ) -> Response {
     let Some(push) = shared.live.push().cloned() else {
-        let why = "rows are not taken here; add \"push:\" to `source.inputs`";
+        let why = "this run does not accept pushed rows; add \"push:\" to `source.inputs`";
         return problem(StatusCode::NOT_FOUND, why);
     };
     let (mut parts, body) = request.into_parts();
@@ -108,7 +109,10 @@ pub(super) async fn rows(
     let kept = {
         let (push, key) = (Arc::clone(&push), key.clone());
         let Ok(writer) = Arc::clone(&bodies.writers).acquire_owned().await else {
-            return problem(StatusCode::SERVICE_UNAVAILABLE, "the server ends");
+            return problem(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the server is shutting down",
+            );
         };
         tokio::task::spawn_blocking(move || {
             let kept = push.keep(&key, &body);
@@ -167,7 +171,7 @@ fn asked_for(query: Option<&str>, headers: &HeaderMap) -> Result<(String, bool),
         None | Some("") => false,
         Some("ack=durable") => true,
         Some(_) => {
-            let why = "the only parameter is `ack=durable`";
+            let why = "the only parameter allowed is `ack=durable`";
             return Err(Refusal::new(StatusCode::BAD_REQUEST, why));
         }
     };
@@ -252,7 +256,7 @@ async fn arrive(
 
 fn too_large(bodies: &Bodies) -> Refusal {
     let why = format!(
-        "a body has {} bytes at most (`http.body_mib`); push it in parts, each with a key of its own",
+        "a body may have at most {} bytes (`http.body_mib`); push it in parts, each with its own key",
         bodies.most
     );
     Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, why)
@@ -272,7 +276,7 @@ async fn room(
             .ok(),
     };
     place.ok_or_else(|| {
-        let why = "too many bodies are on their way; send the request again";
+        let why = "too many bodies are being received; send the request again";
         Refusal {
             retry_after: Some(Duration::from_secs(1)),
             ..Refusal::new(StatusCode::TOO_MANY_REQUESTS, why)
@@ -314,14 +318,14 @@ fn tell(status: &str, known: Known, is_patient: bool) -> Response {
             let reason = reason.unwrap_or_else(|| "see /api/v1/quarantine".to_owned());
             let rows = known.rows;
             let why = format!(
-                "the rows were refused behind the first {rows}, which were learned: {reason}. Send the \
-                 rest, put right, with a new key"
+                "the rows after the first {rows}, which were learned, were refused: {reason}. \
+                 Correct the rest and send it with a new key"
             );
             return problem(StatusCode::UNPROCESSABLE_ENTITY, &why);
         }
         Stage::Unsure => {
             let why =
-                "the disk may not have the rows yet, and no checkpoint has; send the request again";
+                "the rows may not be on disk yet and are in no checkpoint; send the request again";
             let soon = Duration::from_secs(1);
             return later(StatusCode::SERVICE_UNAVAILABLE, why, soon);
         }
@@ -336,8 +340,8 @@ fn tell(status: &str, known: Known, is_patient: bool) -> Response {
         return answer(StatusCode::OK, &body);
     }
     let reason = format!(
-        "the rows are on the disk, but no checkpoint had them within {} s; they will be learned. Send \
-         the request again to ask",
+        "the rows are on disk and will be learned, but no checkpoint had them within {} s; send \
+         the request again to check",
         ACK_PATIENCE.as_secs()
     );
     body["reason"] = reason.into();
@@ -353,7 +357,7 @@ fn refused(kept: Kept) -> Response {
         Kept::Flawed(Flaw::NoStream(why)) => problem(StatusCode::BAD_REQUEST, &why),
         Kept::Flawed(Flaw::Disagrees(why)) => problem(StatusCode::UNPROCESSABLE_ENTITY, &why),
         Kept::Full(when) => {
-            let why = "as many rows wait to be learned as may (`source.spool_mib`); send the request again";
+            let why = "the spool of rows waiting to be learned is full (`source.spool_mib`); send the request again";
             later(StatusCode::TOO_MANY_REQUESTS, why, when)
         }
         Kept::Failed(why) => later(

@@ -164,7 +164,7 @@ impl Held {
         self.bytes += bytes;
         let all = self.scoring.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         if all > self.bytes_max {
-            let why = "the bodies of all requests together are larger than this server holds";
+            let why = "all request bodies together exceed what this server holds in memory";
             return Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, why));
         }
         Ok(())
@@ -195,7 +195,7 @@ pub(super) async fn post(
         None => Arc::clone(&scoring.places).try_acquire_owned().ok(),
     };
     let Some(place) = place else {
-        let why = format!("{REQUESTS_MAX} requests are being scored; come again");
+        let why = format!("{REQUESTS_MAX} requests are being scored already; try again");
         let refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, why);
         return refuse(&refusal, request.into_body(), body_max);
     };
@@ -247,7 +247,7 @@ fn order(
     let kind = kind.split(';').next().unwrap_or_default().trim();
     let is_arrow = kind.eq_ignore_ascii_case(ARROW);
     if !is_arrow && !kind.eq_ignore_ascii_case(JSON) {
-        let why = format!("rows are taken as `{ARROW}` or `{JSON}`, not as `{kind}`");
+        let why = format!("send rows as `{ARROW}` or `{JSON}`, not as `{kind}`");
         return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
     }
     let extra = extra(request.uri())?;
@@ -262,7 +262,7 @@ fn order(
         return Err(too_large(bytes_max));
     }
     let Some(snapshot) = shared.live.snapshot.get().as_ref().clone() else {
-        let why = "no row was learned yet";
+        let why = "no rows have been learned yet";
         return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why));
     };
     let order = Order {
@@ -285,7 +285,7 @@ fn extra(uri: &Uri) -> Result<Extra, Refusal> {
             "extra=ignore" => Extra::Ignore,
             "extra=keep" => Extra::Keep,
             _ => {
-                let why = "the query may be `extra=error`, `extra=ignore` or `extra=keep`";
+                let why = "the query must be `extra=error`, `extra=ignore` or `extra=keep`";
                 return Err(Refusal::new(StatusCode::BAD_REQUEST, why));
             }
         };

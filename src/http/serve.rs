@@ -158,7 +158,7 @@ pub(super) fn serve(
         .spawn(move || {
             // On Linux a priority is a thread's, and no process id means the thread that asks.
             if let Err(error) = setpriority_process(None, NICE) {
-                tracing::debug!(%error, "the HTTP server runs at the priority of learning");
+                tracing::debug!(%error, "could not lower the priority of the HTTP server");
             }
             let listening = Listening {
                 router: make(),
@@ -217,8 +217,8 @@ fn allow_files(connections: usize) -> usize {
         connections,
         files,
         places = fewer,
-        "fewer files may be open than `http.connections` needs, and fewer connections are answered at a \
-         time; raise the limit (LimitNOFILE=) or lower the key"
+        "the limit on open files is below what `http.connections` needs, so fewer connections are \
+         served at a time; raise the limit (LimitNOFILE=) or lower the key"
     );
     fewer
 }
@@ -360,8 +360,7 @@ async fn answered(
     let busy = peer.connection.begin();
     let is_watching = is_watching(&request);
     if !is_watching && !peer.connections.claim(&peer.connection).await {
-        let why =
-            "as many connections are being answered as may be (`http.connections`); come again";
+        let why = "all connections are in use (`http.connections`); try again";
         let mut response = later(StatusCode::SERVICE_UNAVAILABLE, why, 1);
         hang_up(&mut response);
         return response.map(|body| Answering { body, _busy: busy });

@@ -75,7 +75,7 @@ pub(super) async fn one(
     headers: HeaderMap,
 ) -> Response {
     let Some(kind) = Kind::of(&headers) else {
-        let why = format!("a snapshot can be had as application/json, {ARROW} or {PARQUET}");
+        let why = format!("snapshots are available as application/json, {ARROW} or {PARQUET}");
         return problem(StatusCode::NOT_ACCEPTABLE, &why);
     };
     let directory = shared.params.output_dir.clone();
@@ -86,7 +86,7 @@ pub(super) async fn one(
         Err(_) => None,
     };
     let Some(listed) = found else {
-        let why = "there is no such snapshot; /api/v1/snapshots lists them";
+        let why = "no such snapshot; /api/v1/snapshots lists them";
         return problem(StatusCode::NOT_FOUND, why);
     };
     let tag = format!(

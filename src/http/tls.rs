@@ -56,7 +56,7 @@ pub(super) fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, Tl
         CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect);
     let chain = chain.map_err(|error| error.to_string());
     let chain = chain.and_then(|chain| match chain.len() {
-        0 => Err("there is no certificate in it".to_owned()),
+        0 => Err("it holds no certificate".to_owned()),
         _ => Ok(chain),
     });
     let chain = chain.map_err(unfit("http.tls_certificate", certificate))?;
@@ -83,7 +83,7 @@ fn warn_if_open(key: &Path) {
     if mode.is_ok_and(|mode| mode & 0o007 != 0) {
         tracing::warn!(
             file = %key.display(),
-            "http.tls_key can be read by everybody on this machine: chmod o-rwx"
+            "http.tls_key is readable by every user of this machine; run chmod o-rwx on it"
         );
     }
 }

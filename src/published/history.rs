@@ -33,7 +33,7 @@ pub struct Point {
     pub eigenvalues: Vec<f64>,
     /// Sum of the explained variance ratios of the components.
     pub explained: f64,
-    /// Mean variance of what is not above noise.
+    /// Mean variance of the directions that are not above noise.
     pub noise_variance: f64,
     /// √Σsin² of the principal angles to the components of the point before; nothing for the first.
     pub subspace_distance: Option<f64>,
@@ -85,10 +85,13 @@ impl History {
     pub fn of_json(bytes: &[u8]) -> Result<Self, String> {
         let history: Self = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
         if history.version > VERSION {
-            return Err(format!("version {}; {VERSION} is known", history.version));
+            return Err(format!(
+                "version {}; this program reads version {VERSION}",
+                history.version
+            ));
         }
         if history.points.len() > POINTS_MAX || history.interval_s == 0 {
-            return Err("it is not what was written".into());
+            return Err("its content is not what was written".into());
         }
         Ok(history)
     }

@@ -98,7 +98,7 @@ impl Sampler {
 /// Looks at copies until nobody makes any.
 fn look(published: &Published, copies: &Receiver<Copied>) {
     if let Err(error) = setpriority_process(None, NICE) {
-        tracing::debug!(%error, "rows are looked at with the priority of the rest");
+        tracing::debug!(%error, "could not lower the priority of the thread that looks at recent rows");
     }
     let mut model: Option<(u64, Projection)> = None;
     for Copied { batch, tags } in copies {

@@ -40,7 +40,7 @@ pub struct Status {
     pub rows_rejected: u64,
     /// Of these, rows with a null, else with a NaN, else with an infinity.
     pub rejected_by: [u64; 3],
-    /// Rows that wait for a full minibatch.
+    /// Rows waiting for a full minibatch.
     pub rows_waiting: u64,
     /// Rows learned a second, over the last ten seconds.
     pub rows_per_s: f64,
@@ -48,7 +48,7 @@ pub struct Status {
     pub files: usize,
     /// Files refused so far.
     pub quarantined: u64,
-    /// Files that were seen and are not learned yet.
+    /// Files seen but not learned yet.
     pub lag_files: u64,
     /// Total bytes of these.
     pub lag_bytes: u64,

@@ -21,7 +21,7 @@ const PAGE_BYTES_MAX: usize = 256 << 10;
 pub struct Sources {
     /// Number of remembered files.
     pub total: usize,
-    /// Files that were seen and are not learned yet.
+    /// Files seen but not learned yet.
     pub lag_files: u64,
     /// Total bytes of these.
     pub lag_bytes: u64,

@@ -15,7 +15,7 @@ pub struct RunId([u8; Self::BYTES]);
 
 /// Text that names no run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no id of a run: 32 hexadecimal digits are needed")]
+#[error("not a run id: expected 32 hexadecimal digits")]
 pub struct NoRunId;
 
 impl RunId {

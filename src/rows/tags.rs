@@ -132,7 +132,7 @@ impl Tags {
         let width = from.usize()?;
         let text = from.str()?.to_owned();
         if text.len() > TEXT_BYTES {
-            return Err(from.refuse("ids beyond all bounds"));
+            return Err(from.refuse("more ids than can be held"));
         }
         let count = from.count(5)?;
         let mut ends = Vec::with_capacity(count);
@@ -143,7 +143,7 @@ impl Tags {
                 .get(before as usize..end as usize)
                 .map_or(usize::MAX, str::len);
             if len > TAG_BYTES + TAG_CUT.len_utf8() || (is_null && len > 0) {
-                return Err(from.refuse("an id that is no text of the length allowed"));
+                return Err(from.refuse("an id that is not text of an allowed length"));
             }
             ends.push((end, is_null));
             before = end;

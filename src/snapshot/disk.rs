@@ -10,7 +10,7 @@ use crate::rows::hex;
 use crate::snapshot::SnapshotError;
 
 /// Remedy when writing fails.
-const WRITE_REMEDY: &str = "free space, or choose a writable place with `--output`";
+const WRITE_REMEDY: &str = "free up disk space, or choose a writable place with `--output`";
 
 /// Names the path of a failed write.
 pub(super) fn writing<'a>(

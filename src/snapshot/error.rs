@@ -37,8 +37,8 @@ pub enum SnapshotError {
     },
     /// Nothing here is a snapshot.
     #[error(
-        "{}: no snapshot here (no snapshot.json, and no `latest`); \
-         name the directory that `ojad fit --output` made", path.display()
+        "{}: no snapshot here (neither snapshot.json nor `latest`); name a directory written by \
+         `ojad fit --output`", path.display()
     )]
     NotASnapshot {
         /// The path.
@@ -46,7 +46,7 @@ pub enum SnapshotError {
     },
     /// It was written by a newer program.
     #[error(
-        "{}: format version {found}, this program knows up to {known}; update ojad", path.display()
+        "{}: format version {found}, but this program reads at most {known}; update ojad", path.display()
     )]
     NewerFormat {
         /// Path of the file.
@@ -58,7 +58,7 @@ pub enum SnapshotError {
     },
     /// A daemon publishes there.
     #[error(
-        "{}: another ojad writes its snapshots here ({holder}); stop it, or name another directory \
+        "{}: another ojad is writing snapshots here ({holder}); stop it, or choose another directory \
          (`output.dir`, `--output`)", path.display()
     )]
     Held {

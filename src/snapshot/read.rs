@@ -140,7 +140,7 @@ pub fn read(path: &Path) -> Result<Snapshot, SnapshotError> {
     if features_read.schema_hash() != metadata.feature_schema_hash {
         return Err(damaged(
             &features,
-            "feature names do not fit their hash".into(),
+            "feature names do not match their hash".into(),
         ));
     }
     Ok(Snapshot {
@@ -188,7 +188,7 @@ fn decode(path: &Path, expected: &str) -> Result<RecordBatch, SnapshotError> {
     if checksum(&bytes) != expected {
         return Err(damaged(
             path,
-            "its bytes do not fit the checksum in snapshot.json".into(),
+            "its bytes do not match the checksum in snapshot.json".into(),
         ));
     }
     let refused = |reason: String| SnapshotError::Parquet {
@@ -262,7 +262,10 @@ impl Columns<'_> {
             .as_primitive_opt::<Float64Type>()
             .ok_or_else(|| self.wrong(name))?;
         if usize::try_from(list.value_length()).ok() != Some(m) {
-            return Err(damaged(self.1, format!("column `{name}` is not {m} long")));
+            return Err(damaged(
+                self.1,
+                format!("column `{name}` does not have {m} entries per row"),
+            ));
         }
         let first = list.value_offset_at(0);
         Ok(values.values()[first..first + m * list.len()].to_vec())

@@ -52,7 +52,7 @@ pub fn table(estimate: &Estimate, features: &Features, is_unicode: bool) -> Stri
         };
         let is_hidden = estimate.unresolved.is_some_and(|found| i >= found.held);
         let off = if is_hidden {
-            " (not told: mean variance of what is left)"
+            " (not resolved: mean variance of the remainder)"
         } else if estimate.active[i] {
             ""
         } else {
@@ -83,8 +83,8 @@ fn footer(estimate: &Estimate, features: &Features) -> String {
         }
         Some(count) => format!("{count} components stand above noise"),
         None => {
-            "how many components stand above noise cannot be told: every direction is held, and no \
-                 two of the smallest look like the same noise"
+            "the number of components above noise cannot be determined: every direction is held, \
+                 and no two of the smallest look like the same noise"
                 .into()
         }
     };

@@ -98,8 +98,8 @@ fn hidden(estimate: &Estimate, features: &Features, alone: Option<usize>) -> Opt
         only_grows: false,
         components_told: Some(found.held),
         text: format!(
-            "{what} that double precision holds {} of the {k} components; the others are given \
-             without a direction, with the mean variance of what is left: {remedy}",
+            "{what} that double precision resolves only {} of the {k} components; the others are \
+             reported without a direction and with the mean variance of the remainder: {remedy}",
             found.held
         ),
     })

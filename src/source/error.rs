@@ -51,7 +51,7 @@ pub enum SourceError {
     /// Magic bytes of no format read here.
     #[error(
         "{path}: neither Parquet nor Arrow IPC: it begins with {found}; convert it, or leave it out \
-         (in a directory, files that are neither are left out, unless their names end as data does)",
+         (in a directory, other files are skipped unless they have the extension of a data file)",
         path = .path.display()
     )]
     UnknownFormat {
@@ -90,8 +90,8 @@ pub enum SourceError {
     },
     /// Bytes behind the end of an Arrow IPC stream that are no stream of the same columns.
     #[error(
-        "{path}: {what}; after the end only streams of the same columns are read: remove the rest, or \
-         write it to a file of its own",
+        "{path}: {what}; after the end of a stream, only streams with the same columns may \
+         follow: remove the rest, or write it to a separate file",
         path = .path.display()
     )]
     Behind {
@@ -101,7 +101,8 @@ pub enum SourceError {
         what: String,
     },
     /// Data that only a key opens.
-    #[error("{path}: {what} encrypted, and no key can be given here; write it again unencrypted or {remedy}", path = .path.display())]
+    #[error("{path}: {what} encrypted, and ojad cannot take a key; write it \
+      again unencrypted or {remedy}", path = .path.display())]
     Encrypted {
         /// Path of the file.
         path: PathBuf,
@@ -125,7 +126,7 @@ pub enum SourceError {
         place: String,
     },
     /// No column that can be a feature.
-    #[error("{path}: no numeric column to take as a feature; it has {columns}", path = .path.display())]
+    #[error("{path}: no numeric column to use as a feature; it has {columns}", path = .path.display())]
     NoFeature {
         /// Path of the file.
         path: PathBuf,
@@ -147,7 +148,7 @@ pub enum SourceError {
         features: usize,
     },
     /// No row in any input.
-    #[error("{inputs}: no rows; name inputs that hold some")]
+    #[error("{inputs}: no rows; name inputs that have some")]
     NoRows {
         /// The inputs.
         inputs: String,
@@ -224,7 +225,8 @@ pub enum SourceError {
     },
     /// A numeric column of this file that is no feature.
     #[error(
-        "{path}: column `{column}` has numbers here, but {first} has no such column, or none with a value; exclude it (`features.exclude`) or set `source.extra = \"ignore\"`",
+        "{path}: column `{column}` is numeric here, but {first} has no such column, or only nulls \
+          in it; exclude it (`features.exclude`) or set `source.extra = \"ignore\"`",
         path = .path.display(), first = .first.display()
     )]
     Extra {
@@ -271,7 +273,8 @@ pub enum SourceError {
     },
     /// A list of another length than the rows before.
     #[error(
-        "{path}: row {row} (from 0 in this file), column `{column}`: a list of {found} values where {expected} are expected; make all rows as long, or exclude the column",
+        "{path}: row {row} (from 0 in this file), column `{column}`: a list of {found} values where {expected} are expected; \
+          give all rows the same length, or exclude the column",
         path = .path.display()
     )]
     ListLength {
@@ -288,7 +291,9 @@ pub enum SourceError {
     },
     /// A time, stored as the number of its units since 1970.
     #[error(
-        "{path}: row {row} (from 0 in this file), column `{column}`: {value} is a time, {meaning}, and not a measurement; exclude the column (`--exclude`, `features.exclude`) or name it as an id (`--id`, `features.ids`)",
+        "{path}: row {row} (from 0 in this file), column `{column}`: {value} is a time, \
+          {meaning}, not a \
+          measurement; exclude the column (`--exclude`, `features.exclude`) or name it as an id (`--id`, `features.ids`)",
         path = .path.display()
     )]
     Time {
@@ -321,7 +326,8 @@ pub enum SourceError {
         limit: f64,
     },
     /// More features than a row may have.
-    #[error("{path}: {features} features a row, more than the {limit} that are read; exclude columns (`features.exclude`)", path = .path.display())]
+    #[error("{path}: {features} features per row, above the limit of \
+      {limit}; exclude columns (`features.exclude`)", path = .path.display())]
     TooWide {
         /// Path of the file.
         path: PathBuf,
@@ -331,7 +337,8 @@ pub enum SourceError {
         limit: usize,
     },
     /// Binary rows that are no whole number of values.
-    #[error("{path}: column `{column}`: {bytes} bytes are no whole number of {dtype} values; correct `features.dtype`", path = .path.display())]
+    #[error("{path}: column `{column}`: {bytes} bytes are not a whole number of {dtype} values; \
+      correct `features.dtype`", path = .path.display())]
     BinaryLength {
         /// Path of the file.
         path: PathBuf,
@@ -343,7 +350,8 @@ pub enum SourceError {
         dtype: &'static str,
     },
     /// An id column that the file does not have.
-    #[error("{path}: there is no id column `{column}` (`--id`, `features.ids`); the nearest names are {nearest}: correct it or leave it out", path = .path.display())]
+    #[error("{path}: no id column `{column}` (`--id`, \
+      `features.ids`); the nearest names are {nearest}: correct it or leave it out", path = .path.display())]
     IdMissing {
         /// Path of the file.
         path: PathBuf,
@@ -361,7 +369,8 @@ pub enum SourceError {
         reason: String,
     },
     /// A file that became another, or was written, after its turn had come.
-    #[error("{path}: it changed while it was read; write files under another name and rename them when they are whole", path = .path.display())]
+    #[error("{path}: it changed while it was being read; \
+      write files under another name and rename them when they are whole", path = .path.display())]
     ChangedWhileRead {
         /// Path of the file.
         path: PathBuf,

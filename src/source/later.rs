@@ -116,8 +116,8 @@ fn stand_in(
 
 fn describe(shape: Shape, len: Option<usize>) -> String {
     match (shape, len) {
-        (Shape::Scalar, _) => "one value a row".to_owned(),
-        (_, Some(len)) => format!("a list of {len} values a row"),
+        (Shape::Scalar, _) => "one value per row".to_owned(),
+        (_, Some(len)) => format!("a list of {len} values per row"),
         (_, None) => "a list".to_owned(),
     }
 }

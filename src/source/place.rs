@@ -25,7 +25,7 @@ impl Place {
     pub(super) fn of(path: &Path) -> Result<Self, String> {
         let (root, matcher) = if is_glob(path.as_os_str()) && fs::symlink_metadata(path).is_err() {
             let text = path.to_str().ok_or("a glob must be UTF-8")?;
-            let (root, matcher) = glob(text).map_err(|reason| format!("no glob: {reason}"))?;
+            let (root, matcher) = glob(text).map_err(|reason| format!("not a glob: {reason}"))?;
             (root, Some(matcher))
         } else {
             (path.to_owned(), None)

@@ -28,7 +28,7 @@ pub enum PushedError {
     #[error("{0}")]
     Corrupt(String),
     /// More bytes, or more when uncompressed, than the limit.
-    #[error("more than {limit} bytes when it is uncompressed")]
+    #[error("more than {limit} bytes when uncompressed")]
     Bytes {
         /// The limit.
         limit: u64,

@@ -238,7 +238,7 @@ impl Reader {
         }
         let decided = *self.with_ids.get_or_insert(with_ids);
         if with_ids && !decided {
-            return Err(self.bad_ids("the rows before were read without them"));
+            return Err(self.bad_ids("earlier rows were read without them"));
         }
         Ok(())
     }

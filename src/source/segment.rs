@@ -47,7 +47,7 @@ impl Segment {
         Ok(Self {
             path: PathBuf::from(OsStr::from_bytes(from.bytes()?)),
             format: Format::of_code(from.u8()?)
-                .ok_or_else(|| from.refuse("no format of a file"))?,
+                .ok_or_else(|| from.refuse("not a known file format"))?,
             fingerprint: Fingerprint::decode(from)?,
             start: from.u64()?,
         })

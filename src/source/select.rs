@@ -344,7 +344,7 @@ impl Walk<'_> {
         }
         let is_index = path.len() == 1 && self.indexes.contains(name);
         if is_index && !is_known && !self.patterns.names(name) {
-            return Some("numbers the rows: an index of pandas");
+            return Some("numbers the rows: a pandas index");
         }
         let is_duration = matches!(plain(value), DataType::Duration(_));
         (is_duration && !self.rules.has_durations && !is_known).then_some("time")

@@ -286,7 +286,7 @@ fn lists(array: &dyn Array, out: &mut Column) -> Result<(), Misfit> {
             Ok(())
         }
         other => Err(Misfit::Other(format!(
-            "a column of type {other} is no list"
+            "a column of type {other} is not a list"
         ))),
     }
 }

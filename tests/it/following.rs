@@ -313,7 +313,7 @@ fn the_state_can_be_looked_at_and_verified() {
     let output = place.learn();
     succeeded(&output);
     assert!(
-        stderr(&output).contains("the one before is used"),
+        stderr(&output).contains("using the one before"),
         "{}",
         stderr(&output)
     );
@@ -464,7 +464,7 @@ fn what_a_file_held_that_was_replaced_before_its_turn_is_said_by_name() {
     let is_said = |name: &str| {
         let text = log(&place);
         let mut lines = text.lines();
-        lines.any(|line| line.contains("before its turn") && line.contains(name))
+        lines.any(|line| line.contains("before it was read") && line.contains(name))
     };
     wait_for("the word about it", || is_said("lost.parquet"));
     wait_for("the others", || {

@@ -144,7 +144,7 @@ fn a_state_that_went_on_in_f64_says_so() {
     assert_eq!(written["widened_to_f64"], true);
     let show = ojad().arg("show").arg(place.path("model")).output();
     let text = String::from_utf8(show.expect("it starts").stdout).expect("text");
-    assert!(text.contains("learned in f64 products"), "{text}");
+    assert!(text.contains("learned with f64 products"), "{text}");
     // Nothing is hidden: 10¹² ÷ 2 beside 1 ÷ 12 can be told.
     assert!(!text.contains("not told"), "{text}");
     let plain = Place::new("");

@@ -564,7 +564,7 @@ fn what_cannot_be_scored_is_refused() {
         ARROW,
         b"these are no rows",
         400,
-        &["no Arrow IPC stream"],
+        &["not an Arrow IPC stream"],
     );
     scorer.refused(
         "transform",

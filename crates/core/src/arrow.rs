@@ -27,7 +27,7 @@ use crate::score::{Cells, Lane, Rows};
 #[non_exhaustive]
 pub enum ArrowRowsError {
     /// A column that is neither a number nor a list of a fixed number of floats.
-    #[error("column `{column}` of type {data_type} is no feature; select numeric columns")]
+    #[error("column `{column}` of type {data_type} cannot be a feature; select numeric columns")]
     Type {
         /// Name of the column.
         column: String,

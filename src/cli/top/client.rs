@@ -28,11 +28,10 @@ const RATES_MAX: usize = 600;
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Fault {
     #[error(
-        "the daemon wants a token (401): name the file that has it with --token-file, or set \
-         OJAD_HTTP_TOKEN"
+        "the daemon requires a token (401): name its file with --token-file, or set OJAD_HTTP_TOKEN"
     )]
     Token,
-    #[error("{0}; does `ojad run` with `http.listen` run there? Say where with --url")]
+    #[error("{0}; is `ojad run` running there with `http.listen` set? Give its address with --url")]
     Unreachable(String),
     #[error("the certificate is not trusted: {0}; name the authority that signed it with --ca")]
     Untrusted(String),
@@ -42,7 +41,7 @@ pub(super) enum Fault {
         status: u16,
         detail: String,
     },
-    #[error("{path}: no answer of ojad: {what}; say where the daemon is with --url")]
+    #[error("{path}: not an answer from ojad: {what}; give the daemon's address with --url")]
     Strange { path: String, what: String },
 }
 
@@ -59,7 +58,7 @@ impl Client {
         let usage = |why: &str| CliError::Usage(format!("--url {}: {why}", clean(url)));
         let is_tls = url.starts_with("https://");
         if !is_tls && !url.starts_with("http://") {
-            return Err(usage("begin with http:// or https://"));
+            return Err(usage("start it with http:// or https://"));
         }
         if is_tls && ca.is_none() {
             return Err(usage("name the certificate to trust with --ca FILE"));
@@ -131,7 +130,7 @@ impl Client {
         let Some(status) = self.get::<Status>(path)? else {
             return Err(Fault::Strange {
                 path: path.to_owned(),
-                what: "there is no such page".to_owned(),
+                what: "no such page".to_owned(),
             });
         };
         page.heard_at = Some(Instant::now());
@@ -216,7 +215,7 @@ fn certificates(path: &Path) -> Result<RootCerts, String> {
         }
     }
     if found.is_empty() {
-        return Err("no certificate is in it; name a PEM file with one".to_owned());
+        return Err("it holds no certificate; name a PEM file with one".to_owned());
     }
     Ok(RootCerts::new_with_certs(&found))
 }

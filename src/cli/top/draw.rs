@@ -19,13 +19,13 @@ const LOG_ROWS: u16 = 4;
 const HEAD_ROWS: u16 = 4;
 
 const HELP: [&str; 9] = [
-    "q, Esc, Ctrl-C   end",
-    "r                ask again now",
+    "q, Esc, Ctrl-C   quit",
+    "r                refresh now",
     "Tab              overview, components, log",
     "Up, Down         scroll",
     "PgUp, PgDn       scroll by ten lines",
-    "Home, End        to the first, to the last line",
-    "?                this help, and back",
+    "Home, End        first line, last line",
+    "?                show or hide this help",
     "",
     "Angles are standard errors of directions; ratios are shares of the whole variance.",
 ];
@@ -336,7 +336,7 @@ mod tests {
         }
         let text = shown(&Page::default(), &mut View::default(), [40, 12], LOOK);
         assert!(
-            text.contains("asking") && text.contains("nothing is known yet"),
+            text.contains("asking") && text.contains("no status yet"),
             "{text}"
         );
         let text = shown(&degraded(), &mut View::default(), [40, 12], LOOK);

@@ -158,7 +158,7 @@ pub(super) fn rates(page: &Page, look: Look, size: [usize; 2]) -> Vec<Line<'stat
 pub(super) fn drift(page: &Page, look: Look, size: [usize; 2]) -> Vec<Line<'static>> {
     let status = page.status.as_ref();
     let Some(report) = status.and_then(|status| status.drift.as_ref()) else {
-        return vec![Line::raw("not watched, or not known")];
+        return vec![Line::raw("not watched, or not known yet")];
     };
     let (score, threshold) = (report.score(), report.threshold);
     let is_over = score
@@ -170,7 +170,7 @@ pub(super) fn drift(page: &Page, look: Look, size: [usize; 2]) -> Vec<Line<'stat
         Style::new()
     };
     let limit = threshold.map_or_else(
-        || ", no alarm wanted".to_owned(),
+        || ", alarms off".to_owned(),
         |most| format!("{} alarm {most:.1}", if is_over { " OVER" } else { "," }),
     );
     let score = score.map_or_else(|| "?".to_owned(), |score| format!("{score:.1}"));

@@ -90,7 +90,7 @@ impl Belonging {
                 state,
                 output,
                 rows: latest_rows,
-                run: found.map_or_else(String::new, |run| format!(" of run {run}")),
+                run: found.map_or_else(String::new, |run| format!(" from run {run}")),
             });
         };
         if let Some(found) = found.filter(|found| *found != self.run_id) {
@@ -105,9 +105,9 @@ impl Belonging {
         if latest_rows > rows {
             warn!(
                 snapshot_rows = latest_rows, checkpoint_rows = rows, output = %shown(&output),
-                "the latest snapshot is ahead of the state: the run before ended without a checkpoint, \
-                 or an older state was put back; the rows between are read again, those of pipes and \
-                 pushed bodies as far as the spool still holds them"
+                "the latest snapshot is ahead of the state: the previous run ended without a \
+                 checkpoint, or an older state was restored; the rows between are read again, \
+                 those of pipes and pushes as far as the spool still has them"
             );
         }
         Ok(())
@@ -125,8 +125,8 @@ impl Belonging {
         };
         match latest.run_id {
             Some(found) if found != self.run_id && !self.is_agreed(&latest) => Err(format!(
-                "{}: its latest snapshot is of run {found}, this is run {}; move it away, or name another \
-                 `output.dir`",
+                "{}: its latest snapshot belongs to run {found}, but this is run {}; move it \
+                 away, or choose another `output.dir`",
                 shown(directory),
                 self.run_id
             )),
@@ -162,8 +162,8 @@ pub(super) fn begin_anew(params: &RunParams, disk: &dyn Disk) -> Result<(), Chec
     let failed = CheckpointError::io(directory, "cannot move the state aside");
     let aside = set_aside(directory, disk).map_err(failed)?;
     match aside {
-        None => info!("there was no state; starting anew"),
-        Some(aside) => info!(to = %shown(&aside), "the state was moved aside; starting anew"),
+        None => info!("no state found; starting a new run"),
+        Some(aside) => info!(to = %shown(&aside), "the state was moved aside; starting a new run"),
     }
     let over = latest(&params.output_dir, disk).map(|latest| Over {
         run_id: latest.run_id,

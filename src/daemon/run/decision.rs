@@ -74,7 +74,7 @@ impl Decision {
                 }
                 Self::PutOff(tickets)
             }
-            other => return Err(from.refuse(format!("decision {other}"))),
+            other => return Err(from.refuse(format!("unknown decision {other}"))),
         };
         from.finish()?;
         Ok(decision)

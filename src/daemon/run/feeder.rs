@@ -163,7 +163,7 @@ impl Loop {
             let _ = waker.try_send(());
         });
         if let Err(error) = follower.listen(wake) {
-            debug!(%error, "no directory notification");
+            debug!(%error, "directory notification is not available");
         }
         Self {
             tags,
@@ -459,7 +459,7 @@ impl Loop {
         }
         info!(
             rows = self.at,
-            "short minibatch: its rows had waited long enough"
+            "learning a short minibatch: its rows reached `source.latency_max_ms`"
         );
         self.send_batch()
     }

@@ -18,12 +18,12 @@ pub(super) fn find(state_dir: &Path) -> History {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return History::default(),
         Err(error) => {
-            warn!(%error, file = %path.display(), "the history cannot be read; a new one begins");
+            warn!(%error, file = %path.display(), "the history cannot be read; starting a new one");
             return History::default();
         }
     };
     History::of_json(&bytes).unwrap_or_else(|reason| {
-        warn!(%reason, file = %path.display(), "the history cannot be read; a new one begins");
+        warn!(%reason, file = %path.display(), "the history cannot be read; starting a new one");
         History::default()
     })
 }

@@ -45,7 +45,7 @@ pub enum Command {
 pub struct Outcome {
     /// Rows learned, over all runs of this state.
     pub rows: u64,
-    /// Rows that wait for a full minibatch, in the checkpoint; the snapshot has learned them.
+    /// Rows waiting for a full minibatch, in the checkpoint; the snapshot has learned them.
     pub rows_waiting: u64,
     /// True if the last checkpoint holds everything that was learned.
     pub is_durable: bool,
@@ -63,8 +63,8 @@ pub enum RunError {
     Checkpoint(#[from] CheckpointError),
     /// The checkpoint was made with other keys.
     #[error(
-        "{}: the state was learned with another configuration ({changes}); put the keys back, name a \
-         new `state.dir`, or start over with `--reset-state`", path.display()
+        "{}: the state was learned with another configuration ({changes}); restore the keys, \
+         choose a new `state.dir`, or start over with `--reset-state`", path.display()
     )]
     OtherConfig {
         /// Path of the state directory.
@@ -85,8 +85,8 @@ pub enum RunError {
     Learn(#[from] LearnError),
     /// The consumed part of a file changed.
     #[error(
-        "{}: {reason}; nothing more is read (`source.on_changed` = \"stop\"): put the file back, or \
-         set the key to \"quarantine\" to go on without it", path.display()
+        "{}: {reason}; reading has stopped (`source.on_changed` = \"stop\"): restore the file, or \
+         set the key to \"quarantine\" to continue without it", path.display()
     )]
     Changed {
         /// Path of the file.
@@ -99,7 +99,8 @@ pub enum RunError {
     Spool(#[from] SpoolError),
     /// The last checkpoint could not be written.
     #[error(
-        "the last checkpoint could not be written: {reason}; the state of the one before stands, and the rows after it are read again"
+        "the last checkpoint could not be written: {reason}; the one before it is intact, and the \
+          next run reads the rows after it again"
     )]
     NotDurable {
         /// The error of the disk.
@@ -107,8 +108,8 @@ pub enum RunError {
     },
     /// The state directory is not where it was.
     #[error(
-        "{}: the state directory {how} while the run had it, so nothing more was written and the run \
-         ended; {remedy}: the last checkpoint has {rows} rows, and those after it are read again",
+        "{}: the state directory {how} during the run, so the run stopped without writing more; \
+         {remedy}: the last checkpoint has {rows} rows, and the rows after it are read again",
         path.display()
     )]
     Displaced {
@@ -126,9 +127,9 @@ pub enum RunError {
     Output(#[from] SnapshotError),
     /// There is a model, and no state that it was read off.
     #[error(
-        "{}: no state is here, but the latest snapshot in {} has {rows} rows{run}: the state was lost, or \
-         another directory is meant; put the state back, name the right `state.dir` or another \
-         `output.dir`, or begin anew over that snapshot with `--reset-state`",
+        "{}: no state here, but the latest snapshot in {} has {rows} rows{run}: the state was \
+         lost, or this is the wrong directory; restore the state, correct `state.dir`, choose \
+         another `output.dir`, or start over with `--reset-state`, which replaces that snapshot",
         state.display(), output.display()
     )]
     LostState {
@@ -143,8 +144,9 @@ pub enum RunError {
     },
     /// The model is that of another run.
     #[error(
-        "{}: the latest snapshot ({rows} rows) is of run {found}, the state in {} is of run {run}; name \
-         the `state.dir` or `output.dir` that belongs to the other, or move the snapshots away",
+        "{}: the latest snapshot ({rows} rows) belongs to run {found}, but the state in {} \
+         belongs to run {run}; use a `state.dir` and an `output.dir` of the same run, or move the \
+         snapshots away",
         output.display(), state.display()
     )]
     OtherOutput {
@@ -161,8 +163,9 @@ pub enum RunError {
     },
     /// The spool is another run's.
     #[error(
-        "{}: what is kept here came to run {found}, the state is of run {run}; put back the state that it \
-         belongs to, or move it away; `--reset-state` starts over and learns it", path.display()
+        "{}: the spooled rows belong to run {found}, but the state belongs to run {run}; restore \
+         the state of that run, or move the spool away; `--reset-state` starts over and learns \
+         the spooled rows", path.display()
     )]
     OtherSpool {
         /// The spool.

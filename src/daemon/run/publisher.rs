@@ -129,7 +129,7 @@ impl Publisher {
         let spool = &self.spool;
         sync_spool(spool).map_err(|error| {
             format!(
-                "{}: {error}; free space, or make it writable",
+                "{}: {error}; free up disk space, or make it writable",
                 spool.display()
             )
         })?;
@@ -179,7 +179,7 @@ fn renew(output: &mut Output) -> Result<(), String> {
         Ok(None) => Ok(()),
         Ok(Some(displaced)) => {
             let directory = shown(output.directory());
-            warn!(%directory, "the output directory {displaced}; it is made again, and snapshots go on in it");
+            warn!(%directory, "the output directory {displaced}; it will be created again for further snapshots");
             Ok(())
         }
         Err(error) => Err(error.to_string()),

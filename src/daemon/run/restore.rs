@@ -50,7 +50,7 @@ pub struct Meta {
 pub(super) struct Learned {
     pub(super) state: FeedState,
     pub(super) learner: Option<Box<dyn Learner>>,
-    /// Rows that wait for a full minibatch.
+    /// Rows waiting for a full minibatch.
     pub(super) waiting: Option<Minibatch>,
     pub(super) drift: Option<Drift>,
     /// How the features moved; nothing before they are fixed.
@@ -79,7 +79,7 @@ pub struct Restored {
     pub features: usize,
     /// Number of rows learned.
     pub rows_learned: u64,
-    /// Rows that wait for a full minibatch.
+    /// Rows waiting for a full minibatch.
     pub rows_waiting: usize,
     /// Rows read, accepted or rejected.
     pub rows_read: u64,
@@ -363,7 +363,7 @@ pub(super) fn find(params: &RunParams, disk: Arc<dyn Disk>) -> Result<(Found, St
         None => Learned::default(),
         Some((loaded, files)) => {
             if let Some(reason) = &loaded.fell_back {
-                warn!(%reason, "the newest checkpoint cannot be read; the one before is used");
+                warn!(%reason, "the newest checkpoint cannot be read; using the one before");
             }
             let meta = meta_of(&loaded.checkpoint).map_err(wrong)?;
             if meta.state_keys != params.state_keys {
@@ -446,8 +446,8 @@ fn planned_in(
 fn check_gap(planned: &VecDeque<(u64, Decision)>, after: u64) -> Result<(), String> {
     match planned.front() {
         Some((first, _)) if *first != after + 1 => Err(format!(
-            "the journal begins with decision {first}, the checkpoint ends with {after}: those \
-             between are lost"
+            "the journal begins with decision {first}, but the checkpoint ends with {after}: the \
+             decisions between are lost"
         )),
         _ => Ok(()),
     }

@@ -81,7 +81,7 @@ impl Schedule {
                 warn!(
                     %reason,
                     retry_s = pause.as_secs(),
-                    "{} could not be written; the one before stands, learning goes on", self.what
+                    "{} could not be written; the previous one is intact, learning continues", self.what
                 );
             }
         }

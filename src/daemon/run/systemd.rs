@@ -11,7 +11,7 @@ const STALLED_AFTER: Duration = Duration::from_mins(3);
 
 fn tell(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        debug!(%error, "the service manager could not be told");
+        debug!(%error, "the service manager could not be notified");
     }
 }
 

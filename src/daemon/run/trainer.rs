@@ -231,7 +231,7 @@ impl Trainer<'_> {
         let mut deadline: Option<Instant> = None;
         loop {
             if deadline.is_some_and(|at| Instant::now() >= at) {
-                warn!("the time for draining is over; rows on their way are read again");
+                warn!("the time for draining has run out; rows in flight will be read again");
                 return Ok(());
             }
             self.check_place()?;
@@ -253,7 +253,7 @@ impl Trainer<'_> {
                 },
                 recv(commands) -> command => match command {
                     Ok(Command::Stop) => {
-                        info!("stopping: what was read goes into the last checkpoint and snapshot");
+                        info!("stopping: writing the last checkpoint and snapshot with every row read");
                         self.shared.stop.store(true, Ordering::Relaxed);
                         // One that is on its way is enough.
                         let _ = self.wake.try_send(());
@@ -341,7 +341,7 @@ impl Trainer<'_> {
             Ok(Some(snapshot)) => snapshot,
             Ok(None) => return,
             Err(error) => {
-                warn!(%error, "no snapshot can be made of this state");
+                warn!(%error, "this state does not give a snapshot");
                 self.snapshots.begin(rows);
                 self.snapshots.is_under_way = false;
                 return;
@@ -411,7 +411,7 @@ impl Trainer<'_> {
             systemd::status(if is_ready {
                 "learning"
             } else {
-                "learning, but the disk refuses writes: free space, or make it writable"
+                "learning, but the disk refuses writes: free up disk space, or make it writable"
             });
         }
     }
@@ -426,12 +426,13 @@ impl Trainer<'_> {
                         &self.params.state_keys,
                         &params.state_keys,
                     );
-                    error!(%changes, "the configuration is refused: these keys decide the state; start over with another `state.dir`");
+                    error!(%changes, "the new configuration is refused: it changes keys that the \
+                      state depends on; start over with another `state.dir`");
                 } else if params.state_dir != self.params.state_dir
                     || params.streams != self.params.streams
                 {
                     error!(
-                        "the configuration is refused: `state.dir` and streams can only change with a new start"
+                        "the new configuration is refused: changes to `state.dir` and to streams need a restart"
                     );
                 } else {
                     let spool = self.params.state_dir.join("spool");
@@ -450,7 +451,9 @@ impl Trainer<'_> {
                     info!("configuration reloaded");
                 }
             }
-            Err(reason) => error!(%reason, "the configuration is refused; the old one stands"),
+            Err(reason) => {
+                error!(%reason, "the new configuration is refused; the old one stays in force")
+            }
         }
         systemd::ready();
     }

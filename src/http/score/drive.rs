@@ -71,7 +71,7 @@ pub(super) async fn pump(mut body: Body, bytes_max: u64, mut held: Held, to: Int
                     let refusal = if is_too_slow(&error) {
                         Refusal::new(StatusCode::REQUEST_TIMEOUT, TOO_SLOW)
                     } else {
-                        Refusal::new(StatusCode::BAD_REQUEST, "the body broke off")
+                        Refusal::new(StatusCode::BAD_REQUEST, "the body ended early")
                     };
                     let _ = to.0.send(Err(refusal));
                     return false;
@@ -154,7 +154,7 @@ pub(super) async fn drive(
             (work, step)
         });
         let Some((again, step)) = step.await else {
-            let why = "scoring failed; the log says more";
+            let why = "scoring failed; see the log";
             return break_off(head, Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, why));
         };
         work = again;
@@ -194,7 +194,7 @@ fn break_off(head: Option<oneshot::Sender<Result<(), Refusal>>>, refusal: Refusa
     if let Some(head) = head {
         let _ = head.send(Err(refusal));
     } else {
-        tracing::info!(reason = refusal.detail, "an answer was broken off");
+        tracing::info!(reason = refusal.detail, "an answer was cut short");
     }
 }
 
@@ -223,7 +223,7 @@ impl hyper::body::Body for Answer {
             Some(Some(bytes)) => Some(Ok(Frame::data(bytes))),
             Some(None) => None,
             // Cut short: a client must not take it for whole.
-            None => Some(Err(io::Error::other("the answer breaks off"))),
+            None => Some(Err(io::Error::other("the answer was cut short"))),
         })
     }
 }

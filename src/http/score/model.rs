@@ -76,7 +76,7 @@ impl Model {
         if !unknown.is_empty() {
             let unknown: Vec<&str> = unknown.iter().map(String::as_str).collect();
             let how = "leave them out, or ask for `?extra=ignore` or `?extra=keep`";
-            why.push(format!("not of the model: {} ({how})", shown(&unknown)));
+            why.push(format!("not in the model: {} ({how})", shown(&unknown)));
         }
         if why.is_empty() {
             return Ok(());

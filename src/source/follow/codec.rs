@@ -94,7 +94,7 @@ impl FileEntry {
             u8::MAX => None,
             code => {
                 let format = Format::of_code(code);
-                Some(format.ok_or_else(|| from.refuse(format!("format {code}")))?)
+                Some(format.ok_or_else(|| from.refuse(format!("unknown format {code}")))?)
             }
         };
         let (fingerprint, rows, ahead) = (Fingerprint::decode(from)?, from.u64()?, from.u64()?);
@@ -112,7 +112,7 @@ impl FileEntry {
             rows,
             ahead,
             within,
-            state: state.ok_or_else(|| from.refuse(format!("state {code}")))?,
+            state: state.ok_or_else(|| from.refuse(format!("unknown state {code}")))?,
         })
     }
 }
@@ -134,7 +134,8 @@ impl Quarantined {
     /// If it is not there.
     pub fn decode(from: &mut Decoder<'_>) -> Result<Self, CodecError> {
         let (file, path, rows, code) = (from.u64()?, decode_path(from)?, from.u64()?, from.u8()?);
-        let fault = Fault::of_code(code).ok_or_else(|| from.refuse(format!("fault {code}")))?;
+        let fault =
+            Fault::of_code(code).ok_or_else(|| from.refuse(format!("unknown fault {code}")))?;
         Ok(Self {
             file,
             path,
@@ -202,7 +203,8 @@ impl FeedState {
         let mut from = Decoder::new("feed", feed);
         let feed_version = from.u8()?;
         if !(1..=FEED_VERSION).contains(&feed_version) {
-            let known = format!("version {feed_version}; this program knows {FEED_VERSION}");
+            let known =
+                format!("version {feed_version}; this program reads version {FEED_VERSION}");
             return Err(from.refuse(known));
         }
         let mut state = Self {
@@ -244,7 +246,7 @@ fn decode_tally(bytes: &[u8]) -> Result<Tally, CodecError> {
     let mut from = Decoder::new("tally", bytes);
     let version = from.u8()?;
     if !(1..=TALLY_VERSION).contains(&version) {
-        let known = format!("version {version}; this program knows {TALLY_VERSION}");
+        let known = format!("version {version}; this program reads version {TALLY_VERSION}");
         return Err(from.refuse(known));
     }
     let mut tally = Tally {
@@ -266,7 +268,9 @@ fn decode_tally(bytes: &[u8]) -> Result<Tally, CodecError> {
 fn version(from: &mut Decoder<'_>) -> Result<(), CodecError> {
     match from.u8()? {
         VERSION => Ok(()),
-        other => Err(from.refuse(format!("version {other}; this program knows {VERSION}"))),
+        other => Err(from.refuse(format!(
+            "version {other}; this program reads version {VERSION}"
+        ))),
     }
 }
 

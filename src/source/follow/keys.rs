@@ -149,7 +149,7 @@ impl PushedKeys {
     /// Reads the section; an empty one, as checkpoints had before bodies could be pushed, has no key.
     ///
     /// # Errors
-    /// If it is not what was written.
+    /// If its content is not what was written.
     pub fn decode(section: &[u8]) -> Result<Self, CodecError> {
         let mut keys = Self::default();
         if section.is_empty() {
@@ -158,7 +158,9 @@ impl PushedKeys {
         let mut from = Decoder::new("pushed", section);
         let version = from.u8()?;
         if version != VERSION {
-            return Err(from.refuse(format!("version {version}; this program knows {VERSION}")));
+            return Err(from.refuse(format!(
+                "version {version}; this program reads version {VERSION}"
+            )));
         }
         for _ in 0..from.count(73)? {
             let key = from.array()?;

@@ -104,7 +104,7 @@ pub(super) fn pull(connect: &Connect, shared: &Shared) {
     loop {
         match session(connect, shared, &mut pause) {
             Ok(()) => return,
-            Err(reason) => shared.fail(format!("{}: {reason}; it is tried again", connect.name)),
+            Err(reason) => shared.fail(format!("{}: {reason}; it will be retried", connect.name)),
         }
         let until = Instant::now() + pause;
         pause = (2 * pause).min(RETRY_MOST);

@@ -227,8 +227,8 @@ impl Push {
         match written {
             Ok(()) => Kept::Accepted(known),
             Err(error) => Kept::Failed(format!(
-                "the rows could not be kept: {error}; free space, or make `state.dir` writable, and \
-                 send the request again"
+                "the rows could not be kept: {error}; free up disk space, or make `state.dir` \
+                 writable, and send the request again"
             )),
         }
     }
@@ -251,7 +251,7 @@ impl Push {
     /// Takes the key and the room for a body.
     fn reserve(&self, key: Hash, body: Hash, rows: u64, bytes: u64) -> Result<PushName, Kept> {
         if self.shared.is_stopped() {
-            let why = "the daemon ends; send the request again when it is back";
+            let why = "the daemon is shutting down; send the request again when it is back";
             return Err(Kept::Failed(why.to_owned()));
         }
         loop {

@@ -422,7 +422,7 @@ impl Scanner {
             }),
             Ok(_) => self.trouble(root, "neither a file nor a directory"),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.trouble(root, "not there yet; it is looked for again");
+                self.trouble(root, "not there yet; it will be looked for again");
             }
             Err(error) => self.trouble(root, &error.to_string()),
         }
@@ -462,9 +462,8 @@ impl Scanner {
             Target::Other => None,
             Target::Away(target) => {
                 let target = target.display();
-                let reason = format!(
-                    "a symbolic link to {target}, which `source.symlinks` does not let pass"
-                );
+                let reason =
+                    format!("a symbolic link to {target}, which `source.symlinks` does not allow");
                 self.listing.troubles.push(Trouble {
                     path: path.to_owned(),
                     reason,

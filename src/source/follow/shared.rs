@@ -62,7 +62,7 @@ impl Shared {
     /// Refuses to make a file where the directory may be that of another run by now: the rows would go
     /// there.
     pub(super) fn check_ours(&self) -> io::Result<()> {
-        let gone = || io::Error::other("the state directory is that of this run no more");
+        let gone = || io::Error::other("the state directory no longer belongs to this run");
         if (self.is_ours)() {
             Ok(())
         } else {
@@ -150,7 +150,7 @@ impl Shared {
                 match to.write(&buffer[done..n]) {
                     Ok(written) => done += written,
                     Err(error) if error.kind() == io::ErrorKind::StorageFull => {
-                        self.fail(format!("{}: {error}; free space", path.display()));
+                        self.fail(format!("{}: {error}; free up disk space", path.display()));
                         thread::sleep(50 * LOOK_EVERY);
                         if self.is_stopped() {
                             return Ok(());

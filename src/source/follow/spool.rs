@@ -241,7 +241,7 @@ fn spawn(input: &SpoolInput, shared: &Arc<Shared>) -> Result<(), SpoolError> {
                 if meta.file_type().is_fifo() {
                     Ok(())
                 } else {
-                    Err(io::Error::other("it is no FIFO"))
+                    Err(io::Error::other("it is not a FIFO"))
                 }
             });
             is_fifo.map_err(failed(path, "cannot be read", "make it with mkfifo"))?;

@@ -59,7 +59,7 @@ impl Prefix {
         let len = len as usize;
         if len > METADATA_BYTES_MAX {
             return Err(StreamError::Corrupt(format!(
-                "a message header of {len} bytes, more than the {METADATA_BYTES_MAX} that are read"
+                "a message header of {len} bytes, above the limit of {METADATA_BYTES_MAX}"
             )));
         }
         Ok(match len {
@@ -212,7 +212,7 @@ impl Place {
             Self::Start if is_odd => {
                 let head = &bytes[..bytes.len().min(PREFIX)];
                 Err(StreamError::Corrupt(format!(
-                    "it begins with \"{}\", as no Arrow IPC stream does",
+                    "it begins with \"{}\", which does not begin an Arrow IPC stream",
                     head.escape_ascii()
                 )))
             }
@@ -237,7 +237,7 @@ impl Place {
                 "a message of type {kind:?} follows the end of the stream"
             ))),
             (Self::Inside, _) => Err(StreamError::Corrupt(format!(
-                "a message of type {kind:?} in the stream"
+                "a message of an unexpected type, {kind:?}, in the stream"
             ))),
         }
     }
@@ -258,7 +258,7 @@ impl Place {
     pub fn fault(self, error: StreamError) -> StreamError {
         match (self, error) {
             (Self::Behind, StreamError::Corrupt(reason)) => StreamError::Behind(format!(
-                "bytes that are no further stream follow the end of the stream ({reason})"
+                "bytes that are not another stream follow the end of the stream ({reason})"
             )),
             (_, error) => error,
         }
@@ -271,7 +271,7 @@ fn is_end(prefix: Prefix) -> bool {
 
 fn behind(head: &[u8]) -> StreamError {
     StreamError::Behind(format!(
-        "bytes that are no further stream follow the end of the stream (\"{}\")",
+        "bytes that are not another stream follow the end of the stream (\"{}\")",
         head.escape_ascii()
     ))
 }

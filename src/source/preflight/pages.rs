@@ -330,10 +330,10 @@ impl Chunk {
         let size = count(page.uncompressed);
         let bad = |why: String| Err(format!("a page declares {size} bytes uncompressed, {why}"));
         if size > PAGE_BYTES_MAX {
-            return bad(format!("more than the {PAGE_BYTES_MAX} that are read"));
+            return bad(format!("above the limit of {PAGE_BYTES_MAX}"));
         }
         if count(page.levels[0]) + count(page.levels[1]) > size {
-            return bad("less than its levels take".to_owned());
+            return bad("less than its levels need".to_owned());
         }
         let is_described = match page.kind {
             0 | 3 if page.is_new != (page.kind == 3) => false,
@@ -342,22 +342,22 @@ impl Chunk {
             _ => page.data.is_none() && page.words.is_none(),
         };
         if !is_described {
-            return bad(format!("and is not of the type {} that it says", page.kind));
+            return bad(format!("but is not of its declared type {}", page.kind));
         }
         let values = count(page.data.unwrap_or(0));
         if values > self.values {
             let all = self.values;
-            return bad(format!("and {values} values in a column chunk of {all}"));
+            return bad(format!("with {values} values in a column chunk of {all}"));
         }
         let words = count(page.words.unwrap_or(0));
         // A word of bytes begins with four bytes of length.
         if words.saturating_mul(self.width.unwrap_or(32)) > size.saturating_mul(8) {
-            return bad(format!("less than {words} words take"));
+            return bad(format!("less than {words} words need"));
         }
         if let (Some(width), Some(_)) = (self.width, page.data) {
             let each = width.div_ceil(8).saturating_add(RUN_BYTES);
             if size > values.saturating_mul(each).saturating_add(PAGE_SLACK) {
-                return bad(format!("more than {values} values take"));
+                return bad(format!("more than {values} values need"));
             }
         }
         // An index is passed over, not handed on.
@@ -371,7 +371,7 @@ impl Chunk {
         let held = self.budget.held.fetch_add(more, Ordering::Relaxed);
         if held.saturating_add(more) > self.budget.max {
             let max = self.budget.max;
-            return bad(format!("with the pages beside it more than {max}"));
+            return bad(format!("which with the pages beside it exceeds {max}"));
         }
         Ok(())
     }

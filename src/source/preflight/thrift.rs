@@ -394,7 +394,7 @@ impl<'a> Walk<'a> {
 /// The type of a list's items: not booleans.
 fn item(wire: u8) -> Result<u8, Fault> {
     match wire {
-        wire::TRUE | wire::FALSE => wrong("a list of booleans, which Parquet does not have here"),
+        wire::TRUE | wire::FALSE => wrong("a list of booleans, which Parquet does not use here"),
         other => Ok(other),
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn not_started(why: &str) -> Refusal {
     Refusal {
         fault: Fault::Unreadable,
         reason: format!(
-            "the system has no room for the worker that reads files ({why}); raise the limits on \
+            "the system cannot start the worker that reads files ({why}); raise the limits on \
              open files, processes or memory (`ulimit`, `LimitNOFILE=`)"
         ),
     }

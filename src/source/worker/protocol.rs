@@ -192,7 +192,7 @@ impl Request {
                 with_ids: from.bool()?,
             },
             5 => Self::Credit(from.usize()?),
-            other => return Err(from.refuse(format!("request {other}"))),
+            other => return Err(from.refuse(format!("unknown request {other}"))),
         };
         from.finish()?;
         Ok(request)
@@ -282,7 +282,7 @@ impl Reply {
             }),
             4 => Self::Failed(from.u64()?, decode_refusal(&mut from)?),
             5 => Self::Ready,
-            other => return Err(from.refuse(format!("reply {other}"))),
+            other => return Err(from.refuse(format!("unknown reply {other}"))),
         };
         from.finish()?;
         Ok(reply)
@@ -305,7 +305,7 @@ fn encode_refusal(refusal: &Refusal, to: &mut Encoder) {
 fn decode_refusal(from: &mut Decoder<'_>) -> Result<Refusal, CodecError> {
     let code = from.u8()?;
     Ok(Refusal {
-        fault: Fault::of_code(code).ok_or_else(|| from.refuse(format!("fault {code}")))?,
+        fault: Fault::of_code(code).ok_or_else(|| from.refuse(format!("unknown fault {code}")))?,
         reason: from.str()?.to_owned(),
     })
 }

@@ -128,7 +128,7 @@ impl Worker {
     /// Reads a job to its end; false when the daemon is gone.
     fn work(&mut self, job: &Job, want: Option<usize>, with_ids: bool) -> io::Result<bool> {
         let Some(room) = &self.room else {
-            return Err(io::Error::other("a job before the features"));
+            return Err(io::Error::other("a job arrived before the features"));
         };
         self.want = want.unwrap_or(self.want);
         let opened = SegmentReader::open(&job.read, &room.feature_schema, with_ids);
@@ -164,10 +164,10 @@ impl Worker {
         with_ids: bool,
     ) -> io::Result<Result<bool, Refusal>> {
         let Some(room) = &mut self.room else {
-            return Err(io::Error::other("a job before the features"));
+            return Err(io::Error::other("a job arrived before the features"));
         };
         let Some(slot) = self.free.last().copied() else {
-            return Err(io::Error::other("no place for a piece"));
+            return Err(io::Error::other("no slot for a piece"));
         };
         let mut batch = room
             .feature_schema

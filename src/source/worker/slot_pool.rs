@@ -74,12 +74,14 @@ impl SlotPool {
         number: usize,
         bytes: usize,
     ) -> io::Result<Box<dyn Lent>> {
-        let wrong = |what: &str| io::Error::other(format!("place {number} for rows {what}"));
+        let wrong = |what: &str| io::Error::other(format!("slot {number} for rows {what}"));
         if bytes > self.bytes {
             return Err(wrong("is too small"));
         }
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let slot = slots.get_mut(number).ok_or_else(|| wrong("is none"))?;
+        let slot = slots
+            .get_mut(number)
+            .ok_or_else(|| wrong("does not exist"))?;
         let map = match std::mem::replace(slot, State::Leased) {
             State::Here(map) => map,
             State::Leased => return Err(wrong("is taken")),

@@ -200,7 +200,7 @@ impl Subprocess {
         let Some(mut running) = self.running.take() else {
             return not_started(match &lost {
                 Lost::Died(reason) | Lost::NotStarted(reason) => reason,
-                Lost::Silent => "it is silent",
+                Lost::Silent => "it does not answer",
             });
         };
         let deadline = self.params.deadline.as_secs();
@@ -209,7 +209,7 @@ impl Subprocess {
             Lost::Silent => Refusal {
                 fault: Fault::Silent,
                 reason: format!(
-                    "the worker that read it said nothing for {deadline} s and was ended; \
+                    "the worker reading it was silent for {deadline} s and was killed; \
                      raise `source.decode_deadline_s` if the file is sound"
                 ),
             },
@@ -268,7 +268,10 @@ impl Subprocess {
 
     fn take(&mut self, batch: &mut Minibatch, at: usize, sent: Sent) -> Result<Next, Lost> {
         let wrong = |what: &str| Lost::Died(format!("it sent {what}"));
-        let job = self.jobs.front().ok_or_else(|| wrong("rows unasked"))?;
+        let job = self
+            .jobs
+            .front()
+            .ok_or_else(|| wrong("rows that were not asked for"))?;
         let rows = usize::try_from(sent.tally.rows_accepted).unwrap_or(usize::MAX);
         let fits = job.ticket == sent.ticket
             && rows <= sent.capacity
@@ -328,7 +331,9 @@ impl Subprocess {
                 self.finish_job();
                 Ok(Next::Failed { ticket, refusal })
             }
-            _ => Err(Lost::Died("it sent another answer".to_owned())),
+            _ => Err(Lost::Died(
+                "it sent an answer to another request".to_owned(),
+            )),
         }
     }
 }
@@ -346,7 +351,8 @@ impl Running {
         minibatch_rows: usize,
     ) -> io::Result<()> {
         let bytes = feature_schema.bytes(minibatch_rows);
-        let bytes = bytes.ok_or_else(|| io::Error::other("a minibatch beyond all memory"))?;
+        let bytes =
+            bytes.ok_or_else(|| io::Error::other("a minibatch larger than memory can be"))?;
         // Whole pages, so that no two places share one.
         let page = rustix::param::page_size();
         let slot_bytes = bytes.max(1).next_multiple_of(page);
@@ -376,7 +382,9 @@ impl Decode for Subprocess {
         match self.ask(&Request::Resolve(segment.clone()))? {
             Reply::Resolved(feature_schema) => Ok(feature_schema),
             Reply::Refused(refusal) => Err(refusal),
-            _ => Err(self.reap(Lost::Died("it sent another answer".to_owned()))),
+            _ => Err(self.reap(Lost::Died(
+                "it sent an answer to another request".to_owned(),
+            ))),
         }
     }
 
@@ -384,7 +392,9 @@ impl Decode for Subprocess {
         match self.ask(&Request::Frames(path.to_owned()))? {
             Reply::Framed(frames) => Ok(frames),
             Reply::Refused(refusal) => Err(refusal),
-            _ => Err(self.reap(Lost::Died("it sent another answer".to_owned()))),
+            _ => Err(self.reap(Lost::Died(
+                "it sent an answer to another request".to_owned(),
+            ))),
         }
     }
 
@@ -396,7 +406,7 @@ impl Decode for Subprocess {
         if feature_schema.bytes(minibatch_rows).is_none() {
             return Err(Refusal {
                 fault: Fault::File,
-                reason: "a minibatch of these rows is beyond all memory".to_owned(),
+                reason: "a minibatch of these rows is larger than memory can be".to_owned(),
             });
         }
         self.in_use = Some((feature_schema.clone(), minibatch_rows));

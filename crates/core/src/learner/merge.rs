@@ -32,7 +32,7 @@ pub enum MergeError {
     Empty,
     /// They have seen other features.
     #[error(
-        "one state has {left} features, the other {right}; only states of the same features merge"
+        "one state has {left} features, the other {right}; only states with the same features can be merged"
     )]
     Features {
         /// m of the first.
@@ -50,7 +50,7 @@ pub enum MergeError {
         key: &'static str,
     },
     /// A value is no finite number.
-    #[error("a state holds a value that is no finite number; fit it again")]
+    #[error("a state holds a value that is not finite; fit it again")]
     NotFinite,
 }
 

@@ -92,7 +92,7 @@ pub enum LearnError {
     /// The state stopped being finite.
     #[error(
         "after row {first_row}: {source}; its values are too large or too small for this precision: \
-         set `learner.precision = \"f64\"`, take other units, or clean the row"
+         set `learner.precision = \"f64\"`, use other units, or clean the row"
     )]
     NotFinite {
         /// Accepted rows before the minibatch.
@@ -177,7 +177,8 @@ pub trait Learner: Send {
     }
 }
 
-/// Returns the summary of `learner` as if it had learned `waiting` too: a copy learns these rows and is dropped,
+/// Returns the summary of `learner` as if it had learned `waiting` too: a copy learns these rows and is
+/// dropped,
 /// so that the borders of minibatches, and with them the bits, do not depend on who looked and when.
 ///
 /// # Errors

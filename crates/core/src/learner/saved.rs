@@ -71,7 +71,7 @@ pub(super) fn finite(from: &mut Decoder<'_>) -> Result<f64, CodecError> {
     if value.is_finite() {
         Ok(value)
     } else {
-        Err(from.refuse(format!("{value} is no finite number")))
+        Err(from.refuse(format!("{value} is not a finite number")))
     }
 }
 
@@ -81,7 +81,7 @@ pub(super) fn finites(from: &mut Decoder<'_>, len: usize) -> Result<Vec<f64>, Co
     if values.iter().all(|value| value.is_finite()) {
         Ok(values)
     } else {
-        Err(from.refuse("a value is no finite number"))
+        Err(from.refuse("a value is not a finite number"))
     }
 }
 
@@ -91,6 +91,6 @@ pub(super) fn finites_f32(from: &mut Decoder<'_>, len: usize) -> Result<Vec<f32>
     if values.iter().all(|value| value.is_finite()) {
         Ok(values)
     } else {
-        Err(from.refuse("a value is no finite number"))
+        Err(from.refuse("a value is not a finite number"))
     }
 }

@@ -15,7 +15,7 @@ const COMPARED: usize = 500;
 /// The settings that all rules share.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Setup {
-    /// Units of the hidden layers, from the rows up.
+    /// Units of each hidden layer, from the input up.
     pub hidden: Vec<usize>,
     /// Of the hidden layers.
     pub nonlinearity: Nonlinearity,
@@ -50,22 +50,22 @@ impl Default for Setup {
 #[non_exhaustive]
 pub enum SetupError {
     /// There is no hidden layer.
-    #[error("no hidden layer: without one no error is passed down; take at least one, such as 100")]
+    #[error("no hidden layer: without one no error is passed down; use at least one, such as 100")]
     NoLayer,
     /// A layer of no units, or too many.
-    #[error("a hidden layer of {units} units; take 1 to {UNITS_MAX}")]
+    #[error("a hidden layer of {units} units; use 1 to {UNITS_MAX}")]
     Units {
         /// The number of units that was given.
         units: usize,
     },
     /// A number below one.
-    #[error("{what} 0: take at least 1")]
+    #[error("{what} 0: use at least 1")]
     Zero {
         /// The name of the setting.
         what: &'static str,
     },
     /// A rate that is none.
-    #[error("learning rate {value}: take a number above 0, such as 0.003")]
+    #[error("learning rate {value}: use a number above 0, such as 0.003")]
     Rate {
         /// The value that was given.
         value: f64,

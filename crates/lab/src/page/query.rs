@@ -44,10 +44,12 @@ impl Asked {
             let place = NAMES.iter().position(|known| *known == name);
             let Some(place) = place else {
                 let all = NAMES.join(", ");
-                return Err(format!("`{name}` is no parameter; there are {all}"));
+                return Err(format!(
+                    "unknown parameter `{name}`; the parameters are {all}"
+                ));
             };
             if values[place].replace(value).is_some() {
-                return Err(format!("`{name}` comes twice; give it once"));
+                return Err(format!("`{name}` is given twice; give it once"));
             }
         }
         let [loss, scatter, lambda, step, minibatch, seed, w1, w2] = values;

@@ -60,7 +60,7 @@ impl Loop {
                     let (m, columns) =
                         (feature_schema.features().len(), feature_schema.selection());
                     let file = shown(&reading.segment.path);
-                    info!(features = m, %file, %columns, "features found; its first row fixes them");
+                    info!(features = m, %file, %columns, "features found; the first accepted row settles them");
                     self.emit(Event::Resolved(feature_schema));
                 }
                 Err(refusal) if refusal.fault.is_passing() => {
@@ -91,7 +91,7 @@ impl Loop {
     /// Lets go of the room for rows of other features; none has any.
     pub(super) fn free_features(&mut self) {
         if self.batch.take().is_some() {
-            info!("no row was taken: the next file finds the features");
+            info!("no row was accepted; the next file determines the features");
         }
         (self.at, self.made) = (0, 0);
     }

@@ -47,7 +47,7 @@ impl Loop {
         if let Ok(mut trouble) = self.feeder.shared.trouble.lock() {
             *trouble = self.follower.trouble().map(|(count, one)| match count {
                 1 => format!("a source cannot be read: {one}"),
-                _ => format!("{count} sources cannot be read, {one} among them"),
+                _ => format!("{count} sources cannot be read, among them {one}"),
             });
         }
         self.listed = Instant::now();
@@ -60,12 +60,12 @@ impl Loop {
     /// Acts on what a look found.
     fn handle(&mut self, found: Found) -> Result<bool, Stop> {
         for trouble in &found.troubles {
-            warn!(place = %shown(&trouble.path), reason = %trouble.reason.escape_debug(), "in the way");
+            warn!(place = %shown(&trouble.path), reason = %trouble.reason.escape_debug(), "skipping a path for now");
         }
         if let Some((path, before)) = found.copies.first() {
             info!(
                 file = %shown(path), before = %shown(before), files = found.copies.len(),
-                "what it holds is known already: not learned again (`source.on_copy`)"
+                "a copy of a file that is already known: not learned again (`source.on_copy`)"
             );
         }
         if let Some((files, example)) = &found.left_out {
@@ -84,8 +84,8 @@ impl Loop {
         for path in &found.lost {
             warn!(
                 file = %shown(path),
-                "replaced, changed or removed before its turn: the rows that it had cannot be had any \
-                 more; give new rows a name of their own"
+                "replaced, changed or removed before it was read, so its former rows are gone; \
+                 write new rows to a new file name"
             );
         }
         for file in self.follower.gone_beyond(GONE_MAX) {
@@ -162,7 +162,7 @@ impl Loop {
             let name = entry.file_name();
             let file = name.to_str().and_then(|name| name.parse::<u64>().ok());
             if let Some(file) = file {
-                info!(file, "a refused file is tried again");
+                info!(file, "retrying a refused file");
                 let entry = self.feeder.state.files.get(file);
                 let refused = self.feeder.state.quarantine.iter();
                 let is_changed = refused
@@ -201,7 +201,7 @@ impl Loop {
         if is_ended && is_idle && !self.is_patient() {
             if let Some((files, path, reason)) = self.follower.unfinished() {
                 let file = shown(path);
-                warn!(%file, reason, files, "not whole: left for a later run; write it again or leave it out");
+                warn!(%file, reason, files, "incomplete: left for a later run; write it again or leave it out");
             }
             return Err(Stop::Done);
         }

@@ -109,9 +109,9 @@ impl Loop {
         if self.follower.put_off(path, refusal, now) {
             let reason = refusal.reason.escape_debug();
             if refusal.fault == Fault::Gone {
-                info!(file = %shown(path), files = many, "not where it was: it is looked for");
+                info!(file = %shown(path), files = many, "file not found where it was; looking for it elsewhere");
             } else {
-                warn!(file = %shown(path), files = many, %reason, "file waits");
+                warn!(file = %shown(path), files = many, %reason, "file postponed");
             }
         }
         if refusal.fault == Fault::Unreadable {
@@ -143,7 +143,9 @@ impl Loop {
             return Ok(());
         };
         if self.feeder.params.until == Until::Idle && self.setbacks > SETBACKS_PATIENT {
-            warn!("the system lets no file be read; what is left waits for the next run");
+            warn!(
+                "the system does not let any file be read; the remaining files wait for the next run"
+            );
             return Err(Stop::Done);
         }
         self.pause();

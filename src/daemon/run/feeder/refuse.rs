@@ -19,7 +19,7 @@ impl Loop {
         let refusal = Refusal {
             fault: Fault::Died,
             reason: format!(
-                "{}: the daemon died with it again and again; write it again, or set \
+                "{}: the daemon died repeatedly while reading it; write it again, or set \
                  `source.isolation` = \"process\" and retry it",
                 shown(&reading.segment.path)
             ),
@@ -91,7 +91,8 @@ impl Loop {
             Ok(())
         });
         if let Err(error) = done {
-            warn!(file = %shown(path), to = %shown(to), %error, "a refused file could not be set aside");
+            warn!(file = %shown(path), to = %shown(to), %error, "a refused file could not be \
+              moved or copied to `source.quarantine_dir`");
         }
     }
 
@@ -130,14 +131,14 @@ impl Loop {
                 Ok(last) => {
                     let shared = &self.feeder.shared;
                     if shared.is_journal_down.swap(false, Ordering::Relaxed) {
-                        info!("the journal can be written again");
+                        info!("the journal is writable again");
                     }
                     return Ok(last);
                 }
                 Err(error) => {
                     let shared = &self.feeder.shared;
                     if !shared.is_journal_down.swap(true, Ordering::Relaxed) {
-                        error!(%error, "the journal cannot be written; reading waits");
+                        error!(%error, "the journal cannot be written; reading is paused");
                     }
                     self.wait(pause)?;
                     pause = (2 * pause).min(RETRY_MOST);

@@ -48,7 +48,7 @@ impl Spooled {
         }
         warn!(
             connections = self.made_way,
-            "silent connections to a socket were closed: it had as many as it takes, and others waited"
+            "closed silent connections to a socket that was full, to admit others"
         );
         self.made_way = 0;
         self.told_at = Some(Instant::now());
@@ -99,7 +99,7 @@ impl Loop {
             return;
         };
         for failure in spool.failures() {
-            warn!(reason = %failure.escape_debug(), "a stream could not be kept");
+            warn!(reason = %failure.escape_debug(), "a stream could not be kept in the spool");
         }
         let made_way = spool.made_way();
         self.spooled.tell(made_way);
@@ -158,7 +158,7 @@ fn remove(spool: &Spool, path: &Path, through: &mut Through) -> bool {
     match spool.release(path) {
         Ok(bytes) if bytes > through.bytes => {
             let bytes = bytes - through.bytes;
-            warn!(file = %shown(path), bytes, "a stream ended within a message");
+            warn!(file = %shown(path), bytes, "a stream ended in the middle of a message");
             true
         }
         Ok(_) => true,

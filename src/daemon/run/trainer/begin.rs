@@ -60,7 +60,7 @@ fn begin_locked(
         Ok(_) => {}
         Err(held @ SnapshotError::Held { .. }) => return Err(held.into()),
         // A disk that is full or out of reach stops no run: the first snapshot tries again.
-        Err(error) => warn!(%error, "the output directory cannot be had yet"),
+        Err(error) => warn!(%error, "the output directory is not available yet"),
     }
     if params.begin == Begin::Anew {
         belonging::begin_anew(params, disk.as_ref())?;
@@ -87,15 +87,15 @@ fn begin_locked(
 /// Why a run ends whose state directory is not where it was; `rows` are those of its last checkpoint.
 pub(super) fn displaced(directory: &Path, displaced: &Displaced, rows: u64) -> RunError {
     let remedy = match displaced {
-        Displaced::Renamed(_) => "give it its name back and start again",
+        Displaced::Renamed(_) => "rename it back and start again",
         Displaced::Replaced(Some(_)) => {
-            "put it back in the place of the other one, or name it in `state.dir`, and start again"
+            "move it back in place of the other one, or point `state.dir` to it, and start again"
         }
         Displaced::Removed | Displaced::Replaced(None) => {
-            "put it back from a copy and start again, or begin anew with `--reset-state`"
+            "restore it from a backup and start again, or start over with `--reset-state`"
         }
         Displaced::Unlocked => {
-            "make sure that no other ojad has it, leave its lock alone, and start again"
+            "make sure that no other ojad uses it, leave its lock file alone, and start again"
         }
     };
     RunError::Displaced {

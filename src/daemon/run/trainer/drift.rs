@@ -28,7 +28,7 @@ impl Trainer<'_> {
             explained_variance_short = report.explained_variance_short,
             explained_variance_long = report.explained_variance_long,
             events = report.events,
-            "drift: the last rows differ from those before"
+            "drift: recent rows differ from earlier ones"
         );
         let rows = learner.rows();
         self.show_drift(&report, rows);
@@ -65,8 +65,8 @@ fn warn_if_short(params: &DriftParams, learner: Option<&dyn Learner>, features: 
         warn!(
             short_half_life_rows = params.short_half_life_rows,
             least,
-            "drift.short_half_life_rows is less than sixteen minibatches: a drift may take that \
-             long to be found; set learner.minibatch smaller, or the half-life longer"
+            "drift.short_half_life_rows is less than sixteen minibatches, and finding a drift may \
+             take that many; use a smaller learner.minibatch, or a longer half-life"
         );
     }
 }

@@ -225,7 +225,7 @@ impl Trainer<'_> {
             failing(&self.snapshots),
             is_journal_down.then(|| "the journal cannot be written".to_owned()),
             trouble.ok().and_then(|trouble| trouble.clone()),
-            (!self.pulse.is_alive()).then(|| "reading has stood still for minutes".to_owned()),
+            (!self.pulse.is_alive()).then(|| "nothing has been read for minutes".to_owned()),
         ];
         reasons.into_iter().flatten().collect()
     }

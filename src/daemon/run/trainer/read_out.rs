@@ -1,6 +1,6 @@
 //! The state → what is known now, of every row that was read.
 //!
-//! Rows that wait for a full minibatch are learned by a copy that is thrown away: whoever looks sees
+//! Rows waiting for a full minibatch are learned by a copy that is thrown away: whoever looks sees
 //! them, and the state keeps the borders of its minibatches, and so its bits, whenever somebody looked
 //! and however often the run was stopped.
 
@@ -64,8 +64,8 @@ impl Trainer<'_> {
         if snapshot.estimate.is_widened && self.told.insert("f64".to_owned()) {
             info!(
                 rows = snapshot.estimate.rows,
-                "learning in f64 products: beside the largest direction, f32 would lose wanted \
-                 components; it goes back to f32 when that would do"
+                "learning with f64 products: beside the largest direction, f32 would lose wanted \
+                 components; f32 resumes when it suffices"
             );
         }
     }

@@ -37,7 +37,7 @@ impl FileLoader {
     /// Takes in what was written of a file; the last entry of a number counts.
     ///
     /// # Errors
-    /// If it is not what was written.
+    /// If its content is not what was written.
     pub fn take_up(&mut self, file: u64, entry: Option<&[u8]>) -> Result<(), CodecError> {
         let is_new = self.last.is_none_or(|last| file > last);
         self.last = self.last.max(Some(file));

@@ -71,8 +71,9 @@ pub(super) fn check(body: &[u8], expected: Expected<'_>) -> Result<u64, Flaw> {
                 return Err(Flaw::NoStream(why));
             }
             Err(SourceError::Behind { what, .. }) => {
-                let why =
-                    format!("{what}; after the end only streams of the same columns are read");
+                let why = format!(
+                    "{what}; after the end of a stream, only streams with the same columns may follow"
+                );
                 return Err(Flaw::NoStream(why));
             }
             Err(SourceError::BigEndian { .. }) => {
@@ -87,10 +88,10 @@ pub(super) fn check(body: &[u8], expected: Expected<'_>) -> Result<u64, Flaw> {
 fn disagreement(error: &SourceError) -> String {
     match error {
         SourceError::Missing { column, .. } => {
-            format!("the feature `{column}` of the rows before is missing; add it")
+            format!("the feature `{column}` of earlier rows is missing; add it")
         }
         SourceError::Extra { column, .. } => format!(
-            "the rows before had no column `{column}`; leave it out, or exclude it with \
+            "earlier rows had no column `{column}`; leave it out, or exclude it with \
              `features.exclude`"
         ),
         SourceError::TooFewFeatures {
@@ -98,8 +99,8 @@ fn disagreement(error: &SourceError) -> String {
             features,
             ..
         } => format!(
-            "components = {components}, but there are only {features} features; push rows with \
-             {components} numeric values at least"
+            "components = {components}, but there are only {features} features; push rows with at \
+             least {components} numeric values"
         ),
         other => other.to_string(),
     }
@@ -166,7 +167,7 @@ impl Walk<'_> {
 }
 
 fn cut_short() -> StreamError {
-    "the stream ends too soon (it must end with its mark: close the writer)".into()
+    "the stream ends too soon: it has no end marker (close the writer)".into()
 }
 
 #[cfg(test)]

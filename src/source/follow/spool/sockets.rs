@@ -154,7 +154,7 @@ pub(super) fn accept(listener: &UnixListener, shared: &Arc<Shared>) {
             });
         if let Err(error) = started {
             clients.all().remove(&id);
-            shared.fail(format!("no thread for a connection: {error}"));
+            shared.fail(format!("cannot start a thread for a connection: {error}"));
         }
     }
 }

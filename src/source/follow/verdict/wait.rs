@@ -134,8 +134,8 @@ impl Follower {
             format!("{path}: {reason}, and its connection has ended; send the stream again")
         } else {
             format!(
-                "{path}: {reason}, and it has not changed for {} s; write it again, or leave it out \
-                 by its name (`source.ignore_suffixes`)",
+                "{path}: {reason}, and it has not changed for {} s; write it again, or have it \
+                 ignored by its name (`source.ignore_suffixes`)",
                 age.as_secs()
             )
         };
@@ -160,8 +160,8 @@ fn remedy(error: &io::Error) -> &'static str {
         Some(Errno::MFILE | Errno::NFILE) => {
             "raise the limit on open files (`ulimit -n`, `LimitNOFILE=`)"
         }
-        Some(Errno::NOMEM) => "the system has no memory left for it; it is tried again",
-        _ => "it is tried again; look at the disk or the network that it lies on",
+        Some(Errno::NOMEM) => "the system has no memory left for it; it will be retried",
+        _ => "it will be retried; check the disk or network that it is on",
     }
 }
 
