@@ -44,7 +44,7 @@ pub struct Overrides {
     /// Rows after which a row's weight has halved. Default: never.
     #[arg(long, value_name = "ROWS")]
     half_life_rows: Option<f64>,
-    /// 1: read and learn in turn; 2: read ahead on a thread of its own.
+    /// 1: read and learn in turn; 2: read ahead on a second thread.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
 }

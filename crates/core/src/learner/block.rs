@@ -85,6 +85,7 @@ impl<T: Real> Block<T> {
         self.layout = layout;
         self.rows = rows;
         self.is_exchanged = true;
+        // The minibatch gets back a buffer at least as large as the one that it gave.
         self.values.make_room(values.len());
         std::mem::swap(&mut self.values, values);
         self.stride = stride;

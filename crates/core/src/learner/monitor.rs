@@ -108,6 +108,7 @@ impl Watched {
             self.rises += 1;
         } else if value < self.last {
             self.falls += 1;
+        // A comparison with NaN is false both ways: a missing value is neither a rise nor a fall.
         } else if !value.is_nan() && !self.last.is_nan() {
             // It has not moved: pixels at the border of a picture never do.
             return true;
@@ -176,6 +177,8 @@ impl Monitor {
         let all = rows.min(usize::try_from(left).unwrap_or(usize::MAX));
         let last = rows - ROWS_A_MINIBATCH.min(rows - all);
         let (row, col) = (batch.row_stride(), batch.col_stride());
+        // A feature that moves either way is dropped for good: after a few minibatches hardly any
+        // is left to pay for.
         self.watched.retain_mut(|watched| {
             let x = &x[watched.feature * col..];
             // The last row of a minibatch is always looked at, so that the first one follows it.

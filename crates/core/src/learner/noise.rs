@@ -40,6 +40,8 @@ impl AboveNoise {
 /// Shapes: `eigenvalues` of length h ≤ `active` = p, divisor n; `total` is the trace.
 pub fn above_noise(eigenvalues: &[f64], total: f64, active: usize, sample: f64) -> AboveNoise {
     let (h, p) = (eigenvalues.len(), active as f64);
+    // Only if all directions are held can the smallest be compared with each other; the χ² law
+    // needs many rows.
     let is_whole = h > 0 && h == active;
     if is_whole && sample >= ROWS_PER_SQUARE * p * p {
         return until_equal(eigenvalues, sample);

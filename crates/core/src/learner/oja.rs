@@ -84,6 +84,7 @@ impl Weights {
             Par::Seq,
         );
         let root = self.inverse_root()?;
+        // In Q, not in W: the moment must not shrink with weights that the penalty shrinks.
         let qcq = product(product(&root, &wcw), &root);
         Ok(Gradient { cw, wcw, qcq })
     }

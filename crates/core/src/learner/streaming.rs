@@ -143,6 +143,7 @@ where
         let scale: Vec<f64> = (0..m).map(|j| self.moments.current_scale(j)).collect();
         let totals = self.totals(&scale);
         let directions = if self.params.scale == Scale::Standard {
+            // The engine is in the scale of the last block, the estimate in that of all rows.
             let ratios: Vec<f64> = self
                 .moments
                 .scale

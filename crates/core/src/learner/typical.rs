@@ -16,6 +16,7 @@ pub(super) struct TypicalVariance {
 impl TypicalVariance {
     /// Takes half the squared distance of two rows of the next block.
     pub(super) fn update(&mut self, square: f64, decay: f64) {
+        // Faded even if this pair says nothing: equal rows have no logarithm.
         self.blocks *= decay;
         if square > 0.0 && square.is_finite() {
             self.blocks += 1.0;

@@ -99,6 +99,8 @@ impl Streaming<LowRank<f32>> {
         let totals = self.totals(&self.moments.scale);
         // Fewer directions than are wanted tell nothing before the block is learned.
         let is_young = !self.engine.holds_all_wanted();
+        // Only these two change the engine before it is known whether f32 will do; otherwise the
+        // state of now can be asked, and no copy is paid for.
         let is_kept = rescaled || is_young;
         if is_kept {
             before.copy_from(&self.engine);
@@ -160,6 +162,8 @@ impl Learner for Widening {
                 wide.moments.copy_from(&self.before);
                 std::mem::swap(&mut wide.fourth_moments, &mut narrow.fourth_moments);
                 wide.engine = self.engine_before.converted();
+                // Centring in place has used up the minibatch: its values are restored from the
+                // block.
                 let again = narrow.block.as_read(&narrow.centring.pivot).map(|values| {
                     let mut again = Minibatch::from_rows(&values, m);
                     again.set_first_row(batch.first_row());
@@ -208,6 +212,7 @@ impl Learner for Widening {
     fn restore(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError> {
         let (params, m, rows) = (self.params().clone(), self.features, self.minibatch_rows);
         let mut narrow: Streaming<LowRank<f32>> = streaming(params.clone(), m, rows);
+        // The tag that tells the width stands behind the moments.
         let mut ahead = from.clone();
         narrow.restore_moments(&mut ahead)?;
         self.state = if ahead.u8()? == EngineTag::WideLowRank as u8 {

@@ -36,6 +36,7 @@ struct Factors {
 impl Factors {
     /// Of the history H (`spectrum`), the block's `scores` in U and the block itself.
     fn new<T: ProductFloat>(spectrum: Spectrum, scores: &Scores<T>, block: &Block<T>) -> Self {
+        // H = kept·D − σ²I is negative along directions that hold less than the tail.
         let roots: Vec<f64> = spectrum.values.iter().map(|e| e.max(0.0).sqrt()).collect();
         let rotation = spectrum.vectors;
         let (h, b, n) = (roots.len(), block.rows(), block.total());
@@ -248,6 +249,7 @@ impl<T: ProductFloat> LowRank<T> {
         if !self.probes.are_active() || h == 0 {
             return Ok(());
         }
+        // Sorted first, so that the weakest directions are the last.
         self.rotate()?;
         let (basis, rest) = self.weights.split_at_mut(h * m);
         let found = self.probes.extract(rows_of(basis, h, m), &rest[..c * m])?;
@@ -298,6 +300,8 @@ impl<T: ProductFloat> LowRank<T> {
         scratch.eigen(gram.as_ref(), spectrum)?;
         // Gram = QΛQᵀ: U⁺ = Λ^(−1/2)QᵀUD and core⁺ = Λ^(1/2)Qᵀ·core·QΛ^(1/2).
         let (q, values) = (&spectrum.vectors, &spectrum.values);
+        // A direction that the new units make shorter than this has lost its digits; without the
+        // floor, its noise would be blown up to unit length.
         let floor = 1e-12 * values[0];
         let root = |i: usize| values[i].max(floor).sqrt();
         let forward = Mat::<f64>::from_fn(h, h, |i, j| q[(i, j)] * root(j));

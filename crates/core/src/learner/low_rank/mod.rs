@@ -130,6 +130,7 @@ impl<T: ProductFloat> Engine for LowRank<T> {
                 self.core[(i, j)] = finite(from)?;
             }
         }
+        // A look ahead, on a copy of the decoder: the length tells whether active probes follow.
         let len = from.clone().usize()?;
         let rows = len / m.max(1);
         let is_active = rows.checked_sub(self.rank);
@@ -147,6 +148,7 @@ impl<T: ProductFloat> Engine for LowRank<T> {
     }
 
     fn directions(&self, totals: CovarianceTotals) -> Result<Directions, LinalgError> {
+        // On a copy: whether somebody looks must not change what is learned next.
         let mut copy = self.clone();
         copy.absorb(totals)?;
         copy.rotate()?;
@@ -216,7 +218,10 @@ impl<T: ProductFloat> LowRank<T> {
         let met = self.rank;
         self.probes.advance(block);
         self.project(scores, block);
+        // The earlier variance outside U, by difference, because the total is known exactly.
+        // Rounding can take it below zero.
         let tail = (total - block.squared_norm / n - kept * trace(self.core())).max(0.0);
+        // While U has room nothing has been cut, so there is no tail.
         let noise = if self.is_full() && active > self.rank {
             tail / (active - self.rank) as f64
         } else {
@@ -224,6 +229,7 @@ impl<T: ProductFloat> LowRank<T> {
         };
         history.set(self.core(), &self.lengths, kept, noise);
         let may_step = self.may_step(scores, block);
+        // One product serves both: the probes are stored right behind U.
         if may_step || self.probes.are_sampling() {
             let (rows, u) = (
                 self.rows_in_use(),
@@ -245,6 +251,7 @@ impl<T: ProductFloat> LowRank<T> {
                 self.probes.stop();
             }
         }
+        // The history was reduced by λ = σ²; added back, no eigenvalue shrinks.
         for i in 0..self.rank {
             self.core[(i, i)] += noise;
         }
@@ -252,6 +259,7 @@ impl<T: ProductFloat> LowRank<T> {
             self.rotate()?;
         }
         if self.is_full() {
+            // Before U is full nothing is cut that probes could find.
             self.update_probes(totals)?;
         } else {
             self.probes.stop();
@@ -337,6 +345,7 @@ impl<T: ProductFloat> LowRank<T> {
             steps_since_rotation: self.steps_since_rotation,
             buffers: Buffers::default(),
         };
+        // Rounding to the other width has changed the lengths.
         other.measure();
         other
     }

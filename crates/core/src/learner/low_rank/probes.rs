@@ -242,6 +242,8 @@ impl<T: ProductFloat> Probes<T> {
                 gram[(i, j)] = dot(&rows[i * m..(i + 1) * m], &rows[j * m..(j + 1) * m]);
             }
         }
+        // The factor has the roots of the pivots; a pivot of rounding alone means that a row
+        // depends on the others.
         let largest = (0..c).map(|i| gram[(i, i)]).fold(0.0, f64::max);
         if self.scratch.cholesky(gram.as_mut()).is_err()
             || (0..c).any(|i| gram[(i, i)] * gram[(i, i)] <= 1e-10 * largest)
@@ -278,6 +280,7 @@ impl<T: ProductFloat> Probes<T> {
                     &probes[j * m..(j + 1) * m],
                 )
             };
+            // Symmetric but for rounding, and the solver reads only one triangle.
             0.5 * (half(i, j) + half(j, i))
         });
         self.scratch.eigen(k.as_ref(), &mut self.spectrum)?;
@@ -286,6 +289,7 @@ impl<T: ProductFloat> Probes<T> {
             .spectrum
             .values
             .iter()
+            // K^(−1/2) would blow up the rest, which is rounding.
             .filter(|v| **v > 1e-6 * top && **v > 0.0)
             .count();
         let factors = self.combine(&self.gathered, kept, |i| {

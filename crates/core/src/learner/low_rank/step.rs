@@ -154,6 +154,7 @@ impl<T: ProductFloat> StepFactors<T> {
             let row = &z[i * m..(i + 1) * m];
             moment[(i, i)] = pulp::Arch::new().dispatch(|| squared_length(row));
         }
+        // Directions that depend on each other have no inverse; the exact step needs none.
         if self.scratch.cholesky(k).is_err() || self.scratch.cholesky(moment).is_err() {
             return Ok(None);
         }
@@ -307,6 +308,8 @@ impl<T: ProductFloat> LowRank<T> {
                 return Ok(false);
             }
             factors.follow(history.matrix.as_ref(), second);
+            // Not into U, which the exact step starts from if the second step does not arrive
+            // either.
             factors.orthonormalize(rows_of(next, h, m), &mut self.between);
             scores.project(rows_of(&self.between, h, m), block);
             let coefficients = self.buffers.rounded.of(second.coefficients.as_ref());
@@ -315,6 +318,8 @@ impl<T: ProductFloat> LowRank<T> {
             match factors.solve(&next[..h * m], scores, k, block, wanted)? {
                 Some(progress) if !progress.is_far(block, wanted, 1.0) => {}
                 _ => {
+                    // The exact step needs the scores in U again; the second step has overwritten
+                    // them.
                     self.project(scores, block);
                     return Ok(false);
                 }
