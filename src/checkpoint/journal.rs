@@ -123,6 +123,8 @@ impl Journal {
             .collect();
         let before = self.live.len();
         self.live.extend(entries);
+        // Taken out: if the write fails, the file stays unset and the next append writes a new
+        // one.
         let written = match self.file.take() {
             Some(file) => self.extend(file, before),
             None => self.rewrite(),
@@ -166,6 +168,7 @@ impl Journal {
         disk.sync_dir(&self.directory)
             .map_err(CheckpointError::io(&self.directory, "cannot fsync"))?;
         self.dead_bytes = 0;
+        // Opened by its new name: it is the renamed file that is appended to.
         let file = disk.append(&path);
         self.file = Some(file.map_err(CheckpointError::io(&path, "cannot open"))?);
         Ok(())
@@ -204,6 +207,7 @@ fn put(entry: &Entry, to: &mut Vec<u8>) {
 
 /// Entries up to the first that is not whole.
 fn parse(bytes: &[u8], path: &Path) -> Result<Recorded, CheckpointError> {
+    // Torn while it was begun: nothing in it was ever acknowledged.
     if bytes.len() < HEADER {
         return Ok(Recorded::default());
     }
@@ -240,6 +244,7 @@ fn parse(bytes: &[u8], path: &Path) -> Result<Recorded, CheckpointError> {
     while let Some((entry, after)) = take(rest) {
         if entries
             .last()
+            // A valid entry out of sequence is a remnant of older content behind a torn tail.
             .is_some_and(|last: &Entry| last.sequence + 1 != entry.sequence)
         {
             break;

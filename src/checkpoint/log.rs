@@ -166,6 +166,8 @@ impl EntryLog {
     /// # Errors
     /// If an operation fails: what is owed is owed still.
     pub(super) fn save(&mut self, live: u64) -> Result<Option<Mark>, CheckpointError> {
+        // Every owed change makes the entry before it stale, so the longer file is what is
+        // weighed.
         let stale = self.mark.as_ref().map_or(0, |mark| {
             let entries = mark.entries + self.owed.len() as u64;
             entries.saturating_sub(live)
@@ -174,6 +176,7 @@ impl EntryLog {
         if self.owed.is_empty() && !is_crowded {
             return Ok(self.mark.clone());
         }
+        // Taken out: after a failure the file stays unset, and the next save begins a new one.
         let mut mark = match self.file.take().filter(|_| !is_crowded) {
             Some(file) => self.extend(file)?,
             None => self.rewrite()?,
@@ -234,6 +237,8 @@ impl EntryLog {
         let mut writer = Writer::new(file, path.to_owned(), mark);
         if let Some(old) = &self.mark {
             let disk = self.disk.as_ref();
+            // Two passes over the old file: its entries may be more than memory should hold, their
+            // positions are not.
             let mut last: HashMap<u64, u64> = HashMap::new();
             let mut at = 0;
             read(disk, &self.directory, old, |number, payload| {
@@ -321,6 +326,8 @@ pub fn read(
             known: VERSION,
         });
     }
+    // Each checksum covers the one before, so that a batch left over from another file cannot
+    // pass.
     let (mut at, mut checksum) = (HEADER, [0; 32]);
     let mut batch = Vec::new();
     while at < mark.bytes {

@@ -67,6 +67,7 @@ impl Store {
         let temporary = store.directory.join(TEMPORARY);
         match store.disk.remove_file(&temporary) {
             Ok(()) => {}
+            // The usual case: the last save was not interrupted.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(CheckpointError::io(&temporary, "cannot remove")(error)),
         }
@@ -193,6 +194,7 @@ impl Store {
         mut checkpoint: Checkpoint,
         live: u64,
     ) -> Result<PathBuf, CheckpointError> {
+        // The entries first: a checkpoint must never name bytes that the disk does not have.
         let mark = self.log.save(live)?;
         if let Some(mark) = &mark {
             checkpoint.put(Section::Files, mark.encode());
@@ -245,6 +247,8 @@ impl Store {
         let Ok(numbers) = self.numbers() else { return };
         for number in numbers {
             if !self.whole.iter().any(|whole| whole.number == number)
+                // While fewer are whole, even one that cannot be read stays: a person may still
+                // mend it.
                 && self.whole.len() == GENERATIONS
             {
                 // It is tried again after the next checkpoint.
@@ -259,6 +263,8 @@ impl Store {
 
     /// Number of the last journal entry that every generation contains.
     pub fn contained(&self) -> u64 {
+        // With one generation, a fall back would be to the beginning: every journal entry is
+        // needed.
         if self.whole.len() < GENERATIONS {
             return 0;
         }

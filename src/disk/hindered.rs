@@ -35,6 +35,8 @@ impl Hindrance {
         let Some(below) = &self.full_below else {
             return Ok(());
         };
+        // A marker beside the directory, so that a test can fill and empty the disk while the
+        // daemon runs.
         if path.starts_with(below) && below.with_extension("full").exists() {
             return Err(io::ErrorKind::StorageFull.into());
         }

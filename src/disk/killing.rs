@@ -42,6 +42,7 @@ fn step(left: &AtomicU64) {
         let own = rustix::process::getpid();
         // It cannot fail for a process of one's own, and nothing comes after it.
         let _ = rustix::process::kill_process(own, rustix::process::Signal::KILL);
+        // The signal may arrive a moment later: nothing more must happen until then.
         loop {
             std::thread::park();
         }

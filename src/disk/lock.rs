@@ -163,6 +163,7 @@ fn is_same(a: &Metadata, b: &Metadata) -> bool {
 
 impl DiskLock for FileLock {
     fn displaced(&self) -> Option<Displaced> {
+        // By the open file, not by its name: the name may lead elsewhere by now.
         let held = match self.file.metadata() {
             Ok(held) => held,
             Err(error) if error.raw_os_error() == Some(STALE) => return Some(self.how()),

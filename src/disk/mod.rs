@@ -153,6 +153,7 @@ impl Disk for RealDisk {
     }
 
     fn sync_file(&self, path: &Path) -> io::Result<()> {
+        // fsync flushes the file whoever wrote it, so a descriptor for reading is enough.
         File::open(path)?.sync_all()
     }
 
@@ -200,6 +201,7 @@ impl Disk for RealDisk {
         let mut names = fs::read_dir(path)?
             .map(|entry| entry.map(|entry| PathBuf::from(entry.file_name())))
             .collect::<io::Result<Vec<_>>>()?;
+        // The system lists in any order; two runs must see the same one.
         names.sort();
         Ok(names)
     }

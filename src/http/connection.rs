@@ -218,8 +218,11 @@ impl Connection {
     pub(super) fn end(&self) {
         let mut state = self.state();
         if let Some(pace) = &mut state.pace {
+            // Not by closing the connection: whoever reads the body fails, and the client gets a
+            // 408 that says why.
             return pace.cut();
         }
+        // It no longer counts among those that could make room.
         state.is_cut = true;
         self.cut.notify_one();
     }
@@ -238,6 +241,7 @@ impl Connection {
     /// Waits until the connection must end: others need its place, or nothing has moved.
     pub(super) async fn must_end(&self) {
         let mut look = interval(STALL);
+        // An interval ticks at once the first time, when nothing can have moved.
         look.tick().await;
         let mut moved = self.moved.load(Ordering::Relaxed);
         loop {
@@ -283,6 +287,7 @@ impl Drop for Busy {
         state.requests = state.requests.saturating_sub(1);
         state.since = Instant::now();
         state.blocked_since = None;
+        // The resource was for this request alone; the next one asks again.
         state.uses = Uses::Nothing;
     }
 }

@@ -56,12 +56,15 @@ impl Pace {
 
     /// So many bytes came.
     pub(super) fn came(&mut self, now: Instant, bytes: u64) {
+        // Only waiting for the client costs credit; the time in which the server did not read is
+        // its own.
         if let Some(since) = self.waiting_since.take() {
             self.credit = self
                 .credit
                 .saturating_sub(now.saturating_duration_since(since));
         }
         let earned = Duration::try_from_secs_f64(bytes as f64 / self.least_per_s);
+        // More seconds than a duration holds, at a tiny least rate.
         let earned = earned.unwrap_or(CREDIT_MOST);
         self.credit = self.credit.saturating_add(earned).min(CREDIT_MOST);
         self.arrived += bytes;
@@ -89,6 +92,7 @@ impl Pace {
         let (since, before, last) = self.window;
         let over = now.saturating_duration_since(since).as_secs_f64();
         let rate = match last {
+            // A window that has just begun says too little; the one before is recent enough.
             Some(last) if over < WINDOW.as_secs_f64() / 2.0 => last,
             _ => (self.arrived - before) as f64 / over,
         };

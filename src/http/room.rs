@@ -78,6 +78,7 @@ impl Connections {
     pub(super) fn open(self: &Arc<Self>, peer: IpAddr) -> Opened {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let connection = Arc::new(Connection::new(id, peer));
+        // Before it is known itself, so that the newest is never the one that goes.
         self.thin(Stage::Open, LOBBY_MAX - WAITING_MAX);
         self.open_now().insert(id, Arc::clone(&connection));
         Opened {
@@ -106,6 +107,7 @@ impl Connections {
             )
         });
         if let Some((oldest, _)) = oldest {
+            // It is only told: it leaves the map when its task has ended.
             oldest.end();
         }
     }
@@ -141,6 +143,7 @@ impl Connections {
             class
                 .cmp(&other_class)
                 .then(many(other).cmp(&many(one)))
+                // Within a class: idle longest, blocked longest, slowest.
                 .then(number.total_cmp(&other_number))
                 .then(one.id.cmp(&other.id))
         });
@@ -157,6 +160,8 @@ impl Connections {
         }
         let free = self.places.available_permits();
         // What is left then is kept for others.
+        // Counting an address's places takes a lock and a pass over all connections: only where
+        // they run short.
         let is_kept = free > 0 && free <= self.places_max / OTHERS_SHARE;
         if is_kept && self.has_its_share(connection.network) {
             if !self.make_way(Uses::Nothing, Some(connection.network)) {
@@ -197,6 +202,7 @@ impl Connections {
         from: &Arc<Semaphore>,
         units: u32,
     ) -> Option<OwnedSemaphorePermit> {
+        // The usual case, without timers.
         if let Ok(permit) = Arc::clone(from).try_acquire_many_owned(units) {
             return Some(permit);
         }
@@ -206,6 +212,7 @@ impl Connections {
         let mut has_hope = what != Uses::Push;
         loop {
             tokio::select! {
+                // A permit that came at the last moment counts: it is asked for before the clock.
                 biased;
                 permit = permit.as_mut() => return permit.ok(),
                 () = sleep_until(until) => return None,

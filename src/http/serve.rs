@@ -140,6 +140,8 @@ pub(super) fn serve(
     };
     let tls = acceptor(params)?;
     let places = allow_files(params.connections);
+    // One thread for all connections, so that one priority holds for all of them; slow work goes
+    // to the few blocking threads.
     let runtime = Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS)
@@ -147,6 +149,8 @@ pub(super) fn serve(
         .build();
     let runtime = runtime.map_err(failed)?;
     let listener = {
+        // A socket registers with the runtime that it is made in. Listening here reports an
+        // address that is taken before the run begins.
         let _entered = runtime.enter();
         listen(params.listen).map_err(failed)?
     };
@@ -211,6 +215,7 @@ fn allow_files(connections: usize) -> usize {
     if files >= wanted {
         return connections;
     }
+    // The daemon needs its own files more than clients need connections.
     let fewer = usize::try_from(files.saturating_sub(beside)).unwrap_or(connections);
     let fewer = fewer.clamp(1, connections);
     tracing::warn!(
@@ -241,6 +246,7 @@ impl Listening {
                 _ = &mut stopped => {}
                 () = self.accept(&listener, &ending) => {}
             }
+            // First of all: the port is free for the next daemon while the last answers are sent.
             drop(listener);
             // Each connection holds a receiver: it hears of the end, and is gone when it is through.
             ending.send_replace(());
@@ -288,6 +294,8 @@ impl Listening {
                     Some(tls) => {
                         let shaken = tokio::select! {
                             shaken = timeout(HANDSHAKE_PATIENCE, tls.accept(stream)) => shaken,
+                            // A client that does not finish its handshake may be pushed out of the
+                            // lobby as well.
                             () = opened.connection.must_end() => return,
                         };
                         if let Ok(Ok(stream)) = shaken {
@@ -360,6 +368,7 @@ async fn answered(
     let busy = peer.connection.begin();
     let is_watching = is_watching(&request);
     if !is_watching && !peer.connections.claim(&peer.connection).await {
+        // The answer needs no place; the connection ends after it.
         let why = "all connections are in use (`http.connections`); try again";
         let mut response = later(StatusCode::SERVICE_UNAVAILABLE, why, 1);
         hang_up(&mut response);

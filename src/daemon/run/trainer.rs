@@ -85,6 +85,7 @@ pub fn run(params: RunParams, around: Surroundings<'_>) -> Result<Outcome, RunEr
     let owner = (&lock, &found.belonging);
     let (spool, push) = start_spool(&mut params, &wake, &disk, owner, &found.learned.state)?;
     let (to_trainer, fed) = bounded(params.channel_minibatches);
+    // Room for every minibatch that there can be: giving one back must never block the trainer.
     let (to_feeder, empty) = bounded(params.channel_minibatches + 8);
     let (reload, reloaded) = bounded(1);
     let feeder = Feeder {
@@ -148,10 +149,12 @@ pub fn run(params: RunParams, around: Surroundings<'_>) -> Result<Outcome, RunEr
         params,
     };
     trainer.watch_as_configured();
+    // Only now: whoever waits for the service may send rows at once.
     systemd::ready();
     let ended = trainer.serve(&fed, around.commands, &requested, &done);
     systemd::stopping();
     trainer.shared.stop.store(true, Ordering::Relaxed);
+    // A feeder that is blocked on sending is freed by that, and ends.
     drop(fed);
     let closed = trainer.close(&done);
     trainer.jobs = None;
@@ -257,6 +260,7 @@ impl Trainer<'_> {
                         self.shared.stop.store(true, Ordering::Relaxed);
                         // One that is on its way is enough.
                         let _ = self.wake.try_send(());
+                        // Not moved by a second request: the first one started the clock.
                         deadline.get_or_insert(Instant::now() + self.params.drain);
                     }
                     Ok(Command::Reload) => self.reload(),
@@ -298,6 +302,8 @@ impl Trainer<'_> {
     ) -> Result<(), RunError> {
         self.apply(events)?;
         self.learned.waiting = None;
+        // Before the update: it compares rows with what was known without them, and the update
+        // centres them in place.
         let is_drift = self.watch(&batch)?;
         if let Some(shown) = &mut self.shown {
             shown.sampler.offer(&batch, tags);
@@ -384,9 +390,13 @@ impl Trainer<'_> {
                     let shared = &self.shared;
                     shared
                         .durable_steps
+                        // The older of the two: until it has the rows as well, a fall back would
+                        // need their files.
                         .store(self.durable_steps[0], Ordering::Release);
                     shared.durable.store(contained, Ordering::Release);
                 } else {
+                    // What the failed one would have had is not on the disk: the next one is due
+                    // again.
                     self.last_checkpoint_steps = self.durable_steps[1];
                 }
                 self.checkpoints.end(&result);
@@ -436,6 +446,8 @@ impl Trainer<'_> {
                     );
                 } else {
                     let spool = self.params.state_dir.join("spool");
+                    // The directory of the spool is no key of the configuration: it was added at
+                    // the start.
                     if self.params.follow.places.contains(&spool) {
                         params.follow.places.push(spool);
                     }

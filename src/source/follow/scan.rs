@@ -162,6 +162,7 @@ impl Scanner {
                 continue;
             }
             let Ok(meta) = fs::metadata(path) else {
+                // A directory that cannot be asked may have moved: everything is listed.
                 news.is_lost = true;
                 return;
             };
@@ -189,6 +190,7 @@ impl Scanner {
         wall_ns: i64,
     ) -> Listing {
         self.wall_ns = wall_ns;
+        // Listed anew: directories that are gone leave no watch behind.
         self.folders.clear();
         self.places.clear();
         if let Some(watch) = &mut self.watch {
@@ -332,6 +334,8 @@ impl Scanner {
             Err(error) => return self.trouble(&folder.path, &io::Error::from(error).to_string()),
         };
         let mut buffer = Vec::with_capacity(LISTED_BYTES);
+        // Raw getdents, because it gives the inode with the name: a believed file then costs no
+        // system call of its own.
         let mut entries = RawDir::new(opened, buffer.spare_capacity_mut());
         // Of a million names most are believed: they share one buffer.
         let mut path = folder.path.as_os_str().as_bytes().to_vec();
@@ -411,6 +415,7 @@ impl Scanner {
             return Some(meta);
         }
         if let Some(watch) = &mut self.watch {
+            // The root is a file or is not there yet: the directory above hears when it comes.
             watch.add_near(root);
         }
         match fs::metadata(root) {

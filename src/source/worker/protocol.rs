@@ -86,6 +86,8 @@ pub(super) struct Sent {
 pub(super) fn send(to: &mut impl Write, message: Encoder) -> io::Result<()> {
     let bytes = message.into_bytes();
     let len = u32::try_from(bytes.len()).map_err(io::Error::other)?;
+    // One write for both, so that no other thread's message comes between them and no packet holds
+    // a length alone.
     let mut framed = Vec::with_capacity(bytes.len() + 4);
     framed.extend_from_slice(&len.to_le_bytes());
     framed.extend_from_slice(&bytes);
@@ -97,6 +99,7 @@ pub(super) fn receive(from: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
     let mut len = [0; 4];
     match from.read_exact(&mut len) {
         Ok(()) => {}
+        // The other side has gone, which is how it says that it is done.
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
         Err(error) => return Err(error),
     }

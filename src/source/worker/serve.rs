@@ -109,6 +109,7 @@ impl Worker {
             } => {
                 self.want = minibatch_rows;
                 self.free = (0..slots).collect();
+                // Slots of the room before are forgotten: the daemon has let go of all of them.
                 self.room = Some(Room {
                     places: SlotPool::of(&self.memory, slots, slot_bytes, None)?,
                     feature_schema,
@@ -140,6 +141,8 @@ impl Worker {
             }
         };
         loop {
+            // Every slot is with the daemon: requests are read until one of them gives a slot
+            // back.
             while self.free.is_empty() {
                 if !self.take_request()? {
                     return Ok(false);

@@ -78,6 +78,7 @@ impl SlotPool {
         if bytes > self.bytes {
             return Err(wrong("is too small"));
         }
+        // A thread that panicked with the lock left plain states behind, each of which is valid.
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let slot = slots
             .get_mut(number)
@@ -133,6 +134,7 @@ impl Drop for Slot {
         if let (Some(slot), Some(map)) = (slots.get_mut(self.number), self.map.take()) {
             *slot = State::Here(map);
         }
+        // Unlocked before the message: sending may wait for the worker, which may wait for a slot.
         drop(slots);
         if let Some(control) = &self.places.control
             && let Ok(message) = Request::Credit(self.number).encode()

@@ -268,10 +268,7 @@ impl Subprocess {
 
     fn take(&mut self, batch: &mut Minibatch, at: usize, sent: Sent) -> Result<Next, Lost> {
         let wrong = |what: &str| Lost::Died(format!("it sent {what}"));
-        let job = self
-            .jobs
-            .front()
-            .ok_or_else(|| wrong("rows that were not asked for"))?;
+        let job = self.jobs.front().ok_or_else(|| wrong("unrequested rows"))?;
         let rows = usize::try_from(sent.tally.rows_accepted).unwrap_or(usize::MAX);
         let fits = job.ticket == sent.ticket
             && rows <= sent.capacity
@@ -331,9 +328,7 @@ impl Subprocess {
                 self.finish_job();
                 Ok(Next::Failed { ticket, refusal })
             }
-            _ => Err(Lost::Died(
-                "it sent an answer to another request".to_owned(),
-            )),
+            _ => Err(Lost::Died("it sent a wrong reply".to_owned())),
         }
     }
 }
@@ -382,9 +377,7 @@ impl Decode for Subprocess {
         match self.ask(&Request::Resolve(segment.clone()))? {
             Reply::Resolved(feature_schema) => Ok(feature_schema),
             Reply::Refused(refusal) => Err(refusal),
-            _ => Err(self.reap(Lost::Died(
-                "it sent an answer to another request".to_owned(),
-            ))),
+            _ => Err(self.reap(Lost::Died("it sent a wrong reply".to_owned()))),
         }
     }
 
@@ -392,9 +385,7 @@ impl Decode for Subprocess {
         match self.ask(&Request::Frames(path.to_owned()))? {
             Reply::Framed(frames) => Ok(frames),
             Reply::Refused(refusal) => Err(refusal),
-            _ => Err(self.reap(Lost::Died(
-                "it sent an answer to another request".to_owned(),
-            ))),
+            _ => Err(self.reap(Lost::Died("it sent a wrong reply".to_owned()))),
         }
     }
 

@@ -38,6 +38,7 @@ impl Loop {
             _ => 0,
         };
         let ahead: u64 = self.queued.iter().map(|(_, reading)| bytes(reading)).sum();
+        // Two are always ahead, whatever their size; more only while they are small.
         queued < JOBS_AHEAD || (queued < JOBS_AHEAD_MOST && ahead + next <= BYTES_AHEAD)
     }
 
@@ -48,6 +49,8 @@ impl Loop {
         }
         if self.feeder.state.feature_schema.is_none() {
             let end = self.ends.get(&ticket);
+            // A resumed run must repeat what the run before did, so the file is not even opened:
+            // it may be readable by now.
             if end.is_some_and(|end| end.rows() == reading.rows) {
                 // Refused before any of its rows, as the run before found.
                 return self.refuse_first(ticket, &reading, None);

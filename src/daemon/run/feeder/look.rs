@@ -109,7 +109,10 @@ impl Loop {
             })
         });
         let decisions: Vec<Decision> = readings.collect();
+        // In the journal before anything is read: a resumed run then reads the same files in the
+        // same order.
         let last = self.decide(&decisions)?;
+        // The journal numbers decisions in order; it tells only the last number.
         let first = last + 1 - decisions.len() as u64;
         self.feeder.planned.extend((first..).zip(decisions));
         Ok(true)
@@ -181,6 +184,8 @@ impl Loop {
                 }
                 self.follower.set_params(self.feeder.params.follow.clone());
             }
+            // Even if the number was unknown. If it stays, the request is repeated, which does no
+            // harm.
             let _ = std::fs::remove_file(entry.path());
         }
     }
@@ -209,6 +214,8 @@ impl Loop {
         if let (Some(latency), true) = (self.feeder.params.latency_max, self.at > 0) {
             let waited = self.since.elapsed();
             if waited >= latency {
+                // When rows had waited long enough depends on the clock: it is written down, so
+                // that a resumed run flushes at the same row.
                 let last = self.decide(&[Decision::Flush])?;
                 self.feeder.planned.push_back((last, Decision::Flush));
                 return Ok(());

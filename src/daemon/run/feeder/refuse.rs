@@ -78,9 +78,11 @@ impl Loop {
         let place = to.join(format!("{file:06}-{name}"));
         let done = std::fs::create_dir_all(to).and_then(|()| {
             let meta = std::fs::symlink_metadata(path)?;
+            // A FIFO or a device would be read for ever.
             if !meta.is_file() {
                 return Ok(());
             }
+            // A rename fails between file systems; then it is copied and removed.
             if is_move && std::fs::rename(path, &place).is_ok() {
                 return Ok(());
             }
@@ -110,6 +112,7 @@ impl Loop {
             if self.is_stopped() {
                 return Err(Stop::Done);
             }
+            // Waiting on purpose must not look like a hang to the watchdog.
             self.feeder.shared.turns.fetch_add(1, Ordering::Relaxed);
             thread::sleep(Duration::from_millis(10));
         }

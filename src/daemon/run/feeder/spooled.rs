@@ -88,6 +88,7 @@ impl Loop {
             }
         }
         if is_named {
+            // The file alone is not enough: after a power cut, its name must be there too.
             self.feeder.disk.sync_dir(&self.spool_dir())?;
         }
         Ok(())
@@ -123,6 +124,8 @@ impl Loop {
             }
             !is_gone
         });
+        // The directory is listed again, because a connection may have ended without a decision
+        // about its file.
         let there = std::fs::read_dir(self.spool_dir()).into_iter().flatten();
         let there = there.flatten().map(|entry| entry.path());
         let Spooled {
@@ -156,6 +159,8 @@ impl Loop {
 /// Removes a file; whether it is gone. One that stays must stay known, or it would be learned again.
 fn remove(spool: &Spool, path: &Path, through: &mut Through) -> bool {
     match spool.release(path) {
+        // What is beyond the last complete message can never be completed: its connection has
+        // ended.
         Ok(bytes) if bytes > through.bytes => {
             let bytes = bytes - through.bytes;
             warn!(file = %shown(path), bytes, "a stream ended in the middle of a message");

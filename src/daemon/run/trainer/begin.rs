@@ -38,6 +38,8 @@ pub(super) fn begin(
     let lock = StateLock::acquire(&params.state_dir, disk.as_ref())?;
     let begun = begin_locked(params, &lock, disk, shared);
     if begun.is_err() && !was_there {
+        // A run that was refused leaves no empty directory, which would stand in the way of one
+        // that is restored.
         lock.leave(disk.as_ref());
     }
     begun

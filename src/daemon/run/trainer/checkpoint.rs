@@ -16,6 +16,8 @@ impl Trainer<'_> {
             }
             Err(unsent) => {
                 if let Job::Checkpoint { changes, .. } = unsent.into_inner() {
+                    // The publisher is busy: the changes belong to the next checkpoint, or they
+                    // would be lost.
                     self.learned.state.files.give_back(changes);
                 }
             }

@@ -34,6 +34,7 @@ impl Trainer<'_> {
             matches!(sent, Some(Ok(())))
         };
         let steps = self.learned.state.steps;
+        // Nothing was ever read: the directory is left as it was found.
         if steps == 0 {
             return Ok(outcome);
         }
@@ -59,6 +60,7 @@ impl Trainer<'_> {
             }
         }
         self.check_place()?;
+        // The pause after a failure does not apply: there is no later attempt.
         self.snapshots.failures = 0;
         self.snapshot();
         while self.snapshots.is_under_way {

@@ -163,11 +163,14 @@ impl Trainer<'_> {
             shown.published.snapshot.set(Some(Arc::new(snapshot)));
         }
         let cost = now.elapsed();
+        // By what it cost: a wide model is read out less often rather than at the expense of
+        // learning.
         shown.components_at = now + COMPONENTS_EVERY.max(COMPONENTS_SHARE * cost);
     }
 
     fn show_status(&mut self, now: Instant) {
         let rows = self.rows();
+        // Taken out for as long as `self.status` borrows the trainer.
         let Some(mut shown) = self.shown.take() else {
             return;
         };

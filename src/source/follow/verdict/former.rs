@@ -121,6 +121,7 @@ impl Follower {
     fn claim(&mut self, found: Option<(u64, FileEntry)>) -> Option<(u64, FileEntry)> {
         if let Some((file, entry)) = &found {
             self.claimed.insert(*file);
+            // Each file that is gone can be one that has come, and no more than one.
             self.missing.remove(&(entry.key().unwrap_or(0), *file));
         }
         found
@@ -160,6 +161,7 @@ impl Follower {
             if now == *then {
                 return Ok(false);
             }
+            // Other metadata need not be another content: it is read before a file is called gone.
             let handle = open_quietly(&entry.path)?;
             let is_there = if entry.is_stream() {
                 entry.fingerprint.is_prefix_of(&handle)

@@ -24,6 +24,7 @@ impl Follower {
         decode: &mut dyn Decode,
         now: Instant,
     ) -> Verdict {
+        // Judged before, and unchanged: it is not opened again at every scan.
         if self.left_out.get(&seen.path) == Some(&seen.meta) {
             return Verdict::Known;
         }
@@ -64,6 +65,7 @@ impl Follower {
                     Verdict::Refreshed(file, refreshed(entry, seen))
                 };
             }
+            // The worker has it open: what it finds decides.
             if state.reading.as_ref().is_some_and(|r| r.file == file) {
                 return Verdict::Wait;
             }
@@ -169,6 +171,8 @@ impl Follower {
         if format == Format::IpcStream {
             return self.judge_stream(seen, (&handle, now), known, state, decode);
         }
+        // Parquet and Arrow files are written from front to back: only the footer says that the
+        // writer is done.
         if !has_footer(&handle, format, seen.meta.bytes)? {
             return Ok(self.wait(seen, now, "it has no footer", None));
         }
@@ -293,6 +297,7 @@ impl Follower {
 
 /// True if the last bytes are those of a whole file.
 fn has_footer(file: &File, format: Format, bytes: u64) -> io::Result<bool> {
+    // Least: both magics and the length of the footer.
     let (tail, least): (&[u8], u64) = match format {
         Format::Parquet => (b"PAR1", 12),
         _ => (b"ARROW1", 18),

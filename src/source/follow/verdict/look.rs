@@ -48,6 +48,8 @@ impl Follower {
         let is_due = self
             .full
             .is_none_or(|(at, cost)| now.duration_since(at) >= LIST_EVERY.max(LIST_SHARE * cost));
+        // The last listing had to stop at its limit of files: the rest is listed once these are
+        // through.
         let is_due = is_due || (self.is_cut && self.backlog.is_empty());
         if !is_due && !news.is_lost {
             let slow = self.slow;
@@ -142,6 +144,8 @@ impl Follower {
     ) -> Option<Vec<Seen>> {
         let files = &state.files;
         let awaited = &self.awaited;
+        // Few files are all checked every time; of many, only a full listing goes through them, in
+        // turns.
         let checked = if files.slots() <= CHECKED_MAX {
             0..Slot::MAX
         } else {
@@ -172,6 +176,7 @@ impl Follower {
             self.vanished(&path, files);
         }
         let mut seen = listing.seen;
+        // Streams that grow are looked at every time: an append changes no directory.
         seen.extend(growing(state));
         walk::once(&mut seen);
         // A link beside a file that is known brings nothing.

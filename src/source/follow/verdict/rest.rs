@@ -29,6 +29,7 @@ impl Follower {
     pub fn put_off(&mut self, path: &Path, refusal: &Refusal, now: Instant) -> bool {
         let rest = self.resting.entry(path.to_owned()).or_insert_with(|| Rest {
             until: now,
+            // Doubled at once, below.
             pause: PAUSE_FIRST / 2,
             reason: String::new(),
         });

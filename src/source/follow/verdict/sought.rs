@@ -33,6 +33,7 @@ impl Sought {
             return false;
         }
         if let Some(key) = self.key() {
+            // `!key` is never equal to `key`: a take without a key is another one.
             return key == content_key(segment.format, &segment.fingerprint).unwrap_or(!key);
         }
         // A stream of less than a page has no key.

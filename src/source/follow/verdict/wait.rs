@@ -25,6 +25,7 @@ pub(super) struct Waiting {
 impl Follower {
     /// Waits for a file that the system refuses to read, for as long as it takes, and tells so once.
     pub(super) fn unreadable(&mut self, seen: &Seen, now: Instant, error: &io::Error) -> Verdict {
+        // Only the system gives a number; without one the error is of reading beyond the end.
         if error.raw_os_error().is_none() {
             // It became shorter while it was read.
             return self.wait(seen, now, &error.to_string(), None);
@@ -98,6 +99,7 @@ impl Follower {
                 is_told: false,
                 reason: String::new(),
             });
+        // It still changes: its rest is counted from now on.
         if waiting.meta != seen.meta {
             (waiting.meta, waiting.since, waiting.looks) = (seen.meta.clone(), now, 0);
         }
