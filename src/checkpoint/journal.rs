@@ -168,7 +168,6 @@ impl Journal {
         disk.sync_dir(&self.directory)
             .map_err(CheckpointError::io(&self.directory, "cannot fsync"))?;
         self.dead_bytes = 0;
-        // Opened by its new name: it is the renamed file that is appended to.
         let file = disk.append(&path);
         self.file = Some(file.map_err(CheckpointError::io(&path, "cannot open"))?);
         Ok(())
@@ -244,7 +243,6 @@ fn parse(bytes: &[u8], path: &Path) -> Result<Recorded, CheckpointError> {
     while let Some((entry, after)) = take(rest) {
         if entries
             .last()
-            // A valid entry out of sequence is a remnant of older content behind a torn tail.
             .is_some_and(|last: &Entry| last.sequence + 1 != entry.sequence)
         {
             break;

@@ -166,8 +166,7 @@ impl EntryLog {
     /// # Errors
     /// If an operation fails: what is owed is owed still.
     pub(super) fn save(&mut self, live: u64) -> Result<Option<Mark>, CheckpointError> {
-        // Every owed change makes the entry before it stale, so the longer file is what is
-        // weighed.
+        // As the file would be after the append: its entries, less those that count.
         let stale = self.mark.as_ref().map_or(0, |mark| {
             let entries = mark.entries + self.owed.len() as u64;
             entries.saturating_sub(live)
@@ -237,8 +236,8 @@ impl EntryLog {
         let mut writer = Writer::new(file, path.to_owned(), mark);
         if let Some(old) = &self.mark {
             let disk = self.disk.as_ref();
-            // Two passes over the old file: its entries may be more than memory should hold, their
-            // positions are not.
+            // Two passes over the old file: the first notes which entry of a number is the last,
+            // so that the entries themselves need no memory.
             let mut last: HashMap<u64, u64> = HashMap::new();
             let mut at = 0;
             read(disk, &self.directory, old, |number, payload| {

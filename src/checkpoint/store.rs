@@ -247,8 +247,6 @@ impl Store {
         let Ok(numbers) = self.numbers() else { return };
         for number in numbers {
             if !self.whole.iter().any(|whole| whole.number == number)
-                // While fewer are whole, even one that cannot be read stays: a person may still
-                // mend it.
                 && self.whole.len() == GENERATIONS
             {
                 // It is tried again after the next checkpoint.

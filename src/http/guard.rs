@@ -102,6 +102,8 @@ async fn pass_over(body: Body) -> bool {
     if body
         .size_hint()
         .exact()
+        // A small body is read to its end, so that the connection can be used again after the
+        // refusal.
         .is_none_or(|len| len > PASSED_OVER_BYTES)
     {
         return false;
@@ -142,6 +144,7 @@ fn refusal(guard: &Guard, request: &Request) -> Option<Response> {
         return Some(later(StatusCode::TOO_MANY_REQUESTS, why, wait_s));
     }
     let is_reading = matches!(*request.method(), Method::GET | Method::HEAD);
+    // Browsers let a page of any site send a form here, but not read what comes back.
     if !is_reading && is_of_another_site(headers) {
         let why = "requests from pages of other sites are refused";
         return Some(problem(StatusCode::FORBIDDEN, why));
@@ -199,6 +202,7 @@ fn bears(headers: &HeaderMap, token: &str) -> bool {
 fn is_of_another_site(headers: &HeaderMap) -> bool {
     let text = |value: &'_ HeaderValue| value.to_str().unwrap_or_default().to_owned();
     let site = headers.get("sec-fetch-site").map(text);
+    // `none` is a request that the user made, by the address bar or a bookmark.
     if site.is_some_and(|site| site != "same-origin" && site != "none") {
         return true;
     }
@@ -217,6 +221,7 @@ fn is_of_another_site(headers: &HeaderMap) -> bool {
 /// nobody gave to this server are refused.
 fn is_known_host(params: &HttpParams, headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(HOST).iter();
+    // Two Host headers: a proxy before this server may have believed the other one.
     let (Some(host), None) = (hosts.next(), hosts.next()) else {
         return false;
     };

@@ -31,9 +31,8 @@ pub(super) async fn linger<S: AsyncRead + AsyncWrite + Unpin>(
 ) {
     connections.ending(known);
     let ended = async {
-        // One that has gone needs no end.
-        // The write side first: that flushes the answer and tells the client that there is no
-        // more.
+        // A client that has gone needs no end. The write side first: that flushes the answer and
+        // tells the client that there is no more.
         let shut = poll_fn(|context| Pin::new(&mut *stream).poll_shutdown(context));
         shut.await.ok()?;
         let mut buffer = vec![0; BUFFER_BYTES];

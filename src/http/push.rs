@@ -114,6 +114,7 @@ pub(super) async fn rows(
                 "the server is shutting down",
             );
         };
+        // The body's memory is given back there, even if the client has gone meanwhile.
         tokio::task::spawn_blocking(move || {
             let kept = push.keep(&key, &body);
             drop((body, place, writer));
@@ -290,6 +291,7 @@ async fn settle(push: &Push, live: &Published, key: &str, mut known: Known) -> K
     let mut changes = live.settled.subscribe();
     let mut asked: Option<Instant> = None;
     loop {
+        // Before looking: a change that comes after the look is not missed then.
         changes.mark_unchanged();
         if let Some(now) = push.look(key) {
             known = now;
@@ -302,6 +304,7 @@ async fn settle(push: &Push, live: &Published, key: &str, mut known: Known) -> K
         // A checkpoint from before the rows were taken is of no use.
         if matches!(known.stage, Stage::Taken { .. })
             && asked.is_none_or(|at| now >= at + ASK_EVERY)
+            // Noted only if the request was accepted: else it is made again at the next look.
             && live.request(ControlRequest::Checkpoint)
         {
             asked = Some(now);

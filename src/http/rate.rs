@@ -63,6 +63,7 @@ impl Rates {
     pub(super) fn take(&self, client: IpAddr, now: Instant) -> Result<(), u64> {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let client = network(client);
+        // Bounded: many addresses must not fill the memory.
         if buckets.len() >= CLIENTS_MAX && !buckets.contains_key(&client) {
             let oldest = buckets.iter().min_by_key(|(_, bucket)| bucket.at);
             if let Some(oldest) = oldest.map(|(client, _)| *client) {
@@ -79,6 +80,8 @@ impl Rates {
 pub(super) fn network(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
         IpAddr::V6(address) => {
+            // A single IPv6 client is given a whole /64 network, and could use a new address for
+            // each request.
             let bits = address.to_bits() >> 64 << 64;
             IpAddr::V6(Ipv6Addr::from_bits(bits))
         }

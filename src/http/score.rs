@@ -142,6 +142,7 @@ impl Scoring {
     fn model(&self, snapshot: &Arc<Snapshot>) -> Arc<Model> {
         let mut known = self.model.lock().unwrap_or_else(PoisonError::into_inner);
         match &*known {
+            // The pointer is the version: published values are replaced, never changed.
             Some((of, model)) if Arc::ptr_eq(of, snapshot) => Arc::clone(model),
             _ => {
                 let model = Arc::new(Model::new(snapshot));
@@ -162,6 +163,7 @@ struct Held {
 impl Held {
     fn add(&mut self, bytes: u64) -> Result<(), Refusal> {
         self.bytes += bytes;
+        // Added before it is compared, so that two requests cannot both take the last room.
         let all = self.scoring.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         if all > self.bytes_max {
             let why = "all request bodies together exceed what this server holds in memory";
@@ -258,6 +260,8 @@ fn order(
     };
     let length = request.headers().get(CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    // By what the client announces, before any of it is sent; a body that lies about it is stopped
+    // while it comes.
     if length.is_some_and(|length| length > bytes_max) {
         return Err(too_large(bytes_max));
     }

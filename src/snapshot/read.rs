@@ -156,6 +156,7 @@ pub fn read(path: &Path) -> Result<Snapshot, SnapshotError> {
 }
 
 fn locate(path: &Path) -> Result<PathBuf, SnapshotError> {
+    // The directory itself first: a snapshot may be named directly.
     [path.to_owned(), path.join("latest")]
         .into_iter()
         .find(|directory| directory.join("snapshot.json").exists())
@@ -185,6 +186,7 @@ fn bytes_of(path: &Path) -> Result<Vec<u8>, SnapshotError> {
 
 fn decode(path: &Path, expected: &str) -> Result<RecordBatch, SnapshotError> {
     let bytes = bytes_of(path)?;
+    // Before decoding, so that damage is reported as such and not as an error of the decoder.
     if checksum(&bytes) != expected {
         return Err(damaged(
             path,

@@ -52,6 +52,7 @@ pub fn write_on(
 ) -> Result<PathBuf, SnapshotError> {
     disk.create_dir_all(directory)
         .map_err(writing(directory, "cannot create the directory"))?;
+    // With the process id: two commands that write into one directory do not meet.
     let temporary = directory.join(format!("{ON_THE_WAY}{}", std::process::id()));
     let written = put(snapshot, directory, &temporary, disk);
     if written.is_err() {
@@ -71,6 +72,7 @@ fn put(
     disk.create_dir_all(temporary)
         .map_err(writing(temporary, "cannot create the directory"))?;
     let checksums = write_files(snapshot, temporary, disk)?;
+    // Content and names first, then the rename: after a power cut a snapshot is never half there.
     sync_directory(disk, temporary)?;
     let names = disk
         .list(directory)
@@ -145,6 +147,7 @@ pub fn parquet_of(table: &RecordBatch) -> Result<Vec<u8>, parquet::errors::Parqu
     let level = ZstdLevel::try_new(3)?;
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
+        // Values of f64 hardly repeat: a dictionary would only be larger.
         .set_dictionary_enabled(false)
         .build();
     let mut bytes = Vec::new();

@@ -71,6 +71,7 @@ pub(super) fn discover(inputs: &[OsString]) -> Result<(Vec<Input>, LeftOut), Sou
     let mut found = Vec::new();
     let mut left = LeftOut::default();
     for input in inputs {
+        // Before the file system is asked: a file of this name is given as `./-`.
         if input == "-" {
             found.push(Input {
                 path: PathBuf::from("-"),
@@ -86,6 +87,7 @@ pub(super) fn discover(inputs: &[OsString]) -> Result<(Vec<Input>, LeftOut), Sou
                 found.push(inspect(path.to_owned())?.map_err(|(path, told)| told.fault(&path))?);
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => match path.to_str() {
+                // Only what does not exist is a glob: a file may have `*` or `[` in its name.
                 Some(text) if is_glob(input) => {
                     let paths = glob(text)?;
                     let before = found.len();
@@ -210,6 +212,8 @@ impl Below {
             let Target::Found(meta, is_link) = target else {
                 continue;
             };
+            // Checked while listing, so that a mistaken `/` ends early instead of filling the
+            // memory.
             let mut is_fine = self.files.len() < FILES_MAX;
             if meta.is_dir() {
                 is_fine &= walk.found(folder, path, &meta, is_link, None);

@@ -60,6 +60,7 @@ impl FeatureSchema {
             wanted,
             null_lists,
             has_durations: model.is_none(),
+            // Set below, once the width is known.
             chunk_rows: 1,
             params: params.clone(),
         };
@@ -204,6 +205,7 @@ impl FeatureSchema {
         };
         let mut wanted = Vec::new();
         let mut features = 0_usize;
+        // A column takes at least 17 bytes: the length of its name, its shape, its length.
         for _ in 0..from.count(17)? {
             let name = from.str()?.to_owned();
             let code = from.u8()?;
@@ -268,6 +270,8 @@ fn layout(wanted: &[FeatureColumn]) -> Layout {
     let all: usize = wanted.iter().map(|w| w.len).sum();
     let in_rows = wanted.iter().filter(|w| w.shape != Shape::Scalar);
     let in_rows: usize = in_rows.map(|w| w.len).sum();
+    // By majority of the values: what lies in rows is copied as runs into rows, and columns into
+    // columns.
     if 2 * in_rows > all {
         Layout::RowMajor
     } else {

@@ -109,6 +109,7 @@ impl Judge<'_> {
         for i in 0..values.len() {
             let x = wide(values[i]);
             let null = nulls.is_some_and(|nulls| nulls[i]);
+            // False for a NaN too, so that one comparison lets through what is fine.
             if !null && x.abs() <= limit {
                 continue;
             }
@@ -127,6 +128,7 @@ impl Judge<'_> {
                 && let Some(meaning) = since_1970(x)
             {
                 let wrong = Wrong::Time { value: x, meaning };
+                // The column is refused as a whole: its other values need not be judged.
                 return self.fault(row, feature, wrong);
             }
             let (policy, key) = [
@@ -158,6 +160,7 @@ impl Judge<'_> {
     /// Takes note of a value that ends the run, if none of an earlier row does.
     fn fault(&mut self, row: usize, feature: usize, wrong: Wrong) {
         let row = self.start + row;
+        // Columns are judged one after the other, but a message should name the first bad row.
         if self.first.as_ref().is_none_or(|first| row < first.row) {
             *self.first = Some(Fault {
                 row,
@@ -278,6 +281,7 @@ fn copy_column<S: Copy, D: Take<S>>(
     to: Place,
 ) {
     match rows {
+        // The two layouts that are one run of memory each: a copy at the speed of memory.
         Rows::Run(run) if len == 1 && to.row_stride == 1 => {
             D::run(&mut dst[to.at..][..run.len()], &src[run.clone()]);
         }

@@ -58,6 +58,8 @@ impl FileMeta {
     /// True if only the device tells them apart, and everything else is there to tell them by.
     pub fn is_same_but_device(&self, other: &Self) -> bool {
         let device = other.device;
+        // Without a time of birth, an inode that is used again could not be told from the same
+        // file.
         self.born_ns != 0
             && Self {
                 device,
@@ -133,6 +135,7 @@ impl Fingerprint {
     /// # Errors
     /// What the system says.
     pub fn is_prefix_of(&self, file: &File) -> io::Result<bool> {
+        // Cheap, and the reads below would fail on a shorter file.
         if file.metadata()?.len() < self.bytes {
             return Ok(false);
         }
@@ -278,6 +281,7 @@ fn parts(bytes: u64, footer: u64) -> Vec<(u64, u64)> {
     let mut parts = vec![(0, EDGE_BYTES)];
     let step = between / SAMPLES;
     for i in 0..SAMPLES {
+        // Pages are taken from the middle of their part, and overlap in no file.
         let len = PAGE_BYTES.min(step);
         parts.push((EDGE_BYTES + i * step + (step - len) / 2, len));
     }

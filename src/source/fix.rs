@@ -81,9 +81,11 @@ pub(super) fn fix(
         Later::Unknown => &[],
     };
     for input in others {
+        // Nothing is left open: the other footers need not be read for this.
         if unmet.is_empty() && leaves.iter().all(is_known) {
             break;
         }
+        // A stream can be read once only, and that is for its rows.
         if input.format != Format::Stdin {
             let mut other = Opened::open(input)?;
             unmet.see(&other.schema())?;
@@ -329,6 +331,7 @@ fn check_names(path: &Path, wanted: &[FeatureColumn]) -> Result<(), SourceError>
         let place = place
             .parse::<usize>()
             .ok()
+            // `01` is no name that a list gives to a value.
             .filter(|i| i.to_string() == place);
         if place.is_some_and(|i| lists.get(list).is_some_and(|len| i < *len)) {
             return Err(SourceError::SameFeature {

@@ -25,6 +25,7 @@ pub(super) fn columns(path: &Path, schema: &Schema, plan: &Plan) -> Result<Vec<L
             None => stand_in(path, wanted, &found, &selection, plan)?,
         });
     }
+    // A column without values adds nothing that could be lost.
     let is_extra = |leaf: &&Leaf| !leaf.is_void() && !plan.null_lists.contains(&leaf.name);
     if plan.params.extra == Extra::Error
         && let Some(extra) = found.values().filter(is_extra).map(|leaf| &leaf.name).min()

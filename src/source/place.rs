@@ -55,6 +55,7 @@ pub(super) fn glob(text: &str) -> Result<(PathBuf, GlobMatcher), String> {
         .ends_with('/')
         .then(|| format!("{}/**", text.trim_end_matches('/')));
     let text = below.as_deref().unwrap_or(text);
+    // As in a shell, `*` stops at a slash; only `**` goes below.
     let glob = GlobBuilder::new(text).literal_separator(true).build();
     let matcher = glob
         .map_err(|error| error.kind().to_string())?

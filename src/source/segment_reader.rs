@@ -130,6 +130,8 @@ impl SegmentReader {
                 reader.held = Some(held);
                 Ok(reader)
             }
+            // Perhaps only the id columns cannot be read; without them the features may still be
+            // learned.
             Err(_) if with_ids => Self::open_behind(segment, feature_schema, skip, false),
             Err(error) => Err(held.blamed(error)),
         }
@@ -313,6 +315,8 @@ impl SegmentReader {
             return Ok(None);
         }
         if self.used == self.chunk.rows && !self.advance()? {
+            // At the end once more: a file that was written while it was read may have given rows
+            // of both contents.
             self.held.as_ref().map_or(Ok(()), Held::check)?;
             return Ok(None);
         }
@@ -334,6 +338,7 @@ impl SegmentReader {
 
     /// Decodes the next chunk; `false` at the end of the input.
     fn advance(&mut self) -> Result<bool, SourceError> {
+        // Before decoding: after an error, nothing of a half-filled chunk must be used.
         (self.chunk.rows, self.used) = (0, 0);
         let (decoder, chunk) = (&mut self.decoder, &mut self.chunk);
         catch_panic::catch(&self.path, || decoder.next_chunk(chunk))

@@ -326,6 +326,8 @@ impl Learned {
         let drift = drift_of(checkpoint, m).map_err(wrong)?;
         let monitor = monitor_of(checkpoint, m).map_err(wrong)?;
         let rows_waiting = waiting.as_ref().map_or(0, Minibatch::rows) as u64;
+        // The checksum proves that the bytes are as they were written, this that the sections
+        // belong together.
         if learner.rows() + rows_waiting != state.tally.rows_accepted {
             return Err(format!(
                 "{} rows learned and {rows_waiting} waiting, but {} accepted",
@@ -366,6 +368,8 @@ pub(super) fn find(params: &RunParams, disk: Arc<dyn Disk>) -> Result<(Found, St
                 warn!(%reason, "the newest checkpoint cannot be read; using the one before");
             }
             let meta = meta_of(&loaded.checkpoint).map_err(wrong)?;
+            // Before the state is decoded: with other keys it may not even decode, and that error
+            // would be no help.
             if meta.state_keys != params.state_keys {
                 return Err(RunError::OtherConfig {
                     path: directory.to_owned(),
@@ -405,6 +409,8 @@ pub(super) fn find(params: &RunParams, disk: Arc<dyn Disk>) -> Result<(Found, St
     if let Some(reading) = &learned.state.reading {
         learned.state.rows_before = learned.state.rows_before(reading.file);
     }
+    // The feeder gets the whole table; the trainer, which only names files to people, keeps few of
+    // them.
     let latest = learned.state.files.latest(LATEST_FILES);
     let files = std::mem::replace(&mut learned.state.files, latest);
     if is_old {

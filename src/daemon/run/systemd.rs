@@ -52,6 +52,7 @@ impl Pulse {
     pub(super) fn start() -> Self {
         let now = Instant::now();
         Self {
+            // Three times within the timeout, so that one late pulse does no harm.
             every: sd_notify::watchdog_enabled().map(|timeout| timeout / 3),
             told: now,
             turns: 0,

@@ -85,7 +85,8 @@ pub fn run(params: RunParams, around: Surroundings<'_>) -> Result<Outcome, RunEr
     let owner = (&lock, &found.belonging);
     let (spool, push) = start_spool(&mut params, &wake, &disk, owner, &found.learned.state)?;
     let (to_trainer, fed) = bounded(params.channel_minibatches);
-    // Room for every minibatch that there can be: giving one back must never block the trainer.
+    // Room for every minibatch that the feeder can have made: none is dropped when it is given
+    // back.
     let (to_feeder, empty) = bounded(params.channel_minibatches + 8);
     let (reload, reloaded) = bounded(1);
     let feeder = Feeder {

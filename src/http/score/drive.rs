@@ -106,6 +106,7 @@ pub(super) async fn drain(mut body: Body, bytes_max: u64) {
         while let Some(Ok(frame)) = body.frame().await {
             let len = frame.data_ref().map_or(0, Bytes::len) as u64;
             left = left.saturating_sub(len);
+            // A client that sends more than it may is cut off in the end.
             if left == 0 {
                 return;
             }
@@ -151,6 +152,7 @@ pub(super) async fn drive(
                 work.end();
             }
             let step = work.step();
+            // Handed back: the work moves to a scoring thread and returns for its next piece.
             (work, step)
         });
         let Some((again, step)) = step.await else {
@@ -171,6 +173,7 @@ pub(super) async fn drive(
             }
             Ok(Step::Over) => true,
         };
+        // While nothing is sent, an error can still be answered with its status.
         if head.is_some() && !is_last && undecided.len() < UNDECIDED_BYTES {
             continue;
         }

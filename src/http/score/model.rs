@@ -91,6 +91,7 @@ impl Model {
     /// Refuses the first infinite value; `first` is the number of the first of these rows.
     pub fn finite(&self, rows: &Rows<'_>, scores: &Scores, first: u64) -> Result<(), Refusal> {
         let odd = scores.squared_norm.iter().enumerate();
+        // Found by the sum, which is there anyway; only then is the row searched.
         for (i, _) in odd.filter(|(_, squared_norm)| !squared_norm.is_finite()) {
             if let Some(j) = rows.infinity(i) {
                 let (row, name) = (first + i as u64, self.name(j));

@@ -110,6 +110,7 @@ struct Context<'a> {
 
 impl Context<'_> {
     fn fail<E: serde::de::Error>(&self, refusal: Refusal) -> E {
+        // Beside the parser: its error type carries only a text, and the status would be lost.
         *self.refusal.borrow_mut() = Some(refusal);
         E::custom("refused")
     }
@@ -198,6 +199,7 @@ impl<'de> Visitor<'de> for OneRow<'_> {
         let (row, m) = (table.rows, context.model.features());
         context.check_rows(row + 1)?;
         let start = row * m;
+        // A feature that is not given stays NaN until `refuse` has seen which are missing.
         table.values.resize(start + m, f64::NAN);
         let mut seen = vec![false; m];
         let mut unknown = Vec::new();
@@ -210,6 +212,8 @@ impl<'de> Visitor<'de> for OneRow<'_> {
             match context.extra {
                 Extra::Keep => {
                     let kept = keep(context, &mut table.kept, &name)?;
+                    // A key that comes twice in an object: the last one counts, as in other JSON
+                    // readers.
                     kept.cut(row);
                     kept.fill(row);
                     map.next_value_seed(Scalar(kept))?;

@@ -132,6 +132,7 @@ fn session(connect: &Connect, shared: &Shared, pause: &mut Duration) -> Result<(
             Arrival::Batch { batch, position } => {
                 *pause = RETRY_FIRST;
                 let is_other = |before: &RecordBatch| before.schema() != batch.schema();
+                // A stream has one schema: a batch with another one goes into the next file.
                 if pending.batches.first().is_some_and(is_other) {
                     keep(&mut pending, connect, shared).map_err(failed)?;
                 }
@@ -183,6 +184,7 @@ fn keep(pending: &mut Pending, connect: &Connect, shared: &Shared) -> io::Result
     let file = to.get_ref();
     file.sync_all()?;
     let bytes = file.metadata()?.len();
+    // Again, because writing took a while: the directory may have been replaced meanwhile.
     shared.check_ours()?;
     fs::rename(&temporary, shared.directory.join(format!("{stem}.arrows")))?;
     File::open(&shared.directory)?.sync_all()?;
@@ -200,6 +202,7 @@ pub(super) fn before_removal(path: &Path) -> io::Result<()> {
         return Ok(());
     };
     let others = notes(directory, name)?;
+    // A later position is written down already; an earlier one would have rows read twice.
     if others.iter().any(|(other, _)| *other > number) {
         return Ok(());
     }

@@ -192,6 +192,7 @@ impl Push {
             Some(feature_schema) => Expected::Fixed(feature_schema),
             None => Expected::Any(&self.source),
         };
+        // Before the key is reserved: a body that is refused at once must not use it up.
         let rows = match body::check(body, expected) {
             Ok(rows) => rows,
             Err(flaw) => return Kept::Flawed(flaw),
@@ -216,6 +217,8 @@ impl Push {
             if there.stage == Stage::Writing {
                 there.stage = match &written {
                     Ok(()) => Stage::Kept,
+                    // Only the last fsync failed: the file will be learned, but may not outlive a
+                    // power cut.
                     Err(_) => Stage::Unsure,
                 };
             }
@@ -238,6 +241,7 @@ impl Push {
         let mut index = self.index();
         loop {
             let known = index.known.get(key)?;
+            // Two requests with one key: the second waits for what becomes of the first.
             if known.stage != Stage::Writing {
                 return Some(known.clone());
             }
@@ -375,6 +379,7 @@ impl Push {
                 known.stage = Stage::Durable;
             }
         }
+        // Unlocked first: whoever is told may ask for the index at once.
         drop(index);
         self.tell_change();
     }

@@ -190,7 +190,7 @@ impl Scanner {
         wall_ns: i64,
     ) -> Listing {
         self.wall_ns = wall_ns;
-        // Listed anew: directories that are gone leave no watch behind.
+        // A full listing starts from nothing, so that directories that are gone are forgotten.
         self.folders.clear();
         self.places.clear();
         if let Some(watch) = &mut self.watch {

@@ -111,6 +111,7 @@ impl Shared {
         let path = self.directory.join(format!("{name}-{number:012}.arrows"));
         open.insert(path.clone());
         drop(open);
+        // The session ends as after the last byte: what came before the error is kept.
         if let Err(error) = self.copy(from, &path) {
             self.fail(format!("{}: {error}", path.display()));
         }
@@ -141,6 +142,7 @@ impl Shared {
             let n = match from.read(&mut buffer) {
                 Ok(0) => return Ok(()),
                 Ok(n) => n,
+                // A signal arrived; no byte is lost.
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             };

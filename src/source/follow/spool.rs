@@ -180,6 +180,8 @@ impl Spool {
 
     /// The connections that last now.
     pub fn connections(&self) -> Connections {
+        // The lock is held while the next number is read: a connection that begins now is in
+        // neither or in both.
         let open = self.shared.open();
         Connections {
             open: open.clone(),
@@ -296,6 +298,7 @@ fn fifo(path: &Path, shared: &Shared) {
 /// A socket left by a dead daemon is taken over; one that somebody answers on is not.
 fn listen(path: &Path) -> io::Result<UnixListener> {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
+    // Connecting is the only way to tell a socket in use from one that a dead process left.
     if is_socket && UnixStream::connect(path).is_err() {
         fs::remove_file(path)?;
     }

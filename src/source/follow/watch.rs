@@ -109,6 +109,7 @@ impl Watch {
             names.push(folder.to_owned());
         }
         self.before.remove(&number);
+        // Watched even if shared: changes made on this machine are heard at once all the same.
         is_told_by_the_kernel(folder)
     }
 
@@ -180,6 +181,7 @@ impl News {
         };
         let Some(name) = name else {
             // The directory itself: it moved, went, or may be read by others now.
+            // IGNORED only confirms that a watch was removed.
             self.is_lost |= !events.contains(ReadFlags::IGNORED);
             return;
         };
@@ -233,6 +235,7 @@ fn wait(queue: &OwnedFd, end: &OwnedFd, listening: &Receiver<()>, wake: &Wake) {
         if !waits[1].revents().is_empty() {
             return;
         }
+        // Permissions from before this event count no more: each wake is answered by one hearing.
         while listening.try_recv().is_ok() {}
         wake();
         // The other side is gone: so is its queue.

@@ -93,6 +93,7 @@ impl BatchDecoder {
             )));
         }
         self.schema = Some(Arc::new(schema));
+        // Their ids belong to one stream: the next may use them for other words.
         self.dictionaries.clear();
         Ok(())
     }

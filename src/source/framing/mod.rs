@@ -83,6 +83,7 @@ pub(super) fn begins(bytes: &[u8]) -> Option<bool> {
         return number(0).map(|_| true);
     }
     let len = number(0)?;
+    // Four bytes of length and the header together end at a multiple of eight.
     if len as usize > METADATA_BYTES_MAX || len % 8 != 4 {
         return Some(false);
     }
@@ -204,6 +205,7 @@ impl Place {
 
     /// Holds the bytes of the next message, or its beginning, against what may come here.
     fn check(self, bytes: &[u8]) -> Result<(), StreamError> {
+        // Inside a stream the bytes of a message may look like anything.
         let is_odd = self != Self::Inside && begins(bytes) == Some(false);
         match self {
             Self::Start if is_odd && Prefix::of(bytes).is_ok_and(is_end) => {

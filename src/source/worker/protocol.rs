@@ -86,8 +86,7 @@ pub(super) struct Sent {
 pub(super) fn send(to: &mut impl Write, message: Encoder) -> io::Result<()> {
     let bytes = message.into_bytes();
     let len = u32::try_from(bytes.len()).map_err(io::Error::other)?;
-    // One write for both, so that no other thread's message comes between them and no packet holds
-    // a length alone.
+    // One write for both, because each is a system call.
     let mut framed = Vec::with_capacity(bytes.len() + 4);
     framed.extend_from_slice(&len.to_le_bytes());
     framed.extend_from_slice(&bytes);

@@ -134,7 +134,8 @@ impl Drop for Slot {
         if let (Some(slot), Some(map)) = (slots.get_mut(self.number), self.map.take()) {
             *slot = State::Here(map);
         }
-        // Unlocked before the message: sending may wait for the worker, which may wait for a slot.
+        // Unlocked before the message: sending may wait for the worker, and leases of other slots
+        // must not wait with it.
         drop(slots);
         if let Some(control) = &self.places.control
             && let Ok(message) = Request::Credit(self.number).encode()

@@ -117,7 +117,7 @@ impl Scratch {
                 .col_mut(j)
                 .copy_from(self.unsorted.col(n - 1 - j));
         }
-        // faer does not report every NaN as a failure.
+        // Not left to faer alone: a NaN must never pass for an eigenvalue.
         if out.values.iter().all(|v| v.is_finite()) {
             Ok(())
         } else {

@@ -124,8 +124,8 @@ impl Loop {
             }
             !is_gone
         });
-        // The directory is listed again, because a connection may have ended without a decision
-        // about its file.
+        // By the names in the directory: `connections` tells only of a path at a time whether it
+        // has ended.
         let there = std::fs::read_dir(self.spool_dir()).into_iter().flatten();
         let there = there.flatten().map(|entry| entry.path());
         let Spooled {

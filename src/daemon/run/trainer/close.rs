@@ -60,7 +60,6 @@ impl Trainer<'_> {
             }
         }
         self.check_place()?;
-        // The pause after a failure does not apply: there is no later attempt.
         self.snapshots.failures = 0;
         self.snapshot();
         while self.snapshots.is_under_way {

@@ -40,6 +40,8 @@ impl Spool {
                     return Ok(None);
                 }
                 let holds = |name: &Path| !is_aside(name);
+                // An empty spool of another run can be taken over: no row is lost or learned
+                // twice.
                 if disk.list(directory)?.iter().any(|name| holds(name)) {
                     return Ok(Some(owner));
                 }
@@ -96,6 +98,7 @@ pub(super) fn recover(directory: &Path) -> io::Result<(u64, u64)> {
             .map(|name| name.number)
             .or_else(|| number(&path));
         next = next.max(number.map_or(0, |number| number + 1));
+        // A connection that never sent anything; its number is used up all the same.
         if bytes == 0 && Spool::is_pipe(&path) {
             fs::remove_file(&path)?;
             continue;

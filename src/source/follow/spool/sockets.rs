@@ -99,6 +99,8 @@ impl Clients {
             let Some(since) = seen.waiting_since else {
                 continue;
             };
+            // Not held any longer than needed: the connection's thread takes this lock for every
+            // read.
             drop(seen);
             if first.is_none_or(|(other, before, ..)| (class, since) < (other, before)) {
                 first = Some((class, since, silent, client));
@@ -130,6 +132,7 @@ pub(super) fn accept(listener: &UnixListener, shared: &Arc<Shared>) {
                 continue;
             }
         };
+        // After `accept`, so that somebody is known to be waiting before anybody is closed.
         while clients.all().len() >= CONNECTIONS_MAX {
             if shared.is_stopped() {
                 return;

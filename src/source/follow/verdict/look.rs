@@ -176,7 +176,8 @@ impl Follower {
             self.vanished(&path, files);
         }
         let mut seen = listing.seen;
-        // Streams that grow are looked at every time: an append changes no directory.
+        // Streams that grow are looked at every time: an append changes no directory, and may go
+        // unheard.
         seen.extend(growing(state));
         walk::once(&mut seen);
         // A link beside a file that is known brings nothing.

@@ -283,8 +283,7 @@ impl DriftParams {
             return None;
         }
         let a_block = self.false_alarms_per_row * self.block_rows() as f64;
-        // Beyond 5% the expansion of the quantile does not hold, and nobody wants an alarm that
-        // often.
+        // The expansion of the quantile holds for small tails only.
         let tail = (a_block / (2.0 * statistics as f64)).min(0.05);
         Some(quantile::student_quantile(tail, freedom))
     }
