@@ -47,8 +47,10 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let mut plan = args.overrides.plan(args.components)?;
     plan.output = args.output.clone().or(plan.output);
     if let Some(directory) = &plan.output {
+        // Before hours of reading, not after them.
         check_writable(directory)?;
     }
+    // Before the inputs are opened: from here on Ctrl-C ends with a result.
     let shutdown = Shutdown::on_signals().map_err(|error| failed(&error))?;
     let reader = source::open(&args.inputs, &plan.source).map_err(|error| match error {
         // The flag, more often than the file.
@@ -113,6 +115,7 @@ fn report(
             summary.rows
         ));
     }
+    // After the note about an interruption, which may be the reason.
     if summary.rows == 0 {
         return Err(CliError::Failed(format!(
             "no rows to learn from: all {} rows read were rejected; relax `--on-null`, \

@@ -44,6 +44,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     };
     let held = first.estimate.components();
     let k = args.components.unwrap_or(held);
+    // Merging cannot invent directions that no snapshot holds.
     if k == 0 || k > held {
         return Err(CliError::Usage(format!(
             "--components {k}: the snapshots have {held}; use 1 to {held}"

@@ -92,6 +92,8 @@ enum Command {
 
 /// Parses the arguments, runs the command, and turns its end into an exit code.
 pub fn main() -> ExitCode {
+    // First of all: a panic in a decoder is caught and becomes an error, and must not also be
+    // printed.
     crate::source::quiet_decoder_panics();
     let cli = Cli::parse();
     let ended = match cli.command {
@@ -128,6 +130,7 @@ pub fn main() -> ExitCode {
 /// Variables of the environment that are text.
 fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os()
+        // A variable that is not UTF-8 cannot be one of ours.
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
@@ -154,6 +157,7 @@ fn print(text: &str) -> Result<(), CliError> {
     use std::io::Write as _;
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // `ojad show … | head` is no failure.
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(CliError::Failed(
             format!("cannot write to standard output: {error}"),
         )),

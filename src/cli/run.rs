@@ -48,6 +48,7 @@ pub struct Args {
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let config = read(args)?;
     let params = params(args, &config)?;
+    // A bad certificate or token ends the command before the state is touched.
     let serving = serving(args, &config, &params)?;
     let tail = LogTail::default();
     logs(config.log, tail.clone());
@@ -73,6 +74,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         .as_ref()
         .map(|(_, cells)| Arc::new(Published::new(cells.clone(), tail)));
     let mut server = None;
+    // Called once the state is this process's own: a daemon that is refused never opens the port.
     let mut begun = || {
         if let Some(((wanted, _), published)) = serving.as_ref().zip(published.as_ref()) {
             let started = http::start(wanted, Arc::clone(published))?;
@@ -91,6 +93,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         begun: Some(&mut begun),
     };
     let outcome = run::run(params, around).map_err(|error| failed(&error))?;
+    // After the run, so that clients can see how it ended.
     drop(server);
     tracing::info!(
         rows = outcome.rows,
@@ -105,6 +108,7 @@ fn read_again(args: &Args, serving: Option<&Serving>) -> Result<RunParams, Strin
     let config = read(args).map_err(|error| error.to_string())?;
     let params = params(args, &config).map_err(|error| error.to_string())?;
     let wanted = self::serving(args, &config, &params).map_err(|error| error.to_string())?;
+    // The server is not restarted on a reload: it would cut off the clients that are connected.
     if wanted.as_ref() == serving {
         Ok(params)
     } else {

@@ -127,6 +127,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let mut planted = Planted::new(recipe(args)?).map_err(CliError::Usage)?;
     let total = args
         .rows
+        // Values are f32.
         .or_else(|| args.bytes.map(|bytes| bytes / (4 * args.features as u64)))
         .unwrap_or(0);
     let is_stream = args.output == Path::new("-");

@@ -91,6 +91,8 @@ impl TableFile {
         };
         let file = buffered.into_inner().map_err(|error| refused(&error))?;
         file.as_file().sync_all().map_err(|error| refused(&error))?;
+        // A temporary file is readable for its owner alone; a result should be as readable as any
+        // file.
         make_readable(&file).map_err(|error| refused(&error))?;
         file.persist(&path).map_err(|error| refused(&error))?;
         Ok(())
@@ -103,6 +105,7 @@ fn temporary(path: &Path) -> Result<Buffered, CliError> {
         .filter(|parent| !parent.as_os_str().is_empty());
     tempfile::Builder::new()
         .prefix(".ojad-")
+        // In the directory of the result, because a rename does not cross file systems.
         .tempfile_in(parent.unwrap_or(Path::new(".")))
         .map(BufWriter::new)
         .map_err(|error| failure(path, &error))

@@ -69,6 +69,8 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         }
         rows += batch.rows();
         let scored = table(&projection, &batch, ids)?;
+        // Created with the first rows: the columns of ids are known only then, and without any row
+        // no file is left.
         let open = match file.take() {
             Some(open) => open,
             None => TableFile::create(&args.output, &scored.schema())?,

@@ -130,6 +130,7 @@ enum Stream {
 
 fn source(seed: u64, stream: Stream) -> ChaCha8Rng {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
+    // A stream for each purpose: what one rule draws more of does not shift the others' numbers.
     random.set_stream(stream as u64);
     random
 }
@@ -192,6 +193,7 @@ impl Trainer {
             }
         }
         self.network.add(-self.learning_rate, &self.velocity);
+        // After the forward weights have moved: B = Wᵀ must hold at the next pass.
         if self.rule == Rule::Backprop {
             self.network.transport();
         }
@@ -225,6 +227,7 @@ impl Trainer {
 /// The angle whose cosine is inner/√(a·b), a and b squared lengths.
 fn degrees(inner: f64, a: f64, b: f64) -> f64 {
     (inner / (a * b).sqrt())
+        // Rounding may take a cosine just beyond 1.
         .clamp(-1.0, 1.0)
         .acos()
         .to_degrees()
