@@ -171,8 +171,8 @@ impl Checkpoint {
         };
         let (content, checksum) = file.split_at(end);
         let number = |at: usize| u32::from_le_bytes(array(&content[at..]));
-        // Only a file that is whole is of another version; with a wrong checksum, the version may
-        // be the damage.
+        // With a wrong checksum the version itself may be the damage, so only an intact file is
+        // reported as another version.
         if number(8) != VERSION && Sha256::digest(content)[..] == *checksum {
             return Err(CheckpointError::Version {
                 path: path.to_owned(),
@@ -198,7 +198,8 @@ impl Checkpoint {
             );
             let bytes = usize::try_from(offset).ok().zip(usize::try_from(len).ok());
             let bytes =
-                // The checksum was right, but a file can be made: nothing in the table is trusted.
+                // The checksum is right, but anyone can compute one, so nothing in the table is
+                // trusted.
                 bytes.and_then(|(offset, len)| content.get(offset..offset.checked_add(len)?));
             let Some(bytes) = bytes else {
                 return Err(damaged(format!("section {i} lies outside the file")));

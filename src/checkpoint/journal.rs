@@ -123,8 +123,8 @@ impl Journal {
             .collect();
         let before = self.live.len();
         self.live.extend(entries);
-        // Taken out: if the write fails, the file stays unset and the next append writes a new
-        // one.
+        // Taken out, so that after a failed write the file stays unset and the next append writes
+        // a new one.
         let written = match self.file.take() {
             Some(file) => self.extend(file, before),
             None => self.rewrite(),
@@ -206,7 +206,7 @@ fn put(entry: &Entry, to: &mut Vec<u8>) {
 
 /// Entries up to the first that is not whole.
 fn parse(bytes: &[u8], path: &Path) -> Result<Recorded, CheckpointError> {
-    // Torn while it was begun: nothing in it was ever acknowledged.
+    // The file was torn while it was being created, so nothing in it was ever acknowledged.
     if bytes.len() < HEADER {
         return Ok(Recorded::default());
     }

@@ -175,7 +175,8 @@ impl EntryLog {
         if self.owed.is_empty() && !is_crowded {
             return Ok(self.mark.clone());
         }
-        // Taken out: after a failure the file stays unset, and the next save begins a new one.
+        // Taken out, so that after a failure the file stays unset and the next save begins a new
+        // one.
         let mut mark = match self.file.take().filter(|_| !is_crowded) {
             Some(file) => self.extend(file)?,
             None => self.rewrite()?,

@@ -194,7 +194,8 @@ impl Store {
         mut checkpoint: Checkpoint,
         live: u64,
     ) -> Result<PathBuf, CheckpointError> {
-        // The entries first: a checkpoint must never name bytes that the disk does not have.
+        // The entries are written first, because a checkpoint must never name bytes that are not
+        // on disk.
         let mark = self.log.save(live)?;
         if let Some(mark) = &mark {
             checkpoint.put(Section::Files, mark.encode());
@@ -261,8 +262,8 @@ impl Store {
 
     /// Number of the last journal entry that every generation contains.
     pub fn contained(&self) -> u64 {
-        // With one generation, a fall back would be to the beginning: every journal entry is
-        // needed.
+        // With only one generation, a fallback goes back to the beginning and needs every journal
+        // entry.
         if self.whole.len() < GENERATIONS {
             return 0;
         }

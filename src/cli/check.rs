@@ -55,7 +55,7 @@ fn effective(loaded: &Loaded, file: &Path) -> Result<String, toml::ser::Error> {
                 Origin::Line(line) => format!("{}:{line}", file.display()),
                 Origin::Variable(name) => format!("environment {name}"),
             };
-            // TOML again: the output can be used as a configuration.
+            // The output is TOML again, so that it can be used as a configuration.
             text.push_str(&format!("{key} = {value} # {origin}\n"));
         }
         let unset = UNSET

@@ -47,10 +47,10 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let mut plan = args.overrides.plan(args.components)?;
     plan.output = args.output.clone().or(plan.output);
     if let Some(directory) = &plan.output {
-        // Before hours of reading, not after them.
+        // Checked before hours of reading, not after them.
         check_writable(directory)?;
     }
-    // Before the inputs are opened: from here on Ctrl-C ends with a result.
+    // Installed before the inputs are opened, so that from here on Ctrl-C ends with a result.
     let shutdown = Shutdown::on_signals().map_err(|error| failed(&error))?;
     let reader = source::open(&args.inputs, &plan.source).map_err(|error| match error {
         // The flag, more often than the file.

@@ -92,8 +92,7 @@ enum Command {
 
 /// Parses the arguments, runs the command, and turns its end into an exit code.
 pub fn main() -> ExitCode {
-    // First of all: a panic in a decoder is caught and becomes an error, and must not also be
-    // printed.
+    // A panic in a decoder is caught and becomes an error, so it must not be printed as well.
     crate::source::quiet_decoder_panics();
     let cli = Cli::parse();
     let ended = match cli.command {
@@ -157,7 +156,7 @@ fn print(text: &str) -> Result<(), CliError> {
     use std::io::Write as _;
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        // `ojad show … | head` is no failure.
+        // A closed pipe is not a failure: `ojad show … | head`.
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(CliError::Failed(
             format!("cannot write to standard output: {error}"),
         )),

@@ -68,7 +68,8 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
             let known: Vec<u64> = entries(state)?.iter().map(|entry| entry.file).collect();
             let files = if *all { &known } else { files };
             for file in files {
-                // All numbers are checked before the first request is written: all or none.
+                // All numbers are checked before the first request is written, so that either all
+                // are retried or none.
                 if !known.contains(file) {
                     return Err(CliError::Failed(format!(
                         "{file}: no refused file has this number; see `ojad quarantine list`"

@@ -74,7 +74,8 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         .as_ref()
         .map(|(_, cells)| Arc::new(Published::new(cells.clone(), tail)));
     let mut server = None;
-    // Called once the state is this process's own: a daemon that is refused never opens the port.
+    // Called once the state belongs to this process, so that a daemon that is refused never opens
+    // the port.
     let mut begun = || {
         if let Some(((wanted, _), published)) = serving.as_ref().zip(published.as_ref()) {
             let started = http::start(wanted, Arc::clone(published))?;
@@ -93,7 +94,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         begun: Some(&mut begun),
     };
     let outcome = run::run(params, around).map_err(|error| failed(&error))?;
-    // After the run, so that clients can see how it ended.
+    // Stopped only after the run, so that clients can see how it ended.
     drop(server);
     tracing::info!(
         rows = outcome.rows,

@@ -89,7 +89,7 @@ pub(super) fn newest(path: &Path) -> Result<(PathBuf, Checkpoint), CliError> {
     }
     let failed = |error: CheckpointError| CliError::Failed(error.to_string());
     let mut found: Vec<PathBuf> = generations(path)?;
-    // Newest first: the daemon would take up the same one.
+    // Newest first, because the daemon would resume from the same one.
     found.reverse();
     let mut reasons = Vec::new();
     for path in found {
@@ -176,7 +176,7 @@ fn verify(path: &Path) -> Result<(), CliError> {
             runs.join(", ")
         ));
     }
-    // What is whole is listed even if something is not.
+    // The intact checkpoints are listed even if others are damaged.
     print(&text)?;
     if bad.is_empty() {
         Ok(())

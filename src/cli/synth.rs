@@ -60,7 +60,7 @@ pub struct Args {
     /// Number of planted components k.
     #[arg(long, short = 'k', value_name = "K", default_value_t = 10)]
     components: usize,
-    /// spiked (20 down to 4) or power:ALPHA (eigenvalue 100·j^-ALPHA).
+    /// Eigenvalues: spiked (20 down to 4) or power:ALPHA (eigenvalue 100·j^-ALPHA).
     #[arg(long, value_name = "SPECTRUM", default_value = "spiked")]
     spectrum: String,
     /// Standard deviation of the noise in every direction.
@@ -74,7 +74,7 @@ pub struct Args {
         allow_negative_numbers = true
     )]
     mean: f64,
-    /// gaussian or student:NU.
+    /// Distribution of the values: gaussian or student:NU.
     #[arg(long, value_name = "LAW", default_value = "gaussian")]
     tails: String,
     /// Seed: the same seed makes the same rows.

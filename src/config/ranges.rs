@@ -15,6 +15,7 @@ fn bounds(config: &Config) -> [Bound; 17] {
     let (source, output, state) = (&config.source, &config.output, &config.state);
     let http = &config.http;
     let (rows, time) = ("use \"auto\" or at least 1 row", "use 1 s to ten years");
+    let some_rows = "use at least 1 row";
     let latency_ms = source.latency_max_ms.unwrap_or(1);
     let checkpoint_rows = state.checkpoint_rows.value().unwrap_or(1);
     let every_rows = output.every_rows.value().unwrap_or(1);
@@ -87,13 +88,7 @@ fn bounds(config: &Config) -> [Bound; 17] {
             1 << 30,
             "use 1 to 1073741824 bytes a second",
         ),
-        (
-            "http.score_rows",
-            http.score_rows,
-            1,
-            all,
-            "use at least 1 row",
-        ),
+        ("http.score_rows", http.score_rows, 1, all, some_rows),
     ]
 }
 

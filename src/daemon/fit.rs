@@ -187,7 +187,7 @@ fn ahead(
         // A reader that has ended needs no more minibatches.
         let _ = to_reader.send(batch);
     }
-    // A reader that waits for either channel is freed by that.
+    // Dropping both ends wakes a reader that waits for either channel.
     drop((to_reader, filled));
     match finish(thread, shutdown)? {
         Some(Ended {
@@ -200,8 +200,8 @@ fn ahead(
         None => Ok(Fitted {
             tally: Tally {
                 rows_read,
-                // The reader, which has the exact counts, is still blocked: what the learner saw
-                // is all that is known.
+                // The reader has the exact counts but is still blocked, so only what the learner
+                // saw is known.
                 rows_accepted: learning.learner.rows(),
                 rows_rejected: rows_read.saturating_sub(learning.learner.rows()),
                 ..Tally::default()

@@ -218,7 +218,7 @@ impl Connection {
     pub(super) fn end(&self) {
         let mut state = self.state();
         if let Some(pace) = &mut state.pace {
-            // Not by closing the connection: whoever reads the body fails, and the client gets a
+            // The connection is not closed: the reader of the body fails, and the client gets a
             // 408 that says why.
             return pace.cut();
         }

@@ -73,7 +73,7 @@ async fn feed(mut to: Sender<Bytes, Infallible>, shared: &Shared) -> Option<()> 
                 Err(_) => say(&mut to, ": still here\n\n".into()).await?,
             }
         }
-        // Changes in between are told together, by what is newest then.
+        // Changes in between are reported together, with the newest values.
         sleep_until(now + EVERY).await;
     }
 }

@@ -221,7 +221,7 @@ fn is_of_another_site(headers: &HeaderMap) -> bool {
 /// nobody gave to this server are refused.
 fn is_known_host(params: &HttpParams, headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(HOST).iter();
-    // Two Host headers: a proxy before this server may have believed the other one.
+    // With two Host headers, a proxy in front of this server may have trusted the other one.
     let (Some(host), None) = (hosts.next(), hosts.next()) else {
         return false;
     };

@@ -31,8 +31,8 @@ pub(super) async fn linger<S: AsyncRead + AsyncWrite + Unpin>(
 ) {
     connections.ending(known);
     let ended = async {
-        // A client that has gone needs no end. The write side first: that flushes the answer and
-        // tells the client that there is no more.
+        // A client that has gone needs no shutdown. The write side is shut down first, which
+        // flushes the answer and tells the client that nothing follows.
         let shut = poll_fn(|context| Pin::new(&mut *stream).poll_shutdown(context));
         shut.await.ok()?;
         let mut buffer = vec![0; BUFFER_BYTES];

@@ -64,7 +64,7 @@ impl Pace {
                 .saturating_sub(now.saturating_duration_since(since));
         }
         let earned = Duration::try_from_secs_f64(bytes as f64 / self.least_per_s);
-        // More seconds than a duration holds, at a tiny least rate.
+        // With a tiny minimum rate this can be more seconds than a `Duration` holds.
         let earned = earned.unwrap_or(CREDIT_MOST);
         self.credit = self.credit.saturating_add(earned).min(CREDIT_MOST);
         self.arrived += bytes;

@@ -75,7 +75,7 @@ impl HttpBody for Paced {
         let now = Instant::now();
         let connection = Arc::clone(&self.connection);
         let until = connection.with_pace(|pace| match &polled {
-            // Even if a frame is ready: the room was promised to somebody else.
+            // Even if a frame is ready, because the room was promised to somebody else.
             _ if pace.is_cut() => Err(TooSlow),
             Poll::Ready(frame) => {
                 let frame = frame.as_ref().and_then(|frame| frame.as_ref().ok());
@@ -95,7 +95,7 @@ impl HttpBody for Paced {
             Some(Ok(Some(until))) => until,
             Some(Err(slow)) => return Poll::Ready(Some(Err(slow.into()))),
         };
-        // A timer of its own: a client that sends nothing at all never wakes the body.
+        // Needs its own timer, because a client that sends nothing never wakes the body.
         self.alarm.as_mut().reset(until);
         let is_over = self.alarm.as_mut().poll(context).is_ready();
         if is_over {

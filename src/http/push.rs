@@ -291,7 +291,7 @@ async fn settle(push: &Push, live: &Published, key: &str, mut known: Known) -> K
     let mut changes = live.settled.subscribe();
     let mut asked: Option<Instant> = None;
     loop {
-        // Before looking: a change that comes after the look is not missed then.
+        // Marked before looking, so that a change after the look is not missed.
         changes.mark_unchanged();
         if let Some(now) = push.look(key) {
             known = now;
@@ -304,7 +304,8 @@ async fn settle(push: &Push, live: &Published, key: &str, mut known: Known) -> K
         // A checkpoint from before the rows were taken is of no use.
         if matches!(known.stage, Stage::Taken { .. })
             && asked.is_none_or(|at| now >= at + ASK_EVERY)
-            // Noted only if the request was accepted: else it is made again at the next look.
+            // Recorded only if the request was accepted; otherwise it is made again at the next
+            // look.
             && live.request(ControlRequest::Checkpoint)
         {
             asked = Some(now);

@@ -63,7 +63,7 @@ impl Rates {
     pub(super) fn take(&self, client: IpAddr, now: Instant) -> Result<(), u64> {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let client = network(client);
-        // Bounded: many addresses must not fill the memory.
+        // The table is bounded, because requests from many addresses must not fill the memory.
         if buckets.len() >= CLIENTS_MAX && !buckets.contains_key(&client) {
             let oldest = buckets.iter().min_by_key(|(_, bucket)| bucket.at);
             if let Some(oldest) = oldest.map(|(client, _)| *client) {

@@ -78,7 +78,7 @@ impl Connections {
     pub(super) fn open(self: &Arc<Self>, peer: IpAddr) -> Opened {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let connection = Arc::new(Connection::new(id, peer));
-        // Before it is known itself, so that the newest is never the one that goes.
+        // Done before the new connection is registered, so that it is never the one to go.
         self.thin(Stage::Open, LOBBY_MAX - WAITING_MAX);
         self.open_now().insert(id, Arc::clone(&connection));
         Opened {
@@ -107,7 +107,7 @@ impl Connections {
             )
         });
         if let Some((oldest, _)) = oldest {
-            // It is only told: it leaves the map when its task has ended.
+            // The connection is only notified; it leaves the map when its task ends.
             oldest.end();
         }
     }

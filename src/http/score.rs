@@ -260,8 +260,8 @@ fn order(
     };
     let length = request.headers().get(CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    // By what the client announces, before any of it is sent; a body that lies about it is stopped
-    // while it comes.
+    // Goes by the announced length, before any of the body is sent. A body that exceeds its
+    // announcement is stopped while it arrives.
     if length.is_some_and(|length| length > bytes_max) {
         return Err(too_large(bytes_max));
     }

@@ -246,7 +246,8 @@ impl Listening {
                 _ = &mut stopped => {}
                 () = self.accept(&listener, &ending) => {}
             }
-            // First of all: the port is free for the next daemon while the last answers are sent.
+            // Dropped first, so that the port is free for the next daemon while the last answers
+            // are sent.
             drop(listener);
             // Each connection holds a receiver: it hears of the end, and is gone when it is through.
             ending.send_replace(());

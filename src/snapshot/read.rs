@@ -156,7 +156,7 @@ pub fn read(path: &Path) -> Result<Snapshot, SnapshotError> {
 }
 
 fn locate(path: &Path) -> Result<PathBuf, SnapshotError> {
-    // The directory itself first: a snapshot may be named directly.
+    // The directory itself comes first, because a snapshot may be named directly.
     [path.to_owned(), path.join("latest")]
         .into_iter()
         .find(|directory| directory.join("snapshot.json").exists())

@@ -52,7 +52,7 @@ pub fn write_on(
 ) -> Result<PathBuf, SnapshotError> {
     disk.create_dir_all(directory)
         .map_err(writing(directory, "cannot create the directory"))?;
-    // With the process id: two commands that write into one directory do not meet.
+    // The process id keeps two commands that write into one directory apart.
     let temporary = directory.join(format!("{ON_THE_WAY}{}", std::process::id()));
     let written = put(snapshot, directory, &temporary, disk);
     if written.is_err() {
@@ -72,7 +72,8 @@ fn put(
     disk.create_dir_all(temporary)
         .map_err(writing(temporary, "cannot create the directory"))?;
     let checksums = write_files(snapshot, temporary, disk)?;
-    // Content and names first, then the rename: after a power cut a snapshot is never half there.
+    // Content and names are synced before the rename, so that a power cut never leaves half a
+    // snapshot.
     sync_directory(disk, temporary)?;
     let names = disk
         .list(directory)

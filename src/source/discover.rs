@@ -71,7 +71,7 @@ pub(super) fn discover(inputs: &[OsString]) -> Result<(Vec<Input>, LeftOut), Sou
     let mut found = Vec::new();
     let mut left = LeftOut::default();
     for input in inputs {
-        // Before the file system is asked: a file of this name is given as `./-`.
+        // Decided before asking the file system; a file of this name is given as `./-`.
         if input == "-" {
             found.push(Input {
                 path: PathBuf::from("-"),

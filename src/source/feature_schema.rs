@@ -270,8 +270,8 @@ fn layout(wanted: &[FeatureColumn]) -> Layout {
     let all: usize = wanted.iter().map(|w| w.len).sum();
     let in_rows = wanted.iter().filter(|w| w.shape != Shape::Scalar);
     let in_rows: usize = in_rows.map(|w| w.len).sum();
-    // By majority of the values: what lies in rows is copied as runs into rows, and columns into
-    // columns.
+    // The majority of the values decides, because lists are copied as runs into rows, and columns
+    // as runs into columns.
     if 2 * in_rows > all {
         Layout::RowMajor
     } else {

@@ -109,7 +109,7 @@ impl Judge<'_> {
         for i in 0..values.len() {
             let x = wide(values[i]);
             let null = nulls.is_some_and(|nulls| nulls[i]);
-            // False for a NaN too, so that one comparison lets through what is fine.
+            // This is false for NaN as well, so one comparison passes every good value.
             if !null && x.abs() <= limit {
                 continue;
             }

@@ -58,8 +58,7 @@ impl FileMeta {
     /// True if only the device tells them apart, and everything else is there to tell them by.
     pub fn is_same_but_device(&self, other: &Self) -> bool {
         let device = other.device;
-        // Without a time of birth, an inode that is used again could not be told from the same
-        // file.
+        // Without a time of birth, a reused inode cannot be distinguished from the same file.
         self.born_ns != 0
             && Self {
                 device,
@@ -135,7 +134,7 @@ impl Fingerprint {
     /// # Errors
     /// What the system says.
     pub fn is_prefix_of(&self, file: &File) -> io::Result<bool> {
-        // Cheap, and the reads below would fail on a shorter file.
+        // Checked first, because the reads below would fail on a shorter file.
         if file.metadata()?.len() < self.bytes {
             return Ok(false);
         }

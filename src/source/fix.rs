@@ -331,7 +331,7 @@ fn check_names(path: &Path, wanted: &[FeatureColumn]) -> Result<(), SourceError>
         let place = place
             .parse::<usize>()
             .ok()
-            // `01` is no name that a list gives to a value.
+            // A list never names a value `01`.
             .filter(|i| i.to_string() == place);
         if place.is_some_and(|i| lists.get(list).is_some_and(|len| i < *len)) {
             return Err(SourceError::SameFeature {

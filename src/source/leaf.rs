@@ -186,7 +186,7 @@ impl Job<'_> {
                     values,
                 )
                 .map_err(|error: ParquetError| Misfit::Other(error.to_string()))?;
-            // A reader that has no more would otherwise be asked for ever.
+            // Without this, an exhausted reader would be asked forever.
             if records == 0 && levels == 0 {
                 return Err(Misfit::Other(format!(
                     "a column ends {} rows before its row group does",

@@ -64,8 +64,8 @@ impl Segment {
             file: Arc::new(file),
             witness: Witness::default(),
         };
-        // Opened first, checked then: what is read later is the file that was checked, whatever
-        // its name leads to by then.
+        // Opened before it is checked, so that the file read later is the one that was checked,
+        // whatever its name leads to by then.
         held.check()?;
         Ok(held)
     }

@@ -315,8 +315,8 @@ impl SegmentReader {
             return Ok(None);
         }
         if self.used == self.chunk.rows && !self.advance()? {
-            // At the end once more: a file that was written while it was read may have given rows
-            // of both contents.
+            // Checked once more at the end, because a file that was written during the reading may
+            // have given rows of both contents.
             self.held.as_ref().map_or(Ok(()), Held::check)?;
             return Ok(None);
         }
@@ -338,7 +338,8 @@ impl SegmentReader {
 
     /// Decodes the next chunk; `false` at the end of the input.
     fn advance(&mut self) -> Result<bool, SourceError> {
-        // Before decoding: after an error, nothing of a half-filled chunk must be used.
+        // Reset before decoding, because after an error nothing of a half-filled chunk may be
+        // used.
         (self.chunk.rows, self.used) = (0, 0);
         let (decoder, chunk) = (&mut self.decoder, &mut self.chunk);
         catch_panic::catch(&self.path, || decoder.next_chunk(chunk))

@@ -253,7 +253,7 @@ fn dictionary(array: &dyn Array, out: &mut Column) -> Result<(), Misfit> {
     };
     let mut words = Column::new(1);
     scalars(coded.values(), &mut words)?;
-    // Of an empty dictionary no key can be normalized; all rows are null then.
+    // Keys of an empty dictionary cannot be normalized; all rows are null then.
     let keys = if coded.values().is_empty() {
         vec![0; array.len()]
     } else {

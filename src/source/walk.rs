@@ -56,7 +56,8 @@ impl Symlinks {
         let is_link = meta.is_symlink();
         if is_link {
             if self != Self::Follow {
-                // Of the whole chain of links: one inside may lead to another that leads out.
+                // Resolves the whole chain of links, because a link inside may lead to another one
+                // that leads out.
                 let target = fs::canonicalize(path)?;
                 if self == Self::Refuse || !target.starts_with(whole) {
                     return Ok(Target::Away(target));

@@ -250,8 +250,9 @@ impl<'a> Decoder<'a> {
     /// At the end, or if so many items cannot be there.
     pub fn count(&mut self, each: usize) -> Result<usize, CodecError> {
         let count = self.usize()?;
-        // Before anything is allocated: a damaged length must not ask for more than the input
-        // holds. Items of no bytes would let any count pass.
+        // Checked before anything is allocated, because a damaged length must not ask for more
+        // than the input holds. The `max(1)` is for items of no bytes, of which any number would
+        // pass.
         let left = self.bytes.len() - self.at;
         if count.checked_mul(each.max(1)).is_none_or(|len| len > left) {
             return Err(self.refuse(format!(

@@ -47,8 +47,7 @@ pub(crate) fn runs(points: impl IntoIterator<Item = Option<Place>>) -> Vec<Vec<P
 /// Of the points that follow each other in one of `columns` the first, the lowest, the highest and the last:
 /// the same picture with a few points a column.
 pub(crate) fn thin(run: Vec<Place>, columns: f64) -> Vec<Place> {
-    // Thinning changes nothing that is seen; few points are left alone all the same, so that data
-    // in an SVG stay exact.
+    // Thinning is invisible, but short runs are left alone so that the data in an SVG stay exact.
     if run.len() < MANY {
         return run;
     }

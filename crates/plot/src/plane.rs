@@ -143,7 +143,8 @@ pub(crate) fn open<'c, B: DrawingBackend + 'c>(
         .build_cartesian_2d(shares(&x_labels), shares(&y_labels))
         .map_err(|error| error.to_string())?;
     let of = |ticks: &[Tick], share: &f64| {
-        // plotters formats a tick by its value: the label is found by it again.
+        // plotters passes only the value of a tick to the formatter, so the label is looked up by
+        // it.
         let found = ticks.iter().find(|tick| tick.0.total_cmp(share).is_eq());
         found.map_or_else(String::new, |tick| tick.1.clone())
     };

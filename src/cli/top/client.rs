@@ -92,7 +92,7 @@ impl Client {
         }
         let mut answer = request.call().map_err(|error| unreachable(&error))?;
         let status = answer.status().as_u16();
-        // Whatever answers at this address need not be ojad.
+        // Limited, because whatever answers at this address need not be ojad.
         let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX);
         let body = body.read_to_vec().map_err(|error| unreachable(&error))?;
         let path = path.to_owned();
@@ -102,7 +102,8 @@ impl Client {
                 Fault::Strange { path, what }
             }),
             401 => Err(Fault::Token),
-            // Not there yet, or not in this version: that part of the page stays empty.
+            // The resource does not exist yet, or not in this version; that part of the page stays
+            // empty.
             404 | 503 => Ok(None),
             _ => {
                 let problem: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();

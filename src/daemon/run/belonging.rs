@@ -48,7 +48,6 @@ impl Belonging {
         let directory = params.state_dir.as_path();
         let file = RunFile::read(directory, disk)?;
         let said = file.map(|file| file.run_id);
-        // By how hard they are to replace by mistake: a checkpoint is the state itself.
         let known = parts.checkpoint.or(said).or(parts.journal);
         for (part, of) in [("run", said), ("journal", parts.journal)] {
             if let (Some(found), Some(run)) = (of, known)
@@ -103,8 +102,7 @@ impl Belonging {
                 run: self.run_id,
             });
         }
-        // No reason to refuse: the rows between are read again, and the snapshot is replaced by
-        // one that has them.
+        // Only a warning: the rows between are read again, and a later snapshot has them.
         if latest_rows > rows {
             warn!(
                 snapshot_rows = latest_rows, checkpoint_rows = rows, output = %shown(&output),
@@ -196,7 +194,8 @@ fn set_aside(directory: &Path, disk: &dyn Disk) -> io::Result<Option<PathBuf>> {
     for name in names {
         disk.rename(&directory.join(&name), &aside.join(&name))?;
     }
-    // The new names first: a power cut between the two may show a file twice, but never lose it.
+    // The new names are synced first, so that a power cut in between may leave a file under both
+    // names but never lose it.
     disk.sync_dir(&aside)?;
     disk.sync_dir(directory)?;
     Ok(Some(aside))

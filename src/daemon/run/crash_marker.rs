@@ -55,7 +55,7 @@ impl CrashMarker {
         }
         self.write();
         self.deaths >= DEATHS_READING
-            // Counts from `DEATHS_READING / 2` on are of a file that has given rows.
+            // Counts from `DEATHS_READING / 2` on mean that the file has given rows.
             || (self.deaths >= DEATHS_OPENING && self.deaths < DEATHS_READING / 2)
     }
 

@@ -136,7 +136,7 @@ impl Feeder {
         thread::Builder::new()
             .name("ojad-feeder".into())
             .spawn(move || {
-                // Kept for the last message: the loop takes everything else with it.
+                // Cloned for the last message, because the loop takes everything else with it.
                 let to_trainer = self.to_trainer.clone();
                 let mut running = Loop::new(self);
                 let ended = match running.run() {
@@ -294,8 +294,8 @@ impl Loop {
         if self.feeder.decode.queued() > 0 {
             return self.read();
         }
-        // Asked before the look: a stream that ends after it may have left something that the look
-        // missed.
+        // Asked before the scan, because a stream that ends during it may leave something that the
+        // scan missed.
         let is_ended = self.feeder.spool.as_ref().is_none_or(Spool::is_ended);
         if self.look()? {
             return Ok(());
@@ -421,7 +421,7 @@ impl Loop {
         if let Some(batch) = self.batch.take() {
             return Some(batch);
         }
-        // As many as the channel holds, one that is filled and one that is learned.
+        // As many as the channel holds, plus one being filled and one being learned.
         let may_make = self.made < self.feeder.params.channel_minibatches + 2;
         let mut batch = match self.feeder.empty.try_recv() {
             Ok(batch) => batch,

@@ -92,7 +92,7 @@ impl Publisher {
                 rows,
                 steps,
             } => {
-                // Before the save, which may fail: then the next checkpoint writes them.
+                // Recorded before the save, so that if it fails the next checkpoint writes them.
                 self.store.owe(changes);
                 let result = self.save(checkpoint, files);
                 if let Ok(path) = &result {
@@ -147,10 +147,12 @@ impl Publisher {
         let disk = self.disk.as_ref();
         self.output.go_to(directory);
         renew(&mut self.output)?;
-        // Each time: somebody may have put another run's directory there since the last snapshot.
+        // Checked each time, because somebody may have put another run's directory there since the
+        // last snapshot.
         self.belonging.check_output(directory, disk)?;
         let path = write_on(snapshot, directory, disk).map_err(|error| error.to_string())?;
-        // The new snapshot is published already; old ones that stay are no failure of it.
+        // The new snapshot is already published; failing to remove old ones must not count as its
+        // failure.
         if let Err(error) = retain(directory, retention, disk) {
             warn!(%error, "old snapshots could not be removed");
         }

@@ -326,7 +326,7 @@ impl Learned {
         let drift = drift_of(checkpoint, m).map_err(wrong)?;
         let monitor = monitor_of(checkpoint, m).map_err(wrong)?;
         let rows_waiting = waiting.as_ref().map_or(0, Minibatch::rows) as u64;
-        // The checksum proves that the bytes are as they were written, this that the sections
+        // The checksum proves that the bytes are intact; this check proves that the sections
         // belong together.
         if learner.rows() + rows_waiting != state.tally.rows_accepted {
             return Err(format!(
@@ -368,8 +368,8 @@ pub(super) fn find(params: &RunParams, disk: Arc<dyn Disk>) -> Result<(Found, St
                 warn!(%reason, "the newest checkpoint cannot be read; using the one before");
             }
             let meta = meta_of(&loaded.checkpoint).map_err(wrong)?;
-            // Before the state is decoded: with other keys it may not even decode, and that error
-            // would be no help.
+            // Compared before the state is decoded: with other keys decoding may fail, and that
+            // error would not help anybody.
             if meta.state_keys != params.state_keys {
                 return Err(RunError::OtherConfig {
                     path: directory.to_owned(),

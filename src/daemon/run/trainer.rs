@@ -150,12 +150,12 @@ pub fn run(params: RunParams, around: Surroundings<'_>) -> Result<Outcome, RunEr
         params,
     };
     trainer.watch_as_configured();
-    // Only now: whoever waits for the service may send rows at once.
+    // Only now, because clients that wait for the service may send rows at once.
     systemd::ready();
     let ended = trainer.serve(&fed, around.commands, &requested, &done);
     systemd::stopping();
     trainer.shared.stop.store(true, Ordering::Relaxed);
-    // A feeder that is blocked on sending is freed by that, and ends.
+    // Dropping the receiver wakes a feeder that is blocked on sending, so that it ends.
     drop(fed);
     let closed = trainer.close(&done);
     trainer.jobs = None;
@@ -261,7 +261,7 @@ impl Trainer<'_> {
                         self.shared.stop.store(true, Ordering::Relaxed);
                         // One that is on its way is enough.
                         let _ = self.wake.try_send(());
-                        // Not moved by a second request: the first one started the clock.
+                        // A second request does not extend the deadline that the first one set.
                         deadline.get_or_insert(Instant::now() + self.params.drain);
                     }
                     Ok(Command::Reload) => self.reload(),
@@ -303,8 +303,8 @@ impl Trainer<'_> {
     ) -> Result<(), RunError> {
         self.apply(events)?;
         self.learned.waiting = None;
-        // Before the update: it compares rows with what was known without them, and the update
-        // centres them in place.
+        // Before the update, because the rows must be compared with what was known without them,
+        // and the update centres them in place.
         let is_drift = self.watch(&batch)?;
         if let Some(shown) = &mut self.shown {
             shown.sampler.offer(&batch, tags);
@@ -391,13 +391,12 @@ impl Trainer<'_> {
                     let shared = &self.shared;
                     shared
                         .durable_steps
-                        // The older of the two: until it has the rows as well, a fall back would
-                        // need their files.
+                        // The older of the two counts, because a fallback to it would need the
+                        // files of rows that it lacks.
                         .store(self.durable_steps[0], Ordering::Release);
                     shared.durable.store(contained, Ordering::Release);
                 } else {
-                    // What the failed one would have had is not on the disk: the next one is due
-                    // again.
+                    // Its events are not on disk, so the next checkpoint is due again.
                     self.last_checkpoint_steps = self.durable_steps[1];
                 }
                 self.checkpoints.end(&result);
@@ -447,8 +446,8 @@ impl Trainer<'_> {
                     );
                 } else {
                     let spool = self.params.state_dir.join("spool");
-                    // The directory of the spool is no key of the configuration: it was added at
-                    // the start.
+                    // The spool directory is not in the configuration; it was added at the start
+                    // and must be added again.
                     if self.params.follow.places.contains(&spool) {
                         params.follow.places.push(spool);
                     }
@@ -465,7 +464,7 @@ impl Trainer<'_> {
                 }
             }
             Err(reason) => {
-                error!(%reason, "the new configuration is refused; the old one stays in force")
+                error!(%reason, "the new configuration is refused; the old one stays in force");
             }
         }
         systemd::ready();

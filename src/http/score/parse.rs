@@ -110,7 +110,7 @@ struct Context<'a> {
 
 impl Context<'_> {
     fn fail<E: serde::de::Error>(&self, refusal: Refusal) -> E {
-        // Beside the parser: its error type carries only a text, and the status would be lost.
+        // Stored beside the parser, whose error type carries only text and would lose the status.
         *self.refusal.borrow_mut() = Some(refusal);
         E::custom("refused")
     }
@@ -212,7 +212,7 @@ impl<'de> Visitor<'de> for OneRow<'_> {
             match context.extra {
                 Extra::Keep => {
                     let kept = keep(context, &mut table.kept, &name)?;
-                    // A key that comes twice in an object: the last one counts, as in other JSON
+                    // If a key appears twice in an object, the last one counts, as in other JSON
                     // readers.
                     kept.cut(row);
                     kept.fill(row);

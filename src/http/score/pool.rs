@@ -54,7 +54,7 @@ impl Pool {
         let task: Task = Box::new(move || {
             // Whoever waited and went away needs no result; a panic is told by its hook.
             if !done.is_closed()
-                // The thread serves all requests: one that panics must not end it.
+                // The thread serves all requests, so a request that panics must not end it.
                 && let Ok(value) = catch_unwind(AssertUnwindSafe(task))
             {
                 let _ = done.send(value);

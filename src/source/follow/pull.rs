@@ -202,7 +202,7 @@ pub(super) fn before_removal(path: &Path) -> io::Result<()> {
         return Ok(());
     };
     let others = notes(directory, name)?;
-    // A later position is written down already; an earlier one would have rows read twice.
+    // A later position is already recorded; going back to an earlier one would read rows twice.
     if others.iter().any(|(other, _)| *other > number) {
         return Ok(());
     }

@@ -241,7 +241,7 @@ impl Push {
         let mut index = self.index();
         loop {
             let known = index.known.get(key)?;
-            // Two requests with one key: the second waits for what becomes of the first.
+            // Of two requests with one key, the second waits for the outcome of the first.
             if known.stage != Stage::Writing {
                 return Some(known.clone());
             }
@@ -379,7 +379,7 @@ impl Push {
                 known.stage = Stage::Durable;
             }
         }
-        // Unlocked first: whoever is told may ask for the index at once.
+        // Unlocked first, because those who are notified may ask for the index at once.
         drop(index);
         self.tell_change();
     }

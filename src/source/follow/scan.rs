@@ -162,7 +162,7 @@ impl Scanner {
                 continue;
             }
             let Ok(meta) = fs::metadata(path) else {
-                // A directory that cannot be asked may have moved: everything is listed.
+                // A directory that cannot be read may have moved, so everything is listed.
                 news.is_lost = true;
                 return;
             };
@@ -334,8 +334,8 @@ impl Scanner {
             Err(error) => return self.trouble(&folder.path, &io::Error::from(error).to_string()),
         };
         let mut buffer = Vec::with_capacity(LISTED_BYTES);
-        // Raw getdents, because it gives the inode with the name: a believed file then costs no
-        // system call of its own.
+        // Raw getdents returns the inode with the name, so a file that is believed unchanged costs
+        // no system call of its own.
         let mut entries = RawDir::new(opened, buffer.spare_capacity_mut());
         // Of a million names most are believed: they share one buffer.
         let mut path = folder.path.as_os_str().as_bytes().to_vec();
@@ -415,7 +415,8 @@ impl Scanner {
             return Some(meta);
         }
         if let Some(watch) = &mut self.watch {
-            // The root is a file or is not there yet: the directory above hears when it comes.
+            // The root is a file or does not exist yet; watching the directory above reports when
+            // it appears.
             watch.add_near(root);
         }
         match fs::metadata(root) {

@@ -180,8 +180,8 @@ impl Spool {
 
     /// The connections that last now.
     pub fn connections(&self) -> Connections {
-        // The lock is held while the next number is read: a connection that begins now is in
-        // neither or in both.
+        // The lock is held while the next number is read, so that a connection that begins now is
+        // either in both or in neither.
         let open = self.shared.open();
         Connections {
             open: open.clone(),

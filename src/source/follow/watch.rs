@@ -235,7 +235,8 @@ fn wait(queue: &OwnedFd, end: &OwnedFd, listening: &Receiver<()>, wake: &Wake) {
         if !waits[1].revents().is_empty() {
             return;
         }
-        // Permissions from before this event count no more: each wake is answered by one hearing.
+        // Permissions from before this event no longer count, because each wake must be answered
+        // by hearing the news once.
         while listening.try_recv().is_ok() {}
         wake();
         // The other side is gone: so is its queue.

@@ -93,7 +93,7 @@ impl BatchDecoder {
             )));
         }
         self.schema = Some(Arc::new(schema));
-        // Their ids belong to one stream: the next may use them for other words.
+        // Dictionary ids belong to one stream; the next stream may reuse them for other words.
         self.dictionaries.clear();
         Ok(())
     }

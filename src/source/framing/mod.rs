@@ -83,7 +83,7 @@ pub(super) fn begins(bytes: &[u8]) -> Option<bool> {
         return number(0).map(|_| true);
     }
     let len = number(0)?;
-    // Four bytes of length and the header together end at a multiple of eight.
+    // The four bytes of length and the header together end at a multiple of eight.
     if len as usize > METADATA_BYTES_MAX || len % 8 != 4 {
         return Some(false);
     }

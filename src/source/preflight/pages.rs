@@ -120,8 +120,8 @@ pub(super) fn open(
     let codec = Codec::of(column.compression());
     let inner = if codec.is_some() {
         let plain = column.clone().into_builder();
-        // The decoder is told that pages are plain, so that it hands them on as stored: they are
-        // inflated here, to the declared size and no further.
+        // Told that pages are uncompressed, the decoder hands them on as stored. They are inflated
+        // here, to the declared size and no further.
         let plain = plain.set_compression(Compression::UNCOMPRESSED).build()?;
         SerializedPageReader::new(shared, &plain, rows, None)?
     } else {
@@ -271,8 +271,8 @@ impl Header {
                     self.bytes.truncate(used);
                     return self.chunk.check(&fields).map_err(io::Error::other);
                 }
-                // Short only because not more was read; at the end of the file it would be short
-                // for good.
+                // It is short only because not enough was read; at the end of the file more
+                // reading would not help.
                 Err(Fault::Short) if read == len && len < HEADER_BYTES_MAX => len *= 4,
                 Err(Fault::Short) => {
                     return Err(io::Error::other("a page header ends before it is complete"));

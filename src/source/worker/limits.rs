@@ -37,7 +37,7 @@ pub(super) fn environment() -> impl Iterator<Item = (OsString, OsString)> {
 
 /// Dies with the daemon, leaves its signals to it, and takes no more memory than it may.
 pub(super) fn apply() -> io::Result<()> {
-    // By the kernel, because a daemon that is killed cannot end its worker itself.
+    // The kernel must do this, because a daemon that is killed cannot end its worker itself.
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     // Ctrl-C and the service manager reach all processes of the group: the daemon drains first.
     for signal in [SIGINT, SIGTERM, SIGHUP, SIGUSR1] {

@@ -98,7 +98,7 @@ pub(super) fn receive(from: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
     let mut len = [0; 4];
     match from.read_exact(&mut len) {
         Ok(()) => {}
-        // The other side has gone, which is how it says that it is done.
+        // The other side has closed its end, which is how it says that it is done.
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
         Err(error) => return Err(error),
     }

@@ -109,7 +109,7 @@ impl Worker {
             } => {
                 self.want = minibatch_rows;
                 self.free = (0..slots).collect();
-                // Slots of the room before are forgotten: the daemon has let go of all of them.
+                // The previous slots are forgotten, because the daemon has released all of them.
                 self.room = Some(Room {
                     places: SlotPool::of(&self.memory, slots, slot_bytes, None)?,
                     feature_schema,
@@ -141,7 +141,7 @@ impl Worker {
             }
         };
         loop {
-            // Every slot is with the daemon: requests are read until one of them gives a slot
+            // The daemon holds every slot, so requests are read until one of them gives a slot
             // back.
             while self.free.is_empty() {
                 if !self.take_request()? {

@@ -144,7 +144,7 @@ impl<X: Centred<T>, T: Real> Buffers<T> for Apart<'_, X, T> {
         let y = &mut self.y[j * self.stride..][rows];
         let (shift, high) = (by.shift[j], by.high[j]);
         let (low, factor) = (by.low[j], by.factor[j]);
-        // Sixteen sums side by side: in a single one, every addition would wait for the one
+        // Sixteen sums side by side, because in a single one every addition would wait for the one
         // before.
         let (mut s, mut q) = ([T::of(0.0); WIDTH], [T::of(0.0); WIDTH]);
         let ((x, x_rest), (y, y_rest)) = (x.as_chunks::<WIDTH>(), y.as_chunks_mut::<WIDTH>());
@@ -210,7 +210,7 @@ fn row_apart<X: Centred<T>, T: Real>(
     squares: &mut [T],
 ) {
     let m = x.len();
-    // Cut to one length, so that the loop has no bounds checks and becomes vector code.
+    // All slices are cut to one length, so that the loop needs no bounds checks and is vectorised.
     let (y, sum, squares) = (&mut y[..m], &mut sum[..m], &mut squares[..m]);
     let (shift, high) = (&by.shift[..m], &by.high[..m]);
     let (low, factor) = (&by.low[..m], &by.factor[..m]);

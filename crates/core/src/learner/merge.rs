@@ -118,7 +118,7 @@ pub fn merge_all(states: &[&Summary]) -> Result<Summary, MergeError> {
         };
         (variance[j] + square) / (scale[j] * scale[j])
     };
-    // Of parts that held different numbers of directions, the result holds as many as the best of
+    // If the parts held different numbers of directions, the result holds as many as the best of
     // them.
     let max_rank = states.iter().map(|state| state.max_rank).max().unwrap_or(0);
     let noise = sum(&|state| state.noise);
@@ -187,8 +187,8 @@ fn factor_rows(states: &[&Summary], shares: &[f64], mean: &[f64], scale: &[f64])
     let mut at = 0;
     for (state, share) in states.iter().zip(shares) {
         for (i, value) in state.eigenvalues.iter().enumerate() {
-            // Each side without its isotropic tail, of which the weighted sum is added back at the
-            // end.
+            // Each side enters without its isotropic tail; the weighted sum of the tails is added
+            // back at the end.
             let root = (share * (value - state.noise).max(0.0)).sqrt();
             for j in 0..m {
                 rows[(at, j)] = root * state.vectors[(i, j)] * state.scale[j] / scale[j];
@@ -248,7 +248,8 @@ fn average(states: &[&Summary], shares: &[f64]) -> FourthMoments {
             .map(|(state, share)| (&state.fourth_moments, *share))
             .filter(|(fourth_moments, _)| !fourth_moments.square.is_empty())
     };
-    // Parts may hold different numbers of directions: what all of them measured is averaged.
+    // Parts may hold different numbers of directions; only what all of them measured can be
+    // averaged.
     let Some(h) = known()
         .map(|(fourth_moments, _)| fourth_moments.square.len())
         .min()

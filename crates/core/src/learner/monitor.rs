@@ -177,8 +177,8 @@ impl Monitor {
         let all = rows.min(usize::try_from(left).unwrap_or(usize::MAX));
         let last = rows - ROWS_A_MINIBATCH.min(rows - all);
         let (row, col) = (batch.row_stride(), batch.col_stride());
-        // A feature that moves either way is dropped for good: after a few minibatches hardly any
-        // is left to pay for.
+        // A feature that moves both ways is dropped for good, so that after a few minibatches
+        // hardly any is left to check.
         self.watched.retain_mut(|watched| {
             let x = &x[watched.feature * col..];
             // The last row of a minibatch is always looked at, so that the first one follows it.

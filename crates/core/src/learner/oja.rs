@@ -84,7 +84,8 @@ impl Weights {
             Par::Seq,
         );
         let root = self.inverse_root()?;
-        // In Q, not in W: the moment must not shrink with weights that the penalty shrinks.
+        // Measured in Q and not in W, because the penalty shrinks W and the moment must not shrink
+        // with it.
         let qcq = product(product(&root, &wcw), &root);
         Ok(Gradient { cw, wcw, qcq })
     }

@@ -16,7 +16,8 @@ pub(super) struct TypicalVariance {
 impl TypicalVariance {
     /// Takes half the squared distance of two rows of the next block.
     pub(super) fn update(&mut self, square: f64, decay: f64) {
-        // Faded even if this pair says nothing: equal rows have no logarithm.
+        // Faded even if this pair adds nothing, as two equal rows do, whose distance has no
+        // logarithm.
         self.blocks *= decay;
         if square > 0.0 && square.is_finite() {
             self.blocks += 1.0;

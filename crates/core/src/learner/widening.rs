@@ -99,8 +99,8 @@ impl Streaming<LowRank<f32>> {
         let totals = self.totals(&self.moments.scale);
         // Fewer directions than are wanted tell nothing before the block is learned.
         let is_young = !self.engine.holds_all_wanted();
-        // Only these two change the engine before it is known whether f32 will do; otherwise the
-        // state of now can be asked, and no copy is paid for.
+        // Only in these two cases does the engine change before it is known whether f32 suffices.
+        // Otherwise the current state can be asked, which saves the copy.
         let is_kept = rescaled || is_young;
         if is_kept {
             before.copy_from(&self.engine);
@@ -212,7 +212,7 @@ impl Learner for Widening {
     fn restore(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError> {
         let (params, m, rows) = (self.params().clone(), self.features, self.minibatch_rows);
         let mut narrow: Streaming<LowRank<f32>> = streaming(params.clone(), m, rows);
-        // The tag that tells the width stands behind the moments.
+        // The tag that says which width was saved comes after the moments.
         let mut ahead = from.clone();
         narrow.restore_moments(&mut ahead)?;
         self.state = if ahead.u8()? == EngineTag::WideLowRank as u8 {

@@ -52,8 +52,8 @@ impl Scratch {
                 sign(i * width + j)
             }
         });
-        // One power iteration before anything is orthonormalized: the random columns point nowhere
-        // yet.
+        // One power iteration before the first orthonormalization, because the random columns
+        // point nowhere in particular.
         let mut block = product(a, &start);
         let (mut basis, mut image) = (Mat::<f64>::new(), Mat::<f64>::new());
         let mut before = 0.0;

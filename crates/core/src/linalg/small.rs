@@ -109,7 +109,7 @@ impl Scratch {
         )
         .map_err(|_| LinalgError::NoConvergence)?;
         out.values.clear();
-        // faer sorts ascending; components are told from the largest down.
+        // faer sorts in ascending order, components are numbered from the largest.
         out.values.extend(self.ascending.iter().rev());
         out.vectors.resize_with(n, n, |_, _| 0.0);
         for j in 0..n {
@@ -117,7 +117,7 @@ impl Scratch {
                 .col_mut(j)
                 .copy_from(self.unsorted.col(n - 1 - j));
         }
-        // Not left to faer alone: a NaN must never pass for an eigenvalue.
+        // Checked here and not left to faer alone: a NaN must never pass for an eigenvalue.
         if out.values.iter().all(|v| v.is_finite()) {
             Ok(())
         } else {

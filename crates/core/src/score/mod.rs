@@ -197,7 +197,8 @@ impl Projection {
             squared_norm: Vec::with_capacity(b),
             ..Scores::default()
         };
-        // Very wide rows: fewer than the least, rather than gigabytes for a block.
+        // Very wide rows get fewer rows per block than the minimum, rather than gigabytes for a
+        // block.
         let least = BLOCK_ROWS.0.min((BLOCK_VALUES_MAX / m.max(1)).max(1));
         let block = (BLOCK_VALUES / m.max(1)).clamp(least, BLOCK_ROWS.1).min(b);
         buffers.z.resize(block * m, 0.0);
@@ -268,7 +269,7 @@ impl Projection {
             }
         }
         let is_small = |i: usize| residual[i] < SHARE_MIN * squared_norm[i];
-        // Rare, so the rows outside are made for the whole block at once.
+        // This is rare, so it is simplest to compute the residual rows of the whole block.
         if (0..b).any(is_small) {
             outside.resize(b * m, 0.0);
             let mut outside = MatMut::from_column_major_slice_mut(outside, b, m);

@@ -222,7 +222,7 @@ pub fn accuracy(logits: MatRef<'_, f64>, classes: &[usize]) -> f64 {
         let own = row[**class];
         row.iter()
             .enumerate()
-            // A tie, such as of logits that are all NaN or all equal, is no hit.
+            // A tie is not a hit, for example if all logits are equal or NaN.
             .all(|(j, z)| j == **class || own > *z)
     });
     hits.count() as f64 / classes.len().max(1) as f64

@@ -130,7 +130,8 @@ enum Stream {
 
 fn source(seed: u64, stream: Stream) -> ChaCha8Rng {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    // A stream for each purpose: what one rule draws more of does not shift the others' numbers.
+    // Each purpose has its own stream, so that a rule that draws more noise does not shift the
+    // other numbers.
     random.set_stream(stream as u64);
     random
 }
@@ -193,7 +194,7 @@ impl Trainer {
             }
         }
         self.network.add(-self.learning_rate, &self.velocity);
-        // After the forward weights have moved: B = Wᵀ must hold at the next pass.
+        // Only after the forward weights have moved, because B = Wᵀ must hold at the next pass.
         if self.rule == Rule::Backprop {
             self.network.transport();
         }

@@ -49,8 +49,8 @@ impl Loop {
         }
         if self.feeder.state.feature_schema.is_none() {
             let end = self.ends.get(&ticket);
-            // A resumed run must repeat what the run before did, so the file is not even opened:
-            // it may be readable by now.
+            // A resumed run must repeat what the previous run did. The file is not even opened,
+            // because it may have become readable.
             if end.is_some_and(|end| end.rows() == reading.rows) {
                 // Refused before any of its rows, as the run before found.
                 return self.refuse_first(ticket, &reading, None);

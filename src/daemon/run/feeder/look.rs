@@ -109,10 +109,10 @@ impl Loop {
             })
         });
         let decisions: Vec<Decision> = readings.collect();
-        // In the journal before anything is read: a resumed run then reads the same files in the
-        // same order.
+        // Written to the journal before anything is read, so that a resumed run reads the same
+        // files in the same order.
         let last = self.decide(&decisions)?;
-        // The journal numbers decisions in order; it tells only the last number.
+        // The journal numbers decisions consecutively and returns only the last number.
         let first = last + 1 - decisions.len() as u64;
         self.feeder.planned.extend((first..).zip(decisions));
         Ok(true)
@@ -214,8 +214,8 @@ impl Loop {
         if let (Some(latency), true) = (self.feeder.params.latency_max, self.at > 0) {
             let waited = self.since.elapsed();
             if waited >= latency {
-                // When rows had waited long enough depends on the clock: it is written down, so
-                // that a resumed run flushes at the same row.
+                // The clock decides when rows have waited long enough, so the decision is recorded
+                // and a resumed run flushes at the same row.
                 let last = self.decide(&[Decision::Flush])?;
                 self.feeder.planned.push_back((last, Decision::Flush));
                 return Ok(());

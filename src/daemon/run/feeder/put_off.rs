@@ -139,7 +139,7 @@ impl Loop {
         if !std::mem::take(&mut self.is_set_back) {
             return Ok(());
         }
-        // The first setback is most often one file that moved: no reason to pause.
+        // The first setback is most often a single file that moved, which is no reason to pause.
         let Some(doublings) = self.setbacks.checked_sub(2) else {
             return Ok(());
         };

@@ -78,7 +78,7 @@ impl Loop {
         let place = to.join(format!("{file:06}-{name}"));
         let done = std::fs::create_dir_all(to).and_then(|()| {
             let meta = std::fs::symlink_metadata(path)?;
-            // A FIFO or a device would be read for ever.
+            // Copying a FIFO or a device would never end.
             if !meta.is_file() {
                 return Ok(());
             }

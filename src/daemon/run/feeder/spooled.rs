@@ -88,7 +88,8 @@ impl Loop {
             }
         }
         if is_named {
-            // The file alone is not enough: after a power cut, its name must be there too.
+            // Syncing the files is not enough: after a power cut their names must be there as
+            // well.
             self.feeder.disk.sync_dir(&self.spool_dir())?;
         }
         Ok(())
@@ -124,8 +125,8 @@ impl Loop {
             }
             !is_gone
         });
-        // By the names in the directory: `connections` tells only of a path at a time whether it
-        // has ended.
+        // Goes by the names in the directory, because `connections` can only say of a given path
+        // whether it has ended.
         let there = std::fs::read_dir(self.spool_dir()).into_iter().flatten();
         let there = there.flatten().map(|entry| entry.path());
         let Spooled {

@@ -163,8 +163,8 @@ impl Trainer<'_> {
             shown.published.snapshot.set(Some(Arc::new(snapshot)));
         }
         let cost = now.elapsed();
-        // By what it cost: a wide model is read out less often rather than at the expense of
-        // learning.
+        // Scaled by its cost, so that a wide model is read out less often rather than at the
+        // expense of learning.
         shown.components_at = now + COMPONENTS_EVERY.max(COMPONENTS_SHARE * cost);
     }
 

@@ -99,8 +99,7 @@ impl Clients {
             let Some(since) = seen.waiting_since else {
                 continue;
             };
-            // Not held any longer than needed: the connection's thread takes this lock for every
-            // read.
+            // Released early, because the connection's thread takes this lock for every read.
             drop(seen);
             if first.is_none_or(|(other, before, ..)| (class, since) < (other, before)) {
                 first = Some((class, since, silent, client));

@@ -121,7 +121,7 @@ impl Follower {
     fn claim(&mut self, found: Option<(u64, FileEntry)>) -> Option<(u64, FileEntry)> {
         if let Some((file, entry)) = &found {
             self.claimed.insert(*file);
-            // Each file that is gone can be one that has come, and no more than one.
+            // A file that is gone can reappear as at most one other file.
             self.missing.remove(&(entry.key().unwrap_or(0), *file));
         }
         found
@@ -161,7 +161,8 @@ impl Follower {
             if now == *then {
                 return Ok(false);
             }
-            // Other metadata need not be another content: it is read before a file is called gone.
+            // Different metadata need not mean different content, so the content is read before
+            // the file counts as gone.
             let handle = open_quietly(&entry.path)?;
             let is_there = if entry.is_stream() {
                 entry.fingerprint.is_prefix_of(&handle)

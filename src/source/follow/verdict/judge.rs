@@ -24,7 +24,7 @@ impl Follower {
         decode: &mut dyn Decode,
         now: Instant,
     ) -> Verdict {
-        // Judged before, and unchanged: it is not opened again at every scan.
+        // Judged before and unchanged since, so it is not opened again at every scan.
         if self.left_out.get(&seen.path) == Some(&seen.meta) {
             return Verdict::Known;
         }
@@ -297,7 +297,7 @@ impl Follower {
 
 /// True if the last bytes are those of a whole file.
 fn has_footer(file: &File, format: Format, bytes: u64) -> io::Result<bool> {
-    // Least: both magics and the length of the footer.
+    // The minimum is both magic numbers and the length of the footer.
     let (tail, least): (&[u8], u64) = match format {
         Format::Parquet => (b"PAR1", 12),
         _ => (b"ARROW1", 18),

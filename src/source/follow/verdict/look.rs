@@ -48,8 +48,7 @@ impl Follower {
         let is_due = self
             .full
             .is_none_or(|(at, cost)| now.duration_since(at) >= LIST_EVERY.max(LIST_SHARE * cost));
-        // The last listing had to stop at its limit of files: the rest is listed once these are
-        // through.
+        // The last listing stopped at its limit of files; the rest is listed once these are done.
         let is_due = is_due || (self.is_cut && self.backlog.is_empty());
         if !is_due && !news.is_lost {
             let slow = self.slow;
@@ -144,8 +143,8 @@ impl Follower {
     ) -> Option<Vec<Seen>> {
         let files = &state.files;
         let awaited = &self.awaited;
-        // Few files are all checked every time; of many, only a full listing goes through them, in
-        // turns.
+        // A small number of files is checked completely every time; a large number only by full
+        // listings, in turns.
         let checked = if files.slots() <= CHECKED_MAX {
             0..Slot::MAX
         } else {

@@ -61,7 +61,7 @@ impl Frame {
         let estimate = learner.summary()?.estimate(most, params.penalty);
         let top = estimate.eigenvalues.first().copied().unwrap_or(0.0);
         let varies = estimate.eigenvalues.iter();
-        // A component of rounding alone has no variance to be measured against.
+        // A component that consists of rounding alone has no variance to measure against.
         let k = varies.take_while(|v| **v > 1e-9 * top).count();
         if k == 0 {
             return Ok(None);
@@ -82,8 +82,8 @@ impl Frame {
             if j < k {
                 estimate.vector(j)[i]
             } else {
-                // Signs at random: after the QR below, the directions are spread evenly outside
-                // the components.
+                // Random signs: the QR below turns them into directions spread evenly outside the
+                // components.
                 f64::from(random.random::<bool>()) - 0.5
             }
         });
@@ -93,7 +93,7 @@ impl Frame {
             1.0 / variance.unwrap_or(outside / beside as f64).sqrt()
         };
         let directions = Mat::from_fn(m, k + q, |i, j| {
-            // The components as they are: QR may have flipped their signs.
+            // Not from the QR, which may have flipped the signs of the components.
             let entry = if j < k {
                 estimate.vector(j)[i]
             } else {

@@ -5,7 +5,7 @@
 /// Source: Abramowitz and Stegun 1964, equation 26.2.14 (a continued fraction).
 fn normal_tail(u: f64) -> f64 {
     let density = (-0.5 * u * u).exp() / (2.0 * std::f64::consts::PI).sqrt();
-    // From the innermost term outwards: 300 terms are plenty for u ≥ 1.
+    // Evaluated from the innermost term outwards; 300 terms are plenty for u ≥ 1.
     let fraction = (1..=300).rev().fold(u, |below, n| u + f64::from(n) / below);
     density / fraction
 }

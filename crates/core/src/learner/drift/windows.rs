@@ -120,8 +120,8 @@ impl Windows {
         let unbiased = long.weight * (1.0 - kappa_long);
         let scores = short.iter().enumerate().map(|(i, short)| {
             let variance = long.squares[i] / unbiased;
-            // A negative correlation would make the error smaller; the promise about false alarms
-            // does not count on it.
+            // A negative correlation would make the error smaller, but the bound on false alarms
+            // must not rely on it.
             let rho = (long.lagged[i] / long.squares[i]).clamp(0.0, AUTOCORRELATION_MOST);
             let of_difference = variance * (kappa_short + kappa_long) * (1.0 + rho) / (1.0 - rho);
             let score = (short - long.mean[i]) / of_difference.sqrt();

@@ -130,7 +130,8 @@ impl<T: ProductFloat> Engine for LowRank<T> {
                 self.core[(i, j)] = finite(from)?;
             }
         }
-        // A look ahead, on a copy of the decoder: the length tells whether active probes follow.
+        // Read from a copy of the decoder, because the length of the weights says whether active
+        // probes follow.
         let len = from.clone().usize()?;
         let rows = len / m.max(1);
         let is_active = rows.checked_sub(self.rank);
@@ -148,7 +149,7 @@ impl<T: ProductFloat> Engine for LowRank<T> {
     }
 
     fn directions(&self, totals: CovarianceTotals) -> Result<Directions, LinalgError> {
-        // On a copy: whether somebody looks must not change what is learned next.
+        // Works on a copy, because reading an estimate must not change what is learned next.
         let mut copy = self.clone();
         copy.absorb(totals)?;
         copy.rotate()?;
@@ -218,8 +219,8 @@ impl<T: ProductFloat> LowRank<T> {
         let met = self.rank;
         self.probes.advance(block);
         self.project(scores, block);
-        // The earlier variance outside U, by difference, because the total is known exactly.
-        // Rounding can take it below zero.
+        // The earlier variance outside U follows by difference, because the total is known
+        // exactly. Rounding can make it negative.
         let tail = (total - block.squared_norm / n - kept * trace(self.core())).max(0.0);
         // While U has room nothing has been cut, so there is no tail.
         let noise = if self.is_full() && active > self.rank {
@@ -251,7 +252,8 @@ impl<T: ProductFloat> LowRank<T> {
                 self.probes.stop();
             }
         }
-        // The history was reduced by λ = σ²; added back, no eigenvalue shrinks.
+        // λ = σ² was subtracted from the history; without adding it back, every eigenvalue would
+        // shrink.
         for i in 0..self.rank {
             self.core[(i, i)] += noise;
         }
@@ -259,7 +261,7 @@ impl<T: ProductFloat> LowRank<T> {
             self.rotate()?;
         }
         if self.is_full() {
-            // Before U is full nothing is cut that probes could find.
+            // Until U is full nothing is truncated, so probes would have nothing to find.
             self.update_probes(totals)?;
         } else {
             self.probes.stop();

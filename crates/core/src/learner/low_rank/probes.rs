@@ -242,7 +242,7 @@ impl<T: ProductFloat> Probes<T> {
                 gram[(i, j)] = dot(&rows[i * m..(i + 1) * m], &rows[j * m..(j + 1) * m]);
             }
         }
-        // The factor has the roots of the pivots; a pivot of rounding alone means that a row
+        // The factor holds the roots of the pivots. A pivot that is only rounding means that a row
         // depends on the others.
         let largest = (0..c).map(|i| gram[(i, i)]).fold(0.0, f64::max);
         if self.scratch.cholesky(gram.as_mut()).is_err()
@@ -289,7 +289,7 @@ impl<T: ProductFloat> Probes<T> {
             .spectrum
             .values
             .iter()
-            // K^(−1/2) would blow up the rest, which is rounding.
+            // The rest is rounding, which K^(−1/2) would blow up.
             .filter(|v| **v > 1e-6 * top && **v > 0.0)
             .count();
         let factors = self.combine(&self.gathered, kept, |i| {

@@ -308,8 +308,8 @@ impl<T: ProductFloat> LowRank<T> {
                 return Ok(false);
             }
             factors.follow(history.matrix.as_ref(), second);
-            // Not into U, which the exact step starts from if the second step does not arrive
-            // either.
+            // Not written into U, because the exact step starts from U if the second step does not
+            // converge either.
             factors.orthonormalize(rows_of(next, h, m), &mut self.between);
             scores.project(rows_of(&self.between, h, m), block);
             let coefficients = self.buffers.rounded.of(second.coefficients.as_ref());
@@ -318,8 +318,7 @@ impl<T: ProductFloat> LowRank<T> {
             match factors.solve(&next[..h * m], scores, k, block, wanted)? {
                 Some(progress) if !progress.is_far(block, wanted, 1.0) => {}
                 _ => {
-                    // The exact step needs the scores in U again; the second step has overwritten
-                    // them.
+                    // The second step has overwritten the scores in U, which the exact step needs.
                     self.project(scores, block);
                     return Ok(false);
                 }

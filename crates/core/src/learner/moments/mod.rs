@@ -259,8 +259,8 @@ impl Moments {
         block.mean_shrinkage = 0.0;
         self.squared_weight =
             self.squared_weight * gamma.powf(2.0 * rows as f64) + geometric(gamma * gamma, rows);
-        // One pass cannot weigh rows or pass over missing values, and needs a mean that is near
-        // already.
+        // A single pass can neither weight rows nor skip missing values, and it needs a mean that
+        // is already close.
         let early = block.prior_weight < EARLY_MINIBATCHES * block.weight;
         let rescaled = if early || gamma < 1.0 || has_missing || !self.observed.is_empty() {
             self.update_in_two_passes(x, shape, has_missing, centring, block)
