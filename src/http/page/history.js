@@ -7,7 +7,7 @@ import { picture, show } from "./pictures.js";
 const eigenvalues = picture("history-eigenvalues", "Eigenvalues over time");
 const distance = picture("history-distance", "Subspace distance");
 const drift = picture("history-drift", "Drift score");
-const rate = picture("history-rate", "Rows a second");
+const rate = picture("history-rate", "Rows per second");
 
 const timeAxis = { type: "date", showgrid: false, tickformatstops: [
   { dtickrange: [null, 60000], value: "%H:%M:%S" }, { dtickrange: [60000, 86400000], value: "%H:%M" },
