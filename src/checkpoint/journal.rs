@@ -50,7 +50,7 @@ pub struct Entry {
 /// Content of a journal.
 #[derive(Debug, Default)]
 pub struct Recorded {
-    /// Whose it is; nothing where there is none, or of the version that did not say.
+    /// Whose it is; `None` where there is none, or of the version that did not say.
     pub run: Option<RunId>,
     /// Entries, in order.
     pub entries: Vec<Entry>,

@@ -34,7 +34,7 @@ pub struct Over {
 }
 
 impl RunFile {
-    /// Reads the file in `directory`; nothing where there is none.
+    /// Reads the file in `directory`; `None` where there is none.
     ///
     /// # Errors
     /// If it cannot be read, or is not what was written.

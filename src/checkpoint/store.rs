@@ -89,8 +89,8 @@ impl Store {
         self.directory.join(format!("{PREFIX}{number:012}"))
     }
 
-    /// The newest checkpoint that can be read, with the entries that it names; nothing where none was
-    /// ever written. What is saved next goes on behind it.
+    /// The newest checkpoint that can be read, with the entries that it names; `None` where none
+    /// was ever written. What is saved next goes on behind it.
     ///
     /// # Errors
     /// If there are some and none can be read.

@@ -18,7 +18,7 @@ pub struct Columns {
     /// Column that identifies a row: never a feature; may be repeated.
     #[arg(long = "id", value_name = "COLUMN")]
     ids: Vec<String>,
-    /// How fixed-size binary columns are read: f16, f32 or f64.
+    /// Type of the values in fixed-size binary columns: f16, f32 or f64.
     #[arg(long, value_name = "TYPE", value_parser = dtype)]
     dtype: Option<BinaryDtype>,
     /// What to do with a null: error, skip (leave the row out) or mean. With mean, a feature contributes

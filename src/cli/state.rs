@@ -1,4 +1,4 @@
-//! `ojad state`: what a checkpoint holds, and whether it is whole.
+//! `ojad state`: the content of a checkpoint, and whether it is intact.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -71,7 +71,7 @@ fn read(path: &Path) -> Result<Checkpoint, CliError> {
     Checkpoint::decode(&bytes, path).map_err(|error| CliError::Failed(error.to_string()))
 }
 
-/// Content of the checkpoint at `path`, with what it names.
+/// Content of the checkpoint at `path`, with the files it names.
 fn whole(path: &Path, checkpoint: &Checkpoint) -> Result<(Restored, FeedState), CliError> {
     let (found, mut state) = inspect(checkpoint).map_err(|reason| unfit(path, &reason))?;
     if state.files.is_empty() {
@@ -82,7 +82,7 @@ fn whole(path: &Path, checkpoint: &Checkpoint) -> Result<(Restored, FeedState), 
     Ok((found, state))
 }
 
-/// The checkpoint at `path`, or the newest whole one of a directory.
+/// The checkpoint at `path`, or the newest intact one in a directory.
 pub(super) fn newest(path: &Path) -> Result<(PathBuf, Checkpoint), CliError> {
     if !path.is_dir() {
         return Ok((path.to_owned(), read(path)?));
@@ -194,7 +194,7 @@ fn run_of(found: &Restored) -> String {
         .map_or_else(unknown, |run| run.to_string())
 }
 
-/// Files that are named: the latest.
+/// Number of files listed: the latest ones.
 const SHOWN: usize = 20;
 
 fn lines(found: &Restored, state: &FeedState) -> String {

@@ -1,4 +1,4 @@
-//! `ojad synth`: rows with a planted spectrum, the truth beside them.
+//! `ojad synth`: rows with a planted spectrum, and the truth in a second file.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use crate::cli::table_file::TableFile;
 use crate::cli::{CliError, say};
 use crate::synth::{Planted, Recipe};
 
-/// Rows made at a time, at most.
+/// Rows generated at a time, at most.
 const ROWS: usize = 1_024;
 
-/// Bytes of a batch of f32 values: a reader holds a batch of a stream whole.
+/// Bytes of a batch of f32 values: a reader holds a whole batch of a stream in memory.
 const BATCH_BYTES: usize = 32 << 20;
 
-/// Rows of a batch of `features` values a row.
+/// Rows in a batch with `features` values per row.
 fn batch_rows(features: usize) -> usize {
     (BATCH_BYTES / (4 * features.max(1))).clamp(1, ROWS)
 }
@@ -246,7 +246,7 @@ fn item(kind: DataType) -> Arc<Field> {
     Arc::new(Field::new("item", kind, false))
 }
 
-/// The width that Arrow's schema holds; `run` refused larger ones.
+/// The width as Arrow's schema stores it; `run` has refused larger ones.
 fn width_of(features: usize) -> i32 {
     i32::try_from(features).unwrap_or(i32::MAX)
 }

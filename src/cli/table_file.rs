@@ -1,6 +1,7 @@
 //! A table of results on its way to a file: Parquet or Arrow IPC by the file's name.
 //!
-//! It is written beside its place and renamed when whole; `-` is an IPC stream on stdout.
+//! It is written to a temporary file next to its destination and renamed when complete; `-` is an
+//! IPC stream on stdout.
 
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
@@ -33,7 +34,7 @@ impl TableFile {
     /// Opens a table of this schema.
     ///
     /// # Errors
-    /// Usage if the name says no format; failure if the file cannot be made.
+    /// Usage error if the name has no known ending; failure if the file cannot be created.
     pub(super) fn create(path: &Path, schema: &SchemaRef) -> Result<Self, CliError> {
         let refused = |error: &dyn std::fmt::Display| failure(path, error);
         let format = match path.extension().and_then(|extension| extension.to_str()) {
@@ -78,7 +79,7 @@ impl TableFile {
         }
     }
 
-    /// Ends the table; only now it has its name.
+    /// Finishes the table; only now does it get its name.
     pub(super) fn finish(self) -> Result<(), CliError> {
         let path = self.path;
         let refused = |error: &dyn std::fmt::Display| failure(&path, error);
@@ -111,7 +112,7 @@ fn temporary(path: &Path) -> Result<Buffered, CliError> {
         .map_err(|error| failure(path, &error))
 }
 
-/// Temporary files are private; a result is not.
+/// Temporary files are private; a result should not be.
 fn make_readable(file: &NamedTempFile) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     file.as_file()

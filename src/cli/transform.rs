@@ -17,7 +17,7 @@ use crate::source;
 /// Rows scored at a time: enough for the products, few enough for the cache.
 const ROWS: usize = 1_024;
 
-/// Columns that are written beside the components.
+/// Columns written in addition to the components.
 const OTHER_SCORES: [&str; 4] = ["residual", "t2", "log_likelihood", "p_value"];
 
 /// Scores rows by the components of a snapshot.
@@ -128,7 +128,7 @@ fn columns_of_model(snapshot: &Snapshot, read: &Features) -> Result<Vec<usize>, 
         .collect()
 }
 
-/// Refuses an id column that is called like a score.
+/// Refuses an id column with the name of a score.
 fn check_ids(ids: &RecordBatch, components: usize) -> Result<(), CliError> {
     let is_score = |name: &str| {
         let number = name

@@ -92,7 +92,7 @@ pub(super) enum Standing {
     Idle(f64),
     /// Seconds below zero in which nothing was taken.
     Blocked(f64),
-    /// Bytes a second.
+    /// Bytes per second.
     Slow(f64),
 }
 
@@ -186,7 +186,7 @@ impl Connection {
         }
     }
 
-    /// Since when nothing has begun or ended here; nothing where it is to end.
+    /// Since when nothing has begun or ended here; `None` where it is to end.
     pub(super) fn quiet_since(&self) -> Option<Instant> {
         let state = self.state();
         (!state.is_cut).then_some(state.since)

@@ -94,7 +94,7 @@ pub(super) async fn guard(
     response
 }
 
-/// Reads a short body that nobody wants; whether that was all of it.
+/// Reads a short body that nobody wants; returns whether that was all of it.
 async fn pass_over(body: Body) -> bool {
     if body.is_end_stream() {
         return true;
@@ -240,8 +240,8 @@ fn is_known_host(params: &HttpParams, headers: &HeaderMap) -> bool {
             .any(|own| own.eq_ignore_ascii_case(name))
 }
 
-/// The name or address of `NAME`, `NAME:PORT`, `[ADDRESS]` or `[ADDRESS]:PORT`; nothing if it is none of
-/// them.
+/// The name or address of `NAME`, `NAME:PORT`, `[ADDRESS]` or `[ADDRESS]:PORT`; `None` if it is
+/// none of them.
 fn name_of(host: &str) -> Option<&str> {
     let (name, port) = if let Some(rest) = host.strip_prefix('[') {
         let (address, rest) = rest.split_once(']')?;

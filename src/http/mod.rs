@@ -61,11 +61,11 @@ pub struct HttpParams {
     pub token: Option<Arc<str>>,
     /// Names by which the server is called, beside its address and `localhost`.
     pub hosts: Vec<String>,
-    /// Certificate chain and private key, PEM files; nothing for plain HTTP.
+    /// Certificate chain and private key, PEM files; `None` for plain HTTP.
     pub tls: Option<(PathBuf, PathBuf)>,
     /// Connections at a time.
     pub connections: usize,
-    /// Requests a second of one client address.
+    /// Requests per second of one client address.
     pub requests_per_s: u32,
     /// Largest body of a request.
     pub body_bytes: u64,

@@ -16,7 +16,7 @@ const CREDIT_FIRST: Duration = Duration::from_millis(1500);
 const CREDIT_MOST: Duration = Duration::from_secs(5);
 /// Time over which the rate of a body is measured where room is short, at least.
 const WINDOW: Duration = Duration::from_secs(1);
-/// Where room is short a body that comes more slowly than so many bytes a second makes way.
+/// Where room is short a body that comes more slowly than so many bytes per second makes way.
 const PRESSED_PER_S: f64 = 65_536.0;
 /// Time that all handlers give a body.
 const BODY_PATIENCE: Duration = Duration::from_mins(1);
@@ -81,9 +81,9 @@ impl Pace {
         *self.waiting_since.get_or_insert(now) + self.credit
     }
 
-    /// Bytes a second of late, if that is too little for a time in which room is short: below
-    /// 64 KiB/s, or so little that the rest cannot come in the time that it has. Nothing in the
-    /// first second, or while the server itself does not read.
+    /// Bytes per second of late, if that is too little for a time in which room is short: below 64
+    /// KiB/s, or so little that the rest cannot come in the time that it has. Nothing in the first
+    /// second, or while the server itself does not read.
     pub(super) fn slowness(&self, now: Instant) -> Option<f64> {
         let age = now.saturating_duration_since(self.begun);
         if self.is_cut || self.waiting_since.is_none() || age < WINDOW {

@@ -95,7 +95,7 @@ const ASSETS: &[Asset] = &[
 const PLOTLY: &str = "plotly.min.js";
 static PLOTLY_GZIP: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/plotly.min.js.gz"));
 static PLOTLY_TAG: LazyLock<String> = LazyLock::new(|| tag(PLOTLY_GZIP));
-/// Unpacked for the first client that takes no gzip; nothing if it cannot be.
+/// Unpacked for the first client that takes no gzip; `None` if it cannot be.
 static PLOTLY_PLAIN: LazyLock<Option<Bytes>> = LazyLock::new(|| {
     let mut plain = Vec::new();
     let read = GzDecoder::new(PLOTLY_GZIP).read_to_end(&mut plain);

@@ -23,8 +23,8 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    /// Takes `units` of what there is only so much of for its request, for which slower ones may have to
-    /// go; nothing if there was no room in two seconds.
+    /// Takes `units` of what there is only so much of for its request, for which slower ones may
+    /// have to go; `None` if there was no room in two seconds.
     pub async fn room(
         &self,
         what: Uses,

@@ -1,4 +1,4 @@
-//! Requests a second of one client: a token bucket for each address.
+//! Requests per second of one client: a token bucket for each address.
 //!
 //! Health and metrics do not count here: each connection has a bucket of its own for them, so that no
 //! other client uses it up, wherever it comes from.
@@ -28,7 +28,7 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    /// Of so many requests a second, full.
+    /// Of so many requests per second, full.
     pub(super) fn new(per_s: f64, now: Instant) -> Self {
         Self {
             tokens: per_s * BURST_S,
@@ -51,7 +51,7 @@ impl Bucket {
 }
 
 impl Rates {
-    /// So many requests a second.
+    /// So many requests per second.
     pub(super) fn new(per_s: u32) -> Self {
         Self {
             per_s: f64::from(per_s),

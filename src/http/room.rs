@@ -127,7 +127,7 @@ impl Connections {
     }
 
     /// Makes somebody go who has what is short and must make room, of one address if one is named;
-    /// whether there was anybody.
+    /// returns whether there was anybody.
     pub(super) fn make_way(&self, what: Uses, of: Option<IpAddr>) -> bool {
         let now = Instant::now();
         let open = self.open_now();
@@ -153,7 +153,7 @@ impl Connections {
         first.is_some()
     }
 
-    /// Gives a connection a place; whether there was one, or came to be one in a while.
+    /// Gives a connection a place; returns whether there was one, or came to be one in a while.
     pub(super) async fn claim(&self, connection: &Connection) -> bool {
         if connection.has_place() {
             return true;
@@ -194,8 +194,8 @@ impl Connections {
         own.filter(|one| one.has_place()).count() >= share
     }
 
-    /// Takes `units` of what there is only so much of, for which others may have to go; nothing if that
-    /// did not come about.
+    /// Takes `units` of what there is only so much of, for which others may have to go; `None` if
+    /// that did not come about.
     pub(super) async fn room(
         &self,
         what: Uses,

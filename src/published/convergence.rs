@@ -13,14 +13,14 @@ use crate::snapshot::Snapshot;
 pub struct Convergence {
     /// Standard error of a direction that was asked for, radians.
     pub target_angle_rad: f64,
-    /// Largest standard error of an active component's direction, radians; nothing while unknown.
+    /// Largest standard error of an active component's direction, radians; `None` while unknown.
     pub angle_stderr_rad: Option<f64>,
     /// The component that has it, counted from 1.
     pub component: Option<usize>,
     /// True if it is at most the target.
     pub is_converged: bool,
-    /// Rows more that it takes, if the feed stays the same; nothing where forgetting keeps it away for
-    /// ever, or it is unknown.
+    /// Rows more that it takes, if the feed stays the same; `None` where forgetting keeps it away
+    /// for ever, or it is unknown.
     pub rows_more: Option<u64>,
 }
 
@@ -56,7 +56,7 @@ impl Convergence {
     }
 }
 
-/// Rows after which a sample of `now` effective rows is one of `wanted`; nothing if it never is.
+/// Rows after which a sample of `now` effective rows is one of `wanted`; `None` if it never is.
 ///
 /// t rows of weights γ^0 … γ^(t−1) are S(t) = (1 − γᵗ)(1 + γ)/((1 + γᵗ)(1 − γ)) effective ones, at most
 /// L = (1 + γ)/(1 − γ); solved for t: γᵗ = (1 − S/L)/(1 + S/L).

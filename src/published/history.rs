@@ -27,7 +27,7 @@ pub struct Point {
     pub unix_s: u64,
     /// Number of rows learned.
     pub rows: u64,
-    /// Rows learned a second since the point before.
+    /// Rows learned per second since the point before.
     pub rows_per_s: f64,
     /// The first eigenvalues, squared (scaled) feature units.
     pub eigenvalues: Vec<f64>,
@@ -35,7 +35,7 @@ pub struct Point {
     pub explained: f64,
     /// Mean variance of the directions that are not above noise.
     pub noise_variance: f64,
-    /// √Σsin² of the principal angles to the components of the point before; nothing for the first.
+    /// √Σsin² of the principal angles to the components of the point before; `None` for the first.
     pub subspace_distance: Option<f64>,
     /// Largest difference between the last rows and those before, in standard errors.
     pub drift_score: Option<f64>,
@@ -173,8 +173,8 @@ impl Point {
         }
     }
 
-    /// Takes over what a point that goes had seen: rows a second since the one that stays before it,
-    /// and the largest distance and score.
+    /// Takes over what a point that goes had seen: rows per second since the one that stays before
+    /// it, and the largest distance and score.
     fn absorb(&mut self, gone: &Self, before: Option<&Self>) {
         if let Some(before) = before {
             let seconds = self.unix_s.saturating_sub(before.unix_s).max(1);
@@ -189,7 +189,7 @@ impl Point {
     }
 }
 
-/// √Σsin² of the principal angles between the spans of two sets of components; nothing where their
+/// √Σsin² of the principal angles between the spans of two sets of components; `None` where their
 /// numbers differ.
 fn distance(before: &Estimate, now: &Estimate) -> Option<f64> {
     let (k, m) = (now.components(), now.features);

@@ -86,7 +86,7 @@ pub enum ControlRequest {
 pub struct Published {
     /// Status of the run.
     pub status: Latest<Status>,
-    /// The components and all that is known of them; nothing before the first row.
+    /// The components and all that is known of them; `None` before the first row.
     pub snapshot: Latest<Option<Arc<Snapshot>>>,
     /// History of the run.
     pub history: Latest<History>,

@@ -42,7 +42,7 @@ pub struct Status {
     pub rejected_by: [u64; 3],
     /// Rows waiting for a full minibatch.
     pub rows_waiting: u64,
-    /// Rows learned a second, over the last ten seconds.
+    /// Rows learned per second, over the last ten seconds.
     pub rows_per_s: f64,
     /// Number of remembered files.
     pub files: usize,
@@ -68,7 +68,7 @@ pub struct Status {
     pub drifted_unix_s: Option<u64>,
     /// How far the last rows are from those before, where that is watched.
     pub drift: Option<DriftReport>,
-    /// How far the components are from the error that was chosen; nothing before they are known.
+    /// How far the components are from the error that was chosen; `None` before they are known.
     pub convergence: Option<Convergence>,
     /// Column by which rows are coloured.
     pub label: Option<String>,

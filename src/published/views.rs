@@ -36,7 +36,7 @@ pub struct SourceFile {
     pub file: u64,
     /// Path under which it was seen last.
     pub path: String,
-    /// Its format; nothing for one that was refused before that was known.
+    /// Its format; `None` for one that was refused before that was known.
     pub format: Option<&'static str>,
     /// Rows taken.
     pub rows: u64,
@@ -137,13 +137,13 @@ pub struct QuarantinePage<'a> {
     kept: usize,
     offset: usize,
     files: &'a [Refused],
-    /// The offset of the files behind these; nothing where there is none.
+    /// The offset of the files behind these; `None` where there is none.
     next: Option<usize>,
 }
 
 impl Quarantine {
-    /// A part of it, of bounded length whatever files and columns are called; nothing where `page` asks for
-    /// no file, or for more than there can be.
+    /// A part of it, of bounded length whatever files and columns are called; `None` where `page`
+    /// asks for no file, or for more than there can be.
     pub fn page(&self, page: Page) -> Option<QuarantinePage<'_>> {
         if !(1..=QUARANTINE_MAX).contains(&page.limit) {
             return None;

@@ -111,7 +111,7 @@ impl Tags {
         self.at(row * self.width + column)
     }
 
-    /// Writes them; how many they are, the reader must know.
+    /// Writes them; the reader must know their number.
     pub fn encode(&self, to: &mut Encoder) {
         to.bool(self.is_passed_over);
         to.usize(self.width);

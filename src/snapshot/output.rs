@@ -27,7 +27,7 @@ pub struct Latest {
     pub run_id: Option<RunId>,
 }
 
-/// The snapshot that `latest` in `directory` leads to; nothing where there is none that can be read.
+/// The snapshot that `latest` in `directory` leads to; `None` where there is none that can be read.
 pub fn latest(directory: &Path, disk: &dyn Disk) -> Option<Latest> {
     let id = disk.read_link(&directory.join("latest")).ok()?;
     let brief = Brief::of(&directory.join(&id), disk)?;
@@ -74,7 +74,7 @@ impl Output {
     /// happened to the one before is told.
     ///
     /// # Errors
-    /// [`SnapshotError::Held`] if another daemon has it; else what the system says.
+    /// [`SnapshotError::Held`] if another daemon has it; otherwise any error of the system.
     pub fn claim(&mut self) -> Result<Option<Displaced>, SnapshotError> {
         let displaced = match &self.lock {
             None => None,
@@ -106,7 +106,7 @@ impl Output {
 /// no daemon ever published there is nothing to keep.
 ///
 /// # Errors
-/// [`SnapshotError::Held`] if a daemon publishes there; else what the system says.
+/// [`SnapshotError::Held`] if a daemon publishes there; otherwise any error of the system.
 pub fn share(directory: &Path) -> Result<Option<FileLock>, SnapshotError> {
     let path = directory.join(NAME);
     match FileLock::share(&path) {

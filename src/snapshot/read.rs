@@ -98,7 +98,7 @@ pub(super) struct Brief {
 }
 
 impl Brief {
-    /// The snapshot in `directory`; nothing where there is none.
+    /// The snapshot in `directory`; `None` where there is none.
     pub fn of(directory: &Path, disk: &dyn Disk) -> Option<Self> {
         let json = disk.read(&directory.join("snapshot.json")).ok()?;
         serde_json::from_slice(&json).ok()

@@ -15,7 +15,7 @@ pub(super) trait FileDecoder: Send {
     /// Decodes the next rows into `chunk`; `false` at the end of the file.
     fn next_chunk(&mut self, chunk: &mut Chunk) -> Result<bool, SourceError>;
     /// Passes over as many of the next `rows` rows as costs no decoding, before the first chunk;
-    /// how many they are. Chunks end where they would have ended.
+    /// returns their number. Chunks end where they would have ended.
     fn skip(&mut self, _rows: u64) -> Result<u64, SourceError> {
         Ok(0)
     }

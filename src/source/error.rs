@@ -173,7 +173,7 @@ pub enum SourceError {
         pattern: String,
         /// The flag and the key of the configuration.
         key: &'static str,
-        /// Names of columns that are most like it.
+        /// Most similar column names.
         nearest: String,
     },
     /// A column that is called like a value of a list.
@@ -357,7 +357,7 @@ pub enum SourceError {
         path: PathBuf,
         /// The id column.
         column: String,
-        /// Names of columns that are most like it.
+        /// Most similar column names.
         nearest: String,
     },
     /// Id columns that do not fit together or were not read.

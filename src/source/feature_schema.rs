@@ -194,7 +194,7 @@ impl FeatureSchema {
     /// Reads what was written, with the parameters of this run.
     ///
     /// # Errors
-    /// If it is not there.
+    /// If it is missing.
     pub fn decode(from: &mut Decoder<'_>, params: &SourceParams) -> Result<Self, CodecError> {
         let first = PathBuf::from(OsStr::from_bytes(from.bytes()?));
         let flags = from.u8()?;

@@ -60,7 +60,7 @@ impl RowPlace<'_> {
 }
 
 impl RowFilter {
-    /// Copies the `rows` that pass behind the first `at` rows of `batch`; how many they are.
+    /// Copies the `rows` that pass behind the first `at` rows of `batch`; returns their number.
     ///
     /// # Errors
     /// At a value that no policy lets pass: nothing of these rows is taken or counted then.

@@ -107,7 +107,7 @@ impl Fingerprint {
     /// The fingerprint of the first `bytes` bytes of `file`.
     ///
     /// # Errors
-    /// What the system says; also if the file is shorter.
+    /// Any error of the system; also if the file is shorter.
     pub fn of(file: &File, bytes: u64) -> io::Result<Self> {
         let meta = FileMeta::of(&file.metadata()?);
         let (head, print) = if bytes <= WHOLE_BYTES {
@@ -132,7 +132,7 @@ impl Fingerprint {
     /// True if `file` still begins with the bytes that this was made of.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any error of the system.
     pub fn is_prefix_of(&self, file: &File) -> io::Result<bool> {
         // Checked first, because the reads below would fail on a shorter file.
         if file.metadata()?.len() < self.bytes {
@@ -148,12 +148,12 @@ impl Fingerprint {
     /// True if `file` holds these bytes and no others.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any error of the system.
     pub fn is_all_of(&self, file: &File) -> io::Result<bool> {
         Ok(file.metadata()?.len() == self.bytes && self.is_prefix_of(file)?)
     }
 
-    /// A number by which a file of the same content is looked up; nothing where the content is not
+    /// A number by which a file of the same content is looked up; `None` where the content is not
     /// known well enough to be told by.
     pub fn key(&self) -> Option<u64> {
         let is_told = self.method == Method::Content && self.print != [0; 32];
@@ -191,7 +191,7 @@ impl Fingerprint {
     /// Reads what was written.
     ///
     /// # Errors
-    /// If it is not there.
+    /// If it is missing.
     pub fn decode(from: &mut Decoder<'_>) -> Result<Self, CodecError> {
         let (method, meta) = Self::decode_meta(from)?;
         Ok(Self {
@@ -206,7 +206,7 @@ impl Fingerprint {
     /// Reads the beginning of what was written: what the system said.
     ///
     /// # Errors
-    /// If it is not there.
+    /// If it is missing.
     pub fn decode_meta(from: &mut Decoder<'_>) -> Result<(Method, FileMeta), CodecError> {
         let (method, device) = match from.u64()? {
             MARK => (Method::Content, from.u64()?),
@@ -226,7 +226,7 @@ impl Fingerprint {
 /// Opens a file for reading: never waits for a writer, as opening a FIFO would.
 ///
 /// # Errors
-/// What the system says.
+/// Any error of the system.
 pub fn open_quietly(path: &Path) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::CLOEXEC;

@@ -87,7 +87,7 @@ impl Told {
     /// Looks at the first bytes of `file`.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any error of the system.
     pub fn of(file: &File) -> io::Result<Self> {
         let mut head = [0; HEAD];
         let filled = fill_at(file, &mut head)?;

@@ -275,7 +275,7 @@ impl Reader {
         Ok(filled)
     }
 
-    /// Opens the next input; nothing behind the last one.
+    /// Opens the next input; `None` behind the last one.
     fn open_next(&mut self) -> Result<Option<SegmentReader>, SourceError> {
         let Some(input) = self.inputs.get(self.at) else {
             return Ok(None);

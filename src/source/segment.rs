@@ -42,7 +42,7 @@ impl Segment {
     /// Reads what was written.
     ///
     /// # Errors
-    /// If it is not there.
+    /// If it is missing.
     pub fn decode(from: &mut Decoder<'_>) -> Result<Self, CodecError> {
         Ok(Self {
             path: PathBuf::from(OsStr::from_bytes(from.bytes()?)),
@@ -108,7 +108,7 @@ impl SegmentRead {
     /// Reads what was written.
     ///
     /// # Errors
-    /// If it is not there.
+    /// If it is missing.
     pub fn decode(from: &mut Decoder<'_>) -> Result<Self, CodecError> {
         Ok(Self {
             file: from.u64()?,

@@ -93,7 +93,7 @@ pub struct SegmentReader {
     until: u64,
     filter: RowFilter,
     with_ids: bool,
-    /// The segment; nothing for an input that is read as it is.
+    /// The segment; `None` for an input that is read as it is.
     held: Option<Held>,
     failed: Option<SourceError>,
 }
@@ -345,8 +345,8 @@ impl SegmentReader {
         catch_panic::catch(&self.path, || decoder.next_chunk(chunk))
     }
 
-    /// Goes on in the segment without ids; nothing for what is no segment. Chunks begin where they would
-    /// have begun.
+    /// Goes on in the segment without ids; `None` for what is no segment. Chunks begin where they
+    /// would have begun.
     fn reopen_without_ids(&mut self) -> Option<Result<(), SourceError>> {
         let segment = self.held.as_ref()?.segment();
         let again = Self::open_behind(segment, &self.feature_schema, self.row, false);

@@ -50,7 +50,7 @@ impl Symlinks {
     /// links.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any error of the system.
     pub(super) fn target(self, path: &Path, whole: &Path) -> io::Result<Target> {
         let mut meta = fs::symlink_metadata(path)?;
         let is_link = meta.is_symlink();

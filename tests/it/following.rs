@@ -166,7 +166,7 @@ fn signals_drain_snapshot_and_reload() {
     wait_for("a snapshot", || log(&place).contains("snapshot published"));
     fs::write(place.config(), "nonsense = 1\n").expect("a file");
     daemon.signal("-HUP");
-    wait_for("a refusal", || log(&place).contains("the old one stands"));
+    wait_for("a refusal", || log(&place).contains("the old one stays in force"));
     place.configure("learner.seed = 5");
     daemon.signal("-HUP");
     wait_for("another", || log(&place).contains("learner.seed"));
@@ -388,7 +388,7 @@ fn a_run_until_all_is_learned_names_what_was_not_whole() {
     let output = place.learn();
     succeeded(&output);
     let log = stderr(&output);
-    let said = log.lines().find(|line| line.contains("not whole"));
+    let said = log.lines().find(|line| line.contains("incomplete"));
     let said = said.unwrap_or_else(|| panic!("{log}"));
     for word in ["b.parquet", "files=2", "footer", "WARN"] {
         assert!(said.contains(word), "no {word}: {said}");

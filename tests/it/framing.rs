@@ -203,7 +203,7 @@ fn what_is_no_further_stream_is_an_error_everywhere() {
     let values: ArrayRef = Arc::new(Float32Array::from(vec![1.0; 50]));
     let other = RecordBatch::try_from_iter([("y", values)]).expect("a batch");
     let renamed = stream(&other);
-    let behind: &[&str] = &["no further stream", "the end of the stream"];
+    let behind: &[&str] = &["not another stream", "the end of the stream"];
     let text = b"a,b\n1,2\n";
     for (what, tail, parts) in [
         ("text", &text[..], behind),

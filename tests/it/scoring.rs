@@ -597,7 +597,7 @@ fn what_cannot_be_scored_is_refused() {
         JSON,
         b"{\"rows\":[{\"x0\":1,\"y\":2}]}",
         422,
-        &["row 0", "`x10` and 1 more", "not of the model: `y`"],
+        &["row 0", "`x10` and 1 more", "not in the model: `y`"],
     );
     scorer.refused(
         "score",

@@ -45,7 +45,7 @@ impl Axis {
         (self.low, self.high)
     }
 
-    /// The share of the way from low to high, outside too; nothing for what is no number, or has no
+    /// The share of the way from low to high, outside too; `None` for what is no number, or has no
     /// logarithm.
     pub fn place(&self, value: f64) -> Option<f64> {
         if !value.is_finite() || (self.is_logarithmic && value <= 0.0) {

@@ -131,7 +131,7 @@ fn check(args: &Args) -> Result<(), CliError> {
     Ok(())
 }
 
-/// The experiment of this name; nothing for images where there are none.
+/// The experiment of this name; `None` for images where there are none.
 fn make(args: &Args, name: &str, setting: &Setting<'_>) -> Option<Result<Experiment, CliError>> {
     let made = match name {
         "transpose" => figures::transpose(setting),

@@ -1,4 +1,4 @@
-//! Asks a daemon, with limits on time and size, on a thread of its own.
+//! Queries a daemon on a separate thread, with limits on time and size.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,15 +13,16 @@ use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use super::heard::{Page, Status, clean};
 use crate::cli::CliError;
 
-/// A daemon on the same machine answers in milliseconds; one that takes longer is as good as gone.
+/// Seconds to wait for an answer. A daemon on the same machine answers in milliseconds; one that
+/// takes longer than this is as good as gone.
 const ANSWER_S_MAX: u64 = 5;
-/// Bytes of an answer: a full history (1,024 points with 16 eigenvalues) has a tenth of it.
+/// Largest answer in bytes: a full history (1,024 points with 16 eigenvalues) takes a tenth of it.
 const ANSWER_BYTES_MAX: u64 = 8 << 20;
-/// The status and the log are asked for as often as the page of a browser shows them.
+/// The status and the log are requested as often as the web page refreshes them.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
-/// Everything else changes slowly: asked for with every so many statuses.
+/// Everything else changes slowly, so it is requested only once per this many statuses.
 const REST_EVERY: u32 = 5;
-/// Rates kept where the daemon has no history: ten minutes.
+/// Number of rates kept if the daemon has no history: ten minutes' worth.
 const RATES_MAX: usize = 600;
 
 /// Why there is no answer.
@@ -45,7 +46,7 @@ pub(super) enum Fault {
     Strange { path: String, what: String },
 }
 
-/// Address of a daemon, and the credentials that it wants.
+/// Address of a daemon, and the credentials it requires.
 pub(super) struct Client {
     agent: Agent,
     base: String,
@@ -53,7 +54,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Checks the URL and reads the certificates; asks nothing yet.
+    /// Checks the URL and reads the certificates; sends nothing yet.
     pub fn new(url: &str, token: Option<&str>, ca: Option<&Path>) -> Result<Self, CliError> {
         let usage = |why: &str| CliError::Usage(format!("--url {}: {why}", clean(url)));
         let is_tls = url.starts_with("https://");
@@ -84,7 +85,7 @@ impl Client {
         })
     }
 
-    /// One answer; nothing where the daemon has none (yet).
+    /// One answer; `None` where the daemon has none (yet).
     fn get<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, Fault> {
         let mut request = self.agent.get(format!("{}{path}", self.base));
         if let Some(bearer) = &self.bearer {
@@ -118,7 +119,7 @@ impl Client {
         }
     }
 
-    /// Everything, asked for once.
+    /// Everything, requested once.
     pub fn page(&self) -> Result<Page, Fault> {
         let mut page = Page {
             url: clean(&self.base),
@@ -150,8 +151,8 @@ impl Client {
         Ok(())
     }
 
-    /// Asks until whoever listens is gone: pages come from one end, and what goes into the other makes
-    /// it ask at once.
+    /// Keeps querying until the receiver is dropped: pages arrive on the receiver, and a message on
+    /// the sender triggers a query at once.
     pub fn watch(self) -> std::io::Result<(Receiver<Page>, Sender<()>)> {
         let (pages_in, pages) = bounded(1);
         let (nudge, nudges) = bounded(1);

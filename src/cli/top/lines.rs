@@ -9,7 +9,7 @@ use super::heard::{Page, Said, Status};
 use super::look::{Look, Tone, age, bytes, grouped};
 use super::pictures::{drift, scree};
 
-/// State in a word and a sentence, and the age of the last answer.
+/// The state as a word and a sentence, and the age of the last answer.
 pub(super) fn head(page: &Page, look: Look) -> Vec<Line<'static>> {
     let version = page
         .status

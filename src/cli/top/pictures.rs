@@ -8,7 +8,7 @@ use ratatui::text::Line;
 use super::heard::Page;
 use super::look::{Look, Tone, age, grouped, number};
 
-/// A bar a component: its share of the variance, its eigenvalue and error.
+/// One bar per component: its share of the variance, its eigenvalue and error.
 pub(super) fn scree(page: &Page, look: Look, columns: usize) -> Vec<Line<'static>> {
     let Some(known) = page
         .components
@@ -66,7 +66,7 @@ pub(super) fn scree(page: &Page, look: Look, columns: usize) -> Vec<Line<'static
     lines
 }
 
-/// `share` of `columns`, to an eighth of a character where there are such.
+/// A bar over `share` of `columns`, to an eighth of a character where the terminal can show that.
 fn bar(share: f64, columns: usize, look: Look) -> String {
     let share = if share.is_finite() {
         share.clamp(0.0, 1.0)
@@ -90,7 +90,8 @@ fn bar(share: f64, columns: usize, look: Look) -> String {
     )
 }
 
-/// Columns of characters: the last values that fit, from 0 to the largest or to `mark`, where a line runs.
+/// Columns of characters: the last values that fit, from 0 to the largest or to `mark`, where a
+/// line is drawn.
 pub(super) fn spark(
     values: &[f64],
     mark: Option<f64>,
@@ -139,7 +140,7 @@ pub(super) fn spark(
         .collect()
 }
 
-/// Rows/s over time: of the daemon's history, or of what was heard since this began.
+/// Rows/s over time: from the daemon's history, or from what was received since the start.
 pub(super) fn rates(page: &Page, look: Look, size: [usize; 2]) -> Vec<Line<'static>> {
     let points = page.history.as_ref().map(|history| &history.points);
     let told = points

@@ -11,16 +11,16 @@ use crate::source::follow::{Event, SpoolError};
 
 /// From the feeder to the trainer.
 pub(super) enum Fed {
-    /// A minibatch, and what happened up to its border.
+    /// A minibatch, and the events up to its end.
     Batch {
         batch: Minibatch,
-        /// Ids of its rows, where somebody looks at them.
+        /// Ids of its rows, if wanted for display.
         tags: Option<Tags>,
         events: Vec<Event>,
-        /// When the first of its rows was there to be read.
+        /// When the first of its rows became available.
         since: Instant,
     },
-    /// Nothing more for now: the rows that wait for a full minibatch, and what happened up to them.
+    /// Nothing more for now: the rows waiting for a full minibatch, and the events up to them.
     Pause {
         waiting: Option<Minibatch>,
         events: Vec<Event>,
@@ -32,7 +32,7 @@ pub(super) enum Fed {
 /// From outside to the trainer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Learn what was read, write everything, and end.
+    /// Learn what was read, write everything, and stop.
     Stop,
     /// Read the configuration again.
     Reload,
@@ -47,21 +47,21 @@ pub struct Outcome {
     pub rows: u64,
     /// Rows waiting for a full minibatch, in the checkpoint; the snapshot has learned them.
     pub rows_waiting: u64,
-    /// True if the last checkpoint holds everything that was learned.
+    /// True if the last checkpoint contains everything learned.
     pub is_durable: bool,
 }
 
-/// Why a run ended without being asked to.
+/// Why a run ended on its own.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
-    /// Whoever was to look on, such as a server, cannot start.
+    /// An observer, such as a server, cannot start.
     #[error(transparent)]
     Begun(Box<dyn std::error::Error + Send + Sync>),
-    /// The state could not be read, or belongs to somebody else.
+    /// The state could not be read, or belongs to another process.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// The checkpoint was made with other keys.
+    /// The checkpoint was made with different keys.
     #[error(
         "{}: the state was learned with another configuration ({changes}); restore the keys, \
          choose a new `state.dir`, or start over with `--reset-state`", path.display()
@@ -72,7 +72,7 @@ pub enum RunError {
         /// Keys, old and new values.
         changes: String,
     },
-    /// The content of a checkpoint does not fit.
+    /// The content of a checkpoint is inconsistent.
     #[error("{}: {reason}; start over with `--reset-state`, or use the version of ojad that wrote it", path.display())]
     State {
         /// Path of the state directory.
@@ -94,7 +94,7 @@ pub enum RunError {
         /// How.
         reason: String,
     },
-    /// A stream could not be kept.
+    /// A stream could not be stored.
     #[error(transparent)]
     Spool(#[from] SpoolError),
     /// The last checkpoint could not be written.
@@ -106,14 +106,14 @@ pub enum RunError {
         /// The error of the disk.
         reason: String,
     },
-    /// The state directory is not where it was.
+    /// The state directory was moved, replaced or removed.
     #[error(
         "{}: the state directory {how} during the run, so the run stopped without writing more; \
          {remedy}: the last checkpoint has {rows} rows, and the rows after it are read again",
         path.display()
     )]
     Displaced {
-        /// Where it was.
+        /// Its former path.
         path: PathBuf,
         /// The event, in words.
         how: String,
@@ -122,10 +122,10 @@ pub enum RunError {
         /// Rows learned in the last checkpoint.
         rows: u64,
     },
-    /// The directory of snapshots cannot be had.
+    /// The directory of snapshots cannot be used.
     #[error(transparent)]
     Output(#[from] SnapshotError),
-    /// There is a model, and no state that it was read off.
+    /// There is a model without the state it came from.
     #[error(
         "{}: no state here, but the latest snapshot in {} has {rows} rows{run}: the state was \
          lost, or this is the wrong directory; restore the state, correct `state.dir`, choose \
@@ -142,7 +142,7 @@ pub enum RunError {
         /// Its run, in words.
         run: String,
     },
-    /// The model is that of another run.
+    /// The model belongs to another run.
     #[error(
         "{}: the latest snapshot ({rows} rows) belongs to run {found}, but the state in {} \
          belongs to run {run}; use a `state.dir` and an `output.dir` of the same run, or move the \
@@ -161,7 +161,7 @@ pub enum RunError {
         /// Id of its run.
         run: RunId,
     },
-    /// The spool is another run's.
+    /// The spool belongs to another run.
     #[error(
         "{}: the spooled rows belong to run {found}, but the state belongs to run {run}; restore \
          the state of that run, or move the spool away; `--reset-state` starts over and learns \

@@ -1,7 +1,7 @@
-//! The publisher thread: copies of the state → checkpoints and snapshots on the disk.
+//! The publisher thread: copies of the state → checkpoints and snapshots on disk.
 //!
-//! At most one of each is on its way; while the disk is slow the trainer learns on, and what is
-//! written next is newer.
+//! At most one of each is in progress; while the disk is slow the trainer keeps learning, and the
+//! next write is of newer state.
 
 use std::fs::{self, File};
 use std::io;
@@ -24,7 +24,7 @@ use crate::snapshot::{Output, Retention, Snapshot, retain, write_on};
 pub(super) enum Job {
     Checkpoint {
         checkpoint: Checkpoint,
-        /// Changes of the files that are remembered, and how many there are.
+        /// Changes to the remembered files, and their total number.
         changes: Vec<Change>,
         files: u64,
         rows: u64,
@@ -35,16 +35,16 @@ pub(super) enum Job {
         directory: PathBuf,
         retention: Retention,
     },
-    /// The history, for people: nobody waits for it, and a run without it learns the same.
+    /// The history, for people: nothing waits for it, and a run without it learns the same.
     History { bytes: Vec<u8>, directory: PathBuf },
 }
 
-/// Its outcome.
+/// Result of a job.
 pub(super) enum Done {
     Checkpoint {
         result: Result<(), String>,
         steps: u64,
-        /// Number of the last decision that all generations contain.
+        /// Number of the last decision contained in all generations.
         contained: u64,
     },
     Snapshot(Result<PathBuf, String>),
@@ -160,8 +160,8 @@ impl Publisher {
     }
 }
 
-/// Streams of which the checkpoint will say that rows were taken must not lose them to a power cut:
-/// they could not be told from a file that somebody changed.
+/// Syncs streams before a checkpoint says that rows were taken from them: if a power failure lost
+/// these rows, the file would look as if someone had changed it.
 fn sync_spool(directory: &Path) -> io::Result<()> {
     let entries = match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -178,7 +178,8 @@ fn sync_spool(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-/// Has `output` for this run before it publishes, and says if that is another directory than before.
+/// Claims `output` for this run before it publishes, and logs it if the directory is a different
+/// one.
 fn renew(output: &mut Output) -> Result<(), String> {
     match output.claim() {
         Ok(None) => Ok(()),

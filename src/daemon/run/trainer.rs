@@ -1,4 +1,4 @@
-//! The trainer: owns the state, learns, and decides when something is written.
+//! The trainer: owns the state, learns, and decides when checkpoints and snapshots are written.
 
 mod apply;
 mod begin;
@@ -38,7 +38,7 @@ use self::begin::begin;
 use self::publish::Shown;
 use self::streams::start_spool;
 
-/// How often time is looked at while nothing comes.
+/// How often the clock is checked while nothing arrives.
 const TICK: Duration = Duration::from_millis(100);
 
 struct Trainer<'a> {
@@ -54,28 +54,28 @@ struct Trainer<'a> {
     read_config: &'a mut dyn FnMut() -> Result<RunParams, String>,
     checkpoints: Schedule,
     snapshots: Schedule,
-    /// Events in the last two checkpoints that were written.
+    /// Events in the last two written checkpoints.
     durable_steps: [u64; 2],
     last_checkpoint_steps: u64,
     snapshot_steps: u64,
     is_ready: bool,
-    /// Warnings that were logged and are not logged again; a run that goes on says it again.
+    /// Warnings already logged, which are not repeated; a resumed run logs them again.
     told: HashSet<String>,
-    /// A drift that the next snapshot tells of.
+    /// A drift to be reported in the next snapshot.
     drifted: Option<DriftReport>,
     shown: Option<Shown>,
-    /// Who is told what became of pushed bodies.
+    /// Where the outcome of pushed bodies is reported.
     push: Option<Arc<Push>>,
     pulse: systemd::Pulse,
 }
 
-/// Runs until a command says stop, or as the parameters say.
+/// Runs until a stop command, or as long as the parameters say.
 ///
-/// What it learns is a function of the rows alone: time decides only what the journal has recorded.
+/// What it learns depends on the rows alone: time affects only decisions recorded in the journal.
 ///
 /// # Errors
-/// If the state cannot be taken up, a consumed file changed, or the last checkpoint could not be
-/// written; what was written before stands.
+/// If the state cannot be restored, a consumed file changed, or the last checkpoint could not be
+/// written; earlier checkpoints remain valid.
 pub fn run(params: RunParams, around: Surroundings<'_>) -> Result<Outcome, RunError> {
     let shared = Arc::new(Shared::default());
     let (begun, found) = begin(&params, around.disk, &shared)?;
@@ -190,7 +190,7 @@ fn join_within(thread: thread::JoinHandle<()>, patience: Duration) {
     }
 }
 
-/// Begins to publish; the history goes on where the run before left it.
+/// Starts publishing; the history continues where the previous run left it.
 fn show_in(
     published: &Arc<Published>,
     params: &RunParams,
@@ -211,7 +211,7 @@ impl Trainer<'_> {
         self.learned.rows()
     }
 
-    /// Whether the state directory is where it was.
+    /// Checks that the state directory is still in place.
     fn check_place(&self) -> Result<(), RunError> {
         let Some(first) = self.lock.displaced() else {
             return Ok(());
@@ -224,7 +224,7 @@ impl Trainer<'_> {
         Err(begin::displaced(self.lock.directory(), &how, rows))
     }
 
-    /// Learns until somebody says stop or nothing is left.
+    /// Learns until told to stop or nothing is left.
     fn serve(
         &mut self,
         fed: &Receiver<Fed>,
@@ -426,7 +426,7 @@ impl Trainer<'_> {
         }
     }
 
-    /// Reads the configuration again; one that does not fit is refused and the old one stands.
+    /// Reloads the configuration; an unsuitable one is refused and the old one stays in force.
     fn reload(&mut self) {
         systemd::reloading();
         match (self.read_config)() {

@@ -44,8 +44,8 @@ impl Pool {
         Self { tasks }
     }
 
-    /// Runs `task` and returns its result; nothing if the queue is full, no thread could start or the
-    /// task panicked.
+    /// Runs `task` and returns its result; `None` if the queue is full, no thread could start or
+    /// the task panicked.
     pub async fn run<T: Send + 'static>(
         &self,
         task: impl FnOnce() -> T + Send + 'static,

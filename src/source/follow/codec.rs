@@ -131,7 +131,7 @@ impl Quarantined {
     /// Reads what was written.
     ///
     /// # Errors
-    /// If it is not there.
+    /// If it is missing.
     pub fn decode(from: &mut Decoder<'_>) -> Result<Self, CodecError> {
         let (file, path, rows, code) = (from.u64()?, decode_path(from)?, from.u64()?, from.u8()?);
         let fault =

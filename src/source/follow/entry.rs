@@ -21,7 +21,7 @@ pub enum FileState {
 pub struct FileEntry {
     /// Path under which it was seen last.
     pub path: PathBuf,
-    /// Its format; nothing for a file that was refused before it was known.
+    /// Its format; `None` for a file that was refused before it was known.
     pub format: Option<Format>,
     /// Identity of the file; `fingerprint.bytes` were taken of a growing one.
     pub fingerprint: Fingerprint,
@@ -30,7 +30,7 @@ pub struct FileEntry {
     /// Of these, rows of a segment that was left on the way: because the file was refused, or could
     /// not be read any more.
     pub ahead: u64,
-    /// Start of that segment; nothing where none was left on the way.
+    /// Start of that segment; `None` where none was left on the way.
     pub within: Option<u64>,
     /// Its outcome.
     pub state: FileState,

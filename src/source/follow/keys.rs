@@ -10,9 +10,9 @@ use std::path::Path;
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::rows::hex;
 
-/// Keys that are remembered after their rows were taken; then the oldest goes. A client that repeats a
-/// request does so within minutes; this many at ten requests a second are three hours, and take 7 MB
-/// of a checkpoint.
+/// Keys that are remembered after their rows were taken; then the oldest goes. A client that
+/// repeats a request does so within minutes; this many at ten requests per second are three hours,
+/// and take 7 MB of a checkpoint.
 pub const KEYS_MAX: usize = 100_000;
 /// Version of the section `pushed`.
 const VERSION: u8 = 1;
@@ -43,7 +43,7 @@ impl PushName {
         format!("{PREFIX}{:012}-{}-{key}-{body}", self.number, self.rows)
     }
 
-    /// Reads the name of a file; nothing for other files.
+    /// Reads the name of a file; `None` for other files.
     pub fn of(path: &Path) -> Option<Self> {
         let stem = path.file_name()?.to_str()?.strip_suffix(".arrows")?;
         let mut parts = stem.strip_prefix(PREFIX)?.split('-');

@@ -456,7 +456,7 @@ impl Scanner {
         }
     }
 
-    /// What a name leads to, and whether it is a symbolic link; nothing for what is not taken.
+    /// What a name leads to, and whether it is a symbolic link; `None` for what is not taken.
     fn target(
         &mut self,
         place: &Place,

@@ -162,7 +162,7 @@ impl Spool {
     /// Removes a file of which everything that counts is in a checkpoint; bytes it had.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any error of the system.
     pub fn release(&self, path: &Path) -> io::Result<u64> {
         let bytes = fs::metadata(path)?.len();
         // Only files of sources name a position; what others sent is not looked into here.

@@ -35,7 +35,7 @@ const LOOKS_AT_REST: u32 = 2;
 /// A segment whose turn has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Take {
-    /// Number of the file; nothing for one that is new.
+    /// Number of the file; `None` for one that is new.
     pub file: Option<u64>,
     /// The rows.
     pub segment: Segment,
@@ -340,8 +340,9 @@ fn refreshed(entry: &FileEntry, seen: &Seen) -> FileEntry {
     entry
 }
 
-/// Rotation by copy: a stream was emptied in its place, whatever it holds by now, and a new file begins
-/// with what was taken of it. The copy takes the stream's place; whether there is one.
+/// Rotation by copy: a stream was emptied in its place, whatever it holds by now, and a new file
+/// begins with what was taken of it. The copy takes the stream's place; returns whether there is
+/// one.
 fn rotated(state: &FeedState, takes: &mut [Take], file: u64) -> bool {
     let Some(old) = state.files.get(file).filter(FileEntry::is_stream) else {
         return false;

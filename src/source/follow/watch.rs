@@ -99,7 +99,7 @@ impl Watch {
         })
     }
 
-    /// Watches a directory; whether what comes after this is heard of.
+    /// Watches a directory; returns whether what comes after this is heard of.
     pub(super) fn add(&mut self, folder: &Path) -> bool {
         let Ok(number) = inotify::add_watch(&*self.queue, folder, HEARD) else {
             return false;

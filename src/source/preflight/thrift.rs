@@ -146,7 +146,7 @@ struct Walk<'a> {
     bytes: &'a [u8],
     at: usize,
     frames: Vec<Frame>,
-    /// What is to be changed; nothing where all must be as it should.
+    /// What is to be changed; `None` where all must be as it should.
     edits: Option<Edits>,
 }
 
@@ -227,7 +227,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Reads a field that must be of this kind; whether it stays.
+    /// Reads a field that must be of this kind; returns whether it stays.
     fn known(
         &mut self,
         of: Name,

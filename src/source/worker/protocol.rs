@@ -93,7 +93,7 @@ pub(super) fn send(to: &mut impl Write, message: Encoder) -> io::Result<()> {
     to.write_all(&framed)
 }
 
-/// Receives a message; nothing at the end.
+/// Receives a message; `None` at the end.
 pub(super) fn receive(from: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
     let mut len = [0; 4];
     match from.read_exact(&mut len) {

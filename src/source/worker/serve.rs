@@ -159,7 +159,8 @@ impl Worker {
         }
     }
 
-    /// Hands over rows up to the border of the minibatch; whether they are the last of the job.
+    /// Hands over rows up to the border of the minibatch; returns whether they are the last of the
+    /// job.
     fn piece(
         &mut self,
         job: &Job,

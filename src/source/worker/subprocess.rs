@@ -309,7 +309,7 @@ impl Subprocess {
         Ok(next)
     }
 
-    /// The place of a piece; nothing if there is none, or it is not as long as the piece.
+    /// The place of a piece; `None` if there is none, or it is not as long as the piece.
     fn piece(&self, sent: &Sent) -> Option<Minibatch> {
         let places = self.running.as_ref()?.places.as_ref()?;
         let (feature_schema, _) = self.in_use.as_ref()?;

@@ -1,11 +1,11 @@
-//! Two states of disjoint rows become the state of all of them.
+//! Merges two states of disjoint rows into the state of all of them.
 //!
-//! Mean, variance and trace add exactly (Chan, Golub, LeVeque 1983), each feature's by the weight of
-//! its observed values. The directions are the best
-//! rank-r part of both shrunk histories, weighted by their rows, and the row that accounts for the
-//! distance of the means; each side's σ² is subtracted before and its weighted sum added back, as
-//! in an update. What truncation loses is at most the eigenvalue cut, so the order of merging
-//! changes an eigenvalue by no more than the sum of what was cut.
+//! Mean, variance and trace add exactly (Chan, Golub, LeVeque 1983), each feature's by the weight
+//! of its observed values. The directions are the best rank-r part of both shrunk histories,
+//! weighted by their rows, and the row that accounts for the distance of the means; each side's σ²
+//! is subtracted before and its weighted sum added back, as in an update. Truncation loses at most
+//! the eigenvalue that is cut, so the order of merging changes an eigenvalue by no more than the
+//! sum of all that was cut.
 
 use faer::Mat;
 
@@ -14,7 +14,7 @@ use crate::learner::moments::CONSTANT_SHARE;
 use crate::learner::summary::Summary;
 use crate::linalg::{ThinSvd, thin_svd};
 
-/// Why two states do not merge.
+/// Why states cannot be merged.
 ///
 /// ```
 /// use ojad_core::{MergeError, Pca};
@@ -30,7 +30,7 @@ pub enum MergeError {
     /// There is nothing to merge.
     #[error("no state to merge; name at least one")]
     Empty,
-    /// They have seen other features.
+    /// Their features differ.
     #[error(
         "one state has {left} features, the other {right}; only states with the same features can be merged"
     )]
@@ -40,7 +40,7 @@ pub enum MergeError {
         /// m of the second.
         right: usize,
     },
-    /// They see features in other ways.
+    /// Their settings differ.
     #[error(
         "`learner.{key}` differs between the states; \
          fit both with the same setting and merge again"
@@ -49,12 +49,12 @@ pub enum MergeError {
         /// Name of the setting.
         key: &'static str,
     },
-    /// A value is no finite number.
+    /// A value is not finite.
     #[error("a state holds a value that is not finite; fit it again")]
     NotFinite,
 }
 
-/// The state of the rows of both: [`merge_all`] of two.
+/// The state of both sets of rows: [`merge_all`] of two.
 ///
 /// # Errors
 /// As [`merge_all`].
@@ -65,7 +65,7 @@ pub fn merge(a: &Summary, b: &Summary) -> Result<Summary, MergeError> {
 /// The state of the rows of all: one cut for all of them, where merging in pairs cuts each time.
 ///
 /// # Errors
-/// If the states have other features or settings, hold a NaN, or if there is none.
+/// If the states differ in features or settings, if one holds a NaN, or if there is none.
 pub fn merge_all(states: &[&Summary]) -> Result<Summary, MergeError> {
     let first = *states.first().ok_or(MergeError::Empty)?;
     for state in states {
@@ -179,7 +179,8 @@ fn check(a: &Summary, b: &Summary) -> Result<(), MergeError> {
 /// √(share·(d − σ²))·U of every state and, where means are taken off, √share·(μᵢ − μ), by the share
 /// of each feature's observed values, in the units of `scale`.
 ///
-/// Without centring, what a state has not seen of a feature becomes that feature's mean there.
+/// Without centring, values of a feature that a state has not seen count as that feature's mean
+/// there.
 fn factor_rows(states: &[&Summary], shares: &[f64], mean: &[f64], scale: &[f64]) -> Mat<f64> {
     let m = scale.len();
     let ranks: usize = states.iter().map(|state| state.eigenvalues.len()).sum();
@@ -228,7 +229,7 @@ fn best_part(
     Ok((u.subcols(0, found).transpose().to_owned(), eigenvalues))
 }
 
-/// Geometric mean of what is known of ordinary rows.
+/// Geometric mean of the variances of ordinary rows, where known.
 fn typical_variance(states: &[&Summary], shares: &[f64]) -> Option<f64> {
     let known = || {
         let all = states.iter().zip(shares);
@@ -239,7 +240,7 @@ fn typical_variance(states: &[&Summary], shares: &[f64]) -> Option<f64> {
     (weight > 0.0).then(|| (sum / weight).exp())
 }
 
-/// Weighted averages of what all have; components of the same rank stand for each other.
+/// Weighted averages of what all states have; components of the same rank are averaged.
 fn average(states: &[&Summary], shares: &[f64]) -> FourthMoments {
     let known = || {
         states

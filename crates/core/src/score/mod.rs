@@ -54,7 +54,7 @@ const ORTHONORMAL: f64 = 1e-14;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Projection {
-    /// Column of the minibatch for each feature, length m; nothing where it is the same.
+    /// Column of the minibatch for each feature, length m; `None` where it is the same.
     order: Option<Vec<usize>>,
     shifts: Shifts,
     /// Transposed components, Vᵀ, m×k.

@@ -1,4 +1,4 @@
-//! The feeder between files: looking for new ones, and waiting.
+//! The feeder between files: it looks for new ones and waits.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -14,15 +14,15 @@ use crate::rows::unix_s;
 use crate::source::follow::FileState;
 use crate::source::worker::{Fault, Refusal};
 
-/// Files that are gone and still remembered: one that comes back is known. As many as one listing
-/// may hold, so that a whole directory may go away and come back.
+/// Number of vanished files that are remembered, so that a file that comes back is recognized. It
+/// equals the most files in a listing, so that a whole directory may disappear and come back.
 const GONE_MAX: usize = 1_000_000;
 
-/// Pause after a look that found nothing to take.
+/// Pause after a scan that found nothing to take.
 const LOOK_PAUSE: Duration = Duration::from_millis(4);
 
 impl Loop {
-    /// Looks at the places; whether there is something to take.
+    /// Scans the places; returns whether there is something to take.
     pub(super) fn look(&mut self) -> Result<bool, Stop> {
         while let Ok(params) = self.feeder.reload.try_recv() {
             self.follower.set_params(params.follow.clone());
@@ -57,7 +57,7 @@ impl Loop {
         self.handle(found)
     }
 
-    /// Acts on what a look found.
+    /// Acts on the result of a scan.
     fn handle(&mut self, found: Found) -> Result<bool, Stop> {
         for trouble in &found.troubles {
             warn!(place = %shown(&trouble.path), reason = %trouble.reason.escape_debug(), "skipping a path for now");
@@ -155,7 +155,7 @@ impl Loop {
         self.emit(Event::Refused(entry, quarantined));
     }
 
-    /// Files that somebody wants to be tried again: `ojad quarantine retry` leaves their numbers.
+    /// Retries refused files on request: `ojad quarantine retry` leaves their numbers.
     fn retries(&mut self) {
         let directory = self.feeder.params.state_dir.join("retry");
         let Ok(entries) = std::fs::read_dir(&directory) else {
@@ -190,8 +190,8 @@ impl Loop {
         }
     }
 
-    /// Nothing to take: tells the trainer, and waits for news. `is_ended`: no stream had more to give
-    /// before the look; one that ended since may have left something.
+    /// With nothing to take, tells the trainer and waits for news. `is_ended`: no stream had more
+    /// data before the scan; one that ended since may have left some.
     pub(super) fn rest(&mut self, is_ended: bool) -> Result<(), Stop> {
         self.marker.clear();
         self.note_lag();

@@ -29,7 +29,7 @@ impl Loop {
         self.cut(ticket, reading, refusal)
     }
 
-    /// The segment's file is refused from where it stands.
+    /// Refuses the segment's file from its current position on.
     pub(super) fn cut(
         &mut self,
         ticket: u64,
@@ -98,14 +98,15 @@ impl Loop {
         }
     }
 
-    /// Nothing is being read any more. Where the state directory is another one by now, so is the note.
+    /// Clears the note: nothing is being read any more. If the state directory has been replaced,
+    /// the note is left alone.
     pub(super) fn clear_note(&mut self) {
         if self.feeder.lock.displaced().is_none() {
             self.marker.clear();
         }
     }
 
-    /// Lets time pass, but for being stopped.
+    /// Pauses, unless stopped.
     pub(super) fn wait(&self, pause: Duration) -> Result<(), Stop> {
         let until = Instant::now() + pause;
         while Instant::now() < until {
@@ -119,7 +120,7 @@ impl Loop {
         Ok(())
     }
 
-    /// Writes decisions to the journal; waits for as long as the disk refuses them.
+    /// Writes decisions to the journal; waits as long as the disk refuses them.
     pub(super) fn decide(&mut self, decisions: &[Decision]) -> Result<u64, Stop> {
         let payloads: Vec<Vec<u8>> = decisions.iter().map(Decision::encode).collect();
         let mut pause = RETRY_FIRST;
@@ -151,7 +152,7 @@ impl Loop {
     }
 }
 
-/// One line for a file that is refused.
+/// Logs one line about a refused file.
 pub(super) fn told(quarantined: &Quarantined) {
     warn!(
         file = %shown(&quarantined.path),

@@ -1,4 +1,5 @@
-//! The beginning: the state directory and the output are this process's own, and belong together.
+//! Startup: locks the state directory and the output for this process, and checks that they belong
+//! together.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,18 +18,18 @@ use crate::daemon::run::restore::{self, Found};
 use crate::disk::{Disk, Displaced};
 use crate::snapshot::{Output, SnapshotError};
 
-/// How long whoever moves or removes a directory may take for it, before it is said what happened.
+/// Time allowed for a directory to be moved or removed completely before the event is reported.
 pub(super) const SETTLED_AFTER: Duration = Duration::from_millis(500);
 
-/// Parts of a run that begins, beside the state.
+/// Parts of a starting run besides the state.
 pub(super) struct Begun {
     pub(super) lock: StateLock,
-    /// The disk, as long as the state directory is where it is now.
+    /// The disk, usable as long as the state directory stays where it is.
     pub(super) disk: Arc<dyn Disk>,
     pub(super) publisher: Publisher,
 }
 
-/// Locks state and output, and finds the state of the run before, or begins one.
+/// Locks state and output, and finds the state of the previous run or starts a new one.
 pub(super) fn begin(
     params: &RunParams,
     disk: &Arc<dyn Disk>,
@@ -86,7 +87,8 @@ fn begin_locked(
     Ok((begun, found))
 }
 
-/// Why a run ends whose state directory is not where it was; `rows` are those of its last checkpoint.
+/// The error for a run whose state directory was moved or removed; `rows` are those of its last
+/// checkpoint.
 pub(super) fn displaced(directory: &Path, displaced: &Displaced, rows: u64) -> RunError {
     let remedy = match displaced {
         Displaced::Renamed(_) => "rename it back and start again",

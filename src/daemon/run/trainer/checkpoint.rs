@@ -24,7 +24,7 @@ impl Trainer<'_> {
         }
     }
 
-    /// The state as it is now, and what changed of the files since the last of these.
+    /// The current state, and the changes to files since the previous job.
     pub(super) fn checkpoint_job(&mut self, rows: u64, steps: u64) -> Job {
         Job::Checkpoint {
             checkpoint: self.learned.checkpoint(&self.params, self.run_id),

@@ -1,4 +1,4 @@
-//! Drift: watched beside the learner, told, counted.
+//! Drift: watched alongside the learner, reported and counted.
 
 use tracing::{info, warn};
 
@@ -8,7 +8,8 @@ use crate::learner::{LearnError, Learner};
 use crate::rows::Minibatch;
 
 impl Trainer<'_> {
-    /// Looks at a minibatch that is not learned yet; whether a drift shows that wants a snapshot.
+    /// Examines a minibatch before it is learned; returns whether it shows a drift that calls for a
+    /// snapshot.
     pub(super) fn watch(&mut self, batch: &Minibatch) -> Result<bool, LearnError> {
         if let Some(monitor) = &mut self.learned.monitor {
             monitor.update(batch);
@@ -36,7 +37,7 @@ impl Trainer<'_> {
         Ok(self.params.snapshot_on_drift)
     }
 
-    /// Begins to watch, or to watch otherwise, or ceases to.
+    /// Starts, changes or stops watching, as configured.
     pub(super) fn watch_as_configured(&mut self) {
         let features = self.learned.state.feature_schema.as_ref();
         let features = features.map(|agreement| agreement.features().len());

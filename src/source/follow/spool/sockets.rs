@@ -37,7 +37,7 @@ struct Client {
 #[derive(Debug, Default)]
 struct Seen {
     progress: Progress,
-    /// Since when it is waited for; nothing while it is the daemon that does not read.
+    /// Since when it is waited for; `None` while it is the daemon that does not read.
     waiting_since: Option<Instant>,
     is_closed: bool,
 }
@@ -84,8 +84,8 @@ impl Clients {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Closes the connection that has been silent longest, of those that come first; whether there was one
-    /// that has been silent for long enough.
+    /// Closes the connection that has been silent longest, of those that come first; returns
+    /// whether there was one that has been silent for long enough.
     fn make_way(&self, now: Instant) -> bool {
         let all = self.all();
         let mut first: Option<(u8, Instant, Duration, &Arc<Client>)> = None;

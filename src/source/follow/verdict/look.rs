@@ -133,7 +133,7 @@ impl Follower {
         seen
     }
 
-    /// What is at these names and in these directories; nothing if everything must be listed.
+    /// What is at these names and in these directories; `None` if everything must be listed.
     fn see_some(
         &mut self,
         asked: (BTreeSet<PathBuf>, BTreeSet<PathBuf>),

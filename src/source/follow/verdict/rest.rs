@@ -24,8 +24,8 @@ pub(super) struct Rest {
 }
 
 impl Follower {
-    /// Leaves a file alone that could not be read, the longer the more often it is so; whether the
-    /// reason is a new one.
+    /// Leaves a file alone that could not be read, the longer the more often it is so; returns
+    /// whether the reason is a new one.
     pub fn put_off(&mut self, path: &Path, refusal: &Refusal, now: Instant) -> bool {
         let rest = self.resting.entry(path.to_owned()).or_insert_with(|| Rest {
             until: now,

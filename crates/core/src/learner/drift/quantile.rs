@@ -1,4 +1,4 @@
-//! Quantiles of the normal and of Student's law, far out in the tail.
+//! Quantiles of the normal and Student's t distributions, far out in the tail.
 
 /// Upper tail Q(u) of the standard normal law, for u ≥ 1.
 ///
