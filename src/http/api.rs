@@ -20,7 +20,7 @@ use super::shared::Shared;
 use super::{control, metrics, model, page, recent, snapshots};
 use crate::published::{Drifted, Page, QUARANTINE_MAX};
 
-/// Everything that can be asked.
+/// All routes.
 pub(super) fn router(shared: Shared) -> Router {
     let bodies = Arc::new(Bodies::new(shared.params.body_bytes));
     let judge = Arc::new(Guard::new(Arc::clone(&shared.params)));
@@ -67,7 +67,7 @@ pub(super) fn router(shared: Shared) -> Router {
         .layer(from_fn_with_state(judge, guard))
 }
 
-/// Description of all paths and answers; a test holds it and the router together.
+/// Description of all paths and answers; a test keeps it consistent with the router.
 const OPENAPI: &str = include_str!("openapi.json");
 
 async fn openapi() -> Response {

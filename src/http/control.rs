@@ -1,5 +1,5 @@
 //! Requests that control a run: snapshots and reloads. Off unless configured, and then only for
-//! who has the token.
+//! clients with the token.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -21,7 +21,8 @@ pub(super) async fn reload(State(shared): State<Shared>) -> Response {
     ask(&shared, ControlRequest::Reload, "reload")
 }
 
-/// Without a token the server does not start where this is configured: whoever comes here has sent it.
+/// If this is configured, the server does not start without a token, so a request that gets here
+/// has sent it.
 fn ask(shared: &Shared, what: ControlRequest, name: &str) -> Response {
     if shared.params.control != ControlKey::Token {
         let why = "control requests are off; set `http.control = \"token\"` to allow them";

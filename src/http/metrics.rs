@@ -15,13 +15,13 @@ use crate::snapshot::Snapshot;
 
 /// The version of the format.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-/// Components that have a sample of their own: labels stay bounded whatever k is.
+/// Most components with samples of their own, so that the number of labels stays bounded for any k.
 const COMPONENTS_MAX: usize = 50;
 
 type ByComponent = Family<[(&'static str, String); 1], Gauge<f64, AtomicU64>>;
 type ByReason = Family<[(&'static str, &'static str); 1], Counter>;
 
-/// All metrics, once.
+/// The text of all metrics.
 pub(super) fn text(live: &Published) -> Result<String, std::fmt::Error> {
     let mut registry = Registry::with_prefix("ojad");
     let status = live.status.get();

@@ -1,8 +1,8 @@
 //! The HTTP server: status, components, metrics, scores and pushed rows. Off unless `http.listen` is set.
 //!
-//! In: what a run publishes ([`Published`](crate::published::Published)). Out: JSON,
-//! and Prometheus' text. Nothing here can stall learning: a request reads an immutable copy. The
-//! server listens on loopback unless told otherwise, and then only with a token.
+//! In: the values that a run publishes ([`Published`](crate::published::Published)). Out: JSON, and
+//! Prometheus' text. Nothing here can stall learning: a request reads an immutable copy. The server
+//! listens on loopback by default; other addresses require a token.
 
 mod answer;
 mod api;
@@ -57,23 +57,23 @@ use crate::config::{ControlKey, HttpKeys};
 pub struct HttpParams {
     /// Address and port.
     pub listen: SocketAddr,
-    /// Token that a client must send as `Authorization: Bearer TOKEN`; nothing on loopback, if so wished.
+    /// Token that a client must send as `Authorization: Bearer TOKEN`; optional on loopback.
     pub token: Option<Arc<str>>,
-    /// Names by which the server is called, beside its address and `localhost`.
+    /// Host names of the server, besides its address and `localhost`.
     pub hosts: Vec<String>,
     /// Certificate chain and private key, PEM files; `None` for plain HTTP.
     pub tls: Option<(PathBuf, PathBuf)>,
-    /// Connections at a time.
+    /// Most simultaneous connections.
     pub connections: usize,
-    /// Requests per second of one client address.
+    /// Most requests per second from one client address.
     pub requests_per_s: u32,
     /// Largest body of a request.
     pub body_bytes: u64,
-    /// Bytes of a body that must come in a second, while it is waited for.
+    /// Minimum bytes per second at which a body must arrive.
     pub body_least_bytes_per_s: u64,
-    /// Rows that one request may have scored.
+    /// Most rows scored per request.
     pub score_rows: u64,
-    /// Whether snapshots and reloads can be asked for.
+    /// Whether clients can request snapshots and reloads.
     pub control: ControlKey,
     /// Directory that snapshots go to.
     pub output_dir: PathBuf,
@@ -103,8 +103,8 @@ impl HttpParams {
         }
     }
 
-    /// A server of public pages only, which nobody sends anything to: plain HTTP on loopback needs no token,
-    /// and the limits are those of a configuration without the keys.
+    /// Parameters of a server for public pages only, which accepts no data: plain HTTP on loopback
+    /// without a token, with the default limits.
     #[cfg(feature = "page")]
     fn unnamed(listen: SocketAddr) -> Self {
         Self {
@@ -116,7 +116,7 @@ impl HttpParams {
 }
 
 impl std::fmt::Debug for HttpParams {
-    /// Without the token, which nobody may print.
+    /// Omits the token, which must never be printed.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("HttpParams")
             .field("listen", &self.listen)

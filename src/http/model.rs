@@ -1,4 +1,4 @@
-//! Components and features: what was learned.
+//! Components and features: the learned model.
 
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ pub(super) struct ComponentsView<'a> {
     components: Vec<ComponentView<'a>>,
 }
 
-/// One component. Numbers that are not known are null.
+/// One component. Unknown numbers are null.
 #[derive(Debug, Serialize)]
 struct ComponentView<'a> {
     component: usize,
@@ -183,7 +183,7 @@ pub(super) async fn features(State(shared): State<Shared>, headers: HeaderMap) -
     .await
 }
 
-/// An answer that changes with the rows learned, and only with them; made where it stalls no other.
+/// An answer that changes only with the rows learned; computed where it delays no other.
 async fn of_snapshot(
     shared: &Shared,
     headers: &HeaderMap,

@@ -1,4 +1,4 @@
-//! The body of a request, ended where it comes too slowly.
+//! The body of a request, ended if it arrives too slowly.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::connection::Connection;
 use super::pace::Pace;
 
-/// The body came more slowly than it may.
+/// The body arrived too slowly.
 #[derive(Debug, thiserror::Error)]
 #[error("the body arrived too slowly")]
 struct TooSlow;
 
-/// True if reading a body ended with an error because it came too slowly.
+/// True if reading a body failed because it arrived too slowly.
 pub(super) fn is_too_slow(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut chain = Some(error);
     // axum and hyper wrap the error of a body in their own.
@@ -29,12 +29,12 @@ pub(super) fn is_too_slow(error: &(dyn std::error::Error + 'static)) -> bool {
     false
 }
 
-/// Answer to a client whose body came too slowly.
+/// Answer to a client whose body arrived too slowly.
 pub(super) const TOO_SLOW: &str = "the body arrived too slowly: below \
     `http.body_least_bytes_per_s`, or slower than others while there was no room for more; send \
     the request again";
 
-/// The body of a request, ended where it comes too slowly.
+/// The body of a request, ended if it arrives too slowly.
 pub(super) struct Paced {
     body: Incoming,
     connection: Arc<Connection>,
@@ -42,7 +42,7 @@ pub(super) struct Paced {
 }
 
 impl Paced {
-    /// `body` comes over `connection`.
+    /// Wraps `body`, which arrives over `connection`.
     pub(super) fn new(body: Incoming, connection: &Arc<Connection>, least_per_s: u64) -> Self {
         let now = Instant::now();
         let pace = Pace::new(now, least_per_s, body.size_hint().exact());

@@ -1,10 +1,9 @@
 //! `POST /api/v1/rows`: rows that a client pushes, each body once.
 //!
-//! A body is collected in memory, of which all bodies share a bounded part, and handed to [`Push`] on a
-//! thread that may wait for the disk. It takes of that memory what has come of it, not what was announced:
-//! clients that announce much and send little keep nobody out. The answer comes when the disk has the
-//! rows, or, with
-//! `?ack=durable`, when a checkpoint has them.
+//! A body is collected in memory, within a bound shared by all bodies, and handed to [`Push`] on a
+//! thread that may wait for the disk. It takes up memory only for what has arrived, not for what
+//! was announced, so clients that announce much and send little keep nobody out. The answer is sent
+//! when the rows are on disk, or with `?ack=durable` when a checkpoint contains them.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -30,20 +29,20 @@ use crate::source::follow::{Flaw, Kept, Known, Push, Stage};
 
 /// Content type of a body.
 const STREAM: &str = "application/vnd.apache.arrow.stream";
-/// Longest key: a UUID has 36 characters, a path with a date some more.
+/// Longest key: a UUID has 36 characters, a path with a date somewhat more.
 const KEY_MAX: usize = 200;
-/// Memory of all bodies that are on their way, in bodies of the largest size.
+/// Memory for all bodies in transit, as a multiple of the largest body.
 const BODIES_LARGEST: u64 = 4;
 /// Unit of that memory.
 const UNIT: u64 = 1 << 10;
-/// Bodies on their way to the disk; more wait. Its queue is no longer than that by much.
+/// Most bodies being written at once; more wait, because the disk's queue is hardly longer.
 const WRITERS_MAX: usize = 8;
 /// Longest time for a body to arrive.
 const BODY_PATIENCE: Duration = Duration::from_mins(1);
-/// Longest time that `?ack=durable` waits for a checkpoint; one takes seconds at most while the disk
-/// is well.
+/// Longest time that `?ack=durable` waits for a checkpoint; one takes a few seconds at most on a
+/// healthy disk.
 const ACK_PATIENCE: Duration = Duration::from_secs(30);
-/// How often a checkpoint is asked for: again meanwhile, and while the spool is crowded.
+/// How often a checkpoint is requested while waiting for one, and while the spool is crowded.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 
 /// Room for bodies.
@@ -52,12 +51,12 @@ pub(super) struct Bodies {
     memory: Arc<Semaphore>,
     writers: Arc<Semaphore>,
     most: u64,
-    /// When a crowded spool last had a checkpoint asked for.
+    /// When a checkpoint was last requested because of a crowded spool.
     hurried: Mutex<Option<Instant>>,
 }
 
 impl Bodies {
-    /// Room for some bodies of at most so many bytes.
+    /// Room for a few bodies of at most `most` bytes.
     pub fn new(most: u64) -> Self {
         let units = BODIES_LARGEST * units(most);
         let units = usize::try_from(units).unwrap_or(Semaphore::MAX_PERMITS);
@@ -69,7 +68,7 @@ impl Bodies {
         }
     }
 
-    /// True if the last time is long enough ago: clients that come again and again while there is no
+    /// True if the last request was long enough ago: clients that keep retrying while there is no
     /// room must not make the daemon write checkpoints without a pause.
     fn may_hurry(&self) -> bool {
         let mut hurried = self.hurried.lock().unwrap_or_else(PoisonError::into_inner);
@@ -142,7 +141,7 @@ pub(super) async fn rows(
     tell(status, known, is_patient)
 }
 
-/// Why a request is not looked at any further.
+/// The early refusal of a request.
 struct Refusal {
     status: StatusCode,
     why: String,
@@ -166,7 +165,7 @@ impl Refusal {
     }
 }
 
-/// The key, and whether the answer is to wait for a checkpoint.
+/// The key, and whether the answer waits for a checkpoint.
 fn asked_for(query: Option<&str>, headers: &HeaderMap) -> Result<(String, bool), Refusal> {
     let is_patient = match query {
         None | Some("") => false,
@@ -195,7 +194,7 @@ fn asked_for(query: Option<&str>, headers: &HeaderMap) -> Result<(String, bool),
     Ok((String::from_utf8_lossy(key).into_owned(), is_patient))
 }
 
-/// The whole body, and its part of the memory.
+/// The whole body, and its share of the memory.
 async fn collect(
     bodies: &Bodies,
     peer: Option<&Peer>,
@@ -218,7 +217,7 @@ async fn collect(
     collected
 }
 
-/// A body as it comes; every piece is held in memory that was free.
+/// Receives a body; memory is reserved before each piece is kept.
 async fn arrive(
     bodies: &Bodies,
     peer: Option<&Peer>,
@@ -263,7 +262,7 @@ fn too_large(bodies: &Bodies) -> Refusal {
     Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, why)
 }
 
-/// Takes memory, for which bodies that come too slowly have to go.
+/// Takes memory, for which bodies that arrive too slowly have to make way.
 async fn room(
     bodies: &Bodies,
     peer: Option<&Peer>,
@@ -285,7 +284,7 @@ async fn room(
     })
 }
 
-/// Waits until a checkpoint has the rows, or they are refused; what is known then.
+/// Waits until a checkpoint contains the rows or they are refused; returns what is then known.
 async fn settle(push: &Push, live: &Published, key: &str, mut known: Known) -> Known {
     let deadline = Instant::now() + ACK_PATIENCE;
     let mut changes = live.settled.subscribe();
@@ -374,7 +373,7 @@ fn refused(kept: Kept) -> Response {
     }
 }
 
-/// A refusal that says when to come again.
+/// A refusal that says when to retry.
 fn later(status: StatusCode, why: &str, when: Duration) -> Response {
     let mut response = problem(status, why);
     let seconds = when.as_millis().div_ceil(1000) as u64;

@@ -1,7 +1,7 @@
-//! The server: a thread of its own, with limits on connections and on the time of everything.
+//! The server: a separate thread, with limits on connections and on the duration of everything.
 //!
-//! Who gets a place, and who makes room: `room.rs`. How fast bodies must come: `pace.rs`. How a connection
-//! ends so that its client sees the answer: `linger.rs`.
+//! `room.rs` decides who gets a place and who makes way, `pace.rs` how fast bodies must arrive, and
+//! `linger.rs` how a connection ends so that its client sees the answer.
 
 use std::convert::Infallible;
 use std::io;
@@ -44,21 +44,21 @@ use crate::published::Published;
 const HEADER_PATIENCE: Duration = Duration::from_secs(10);
 /// Time for a TLS handshake.
 const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
-/// Time that answers under way have at the end of a run.
+/// Time allowed for answers in progress at the end of a run.
 const END_PATIENCE: Duration = Duration::from_secs(1);
 /// Bytes of the headers of a request, and of what is read ahead of a body.
 const BUFFER_BYTES: usize = 64 << 10;
-/// Connections that the system holds until they are accepted; it may have a lower limit.
+/// Backlog of connections not yet accepted; the system may have a lower limit.
 const UNACCEPTED_MAX: u32 = 4096;
-/// Errors of the system when it has no room for one more connection.
+/// System errors that mean there is no room for another connection.
 const SHORTAGES: [Errno; 4] = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
-/// Pause before the next one is accepted then, and after any other error.
+/// Pause before accepting again after these and any other errors.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(50);
 const PAUSE: Duration = Duration::from_millis(1);
-/// Files that the rest of the daemon has open: feeds, state, snapshots.
+/// Open files reserved for the rest of the daemon: feeds, state, snapshots.
 const FILES_BESIDE: u64 = 256;
-/// Priority of the server's thread: below that of learning, above that of scoring. Thousands of small
-/// requests, or bodies of gigabytes, then slow each other down and not the learner.
+/// Priority of the server's thread: below that of learning, above that of scoring. Thousands of
+/// small requests, or gigabytes of bodies, then slow down each other rather than the learner.
 const NICE: i32 = 10;
 /// Threads for answers that take long or wait for the disk.
 const BLOCKING_THREADS: usize = 8;
@@ -67,7 +67,7 @@ const BLOCKING_THREADS: usize = 8;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HttpError {
-    /// The address cannot be had.
+    /// The address cannot be bound.
     #[error("http.listen {listen}: {source}; choose an address of this machine and a free port")]
     Listen {
         /// The address.
@@ -105,7 +105,7 @@ impl Drop for Server {
     }
 }
 
-/// Refuses a certificate or key that does not fit, before anything else is done.
+/// Refuses an unusable certificate or key before anything else is done.
 ///
 /// # Errors
 /// Names the file and the remedy.
@@ -120,16 +120,16 @@ fn acceptor(params: &HttpParams) -> Result<Option<TlsAcceptor>, TlsError> {
         .transpose()
 }
 
-/// Starts to show a run.
+/// Starts to serve a run.
 ///
 /// # Errors
-/// If the address cannot be had, or there is a certificate that does not fit.
+/// If the address cannot be bound, or the certificate is unusable.
 pub fn start(params: &HttpParams, live: Arc<Published>) -> Result<Server, HttpError> {
     let shared = Shared::new(params.clone(), live);
     serve(params, move || router(shared))
 }
 
-/// Starts to listen; what is answered is made on the server's own thread, at its priority.
+/// Starts to listen; answers are computed on the server's thread, at its priority.
 pub(super) fn serve(
     params: &HttpParams,
     make: impl FnOnce() -> Router + Send + 'static,
@@ -183,8 +183,7 @@ pub(super) fn serve(
     })
 }
 
-/// Listens with room for many that were not accepted yet: a crowd that comes at once is not to make others
-/// try again.
+/// Listens with a long backlog, so that many simultaneous connections do not force others to retry.
 fn listen(at: SocketAddr) -> io::Result<TcpListener> {
     let socket = match at {
         SocketAddr::V4(_) => TcpSocket::new_v4(),
@@ -196,8 +195,7 @@ fn listen(at: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(UNACCEPTED_MAX)
 }
 
-/// A connection is an open file, and many systems allow a process 1024 until it asks for more; how many
-/// connections there may be.
+/// Raises the limit of open files, which is often 1024, and returns how many connections it allows.
 fn allow_files(connections: usize) -> usize {
     let beside = FILES_BESIDE + (LOBBY_MAX + ENDING_MAX) as u64;
     let wanted = connections as u64 + beside;
@@ -232,9 +230,9 @@ struct Listening {
     router: Router,
     tls: Option<TlsAcceptor>,
     connections: Arc<Connections>,
-    /// Open connections, whatever they do.
+    /// Permits for open connections, whatever their stage.
     sockets: Arc<Semaphore>,
-    /// Bytes of a body that must come in a second.
+    /// Minimum bytes per second of a body.
     least_per_s: u64,
 }
 
@@ -255,7 +253,7 @@ impl Listening {
         });
     }
 
-    /// Takes connections for ever.
+    /// Accepts connections for ever.
     async fn accept(&self, listener: &TcpListener, ending: &watch::Sender<()>) {
         loop {
             // Those that were told to end do so at once: this is not waited for in earnest.

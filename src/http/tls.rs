@@ -26,7 +26,7 @@ pub enum TlsError {
         /// The reason, in words.
         reason: String,
     },
-    /// They do not fit together.
+    /// Certificate and key do not match.
     #[error(
         "http.tls_certificate {}: {source}; use the private key that the certificate was made for",
         path.display()
@@ -42,7 +42,7 @@ pub enum TlsError {
 /// TLS 1.2 and 1.3 with this certificate chain and key.
 ///
 /// # Errors
-/// If a file cannot be read, holds something else, or they do not belong together.
+/// If a file cannot be read, has the wrong content, or the two do not match.
 pub(super) fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, TlsError> {
     let unfit = |name: &'static str, path: &Path| {
         let path = path.to_owned();
@@ -76,7 +76,7 @@ pub(super) fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, Tl
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// Whoever reads the key can be this server.
+/// Warns if others can read the key, which would let them impersonate this server.
 fn warn_if_open(key: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
     let mode: io::Result<u32> = std::fs::metadata(key).map(|meta| meta.permissions().mode());

@@ -27,7 +27,7 @@ pub enum SnapshotError {
         /// The error of the Parquet reader or writer.
         reason: String,
     },
-    /// A file of the snapshot is not what was written.
+    /// A file of the snapshot is damaged.
     #[error("{}: {reason}; the snapshot is damaged: use another one or make it again", path.display())]
     Damaged {
         /// Path of the file.
@@ -35,7 +35,7 @@ pub enum SnapshotError {
         /// The reason, in words.
         reason: String,
     },
-    /// Nothing here is a snapshot.
+    /// There is no snapshot here.
     #[error(
         "{}: no snapshot here (neither snapshot.json nor `latest`); name a directory written by \
          `ojad fit --output`", path.display()
@@ -64,7 +64,7 @@ pub enum SnapshotError {
     Held {
         /// Path of the directory.
         path: PathBuf,
-        /// Who it is, as it wrote it.
+        /// The daemon's description of itself.
         holder: String,
     },
 }

@@ -21,10 +21,10 @@ use crate::snapshot::{FORMAT_VERSION, Provenance, Snapshot, SnapshotError};
 pub(super) struct Metadata {
     format_version: u32,
     ojad_version: String,
-    /// The run that it is of; none for `fit` and `merge`, and in files of before runs had ids.
+    /// The run it belongs to; none for `fit` and `merge`, and in files from before runs had ids.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     run_id: Option<RunId>,
-    /// Seconds from 1970 to the writing; 0 in files of before it was written down.
+    /// When it was written, in seconds since 1970; 0 in files from before this was recorded.
     #[serde(default)]
     created_unix_s: u64,
     features: usize,
@@ -113,7 +113,7 @@ impl Brief {
 /// Reads a snapshot directory, or the `latest` one of a directory that holds snapshots.
 ///
 /// # Errors
-/// If there is none, or a file is missing, damaged or of a newer format.
+/// If there is none, or a file is missing, damaged or in a newer format.
 pub fn read(path: &Path) -> Result<Snapshot, SnapshotError> {
     let directory = locate(path)?;
     let json = directory.join("snapshot.json");
@@ -274,8 +274,8 @@ impl Columns<'_> {
     }
 }
 
-/// Weights of the observed values: from before they were written down, what the counts of missing
-/// values say of rows that all weigh the same.
+/// Weights of the observed values; for files from before these were recorded, derived from the
+/// counts of missing values on the assumption of equal row weights.
 fn observed_of(metadata: &Metadata, features: &Columns<'_>) -> Result<Vec<f64>, SnapshotError> {
     if features.0.column_by_name("observed").is_some() {
         return features.numbers("observed");

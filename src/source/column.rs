@@ -18,9 +18,9 @@ pub(super) struct Chunk {
 pub(super) struct Column {
     /// Values of a row: 1, or the length of a list.
     pub len: usize,
-    /// n×len values; anything where null.
+    /// n×len values; arbitrary where null.
     pub values: Buf,
-    /// Nulls among them, n×len; empty when none is.
+    /// Marks the nulls among them, n×len; empty if there are none.
     pub nulls: Vec<bool>,
     /// True if a value is null, NaN, infinite or beyond the limit.
     pub dirty: bool,
@@ -106,8 +106,8 @@ impl Column {
         }
     }
 
-    /// Looks for values that need a policy: one pass that the compiler turns into vector
-    /// compares. When there are some, the storage becomes the column's own, to be written.
+    /// Looks for values that need a policy, in one pass that the compiler vectorizes. If there are
+    /// any, the column takes ownership of the storage so that they can be changed.
     pub fn scan(&mut self, limit: f64) {
         // Largest f32 that is no larger than the limit; f32::MAX when the limit is beyond f32.
         let limit_f32 = if limit >= f64::from(f32::MAX) {
@@ -125,7 +125,7 @@ impl Column {
         }
     }
 
-    /// Makes the storage the column's own.
+    /// Makes the column own its storage.
     pub fn own(&mut self) {
         match &self.values {
             Buf::SharedF32(v) => self.values = Buf::F32(v.to_vec()),
@@ -159,9 +159,10 @@ impl<T: Copy, F: Fn(T) -> bool> pulp::NullaryFnOnce for Beyond<'_, T, F> {
     }
 }
 
-/// Moves the values that are there to their rows and leaves zeros at the nulls.
+/// Moves the non-null values to their rows and leaves zeros at the nulls.
 ///
-/// Shapes: `values` holds as many as `nulls` has `false`; after, as many as `nulls`.
+/// Shapes: before, `values` has one entry per `false` in `nulls`; afterwards it is as long as
+/// `nulls`.
 pub(super) fn spread<T: Copy + Default>(values: &mut Vec<T>, nulls: &[bool]) {
     let mut from = values.len();
     values.resize(nulls.len(), T::default());

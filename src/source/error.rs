@@ -1,4 +1,4 @@
-//! Errors between a path and a minibatch: each message gives place, value and remedy.
+//! Errors between a path and a minibatch: each message names the place, the value and the remedy.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ pub enum SourceError {
     /// No input was named.
     #[error("no input: name a file, a directory, a glob, or - for an Arrow IPC stream")]
     NoInput,
-    /// A path that is not there, or a glob that matches nothing.
+    /// A path that does not exist, or a glob that matches nothing.
     #[error("{path}: no such file or directory, and no glob that matches one; check the name", path = .path.display())]
     NotFound {
         /// As the user wrote it.
@@ -24,14 +24,14 @@ pub enum SourceError {
         /// Its other content, in brackets.
         others: String,
     },
-    /// More files than one run takes.
+    /// More files than a run accepts.
     #[error("{path}: more than {limit} files or {depth} levels below it; name a smaller part", path = .path.display())]
     TooMany {
         /// Path of the directory.
         path: PathBuf,
-        /// Files that one run takes.
+        /// Files that a run accepts.
         limit: usize,
-        /// Levels of directories that one run descends.
+        /// Directory levels that a run descends.
         depth: usize,
     },
     /// The operating system refused.
@@ -48,7 +48,7 @@ pub enum SourceError {
         /// Path of the file.
         path: PathBuf,
     },
-    /// Magic bytes of no format read here.
+    /// Magic bytes of an unknown format.
     #[error(
         "{path}: neither Parquet nor Arrow IPC: it begins with {found}; convert it, or leave it out \
          (in a directory, other files are skipped unless they have the extension of a data file)",
@@ -66,7 +66,7 @@ pub enum SourceError {
         /// Path of the file.
         path: PathBuf,
     },
-    /// Standard input that is no stream.
+    /// Standard input that is not a stream.
     #[error(
         "-: standard input holds {found}; only an Arrow IPC stream can be read there: name the file instead"
     )]
@@ -82,13 +82,14 @@ pub enum SourceError {
         /// The error of the decoder.
         reason: String,
     },
-    /// Numbers written the other way round.
+    /// Big-endian numbers.
     #[error("{path}: its values are big-endian, which is not read; pyarrow reads it, and writes it little-endian", path = .path.display())]
     BigEndian {
         /// Path of the file.
         path: PathBuf,
     },
-    /// Bytes behind the end of an Arrow IPC stream that are no stream of the same columns.
+    /// Bytes after the end of an Arrow IPC stream that are not another stream with the same
+    /// columns.
     #[error(
         "{path}: {what}; after the end of a stream, only streams with the same columns may \
          follow: remove the rest, or write it to a separate file",
@@ -100,7 +101,7 @@ pub enum SourceError {
         /// The content found, in words.
         what: String,
     },
-    /// Data that only a key opens.
+    /// Encrypted data.
     #[error("{path}: {what} encrypted, and ojad cannot take a key; write it \
       again unencrypted or {remedy}", path = .path.display())]
     Encrypted {
@@ -108,10 +109,10 @@ pub enum SourceError {
         path: PathBuf,
         /// "the footer is", "column `x` is".
         what: String,
-        /// Another remedy.
+        /// An additional remedy.
         remedy: &'static str,
     },
-    /// A directory that a table format manages: not all of its files are part of the table.
+    /// A directory managed by a table format: not all of its files are part of the table.
     #[error(
         "{path}: {kind} table{place}: not all files below it are part of the table; write its current \
          rows to Parquet with a reader of such tables, or name the files that are part of it one by one",
@@ -122,10 +123,10 @@ pub enum SourceError {
         path: PathBuf,
         /// "a Delta Lake".
         kind: &'static str,
-        /// How that is known.
+        /// The evidence for that.
         place: String,
     },
-    /// No column that can be a feature.
+    /// No column is usable as a feature.
     #[error("{path}: no numeric column to use as a feature; it has {columns}", path = .path.display())]
     NoFeature {
         /// Path of the file.
@@ -161,7 +162,7 @@ pub enum SourceError {
         /// The reason, in words.
         reason: String,
     },
-    /// A pattern of `features.include` or `features.exclude` that means no column.
+    /// A pattern of `features.include` or `features.exclude` that matches no column.
     #[error(
         "{path}: {key}: no column matches `{pattern}`; the nearest names are {nearest}: correct it or leave it out",
         path = .path.display()
@@ -176,7 +177,7 @@ pub enum SourceError {
         /// Most similar column names.
         nearest: String,
     },
-    /// A column that is called like a value of a list.
+    /// A column with the same name as an element of a list.
     #[error(
         "{path}: two features would be called `{feature}`: the column, and a value of the list `{list}`; rename one of the two columns or exclude it (`--exclude`, `features.exclude`)",
         path = .path.display()
@@ -210,7 +211,7 @@ pub enum SourceError {
         /// The name.
         column: String,
     },
-    /// A feature of the first file that is not in this one.
+    /// A feature of the first file that is missing in this one.
     #[error(
         "{path}: column `{column}` of {first} is missing; add it, exclude it (`features.exclude`), or leave the file out",
         path = .path.display(), first = .first.display()
@@ -223,7 +224,7 @@ pub enum SourceError {
         /// The file that fixed the features.
         first: PathBuf,
     },
-    /// A numeric column of this file that is no feature.
+    /// A numeric column of this file that is not a feature.
     #[error(
         "{path}: column `{column}` is numeric here, but {first} has no such column, or only nulls \
           in it; exclude it (`features.exclude`) or set `source.extra = \"ignore\"`",
@@ -254,7 +255,7 @@ pub enum SourceError {
         /// The file that fixed the features.
         first: PathBuf,
     },
-    /// A value that the policy does not let pass.
+    /// A value that the policy refuses.
     #[error(
         "{path}: row {row} (from 0 in this file), column `{column}`: value is {value}; clean the row, set `{key}` to \"skip\" or \"mean\", or leave the column out with `features.exclude`",
         path = .path.display()
@@ -268,7 +269,7 @@ pub enum SourceError {
         column: String,
         /// The value.
         value: String,
-        /// The key that decides.
+        /// The key that determines the policy.
         key: &'static str,
     },
     /// A list of another length than the rows before.
@@ -336,7 +337,7 @@ pub enum SourceError {
         /// Values that a row may have.
         limit: usize,
     },
-    /// Binary rows that are no whole number of values.
+    /// Binary rows that are not a whole number of values.
     #[error("{path}: column `{column}`: {bytes} bytes are not a whole number of {dtype} values; \
       correct `features.dtype`", path = .path.display())]
     BinaryLength {
@@ -360,7 +361,7 @@ pub enum SourceError {
         /// Most similar column names.
         nearest: String,
     },
-    /// Id columns that do not fit together or were not read.
+    /// Id columns that are inconsistent between files or were not read.
     #[error("{path}: the id columns cannot be passed through: {reason}; make their types agree", path = .path.display())]
     Ids {
         /// Path of the file.
@@ -368,20 +369,20 @@ pub enum SourceError {
         /// Why.
         reason: String,
     },
-    /// A file that became another, or was written, after its turn had come.
+    /// A file that was replaced or written to after its turn had come.
     #[error("{path}: it changed while it was being read; \
       write files under another name and rename them when they are whole", path = .path.display())]
     ChangedWhileRead {
         /// Path of the file.
         path: PathBuf,
     },
-    /// Reading on after an error.
+    /// Continued reading after an error.
     #[error("reading ended with an error before; open the inputs again")]
     Ended,
 }
 
 impl SourceError {
-    /// The error for a Parquet file of which not even the footer can be read.
+    /// The error for a Parquet file with an encrypted footer.
     pub(super) fn encrypted_footer(path: PathBuf) -> Self {
         Self::Encrypted {
             path,
@@ -400,7 +401,7 @@ impl SourceError {
     }
 }
 
-/// The error for what the system refused to read.
+/// The error for a file that the system refused to read.
 pub(super) fn unreadable(path: &Path, source: io::Error) -> SourceError {
     SourceError::Unreadable {
         path: path.to_owned(),

@@ -1,4 +1,4 @@
-//! Chunks → minibatches: judging values by policy, and copying the rows that stay.
+//! Chunks → minibatches: applies the policies to values and copies the accepted rows.
 
 use std::ops::Range;
 
@@ -27,16 +27,16 @@ pub(super) struct Fault {
 /// Fault of a value.
 #[derive(Clone, Debug)]
 pub(super) enum Wrong {
-    /// It is no finite number.
+    /// It is not finite.
     Bad {
         /// The value.
         value: &'static str,
-        /// The key that decides.
+        /// The key that determines the policy.
         key: &'static str,
     },
-    /// It is larger than the precision takes.
+    /// It is too large for the precision.
     Large(f64),
-    /// It is a time, as most in its column are.
+    /// It is a time, like most values of its column.
     Time {
         /// The number.
         value: f64,
@@ -45,10 +45,10 @@ pub(super) enum Wrong {
     },
 }
 
-/// Applies the policies to rows of a chunk: counts what is bad, writes NaN where the mean is to
-/// be taken, and marks rows in `flags`.
+/// Applies the policies to rows of a chunk: counts bad values, writes NaN where the mean is to be
+/// substituted, and marks rows in `flags`.
 ///
-/// Shapes: `flags` has an entry per row of `rows`. Ends with the first row's fault, if any.
+/// Shapes: `flags` has an entry per row of `rows`. Fails with the first row's fault, if any.
 pub(super) fn apply_policy(
     chunk: &mut Chunk,
     rows: &Range<usize>,
@@ -157,7 +157,7 @@ impl Judge<'_> {
         }
     }
 
-    /// Takes note of a value that ends the run, if none of an earlier row does.
+    /// Notes a value that ends the run, unless an earlier row already has one.
     fn fault(&mut self, row: usize, feature: usize, wrong: Wrong) {
         let row = self.start + row;
         // Columns are judged one after the other, but a message should name the first bad row.
@@ -171,8 +171,8 @@ impl Judge<'_> {
     }
 }
 
-/// True if most of the values that are there read as times of these years: one large integer among
-/// others may be anything, and among times there may be a zero that stands for none.
+/// True if most non-null values can be read as times in these years: a single large integer may be
+/// anything, and among times there may be zeros for missing ones.
 fn mostly_times<T: Copy>(values: &[T], nulls: Option<&[bool]>, wide: &impl Fn(T) -> f64) -> bool {
     let (mut times, mut others) = (0_usize, 0);
     for (i, value) in values.iter().enumerate() {
@@ -192,11 +192,11 @@ fn mostly_times<T: Copy>(values: &[T], nulls: Option<&[bool]>, wide: &impl Fn(T)
 pub(super) enum Rows<'a> {
     /// All of these.
     Run(Range<usize>),
-    /// Just these.
+    /// Only these.
     Picked(&'a [usize]),
 }
 
-/// Copies rows of a chunk behind the first `at` rows of a minibatch.
+/// Copies rows of a chunk to a minibatch after its first `at` rows.
 pub(super) fn copy(columns: &[Column], rows: &Rows<'_>, batch: &mut Minibatch, at: usize) {
     let to = Place {
         at,

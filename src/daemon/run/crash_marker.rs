@@ -1,8 +1,9 @@
-//! Note of the file that is about to be opened: a file that kills the daemon itself is known by this note when
-//! the daemon comes back.
+//! A note that names the file about to be opened: if the file crashes the daemon, the restarted
+//! daemon recognizes it by this note.
 //!
-//! The note is not fsynced: it is to survive the death of the process, not of the machine. With
-//! `isolation = "process"` no file reaches the daemon's own memory, and no note is written.
+//! The note is not fsynced, because it only has to survive a crash of the process, not of the
+//! machine. With `isolation = "process"` no file reaches the daemon's own memory, and no note is
+//! written.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;

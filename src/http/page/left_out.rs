@@ -1,4 +1,4 @@
-//! The answer in the page's place where the program was built without it.
+//! The answer in place of the page if the program was built without it.
 
 use axum::http::StatusCode;
 use axum::response::Response;

@@ -22,7 +22,7 @@ const VERSION: u8 = 1;
 /// Version of the section `tally`: 1 had no reasons of rejected rows.
 const TALLY_VERSION: u8 = 2;
 
-/// Added to the state of a file of which a segment was left on the way: the start of it follows.
+/// Added to the state of a file with an abandoned segment: the start of the segment follows.
 const WITHIN: u8 = 16;
 
 impl FileState {
@@ -74,7 +74,7 @@ impl FileEntry {
         Self::decode_behind_path(path, from)
     }
 
-    /// What the system said of a file, and what became of it, of what `encode_behind_path` wrote.
+    /// The metadata and the state of a file, read from what `encode_behind_path` wrote.
     pub(super) fn peek(bytes: &[u8]) -> Option<(FileMeta, FileState)> {
         let mut from = Decoder::new("a file", bytes);
         from.u8().ok()?;
@@ -85,7 +85,7 @@ impl FileEntry {
         Some((meta, FileState::of_code(code % WITHIN)?))
     }
 
-    /// What `encode_behind_path` wrote of the file at `path`.
+    /// Reads what `encode_behind_path` wrote about the file at `path`.
     pub(super) fn decode_behind_path(
         path: PathBuf,
         from: &mut Decoder<'_>,
@@ -191,11 +191,11 @@ impl FeedState {
         }
     }
 
-    /// Reads the sections: `feed`, `tally`, `quarantine`, `pushed`. What is known of each file is
-    /// elsewhere; only a section of version 1 has it.
+    /// Reads the sections: `feed`, `tally`, `quarantine`, `pushed`. Data about individual files is
+    /// stored elsewhere; only a section of version 1 contains it.
     ///
     /// # Errors
-    /// If they are not what was written.
+    /// If they are damaged.
     pub fn decode(
         [feed, tally, quarantine, pushed]: [&[u8]; 4],
         params: &SourceParams,

@@ -1,4 +1,4 @@
-//! One file of this moment against what was taken.
+//! Compares one current file with what was taken.
 
 use std::fs::File;
 use std::io;
@@ -91,7 +91,7 @@ impl Follower {
             .unwrap_or_else(|error| self.unreadable(seen, now, &error))
     }
 
-    /// A file of which something was taken, and that is not as it was.
+    /// Judges a changed file of which something was taken.
     fn judge_known(
         &mut self,
         seen: &Seen,
@@ -154,7 +154,7 @@ impl Follower {
         }
     }
 
-    /// A file that is new, or of which more may have come.
+    /// Judges a file that is new or may have grown.
     fn judge_new(
         &mut self,
         seen: &Seen,
@@ -205,7 +205,7 @@ impl Follower {
         }))
     }
 
-    /// A file of no format that is read: left out, or refused when it was meant to be data.
+    /// Judges a file of unknown format: left out, or refused if it was meant to be data.
     fn judge_unknown(&mut self, seen: &Seen, told: &Told, now: Instant) -> Verdict {
         let is_meant = seen.is_named
             || self.is_spooled(seen)
@@ -295,7 +295,7 @@ impl Follower {
     }
 }
 
-/// True if the last bytes are those of a whole file.
+/// True if the last bytes are those of a complete file.
 fn has_footer(file: &File, format: Format, bytes: u64) -> io::Result<bool> {
     // The minimum is both magic numbers and the length of the footer.
     let (tail, least): (&[u8], u64) = match format {
