@@ -10,7 +10,7 @@ use crate::rows::RunId;
 #[non_exhaustive]
 pub enum CheckpointError {
     /// The system refused a file operation.
-    #[error("{}: {action}: {source}; free space, or name a writable `state.dir`", path.display())]
+    #[error("{}: {action}: {source}; free up disk space, or choose a writable `state.dir`", path.display())]
     Io {
         /// The file or directory.
         path: PathBuf,
@@ -28,7 +28,8 @@ pub enum CheckpointError {
         reason: String,
     },
     /// Written by another version of the format.
-    #[error("{}: format version {found}, this program knows {known}; use the version of ojad that wrote it", path.display())]
+    #[error("{}: format version {found}, but this program reads version {known}; use the version \
+      of ojad that wrote it", path.display())]
     Version {
         /// Path of the file.
         path: PathBuf,
@@ -39,7 +40,7 @@ pub enum CheckpointError {
     },
     /// No generation can be read.
     #[error(
-        "{}: no checkpoint can be read ({reasons}); put one back, or start over with `--reset-state`",
+        "{}: no readable checkpoint ({reasons}); restore one from a backup, or start over with `--reset-state`",
         path.display()
     )]
     NoneReadable {
@@ -50,8 +51,8 @@ pub enum CheckpointError {
     },
     /// Parts of two runs in one directory.
     #[error(
-        "{}: of run {found}, but the state is of run {run}; put back what belongs together, or start \
-         over with `--reset-state`", path.display()
+        "{}: belongs to run {found}, but the state belongs to run {run}; restore the files that \
+         belong together, or start over with `--reset-state`", path.display()
     )]
     OtherRun {
         /// The part.
@@ -63,8 +64,8 @@ pub enum CheckpointError {
     },
     /// Another process holds the state.
     #[error(
-        "{}: another ojad is running on this state (process {holder}); stop it, or name another \
-         `state.dir`", path.display()
+        "{}: another ojad is using this state directory (process {holder}); stop it, or choose \
+         another `state.dir`", path.display()
     )]
     Locked {
         /// Path of the directory.

@@ -37,7 +37,7 @@ pub enum Section {
     Learner = 2,
     /// Features and positions.
     Feed = 3,
-    /// Rows that wait for a full minibatch.
+    /// Rows waiting for a full minibatch.
     Waiting = 4,
     /// Rows and values counted.
     Tally = 5,
@@ -155,17 +155,24 @@ impl Checkpoint {
             reason,
         };
         if !file.starts_with(MAGIC) {
-            return Err(damaged("it does not begin as a checkpoint does".to_owned()));
+            return Err(damaged(
+                "it does not start with the checkpoint signature".to_owned(),
+            ));
         }
         let Some(end) = file
             .len()
             .checked_sub(CHECKSUM)
             .filter(|end| *end >= HEADER)
         else {
-            return Err(damaged(format!("{} bytes are too few", file.len())));
+            return Err(damaged(format!(
+                "{} bytes are too few for a checkpoint",
+                file.len()
+            )));
         };
         let (content, checksum) = file.split_at(end);
         let number = |at: usize| u32::from_le_bytes(array(&content[at..]));
+        // With a wrong checksum the version itself may be the damage, so only an intact file is
+        // reported as another version.
         if number(8) != VERSION && Sha256::digest(content)[..] == *checksum {
             return Err(CheckpointError::Version {
                 path: path.to_owned(),
@@ -174,11 +181,13 @@ impl Checkpoint {
             });
         }
         if Sha256::digest(content)[..] != *checksum {
-            return Err(damaged("its checksum does not fit its content".to_owned()));
+            return Err(damaged(
+                "its checksum does not match its content".to_owned(),
+            ));
         }
         let count = number(12) as usize;
         if count > SECTIONS_MAX || HEADER + TABLE_ROW * count > end {
-            return Err(damaged(format!("{count} sections")));
+            return Err(damaged(format!("it declares {count} sections")));
         }
         let mut sections = Vec::new();
         for i in 0..count {
@@ -189,9 +198,11 @@ impl Checkpoint {
             );
             let bytes = usize::try_from(offset).ok().zip(usize::try_from(len).ok());
             let bytes =
+                // The checksum is right, but anyone can compute one, so nothing in the table is
+                // trusted.
                 bytes.and_then(|(offset, len)| content.get(offset..offset.checked_add(len)?));
             let Some(bytes) = bytes else {
-                return Err(damaged(format!("section {i} lies outside")));
+                return Err(damaged(format!("section {i} lies outside the file")));
             };
             sections.push((u32::from_le_bytes(array(row)), bytes.to_vec()));
         }

@@ -50,7 +50,7 @@ pub struct Entry {
 /// Content of a journal.
 #[derive(Debug, Default)]
 pub struct Recorded {
-    /// Whose it is; nothing where there is none, or of the version that did not say.
+    /// Whose it is; `None` where there is none, or of the version that did not say.
     pub run: Option<RunId>,
     /// Entries, in order.
     pub entries: Vec<Entry>,
@@ -123,6 +123,8 @@ impl Journal {
             .collect();
         let before = self.live.len();
         self.live.extend(entries);
+        // Taken out, so that after a failed write the file stays unset and the next append writes
+        // a new one.
         let written = match self.file.take() {
             Some(file) => self.extend(file, before),
             None => self.rewrite(),
@@ -204,13 +206,14 @@ fn put(entry: &Entry, to: &mut Vec<u8>) {
 
 /// Entries up to the first that is not whole.
 fn parse(bytes: &[u8], path: &Path) -> Result<Recorded, CheckpointError> {
+    // The file was torn while it was being created, so nothing in it was ever acknowledged.
     if bytes.len() < HEADER {
         return Ok(Recorded::default());
     }
     if !bytes.starts_with(MAGIC) {
         return Err(CheckpointError::Damaged {
             path: path.to_owned(),
-            reason: "it does not begin as a journal does; start over with `--reset-state`"
+            reason: "it does not start with the journal signature; start over with `--reset-state`"
                 .to_owned(),
         });
     }

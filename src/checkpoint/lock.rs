@@ -31,6 +31,8 @@ impl StateLock {
         let lock = match disk.lock(&path) {
             Ok(lock) => lock,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                // Only for the message: the lock also holds if its holder has not written its
+                // number yet.
                 let holder = disk.read(&path).unwrap_or_default();
                 let holder = String::from_utf8_lossy(&holder);
                 let holder = holder.trim().escape_debug().to_string();

@@ -80,7 +80,7 @@ impl Mark {
     /// The mark in a section; none in an empty one.
     ///
     /// # Errors
-    /// If it is not what was written.
+    /// If its content is not what was written.
     pub fn decode(section: &[u8]) -> Result<Option<Self>, CodecError> {
         if section.is_empty() {
             return Ok(None);
@@ -88,7 +88,7 @@ impl Mark {
         let mut from = Decoder::new("files", section);
         let version = from.u8()?;
         if version != MARK_VERSION {
-            let known = format!("version {version}; this program knows {MARK_VERSION}");
+            let known = format!("version {version}; this program reads version {MARK_VERSION}");
             return Err(from.refuse(known));
         }
         let mark = Self {
@@ -166,6 +166,7 @@ impl EntryLog {
     /// # Errors
     /// If an operation fails: what is owed is owed still.
     pub(super) fn save(&mut self, live: u64) -> Result<Option<Mark>, CheckpointError> {
+        // As the file would be after the append: its entries, less those that count.
         let stale = self.mark.as_ref().map_or(0, |mark| {
             let entries = mark.entries + self.owed.len() as u64;
             entries.saturating_sub(live)
@@ -174,6 +175,8 @@ impl EntryLog {
         if self.owed.is_empty() && !is_crowded {
             return Ok(self.mark.clone());
         }
+        // Taken out, so that after a failure the file stays unset and the next save begins a new
+        // one.
         let mut mark = match self.file.take().filter(|_| !is_crowded) {
             Some(file) => self.extend(file)?,
             None => self.rewrite()?,
@@ -234,6 +237,8 @@ impl EntryLog {
         let mut writer = Writer::new(file, path.to_owned(), mark);
         if let Some(old) = &self.mark {
             let disk = self.disk.as_ref();
+            // Two passes over the old file: the first notes which entry of a number is the last,
+            // so that the entries themselves need no memory.
             let mut last: HashMap<u64, u64> = HashMap::new();
             let mut at = 0;
             read(disk, &self.directory, old, |number, payload| {
@@ -300,7 +305,7 @@ pub fn read(
 ) -> Result<(), CheckpointError> {
     let path = path_of(directory, mark.number);
     let failed = |error: io::Error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => damaged(&path, "it ends before what a checkpoint names"),
+        io::ErrorKind::UnexpectedEof => damaged(&path, "it is shorter than the checkpoint says"),
         _ => CheckpointError::io(&path, "cannot read")(error),
     };
     let opened = disk.reader(&path).map_err(failed)?;
@@ -308,7 +313,10 @@ pub fn read(
     let mut header = [0; HEADER as usize];
     from.read_exact(&mut header).map_err(failed)?;
     if !header.starts_with(MAGIC) {
-        return Err(damaged(&path, "it does not begin as a list of files does"));
+        return Err(damaged(
+            &path,
+            "it does not start with the file-list signature",
+        ));
     }
     let version = u32::from_le_bytes(array(&header[8..]));
     if version != VERSION {
@@ -318,6 +326,8 @@ pub fn read(
             known: VERSION,
         });
     }
+    // Each checksum covers the one before, so that a batch left over from another file cannot
+    // pass.
     let (mut at, mut checksum) = (HEADER, [0; 32]);
     let mut batch = Vec::new();
     while at < mark.bytes {
@@ -333,13 +343,13 @@ pub fn read(
         from.read_exact(&mut stored).map_err(failed)?;
         checksum = chained(&checksum, &batch);
         if checksum != stored {
-            return Err(damaged(&path, "a checksum does not fit its content"));
+            return Err(damaged(&path, "a checksum does not match its content"));
         }
         at += 4 + u64::from(len) + 32;
         let mut rest = batch.as_slice();
         while !rest.is_empty() {
             let Some((number, payload, after)) = take(rest) else {
-                return Err(damaged(&path, "an entry is not whole"));
+                return Err(damaged(&path, "an entry is incomplete"));
             };
             visit(number, payload)?;
             rest = after;
@@ -348,7 +358,7 @@ pub fn read(
     if at != mark.bytes || checksum != mark.checksum {
         return Err(damaged(
             &path,
-            "it is not the file that the checkpoint names",
+            "it is not the file that the checkpoint refers to",
         ));
     }
     Ok(())

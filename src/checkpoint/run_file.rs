@@ -34,7 +34,7 @@ pub struct Over {
 }
 
 impl RunFile {
-    /// Reads the file in `directory`; nothing where there is none.
+    /// Reads the file in `directory`; `None` where there is none.
     ///
     /// # Errors
     /// If it cannot be read, or is not what was written.
@@ -47,8 +47,7 @@ impl RunFile {
         };
         serde_json::from_slice(&bytes).map(Some).map_err(|error| {
             let reason = format!(
-                "{error}; put it back, or remove it where a checkpoint says which run it is, or start \
-                 over with `--reset-state`"
+                "{error}; restore it, or remove it if a checkpoint names the run, or start over with `--reset-state`"
             );
             CheckpointError::Damaged { path, reason }
         })

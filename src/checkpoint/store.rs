@@ -67,6 +67,7 @@ impl Store {
         let temporary = store.directory.join(TEMPORARY);
         match store.disk.remove_file(&temporary) {
             Ok(()) => {}
+            // The usual case: the last save was not interrupted.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(CheckpointError::io(&temporary, "cannot remove")(error)),
         }
@@ -88,8 +89,8 @@ impl Store {
         self.directory.join(format!("{PREFIX}{number:012}"))
     }
 
-    /// The newest checkpoint that can be read, with the entries that it names; nothing where none was
-    /// ever written. What is saved next goes on behind it.
+    /// The newest checkpoint that can be read, with the entries that it names; `None` where none
+    /// was ever written. What is saved next goes on behind it.
     ///
     /// # Errors
     /// If there are some and none can be read.
@@ -193,6 +194,8 @@ impl Store {
         mut checkpoint: Checkpoint,
         live: u64,
     ) -> Result<PathBuf, CheckpointError> {
+        // The entries are written first, because a checkpoint must never name bytes that are not
+        // on disk.
         let mark = self.log.save(live)?;
         if let Some(mark) = &mark {
             checkpoint.put(Section::Files, mark.encode());
@@ -259,6 +262,8 @@ impl Store {
 
     /// Number of the last journal entry that every generation contains.
     pub fn contained(&self) -> u64 {
+        // With only one generation, a fallback goes back to the beginning and needs every journal
+        // entry.
         if self.whole.len() < GENERATIONS {
             return 0;
         }

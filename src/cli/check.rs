@@ -6,7 +6,7 @@ use crate::cli::{CliError, environment, print};
 use crate::config::{ConfigError, KEYS, Loaded, Origin, Plan, load};
 use crate::daemon::run::RunParams;
 
-/// Validates a configuration and prints every key with its value and where that comes from.
+/// Validates a configuration and prints every key with its value and the value's origin.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -14,13 +14,13 @@ Examples:
   ojad check --config ojad.toml --run
   OJAD_LEARNER_COMPONENTS=5 ojad check --config ojad.toml > effective.toml
 
-Every key can be set by a variable of the environment too: OJAD_TABLE_KEY in capitals.
-Exit code 0: it would run; 78: it would not, and the message names file, line and key.")]
+Every key can also be set by an environment variable: OJAD_TABLE_KEY, in capitals.
+Exit code 0: the configuration is valid; 78: it is not, and the message names file, line and key.")]
 pub struct Args {
     /// The configuration file.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// Demand all that `ojad run` needs.
+    /// Also require everything that `ojad run` needs.
     #[arg(long)]
     run: bool,
 }
@@ -34,7 +34,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let for_run = RunParams::try_from(&loaded.config);
     let verdict = match &for_run {
         Ok(_) => "# `ojad run` can start with it.\n".to_owned(),
-        Err(error) => format!("# Good for `ojad fit`; `ojad run` would not start: {error}\n"),
+        Err(error) => format!("# Valid for `ojad fit`; `ojad run` would not start: {error}\n"),
     };
     if args.run {
         for_run.map_err(refused)?;
@@ -55,6 +55,7 @@ fn effective(loaded: &Loaded, file: &Path) -> Result<String, toml::ser::Error> {
                 Origin::Line(line) => format!("{}:{line}", file.display()),
                 Origin::Variable(name) => format!("environment {name}"),
             };
+            // The output is TOML again, so that it can be used as a configuration.
             text.push_str(&format!("{key} = {value} # {origin}\n"));
         }
         let unset = KEYS

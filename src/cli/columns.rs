@@ -11,26 +11,26 @@ use crate::source::{Limit, SourceParams};
 /// The keys of `[features]`, and what is done with bad values.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Columns {
-    /// Columns to take, by name or glob; may be repeated. Default: every numeric one.
+    /// Columns to use, by name or glob; may be repeated. Default: every numeric column.
     #[arg(long, value_name = "NAME")]
     include: Vec<String>,
-    /// Columns to leave, by name or glob; may be repeated.
+    /// Columns to leave out, by name or glob; may be repeated.
     #[arg(long, value_name = "NAME")]
     exclude: Vec<String>,
     /// Column that identifies a row: never a feature; may be repeated.
     #[arg(long = "id", value_name = "COLUMN")]
     ids: Vec<String>,
-    /// How fixed-size binary columns are read: f16, f32 or f64.
+    /// Type of the values in fixed-size binary columns: f16, f32 or f64.
     #[arg(long, value_name = "TYPE", value_parser = dtype)]
     dtype: Option<BinaryDtype>,
-    /// What a null does: error, skip or mean. With mean, a feature contributes nothing until its
-    /// first value.
+    /// What to do with a null: error, skip (leave the row out) or mean. With mean, a feature contributes
+    /// nothing until its first value.
     #[arg(long, value_name = "POLICY", value_parser = policy)]
     on_null: Option<BadValue>,
-    /// What a NaN does: error, skip or mean.
+    /// What to do with a NaN: error, skip or mean.
     #[arg(long, value_name = "POLICY", value_parser = policy)]
     on_nan: Option<BadValue>,
-    /// What an infinity does: error, skip or mean.
+    /// What to do with an infinity: error, skip or mean.
     #[arg(long, value_name = "POLICY", value_parser = policy)]
     on_inf: Option<BadValue>,
 }

@@ -11,7 +11,7 @@ Examples:
   ojad completions bash > /etc/bash_completion.d/ojad
   ojad completions fish > ~/.config/fish/completions/ojad.fish")]
 pub struct Args {
-    /// bash, elvish, fish, powershell or zsh.
+    /// Shell: bash, elvish, fish, powershell or zsh.
     #[arg(value_enum, value_name = "SHELL")]
     shell: clap_complete::Shell,
 }

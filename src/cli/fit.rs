@@ -13,7 +13,7 @@ use crate::rows::Features;
 use crate::snapshot::{Provenance, Snapshot, share, table, warnings, write};
 use crate::source::{self, SourceError};
 
-/// Fits the principal components of Parquet and Arrow rows in one pass and bounded memory.
+/// Fits the principal components of Parquet and Arrow rows in one pass and in bounded memory.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -22,9 +22,9 @@ Examples:
   ojad fit genotypes.parquet --on-null mean --half-life-rows 100000 --components 20
   producer | ojad fit - --components 10 --json
 
-INPUT is a file, a directory (recursive, in the order of names), a glob, or - for an Arrow IPC
+INPUT is a file, a directory (recursive, in name order), a glob, or - for an Arrow IPC
 stream on standard input. Files of a directory that are neither Parquet nor Arrow IPC
-are left out and counted. Ctrl-C ends cleanly with what was read so far.")]
+are skipped and counted. Ctrl-C stops reading and shows the result for the rows read so far.")]
 pub struct Args {
     /// Parquet or Arrow IPC files, directories, globs, or `-`.
     #[arg(required = true, value_name = "INPUT")]
@@ -32,7 +32,7 @@ pub struct Args {
     /// Components to report. Default: 10, or what the configuration says.
     #[arg(long, short = 'k', value_name = "K")]
     components: Option<usize>,
-    /// Directory that gets the snapshot, and `latest` pointing to it.
+    /// Directory to write the snapshot to, with `latest` pointing to it.
     #[arg(long, short, value_name = "DIR")]
     output: Option<PathBuf>,
     /// Print the snapshot's metadata and components as JSON instead of the table.
@@ -47,8 +47,10 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let mut plan = args.overrides.plan(args.components)?;
     plan.output = args.output.clone().or(plan.output);
     if let Some(directory) = &plan.output {
+        // Checked before hours of reading, not after them.
         check_writable(directory)?;
     }
+    // Installed before the inputs are opened, so that from here on Ctrl-C ends with a result.
     let shutdown = Shutdown::on_signals().map_err(|error| failed(&error))?;
     let reader = source::open(&args.inputs, &plan.source).map_err(|error| match error {
         // The flag, more often than the file.
@@ -109,13 +111,14 @@ fn report(
         .map_err(|error| CliError::Failed(error.to_string()))?;
     if fitted.is_interrupted {
         say(&format!(
-            "interrupted: this is what {} rows say",
+            "interrupted: these are the results for {} rows",
             summary.rows
         ));
     }
+    // After the note about an interruption, which may be the reason.
     if summary.rows == 0 {
         return Err(CliError::Failed(format!(
-            "no row to learn from: {} were read and all were rejected; relax `--on-null`, \
+            "no rows to learn from: all {} rows read were rejected; relax `--on-null`, \
              `--on-nan` or `--on-inf`, or name other inputs",
             fitted.tally.rows_read
         )));

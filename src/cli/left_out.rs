@@ -16,7 +16,8 @@ pub struct Args {
 /// The end of `command`, which needs `feature`.
 pub(super) fn error(command: &str, feature: &str) -> CliError {
     CliError::Usage(format!(
-        "`{command}` was left out of this program; build one with `cargo build --release --no-default-features \
-         --features {feature}`, or with all features, as is the default"
+        "`{command}` is not part of this build; build with `cargo build --release \
+         --no-default-features --features {feature}`, or with the default features, which include \
+         everything"
     ))
 }

@@ -22,7 +22,7 @@ pub struct Args {
     /// Components to report. Default: as many as the snapshots have.
     #[arg(long, short = 'k', value_name = "K")]
     components: Option<usize>,
-    /// Directory that gets the merged snapshot.
+    /// Directory to write the merged snapshot to.
     #[arg(long, short, value_name = "DIR")]
     output: PathBuf,
 }
@@ -44,9 +44,10 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     };
     let held = first.estimate.components();
     let k = args.components.unwrap_or(held);
+    // Merging cannot invent directions that no snapshot holds.
     if k == 0 || k > held {
         return Err(CliError::Usage(format!(
-            "--components {k}: the snapshots have {held}; ask for 1 to {held}"
+            "--components {k}: the snapshots have {held}; use 1 to {held}"
         )));
     }
     let mut provenance = first.provenance.clone();
@@ -117,7 +118,7 @@ fn check_features(
             .map_or_else(|| "none".into(), |n| format!("`{n}`"))
     };
     Err(CliError::Failed(format!(
-        "{}: feature {} is {}, the first snapshot has {}; only snapshots of the same features merge",
+        "{}: feature {} is {}, but the first snapshot has {}; only snapshots with the same features can be merged",
         path.display(),
         at + 1,
         name(b),

@@ -92,6 +92,7 @@ enum Command {
 
 /// Parses the arguments, runs the command, and turns its end into an exit code.
 pub fn main() -> ExitCode {
+    // A panic in a decoder is caught and becomes an error, so it must not be printed as well.
     crate::source::quiet_decoder_panics();
     let cli = Cli::parse();
     let ended = match cli.command {
@@ -128,6 +129,7 @@ pub fn main() -> ExitCode {
 /// Variables of the environment that are text.
 fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os()
+        // A variable that is not UTF-8 cannot be one of ours.
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
@@ -154,6 +156,7 @@ fn print(text: &str) -> Result<(), CliError> {
     use std::io::Write as _;
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // A closed pipe is not a failure: `ojad show … | head`.
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(CliError::Failed(
             format!("cannot write to standard output: {error}"),
         )),

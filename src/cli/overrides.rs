@@ -19,10 +19,10 @@ pub struct Overrides {
     config: Option<PathBuf>,
     #[command(flatten)]
     columns: Columns,
-    /// Rows a minibatch. Default: chosen from the number of features and components.
+    /// Rows per minibatch. Default: chosen from the numbers of features and components.
     #[arg(long, value_name = "ROWS")]
     minibatch: Option<usize>,
-    /// Directions held beside the components. Default: max(10, components).
+    /// Directions held in addition to the components. Default: max(10, components).
     #[arg(long, value_name = "P")]
     oversampling: Option<usize>,
     /// The learning rule.
@@ -34,7 +34,7 @@ pub struct Overrides {
     /// Units of the features.
     #[arg(long, value_parser = one_of::<Scale>(SCALE), value_name = "UNITS")]
     scale: Option<Scale>,
-    /// Do not take the mean off.
+    /// Do not subtract the mean.
     #[arg(long)]
     no_center: bool,
     /// Components with an eigenvalue below this are inactive. Default: the noise edge.
@@ -43,7 +43,7 @@ pub struct Overrides {
     /// Rows after which a row's weight has halved. Default: never.
     #[arg(long, value_name = "ROWS")]
     half_life_rows: Option<f64>,
-    /// 1: read and learn in turn; 2: read ahead on a thread of its own.
+    /// 1: read and learn in turn; 2: read ahead on a second thread.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
 }

@@ -67,6 +67,7 @@ impl Bar {
                     .collect::<Vec<_>>()
                     .join(" ");
             }
+            // Scaled by what it has just cost, so that a wide model is read out less often.
             self.read_out = Instant::now() + READ_OUT_SHARE * self.drawn.elapsed();
         }
         let seconds = self.start.elapsed().as_secs_f64().max(1e-9);

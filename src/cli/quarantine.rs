@@ -10,7 +10,7 @@ use crate::cli::{CliError, print};
 use crate::daemon::run::inspect;
 use crate::source::follow::Quarantined;
 
-/// Lists the files that `ojad run` refused, and has them tried again.
+/// Lists the files that `ojad run` refused, and retries them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -18,9 +18,9 @@ Examples:
   ojad quarantine retry 17 --state /var/lib/ojad/state
   ojad quarantine retry --all --state /var/lib/ojad/state
 
-The list is that of the newest checkpoint. A file that is tried again goes on behind the rows that
-were taken of it; one that was written again under the same name is noticed without this command.
-A daemon that is running takes up the wish at its next look, another one when it starts.")]
+The list is that of the newest checkpoint. A retry continues after the rows already learned from the
+file. A file that is rewritten under the same name is retried without this command. A running daemon
+acts on the request at its next scan; otherwise the next run does.")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -28,7 +28,7 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Prints the files, the rows taken of each, and why it was refused.
+    /// Lists the refused files, with the rows learned from each and the reason.
     List {
         /// The `state.dir` of the run.
         #[arg(long, value_name = "DIR")]
@@ -37,12 +37,12 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Has files tried again.
+    /// Retries refused files.
     Retry {
-        /// Numbers of the files, as the list has them.
+        /// Numbers of the files, as `ojad quarantine list` shows them.
         #[arg(value_name = "NUMBER", required_unless_present = "all")]
         files: Vec<u64>,
-        /// All of them.
+        /// Retry all of them.
         #[arg(long)]
         all: bool,
         /// The `state.dir` of the run.
@@ -68,9 +68,11 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
             let known: Vec<u64> = entries(state)?.iter().map(|entry| entry.file).collect();
             let files = if *all { &known } else { files };
             for file in files {
+                // All numbers are checked before the first request is written, so that either all
+                // are retried or none.
                 if !known.contains(file) {
                     return Err(CliError::Failed(format!(
-                        "{file}: no refused file has this number; `ojad quarantine list` shows them"
+                        "{file}: no refused file has this number; see `ojad quarantine list`"
                     )));
                 }
             }
@@ -85,7 +87,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
             for file in files {
                 std::fs::write(directory.join(file.to_string()), []).map_err(failed)?;
             }
-            print(&format!("{} to be tried again\n", files.len()))
+            print(&format!("{} will be retried\n", files.len()))
         }
     }
 }
@@ -114,7 +116,7 @@ fn list(entries: &[Quarantined], json: bool) -> Result<(), CliError> {
     let mut text = String::new();
     for entry in entries {
         text.push_str(&format!(
-            "{}  {}  {} rows taken  {}\n",
+            "{}  {}  {} rows learned  {}\n",
             entry.file,
             entry.path.escape_debug(),
             entry.rows_taken,
@@ -122,7 +124,7 @@ fn list(entries: &[Quarantined], json: bool) -> Result<(), CliError> {
         ));
     }
     if text.is_empty() {
-        text.push_str("no file was refused\n");
+        text.push_str("no files were refused\n");
     }
     print(&text)
 }

@@ -29,21 +29,20 @@ Examples:
   ojad run --config ojad.toml --until-idle        learn what is there, write, and end
   OJAD_STATE_DIR=state OJAD_OUTPUT_DIR=model OJAD_SOURCE_INPUTS='[\"feed\"]' ojad run
 
-Signals: SIGTERM or SIGINT writes a checkpoint and a snapshot of every row that was read and ends (a
-second one ends at once, as `kill -9` does); SIGHUP reads the configuration again; SIGUSR1 writes a
-snapshot.
-`kill -9` and a power cut lose no row of a file or of a pushed body that was answered: the next run goes
-on where the last checkpoint stands. Of a pipe or socket, what was read is kept through `kill -9`; what
-the kernel still holds dies with the reader.")]
+Signals: SIGTERM or SIGINT writes a checkpoint and a snapshot of every row read, then stops (a second
+one stops at once, like `kill -9`); SIGHUP reloads the configuration; SIGUSR1 writes a snapshot.
+Neither `kill -9` nor a power cut loses a row of a file or of an acknowledged push: the next run
+continues from the last checkpoint. Rows read from a pipe or socket survive `kill -9`; bytes still in
+the kernel's buffers are lost.")]
 pub struct Args {
     /// The configuration file.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Moves the state aside and starts over: a new run, even where the output has a model of another one or
-    /// the state was lost. What the spool holds is learned anew.
+    /// Move the state aside and start a new run, even if the output holds a model of another run or the
+    /// state was lost. Spooled rows are learned again.
     #[arg(long)]
     reset_state: bool,
-    /// Ends when everything that is there was learned.
+    /// Stop when every available row has been learned.
     #[arg(long)]
     until_idle: bool,
 }
@@ -51,6 +50,7 @@ pub struct Args {
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let config = read(args)?;
     let params = params(args, &config)?;
+    // A bad certificate or token ends the command before the state is touched.
     let serving = serving(args, &config, &params)?;
     let tail = LogTail::default();
     logs(&config.log, tail.clone());
@@ -76,10 +76,12 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         .as_ref()
         .map(|(_, cells)| Arc::new(Published::new(cells.clone(), tail)));
     let mut server = None;
+    // Called once the state belongs to this process, so that a daemon that is refused never opens
+    // the port.
     let mut begun = || {
         if let Some(((wanted, _), published)) = serving.as_ref().zip(published.as_ref()) {
             let started = http::start(wanted, Arc::clone(published))?;
-            tracing::info!(address = %started.address(), "HTTP server listens");
+            tracing::info!(address = %started.address(), "HTTP server listening");
             server = Some(started);
         }
         Ok(())
@@ -94,6 +96,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         begun: Some(&mut begun),
     };
     let outcome = run::run(params, around).map_err(|error| failed(&error))?;
+    // Stopped only after the run, so that clients can see how it ended.
     drop(server);
     tracing::info!(
         rows = outcome.rows,
@@ -108,10 +111,11 @@ fn read_again(args: &Args, serving: Option<&Serving>) -> Result<RunParams, Strin
     let config = read(args).map_err(|error| error.to_string())?;
     let params = params(args, &config).map_err(|error| error.to_string())?;
     let wanted = self::serving(args, &config, &params).map_err(|error| error.to_string())?;
+    // The server is not restarted on a reload: it would cut off the clients that are connected.
     if wanted.as_ref() == serving {
         Ok(params)
     } else {
-        Err("`http` can only change with a new start".to_owned())
+        Err("changes to `http` need a restart".to_owned())
     }
 }
 

@@ -21,7 +21,7 @@ pub struct Args {
     /// Print JSON.
     #[arg(long)]
     json: bool,
-    /// With --json: the vectors too.
+    /// With --json: include the vectors.
     #[arg(long, requires = "json")]
     vectors: bool,
     /// Print the N strongest loadings of each component.
@@ -76,11 +76,11 @@ fn picture(_: &Snapshot, _: &Path) -> Result<(), CliError> {
     Err(crate::cli::left_out::error("ojad show --plot", "plot"))
 }
 
-/// Said where f32 does not do.
-pub(super) const WIDENED: &str = "learned in f64 products: beside the largest direction, f32 would lose \
-     wanted components\n";
+/// Printed where f32 was not precise enough.
+pub(super) const WIDENED: &str = "learned with f64 products: beside the largest direction, f32 \
+     would lose wanted components\n";
 
-/// Counts of values that were no finite numbers, or nothing.
+/// Counts of non-finite values, or nothing.
 pub(super) fn bad_values(snapshot: &Snapshot) -> String {
     let mut text = String::new();
     let tally = &snapshot.tally;
@@ -116,12 +116,12 @@ fn loadings(snapshot: &Snapshot, count: usize) -> String {
     text
 }
 
-/// A number that cannot be known is null.
+/// An unknown number is null.
 fn known(value: f64) -> serde_json::Value {
     serde_json::json!(if value.is_finite() { Some(value) } else { None })
 }
 
-/// Everything but the vectors, which come if asked for.
+/// Everything; the vectors only on request.
 pub(super) fn json(snapshot: &Snapshot, with_vectors: bool) -> Result<String, CliError> {
     let estimate = &snapshot.estimate;
     let mut cumulative = 0.0;

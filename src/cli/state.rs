@@ -1,4 +1,4 @@
-//! `ojad state`: what a checkpoint holds, and whether it is whole.
+//! `ojad state`: the content of a checkpoint, and whether it is intact.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Checks every byte of a checkpoint, or of all checkpoints of a directory.
+    /// Verifies every byte of a checkpoint, or of all checkpoints in a directory.
     Verify {
         /// A checkpoint or a state directory.
         #[arg(value_name = "FILE")]
@@ -71,7 +71,7 @@ fn read(path: &Path) -> Result<Checkpoint, CliError> {
     Checkpoint::decode(&bytes, path).map_err(|error| CliError::Failed(error.to_string()))
 }
 
-/// Content of the checkpoint at `path`, with what it names.
+/// Content of the checkpoint at `path`, with the files it names.
 fn whole(path: &Path, checkpoint: &Checkpoint) -> Result<(Restored, FeedState), CliError> {
     let (found, mut state) = inspect(checkpoint).map_err(|reason| unfit(path, &reason))?;
     if state.files.is_empty() {
@@ -82,13 +82,14 @@ fn whole(path: &Path, checkpoint: &Checkpoint) -> Result<(Restored, FeedState), 
     Ok((found, state))
 }
 
-/// The checkpoint at `path`, or the newest whole one of a directory.
+/// The checkpoint at `path`, or the newest intact one in a directory.
 pub(super) fn newest(path: &Path) -> Result<(PathBuf, Checkpoint), CliError> {
     if !path.is_dir() {
         return Ok((path.to_owned(), read(path)?));
     }
     let failed = |error: CheckpointError| CliError::Failed(error.to_string());
     let mut found: Vec<PathBuf> = generations(path)?;
+    // Newest first, because the daemon would resume from the same one.
     found.reverse();
     let mut reasons = Vec::new();
     for path in found {
@@ -170,11 +171,12 @@ fn verify(path: &Path) -> Result<(), CliError> {
     if runs.len() > 1 {
         let runs: Vec<String> = runs.into_iter().collect();
         bad.push(format!(
-            "{}: parts of several runs ({}); put back what belongs together",
+            "{}: parts of several runs ({}); restore the files that belong together",
             path.display(),
             runs.join(", ")
         ));
     }
+    // The intact checkpoints are listed even if others are damaged.
     print(&text)?;
     if bad.is_empty() {
         Ok(())
@@ -185,14 +187,14 @@ fn verify(path: &Path) -> Result<(), CliError> {
 
 /// The id of the run, in words.
 fn run_of(found: &Restored) -> String {
-    let unknown = || "not named: of before runs had ids".to_owned();
+    let unknown = || "none: written before runs had ids".to_owned();
     found
         .meta
         .run_id
         .map_or_else(unknown, |run| run.to_string())
 }
 
-/// Files that are named: the latest.
+/// Number of files listed: the latest ones.
 const SHOWN: usize = 20;
 
 fn lines(found: &Restored, state: &FeedState) -> String {

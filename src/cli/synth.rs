@@ -1,4 +1,4 @@
-//! `ojad synth`: rows with a planted spectrum, the truth beside them.
+//! `ojad synth`: rows with a planted spectrum, and the truth in a second file.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,18 +15,18 @@ use crate::cli::table_file::TableFile;
 use crate::cli::{CliError, say};
 use crate::synth::{Planted, Recipe};
 
-/// Rows made at a time, at most.
+/// Rows generated at a time, at most.
 const ROWS: usize = 1_024;
 
-/// Bytes of a batch of f32 values: a reader holds a batch of a stream whole.
+/// Bytes of a batch of f32 values: a reader holds a whole batch of a stream in memory.
 const BATCH_BYTES: usize = 32 << 20;
 
-/// Rows of a batch of `features` values a row.
+/// Rows in a batch with `features` values per row.
 fn batch_rows(features: usize) -> usize {
     (BATCH_BYTES / (4 * features.max(1))).clamp(1, ROWS)
 }
 
-/// How the features lie in the files.
+/// Layout of the features in the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum LayoutKind {
     /// One column per feature.
@@ -37,7 +37,7 @@ enum LayoutKind {
     Binary,
 }
 
-/// Makes rows with a planted spectrum and known components, to try things out and to measure.
+/// Generates rows with a planted spectrum and known components, for trials and benchmarks.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -45,22 +45,22 @@ Examples:
   ojad synth --rows 1000000 --features 100 --spectrum power:1 --output toy.parquet
   ojad synth --bytes 16GB --features 784 --noise-pool --output - | ojad fit - --components 20
 
-The truth (component, eigenvalue, vector) goes to _truth.parquet beside the data, a name that INPUT
-directories leave out; with --output - it needs --truth FILE.")]
+The truth (component, eigenvalue, vector) goes to _truth.parquet beside the data; INPUT directories
+skip files of that name. With --output - it is written only if --truth FILE is given.")]
 pub struct Args {
-    /// Rows to make.
+    /// Rows to generate.
     #[arg(long, value_name = "N", required_unless_present = "bytes")]
     rows: Option<u64>,
-    /// Or bytes of f32 values to make, such as 16GB.
+    /// Bytes of f32 values to generate instead, such as 16GB.
     #[arg(long, value_name = "SIZE", value_parser = size, conflicts_with = "rows")]
     bytes: Option<u64>,
-    /// Features m.
+    /// Number of features m.
     #[arg(long, value_name = "M")]
     features: usize,
-    /// Planted components k.
+    /// Number of planted components k.
     #[arg(long, short = 'k', value_name = "K", default_value_t = 10)]
     components: usize,
-    /// spiked (20 down to 4) or power:ALPHA (eigenvalue 100·j^-ALPHA).
+    /// Eigenvalues: spiked (20 down to 4) or power:ALPHA (eigenvalue 100·j^-ALPHA).
     #[arg(long, value_name = "SPECTRUM", default_value = "spiked")]
     spectrum: String,
     /// Standard deviation of the noise in every direction.
@@ -74,25 +74,25 @@ pub struct Args {
         allow_negative_numbers = true
     )]
     mean: f64,
-    /// gaussian or student:NU.
+    /// Distribution of the values: gaussian or student:NU.
     #[arg(long, value_name = "LAW", default_value = "gaussian")]
     tails: String,
     /// Seed: the same seed makes the same rows.
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     seed: u64,
-    /// Draw the noise from a fixed pool: faster.
+    /// Draw the noise from a fixed pool, which is faster.
     #[arg(long)]
     noise_pool: bool,
-    /// How the features lie in the files.
+    /// Layout of the features in the files.
     #[arg(long, value_enum, default_value_t = LayoutKind::List)]
     layout: LayoutKind,
-    /// Rows a file, where --output is a directory.
+    /// Rows per file if --output is a directory.
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     rows_per_file: u64,
     /// A directory, a file (.parquet, .arrow) or - for an Arrow IPC stream.
     #[arg(long, short, value_name = "PATH")]
     output: PathBuf,
-    /// File of the truth; needed with --output - if it is wanted.
+    /// File to write the truth to; by default only --output - writes none.
     #[arg(long, value_name = "FILE")]
     truth: Option<PathBuf>,
 }
@@ -127,6 +127,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let mut planted = Planted::new(recipe(args)?).map_err(CliError::Usage)?;
     let total = args
         .rows
+        // Values are f32.
         .or_else(|| args.bytes.map(|bytes| bytes / (4 * args.features as u64)))
         .unwrap_or(0);
     let is_stream = args.output == Path::new("-");
@@ -189,7 +190,7 @@ fn write_file(
         let mut values = vec![0.0_f32; count * m];
         planted.fill(&mut values);
         let batch = batch_of(values, m, layout, schema)
-            .map_err(|error| CliError::Failed(format!("cannot put rows together: {error}")))?;
+            .map_err(|error| CliError::Failed(format!("cannot assemble the rows: {error}")))?;
         file.write(&batch)?;
         left -= count as u64;
     }
@@ -204,7 +205,10 @@ fn recipe(args: &Args) -> Result<Recipe, CliError> {
             .collect(),
         Some(("power", alpha)) => {
             let alpha: f64 = alpha.parse().map_err(|_| {
-                CliError::Usage(format!("--spectrum {}: ALPHA is no number", args.spectrum))
+                CliError::Usage(format!(
+                    "--spectrum {}: ALPHA is not a number",
+                    args.spectrum
+                ))
             })?;
             (1..=k)
                 .map(|j| (100.0 * (j as f64).powf(-alpha)).max(floor))
@@ -242,7 +246,7 @@ fn item(kind: DataType) -> Arc<Field> {
     Arc::new(Field::new("item", kind, false))
 }
 
-/// The width that Arrow's schema holds; `run` refused larger ones.
+/// The width as Arrow's schema stores it; `run` has refused larger ones.
 fn width_of(features: usize) -> i32 {
     i32::try_from(features).unwrap_or(i32::MAX)
 }

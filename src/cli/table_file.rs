@@ -1,6 +1,7 @@
 //! A table of results on its way to a file: Parquet or Arrow IPC by the file's name.
 //!
-//! It is written beside its place and renamed when whole; `-` is an IPC stream on stdout.
+//! It is written to a temporary file next to its destination and renamed when complete; `-` is an
+//! IPC stream on stdout.
 
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
@@ -33,7 +34,7 @@ impl TableFile {
     /// Opens a table of this schema.
     ///
     /// # Errors
-    /// Usage if the name says no format; failure if the file cannot be made.
+    /// Usage error if the name has no known ending; failure if the file cannot be created.
     pub(super) fn create(path: &Path, schema: &SchemaRef) -> Result<Self, CliError> {
         let refused = |error: &dyn std::fmt::Display| failure(path, error);
         let format = match path.extension().and_then(|extension| extension.to_str()) {
@@ -56,8 +57,8 @@ impl TableFile {
             )),
             _ => {
                 return Err(CliError::Usage(format!(
-                    "--output {}: the name says no format; end it in .parquet, .arrow or \
-                     .feather, or use - for a stream",
+                    "--output {}: the file name has no known extension; use .parquet, .arrow or \
+                     .feather, or - for a stream",
                     path.display()
                 )));
             }
@@ -78,7 +79,7 @@ impl TableFile {
         }
     }
 
-    /// Ends the table; only now it has its name.
+    /// Finishes the table; only now does it get its name.
     pub(super) fn finish(self) -> Result<(), CliError> {
         let path = self.path;
         let refused = |error: &dyn std::fmt::Display| failure(&path, error);
@@ -91,6 +92,8 @@ impl TableFile {
         };
         let file = buffered.into_inner().map_err(|error| refused(&error))?;
         file.as_file().sync_all().map_err(|error| refused(&error))?;
+        // A temporary file is readable for its owner alone; a result should be as readable as any
+        // file.
         make_readable(&file).map_err(|error| refused(&error))?;
         file.persist(&path).map_err(|error| refused(&error))?;
         Ok(())
@@ -103,12 +106,13 @@ fn temporary(path: &Path) -> Result<Buffered, CliError> {
         .filter(|parent| !parent.as_os_str().is_empty());
     tempfile::Builder::new()
         .prefix(".ojad-")
+        // In the directory of the result, because a rename does not cross file systems.
         .tempfile_in(parent.unwrap_or(Path::new(".")))
         .map(BufWriter::new)
         .map_err(|error| failure(path, &error))
 }
 
-/// Temporary files are private; a result is not.
+/// Temporary files are private; a result should not be.
 fn make_readable(file: &NamedTempFile) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     file.as_file()
@@ -117,7 +121,7 @@ fn make_readable(file: &NamedTempFile) -> io::Result<()> {
 
 fn failure(path: &Path, error: &dyn std::fmt::Display) -> CliError {
     CliError::Failed(format!(
-        "{}: cannot write: {error}; free space or choose another `--output`",
+        "{}: cannot write: {error}; free up disk space, or choose another `--output`",
         path.display()
     ))
 }

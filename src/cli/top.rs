@@ -1,8 +1,9 @@
 //! `ojad top`: what a daemon is doing, in a terminal.
 //!
-//! In: the answers of a daemon's HTTP server. Out: a page that renews itself, or with `--once` the same
-//! as plain text. Keys never wait for the network: asking has a thread of its own (`client.rs`).
-//! Refuses: TLS without an authority to trust, and a page where there is no terminal.
+//! In: the answers of a daemon's HTTP server. Out: a page that refreshes itself, or with `--once`
+//! the same as plain text. Keys never wait for the network, because requests run on a separate
+//! thread (`client.rs`). Refuses TLS without a trusted authority, and the live page without a
+//! terminal.
 
 mod client;
 mod draw;
@@ -21,7 +22,7 @@ use look::Look;
 use crate::cli::{CliError, is_unicode, print};
 use crate::config::TOKEN_VARIABLE;
 
-/// Columns of a page that is printed: what every terminal and mail shows.
+/// Width of a printed page: it fits any terminal or e-mail.
 const PRINTED_COLUMNS: usize = 80;
 
 /// Shows what a daemon is doing: rows, lag, components, drift, log.
@@ -32,20 +33,20 @@ Examples:
   ojad top --url http://127.0.0.1:9000 --once     one page of text, for scripts
   ojad top --url https://plant.example:8650 --ca ca.pem --token-file token
 
-Keys: q, Esc or Ctrl-C ends; r asks again now; Tab shows overview, components or log; arrows, PgUp, PgDn,
-Home and End scroll; ? helps. NO_COLOR=1 leaves colours out.
-The daemon listens where `http.listen` of its configuration says.")]
+Keys: q, Esc or Ctrl-C quits; r refreshes; Tab switches between overview, components and log; arrows,
+PgUp, PgDn, Home and End scroll; ? shows help. NO_COLOR=1 turns colours off.
+The daemon's address is `http.listen` in its configuration.")]
 pub struct Args {
-    /// Where the daemon listens.
+    /// Address of the daemon.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8650")]
     url: String,
-    /// File with the token that the daemon wants; or the variable `OJAD_HTTP_TOKEN`.
+    /// File with the daemon's token. Default: the variable `OJAD_HTTP_TOKEN`.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Certificates (PEM) of which one has signed the daemon's: needed for https.
+    /// CA certificates (PEM), one of which signed the daemon's; required for https.
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
-    /// Prints one page of plain text and ends.
+    /// Print one page of plain text and exit.
     #[arg(long)]
     once: bool,
 }

@@ -17,7 +17,7 @@ use crate::source;
 /// Rows scored at a time: enough for the products, few enough for the cache.
 const ROWS: usize = 1_024;
 
-/// Columns that are written beside the components.
+/// Columns written in addition to the components.
 const OTHER_SCORES: [&str; 4] = ["residual", "t2", "log_likelihood", "p_value"];
 
 /// Scores rows by the components of a snapshot.
@@ -69,6 +69,8 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         }
         rows += batch.rows();
         let scored = table(&projection, &batch, ids)?;
+        // Created with the first rows: the columns of ids are known only then, and without any row
+        // no file is left.
         let open = match file.take() {
             Some(open) => open,
             None => TableFile::create(&args.output, &scored.schema())?,
@@ -79,7 +81,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         Some(file) => file.finish()?,
         None => {
             return Err(CliError::Failed(format!(
-                "no row to score: {} were read and all were rejected; relax `--on-null`, \
+                "no rows to score: all {} rows read were rejected; relax `--on-null`, \
                  `--on-nan` or `--on-inf`",
                 reader.tally().rows_read
             )));
@@ -108,8 +110,8 @@ fn columns_of_model(snapshot: &Snapshot, read: &Features) -> Result<Vec<usize>, 
         .find(|name| !known.contains(name.as_str()))
     {
         return Err(CliError::Failed(format!(
-            "the inputs have a feature `{extra}` that the model does not; \
-             leave it out with `--exclude` or `--id`"
+            "the inputs have a feature `{extra}` that the model does not have; leave it out with \
+             `--exclude` or `--id`"
         )));
     }
     model
@@ -118,15 +120,15 @@ fn columns_of_model(snapshot: &Snapshot, read: &Features) -> Result<Vec<usize>, 
         .map(|name| {
             at.get(name.as_str()).copied().ok_or_else(|| {
                 CliError::Failed(format!(
-                    "the model has a feature `{name}` that the inputs do not; \
-                     score rows of the same features, or fit a model to these"
+                    "the model has a feature `{name}` that the inputs do not have; score rows \
+                     with the same features, or fit a model to these rows"
                 ))
             })
         })
         .collect()
 }
 
-/// Refuses an id column that is called like a score.
+/// Refuses an id column with the name of a score.
 fn check_ids(ids: &RecordBatch, components: usize) -> Result<(), CliError> {
     let is_score = |name: &str| {
         let number = name
@@ -139,7 +141,7 @@ fn check_ids(ids: &RecordBatch, components: usize) -> Result<(), CliError> {
     let taken = schema.fields().iter().find(|field| is_score(field.name()));
     taken.map_or(Ok(()), |field| {
         Err(CliError::Failed(format!(
-            "the id column `{}` has the name of a score; rename it, or leave it out",
+            "the id column `{}` has the same name as a score column; rename it, or leave it out",
             field.name()
         )))
     })
@@ -176,5 +178,5 @@ fn table(
         add(name.into(), score);
     }
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
-        .map_err(|error| CliError::Failed(format!("cannot put the scores together: {error}")))
+        .map_err(|error| CliError::Failed(format!("cannot assemble the scores: {error}")))
 }

@@ -4,10 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// `"auto"` or a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(
-    untagged,
-    expecting = "expected \"auto\" or a number that is not negative"
-)]
+#[serde(untagged, expecting = "expected \"auto\" or a non-negative number")]
 pub enum AutoOr<T> {
     /// Chosen by the program.
     Auto(Auto),

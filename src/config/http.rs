@@ -28,14 +28,13 @@ pub enum TokenError {
     },
     /// A token that can be guessed.
     #[error(
-        "the token for `http` has fewer than {TOKEN_LEAST} characters; make one with \
-         `openssl rand -hex 32`"
+        "the HTTP token has fewer than {TOKEN_LEAST} characters; generate one with `openssl rand -hex 32`"
     )]
     Short,
     /// Other machines can reach the server, and no token keeps them out.
     #[error(
-        "http.listen {listen} can be reached from other machines: name a file with a token \
-         (`http.token_file`), set {TOKEN_VARIABLE}, or listen on 127.0.0.1"
+        "http.listen {listen} can be reached from other machines: set `http.token_file` to a file \
+         with a token, set {TOKEN_VARIABLE}, or listen on 127.0.0.1"
     )]
     Open {
         /// The address.
@@ -43,8 +42,7 @@ pub enum TokenError {
     },
     /// Only a token says who may control the run.
     #[error(
-        "http.control = \"token\" needs a token: name a file with one (`http.token_file`) or set \
-         {TOKEN_VARIABLE}"
+        "http.control = \"token\" needs a token: set `http.token_file` to a file with one, or set {TOKEN_VARIABLE}"
     )]
     Control,
 }

@@ -66,7 +66,7 @@ keys! {
         /// Directory of refused files.
         quarantine_dir: Option<PathBuf> = None;
         /// Bytes of streams kept on disk.
-        spool_mib: u64 = 1024, in 1..=1 << 30, "use 1 MiB up";
+        spool_mib: u64 = 1024, in 1..=1 << 30, "use at least 1 MiB";
         /// A null.
         on_null: BadValue = BadValue::default();
         /// A NaN.
@@ -96,7 +96,7 @@ keys! {
         /// Units of the features.
         scale: Scale = Scale::default();
         /// λ of the read-out.
-        penalty: AutoOr<f64> = AutoOr::AUTO, in 0.0..=f64::MAX, "use \"auto\" or a number from 0 up";
+        penalty: AutoOr<f64> = AutoOr::AUTO, in 0.0..=f64::MAX, "use \"auto\" or a number of at least 0";
         /// How fast earlier rows lose weight.
         forgetting: ForgettingKey = ForgettingKey::None(NoForgetting::None);
         /// Seed of random starts.
@@ -121,7 +121,7 @@ keys! {
         /// Time between two snapshots.
         every_s: u64 = 60, in 1..=LONGEST_S, "use 1 s to ten years";
         /// Rows between two snapshots; `"auto"`: by time alone.
-        every_rows: AutoOr<u64> = AutoOr::AUTO, in 1.., "use \"auto\" or 1 row up";
+        every_rows: AutoOr<u64> = AutoOr::AUTO, in 1.., "use \"auto\" or at least 1 row";
         /// Number of newest snapshots kept.
         keep: usize = 10, in 1..=1_000_000, "use 1 to 1000000";
         /// Days of which the last one is kept.
@@ -133,7 +133,7 @@ keys! {
         /// Directory of checkpoints, journal and lock.
         dir: Option<PathBuf> = None;
         /// Rows between two checkpoints; `"auto"`: by time alone.
-        checkpoint_rows: AutoOr<u64> = AutoOr::AUTO, in 1.., "use \"auto\" or 1 row up";
+        checkpoint_rows: AutoOr<u64> = AutoOr::AUTO, in 1.., "use \"auto\" or at least 1 row";
         /// Time between two checkpoints.
         checkpoint_s: u64 = 30, in 1..=LONGEST_S, "use 1 s to ten years";
     }
@@ -147,7 +147,7 @@ keys! {
         /// The same of the long-term state.
         long_half_life_rows: AutoOr<u64> = AutoOr::AUTO;
         /// Components watched.
-        components: AutoOr<usize> = AutoOr::AUTO, in 1.., "use \"auto\" or 1 up";
+        components: AutoOr<usize> = AutoOr::AUTO, in 1.., "use \"auto\" or a number of at least 1";
         /// False alarms on a feed that stays the same.
         false_alarms_per_million_rows: f64 =
             0.1, in 0.0..=1000.0, "use 0 (no alarm, only reports) to 1000";
@@ -176,7 +176,7 @@ keys! {
         /// Bytes of a body that must come in a second.
         body_least_bytes_per_s: u64 = 1024, in 1..=1 << 30, "use 1 to 1073741824 bytes a second";
         /// Rows that a request may have scored.
-        score_rows: u64 = 1_000_000, in 1.., "use 1 row up";
+        score_rows: u64 = 1_000_000, in 1.., "use at least 1 row";
         /// Whether snapshots and reloads can be asked for.
         control: ControlKey = ControlKey::Off;
         /// Id column by which the page colours rows.

@@ -54,7 +54,7 @@ pub enum ConfigError {
     },
     /// A variable of the environment that is no key.
     #[error(
-        "{name}: no key of the configuration; did you mean {nearest}? Unset it, or correct its name"
+        "{name}: not a configuration key; did you mean {nearest}? Unset it, or correct its name"
     )]
     UnknownVariable {
         /// Name of the variable.

@@ -19,7 +19,7 @@ impl Config {
         if moves && self.source.quarantine_dir.is_none() {
             return Err(ConfigError::Missing {
                 key: "source.quarantine_dir",
-                remedy: "name the directory that `source.quarantine` is to fill",
+                remedy: "name the directory for quarantined files",
             });
         }
         Ok(())
@@ -95,14 +95,14 @@ impl Config {
             .iter()
             .find(|i| i.starts_with("push:") && *i != "push:")
         {
-            let remedy = "use \"push:\" alone: what is pushed has no path";
+            let remedy = "use \"push:\" without a path: pushed rows have none";
             return Err(refuse("source.inputs", other, remedy));
         }
         if inputs.iter().any(|input| input == "push:") && self.http.listen.is_none() {
             return Err(ConfigError::Missing {
                 key: "http.listen",
-                remedy: "set an address that rows can be pushed to, such as \"127.0.0.1:8650\", or take \
-                         \"push:\" out of `source.inputs`",
+                remedy: "set an address that rows can be pushed to, such as \"127.0.0.1:8650\", or remove \"push:\" from \
+                         `source.inputs`",
             });
         }
         Ok(())

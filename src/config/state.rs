@@ -40,7 +40,7 @@ pub fn describe_state_changes(old: &str, new: &str) -> String {
             };
             let (before, after) = (text(was.get(key)), text(is.get(key)));
             if before != after {
-                changes.push(format!("{table}.{key}: {before} then, {after} now"));
+                changes.push(format!("{table}.{key} was {before}, is now {after}"));
             }
         }
     }

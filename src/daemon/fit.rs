@@ -12,37 +12,37 @@ use crate::learner::{LearnError, Learner, Monitor};
 use crate::rows::{Features, Minibatch, Tally, Values, Watermark};
 use crate::source::{Extent, Reader, SourceError};
 
-/// How often the trainer looks at the shutdown flag while no minibatch comes.
+/// How often the trainer checks the shutdown flag while no minibatch arrives.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// How long a reader may take to notice a shutdown; one that is blocked on a silent stream is left
-/// behind then.
+/// How long a reader may take to notice a shutdown; after that, one blocked on a silent stream is
+/// abandoned.
 const READER_PATIENCE: Duration = Duration::from_millis(500);
 
-/// Bytes of the minibatches that wait: pages of all columns tend to end together, and while the
-/// reader fetches the next of each the trainer lives on these.
+/// Bytes of waiting minibatches: pages of all columns tend to end together, and these keep the
+/// trainer busy while the reader fetches the next page of each.
 const CHANNEL_BYTES: usize = 32 << 20;
 
-/// Minibatches that wait, where they are small.
+/// Most minibatches that wait, if they are small.
 const CHANNEL_MOST: usize = 64;
 
-/// Room for minibatches and threads to fill them.
+/// Queue length and number of threads for filling minibatches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room {
-    /// Rows of a full minibatch.
+    /// Rows in a full minibatch.
     pub minibatch_rows: usize,
     /// Minibatches that may wait between reader and trainer; `None`: chosen from their size.
     pub channel_minibatches: Option<usize>,
-    /// 1: read and learn in turn; 2: read ahead on a thread of its own.
+    /// 1: read and learn in turn; 2: read ahead on a second thread.
     pub threads: usize,
 }
 
-/// How far a fit has come.
+/// Progress of a fit.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
     /// Rows read, accepted or rejected.
     pub rows_read: u64,
-    /// Amount that there is to read.
+    /// Total amount to read.
     pub extent: Extent,
 }
 
@@ -66,14 +66,14 @@ pub enum FitError {
     },
 }
 
-/// Results of a fit beside the learner.
+/// Results of a fit besides the learner.
 #[derive(Clone, Debug)]
 pub struct Fitted {
-    /// Rows and values counted.
+    /// Counts of rows and values.
     pub tally: Tally,
-    /// The position behind the last row learned.
+    /// The position after the last row learned.
     pub watermark: Watermark,
-    /// True if a shutdown ended it before the inputs did.
+    /// True if a shutdown stopped it before the end of the inputs.
     pub is_interrupted: bool,
     /// How the features moved.
     pub monitor: Monitor,
@@ -81,7 +81,8 @@ pub struct Fitted {
 
 /// Learns every row of `reader`, calling `progress` after each minibatch.
 ///
-/// A raised `shutdown` ends it cleanly: what was read is learned, and the result says so.
+/// Raising `shutdown` ends it cleanly: everything read so far is learned, and the result says that
+/// it was interrupted.
 ///
 /// # Errors
 /// If an input cannot be read or a minibatch cannot be learned.
@@ -105,7 +106,7 @@ pub fn fit(
     }
 }
 
-/// The learner, and whoever looks on.
+/// The learner and its observers.
 struct Learning<'a> {
     learner: &'a mut dyn Learner,
     names: Features,
@@ -114,7 +115,7 @@ struct Learning<'a> {
 }
 
 impl Learning<'_> {
-    /// Learns a minibatch and gives its memory back.
+    /// Learns a minibatch and returns its memory.
     fn learn(&mut self, filled: Filled) -> Result<Minibatch, FitError> {
         self.monitor.update(&filled.batch);
         let learned = self.learner.update(filled.batch);
@@ -127,7 +128,7 @@ impl Learning<'_> {
         Ok(batch)
     }
 
-    /// Results when the reader has ended, or was ended.
+    /// The results once the reader has finished or was stopped.
     fn fitted(self, reader: &Reader, shutdown: &Shutdown) -> Fitted {
         Fitted {
             tally: reader.tally().clone(),
@@ -187,6 +188,7 @@ fn ahead(
         // A reader that has ended needs no more minibatches.
         let _ = to_reader.send(batch);
     }
+    // Dropping both ends wakes a reader that waits for either channel.
     drop((to_reader, filled));
     match finish(thread, shutdown)? {
         Some(Ended {
@@ -199,6 +201,8 @@ fn ahead(
         None => Ok(Fitted {
             tally: Tally {
                 rows_read,
+                // The reader has the exact counts but is still blocked, so only what the learner
+                // saw is known.
                 rows_accepted: learning.learner.rows(),
                 rows_rejected: rows_read.saturating_sub(learning.learner.rows()),
                 ..Tally::default()
@@ -210,8 +214,8 @@ fn ahead(
     }
 }
 
-/// Minibatches like `one` that wait: a chunk that the reader decodes at once fills several, and the
-/// trainer needs work for as long as the next chunk takes.
+/// How many minibatches like `one` may wait: one decoded chunk fills several, and the trainer needs
+/// work until the next chunk is decoded.
 fn channel_minibatches(one: &Minibatch) -> usize {
     let values = one.capacity() * one.features();
     let bytes = match one.values() {
@@ -221,7 +225,7 @@ fn channel_minibatches(one: &Minibatch) -> usize {
     (CHANNEL_BYTES / bytes.max(1)).clamp(1, CHANNEL_MOST)
 }
 
-/// The next filled minibatch; `None` when the reader has ended, or has not noticed a shutdown in
+/// The next filled minibatch; `None` when the reader has finished, or has not noticed a shutdown in
 /// time.
 fn next(
     filled: &Receiver<Filled>,

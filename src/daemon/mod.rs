@@ -1,8 +1,8 @@
 //! Threads, channels, draining.
 //!
-//! A reader thread decodes ahead into a few reused minibatches that go round in two bounded
-//! channels; the trainer owns the learner. Borders of minibatches and the order of sums depend on
-//! positions only, so one thread or two, and any channel size, give the same bits.
+//! A reader thread decodes ahead into a few reused minibatches that circulate through two bounded
+//! channels; the trainer owns the learner. Minibatch boundaries and the order of sums depend only
+//! on positions, so one thread or two, and any channel size, give bit-identical results.
 
 mod fit;
 mod reader;

@@ -1,4 +1,4 @@
-//! Fills minibatches: when the trainer asks, or on a thread of its own ahead of it.
+//! Fills minibatches: on request of the trainer, or ahead of it on a separate thread.
 
 use std::io;
 use std::thread::{self, JoinHandle};
@@ -9,20 +9,20 @@ use crate::daemon::shutdown::Shutdown;
 use crate::rows::Minibatch;
 use crate::source::{Extent, Reader, SourceError};
 
-/// A filled minibatch and how far reading had come with it.
+/// A filled minibatch and the reading progress at that point.
 pub(super) struct Filled {
     pub(super) batch: Minibatch,
     pub(super) extent: Extent,
     pub(super) rows_read: u64,
 }
 
-/// Results of the thread when it ends by itself.
+/// Results of a thread that finished by itself.
 pub(super) struct Ended {
     pub(super) reader: Reader,
     pub(super) error: Option<SourceError>,
 }
 
-/// Fills a minibatch; nothing at the end of the inputs.
+/// Fills a minibatch; `None` at the end of the inputs.
 pub(super) fn fill(
     reader: &mut Reader,
     mut batch: Minibatch,
@@ -35,7 +35,7 @@ pub(super) fn fill(
 }
 
 /// Takes empty minibatches from `empty`, fills them and passes them on, until the inputs end, an
-/// error comes, the trainer is gone or `shutdown` is raised.
+/// error occurs, the trainer is gone or `shutdown` is raised.
 pub(super) fn spawn(
     mut reader: Reader,
     empty: Receiver<Minibatch>,

@@ -1,4 +1,4 @@
-//! The wish to stop, as an argument: tests need no signals.
+//! A request to stop, passed as an argument so that tests need no signals.
 
 use std::io;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-/// A flag that readers and the trainer look at between minibatches.
+/// A flag that readers and the trainer check between minibatches.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown(Arc<AtomicBool>);
 
@@ -15,7 +15,7 @@ impl Shutdown {
     /// A flag that SIGINT and SIGTERM raise; a second signal ends the process at once.
     ///
     /// # Errors
-    /// If the system refuses the handlers.
+    /// If the signal handlers cannot be installed.
     pub fn on_signals() -> io::Result<Self> {
         let shutdown = Self::default();
         for signal in [SIGINT, SIGTERM] {
@@ -31,7 +31,7 @@ impl Shutdown {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// True if somebody raised it.
+    /// True if it was raised.
     pub fn is_requested(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }

@@ -1,7 +1,7 @@
-//! A disk on which nothing is written once a directory is not what it was.
+//! A disk that refuses writes once a directory has been moved or replaced.
 //!
-//! What is written by a name goes wherever the name leads. While the lock of the directory stands, that
-//! is the directory of this process; every operation that writes asks first.
+//! A write by name goes wherever the name leads. As long as the lock is in place, that is this
+//! process's directory, so every operation that writes checks the lock first.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ fn check(lock: &dyn DiskLock) -> io::Result<()> {
 }
 
 impl GuardedDisk {
-    /// `disk`, for as long as the directory of `lock` is where it was.
+    /// `disk`, usable as long as the directory of `lock` stays in place.
     pub fn new(disk: Arc<dyn Disk>, lock: Arc<dyn DiskLock>) -> Self {
         Self { disk, lock }
     }
@@ -139,7 +139,7 @@ mod tests {
 
     type Deed = fn(&dyn Disk, &mut dyn DiskFile, &Path) -> io::Result<()>;
 
-    /// Everything that writes, each on a file `a` that is there.
+    /// All writing operations, each on an existing file `a`.
     fn deeds() -> [Deed; 12] {
         [
             |disk, _, to| disk.create(&to.join("new")).map(drop),

@@ -1,4 +1,4 @@
-//! A disk that is slow, or full in one place: what the tests of patience run on.
+//! A disk that is slow, or full in one directory, for tests of delays and retries.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,9 +10,9 @@ use super::{Disk, DiskFile, DiskLock, RealDisk};
 /// Faults of the simulated disk.
 #[derive(Clone, Debug, Default)]
 pub struct Hindrance {
-    /// Time that every write and every fsync takes.
+    /// Duration of every write and fsync.
     pub delay: Duration,
-    /// A directory below which nothing can be written while a file `DIRECTORY.full` is there.
+    /// A directory below which nothing can be written while a file `DIRECTORY.full` exists.
     pub full_below: Option<PathBuf>,
 }
 
@@ -35,6 +35,8 @@ impl Hindrance {
         let Some(below) = &self.full_below else {
             return Ok(());
         };
+        // A marker beside the directory, so that a test can fill and empty the disk while the
+        // daemon runs.
         if path.starts_with(below) && below.with_extension("full").exists() {
             return Err(io::ErrorKind::StorageFull.into());
         }
@@ -43,7 +45,7 @@ impl Hindrance {
 }
 
 impl HinderedDisk {
-    /// A disk with this hindrance.
+    /// A disk with these faults.
     pub fn new(hindrance: Hindrance) -> Self {
         Self {
             disk: RealDisk,

@@ -1,4 +1,4 @@
-//! A disk that ends the process at a chosen step: what the crash tests run on.
+//! A disk that kills the process at a chosen step, for crash tests.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Disk, DiskFile, DiskLock, RealDisk};
 
-/// The file system of the machine, with the end of the process at one step.
+/// The file system of the machine, with the process killed at one step.
 #[derive(Debug)]
 pub struct KillingDisk {
     disk: RealDisk,
@@ -20,8 +20,8 @@ struct KillingFile {
 }
 
 impl KillingDisk {
-    /// Ends the process by SIGKILL at step `at`, from 1: there is one before and one behind every
-    /// operation that writes, and one within every write.
+    /// Kills the process by SIGKILL at step `at`, counted from 1: there is one step before and one
+    /// after every operation that writes, and one within every write.
     pub fn new(at: u64) -> Self {
         Self {
             disk: RealDisk,
@@ -42,6 +42,7 @@ fn step(left: &AtomicU64) {
         let own = rustix::process::getpid();
         // It cannot fail for a process of one's own, and nothing comes after it.
         let _ = rustix::process::kill_process(own, rustix::process::Signal::KILL);
+        // The signal may arrive a moment later: nothing more must happen until then.
         loop {
             std::thread::park();
         }

@@ -1,8 +1,8 @@
-//! A file that one process locks to have a directory for itself, and whether that directory is still
-//! the one at its path.
+//! A file that a process locks to own a directory, and a check that the directory is still the one
+//! at its path.
 //!
-//! A lock is on a file, not on a name: the directory may be renamed or removed while the lock is held,
-//! and somebody else may make another one in its place. Who writes by names would write there.
+//! A lock belongs to a file, not to a name: the directory may be renamed or removed while the lock
+//! is held, and another one may be created in its place. Writes by name would go there.
 
 use std::fmt;
 use std::fs::{self, File, Metadata, TryLockError};
@@ -13,29 +13,29 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A file that is locked until this is dropped or the process ends.
+/// A file lock that is held until this is dropped or the process ends.
 pub trait DiskLock: Send + Sync {
-    /// How the directory of the file is not the one at its path any more; nothing while it is. Where
-    /// the system does not let anybody look, nobody can say that it is not.
+    /// What happened to the directory of the file if it is no longer the one at its path; `None`
+    /// while it still is, or if the system does not allow a check.
     fn displaced(&self) -> Option<Displaced>;
 
-    /// Writes into the file who holds it, for the message to whoever is refused.
+    /// Writes the holder into the file, for the message to other processes.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any error of the system.
     fn note(&self, holder: &str) -> io::Result<()>;
 }
 
-/// Fate of a directory whose lock is held.
+/// What happened to a directory whose lock is held.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Displaced {
-    /// The directory, or one above it, has another name; which, where the system tells.
+    /// The directory, or one above it, was renamed; to what, if the system tells.
     Renamed(Option<PathBuf>),
     /// The directory was removed.
     Removed,
-    /// Another directory is in its place; where the one before is, if it is anywhere.
+    /// Another directory is in its place; the new path of the former one, if it still exists.
     Replaced(Option<PathBuf>),
-    /// The directory is there, and the lock in it was removed or replaced.
+    /// The directory is in place, but its lock file was removed or replaced.
     Unlocked,
 }
 
@@ -43,18 +43,18 @@ impl fmt::Display for Displaced {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at = |path: &Path| path.to_string_lossy().escape_debug().to_string();
         match self {
-            Self::Renamed(Some(path)) => write!(to, "was renamed (it is {} now)", at(path)),
+            Self::Renamed(Some(path)) => write!(to, "was renamed (to {})", at(path)),
             Self::Renamed(None) => write!(to, "was renamed"),
             Self::Removed => write!(to, "was removed"),
             Self::Replaced(Some(path)) => {
                 write!(
                     to,
-                    "was renamed (it is {} now), and another one is in its place",
+                    "was renamed (to {}), and another one is in its place",
                     at(path)
                 )
             }
             Self::Replaced(None) => write!(to, "was removed, and another one is in its place"),
-            Self::Unlocked => write!(to, "is there, but its lock was removed"),
+            Self::Unlocked => write!(to, "is in place, but its lock file was removed"),
         }
     }
 }
@@ -62,24 +62,25 @@ impl fmt::Display for Displaced {
 /// A lock on the file system of the machine.
 #[derive(Debug)]
 pub struct FileLock {
-    /// Closing it, or the end of the process, gives the lock back.
+    /// Closing it, or the end of the process, releases the lock.
     file: File,
     directory: File,
     path: PathBuf,
 }
 
-/// How long a lock that is held is looked at again: a daemon that is killed while it starts a worker
-/// leaves a copy of its files open until the worker's program begins.
+/// How long a held lock is retried: a daemon killed while starting a worker leaves copies of its
+/// file descriptors open until the worker's program starts.
 const PATIENCE: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// ESTALE: the file of a network file system was removed by another machine.
+/// ESTALE: the file on a network file system was removed by another machine.
 const STALE: i32 = 116;
 
 impl FileLock {
-    /// Locks the file at `path`, which is made if it is not there, for this process alone.
+    /// Locks the file at `path` exclusively for this process, creating it if necessary.
     ///
     /// # Errors
-    /// [`io::ErrorKind::WouldBlock`] if another process holds it; else what the system says.
+    /// [`io::ErrorKind::WouldBlock`] if another process holds it; otherwise any error of the
+    /// system.
     pub fn take(path: &Path) -> io::Result<Self> {
         let until = Instant::now() + PATIENCE;
         loop {
@@ -104,10 +105,11 @@ impl FileLock {
         }
     }
 
-    /// Locks a file that is there, together with others who share it; nothing where there is none.
+    /// Takes a shared lock on an existing file; `None` if there is none.
     ///
     /// # Errors
-    /// [`io::ErrorKind::WouldBlock`] if a process holds it for itself; else what the system says.
+    /// [`io::ErrorKind::WouldBlock`] if a process holds it exclusively; otherwise any error of the
+    /// system.
     pub fn share(path: &Path) -> io::Result<Option<Self>> {
         let file = match File::open(path) {
             Ok(file) => file,
@@ -163,6 +165,7 @@ fn is_same(a: &Metadata, b: &Metadata) -> bool {
 
 impl DiskLock for FileLock {
     fn displaced(&self) -> Option<Displaced> {
+        // By the open file, not by its name: the name may lead elsewhere by now.
         let held = match self.file.metadata() {
             Ok(held) => held,
             Err(error) if error.raw_os_error() == Some(STALE) => return Some(self.how()),

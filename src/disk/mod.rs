@@ -1,7 +1,7 @@
-//! File operations whose order and durability the promises rest on, as a trait: tests put faults,
-//! full disks and power losses behind it.
+//! File operations on whose order and durability the guarantees depend, as a trait: tests simulate
+//! faults, full disks and power failures with it.
 //!
-//! Reading data files is not among them; what ojad writes for itself is.
+//! It covers the files that ojad writes for itself, but not the reading of data files.
 
 mod guarded;
 #[cfg(debug_assertions)]
@@ -22,107 +22,108 @@ pub trait DiskFile: Send {
     /// Appends all of `bytes`, or fails with some of them written.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any error of the system.
     fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
 
-    /// Waits until the disk has the content.
+    /// Waits until the content is on disk.
     ///
     /// # Errors
-    /// What the system says. What was written before may be lost then, whatever a later call
-    /// answers: the file is to be given up.
+    /// Any error of the system. Earlier writes may then be lost even if a later call succeeds, so
+    /// the file must be abandoned.
     fn sync(&mut self) -> io::Result<()>;
 }
 
 /// A place for files.
 pub trait Disk: Send + Sync {
-    /// Makes an empty file, or empties the one that is there.
+    /// Creates an empty file, or truncates an existing one.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any error of the system.
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
 
-    /// Opens a file for writing behind its end; makes it if it is not there.
+    /// Opens a file for appending, creating it if necessary.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any error of the system.
     fn append(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
 
-    /// Waits until the disk has the content of a file that is there, whoever wrote it.
+    /// Waits until the content of an existing file is on disk, whoever wrote it.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any error of the system.
     fn sync_file(&self, path: &Path) -> io::Result<()>;
 
     /// The content of a file.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any error of the system.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
 
     /// The content of a file from its beginning, piece by piece.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any error of the system.
     fn reader(&self, path: &Path) -> io::Result<Box<dyn Read>>;
 
     /// Bytes of a file.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any error of the system.
     fn bytes(&self, path: &Path) -> io::Result<u64>;
 
-    /// Gives a file or directory another name, in place of what had it.
+    /// Renames a file or directory, replacing an existing target.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any error of the system.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Removes a file or symbolic link.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any error of the system.
     fn remove_file(&self, path: &Path) -> io::Result<()>;
 
-    /// Removes a directory and what is in it.
+    /// Removes a directory and its contents.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any error of the system.
     fn remove_dir_all(&self, path: &Path) -> io::Result<()>;
 
-    /// Makes a directory and those above it; one that is there is fine.
+    /// Creates a directory and its parents; it may already exist.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any error of the system.
     fn create_dir_all(&self, path: &Path) -> io::Result<()>;
 
-    /// Waits until the disk has the names in a directory.
+    /// Waits until the entries of a directory are on disk.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any error of the system.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 
-    /// Makes a symbolic link at `link` that says `target`.
+    /// Creates a symbolic link at `link` to `target`.
     ///
     /// # Errors
-    /// What the system says; also if `link` is there.
+    /// Any error of the system; also if `link` exists.
     fn symlink(&self, target: &Path, link: &Path) -> io::Result<()>;
 
-    /// Target of a symbolic link, as it is written.
+    /// Target of a symbolic link, as stored.
     ///
     /// # Errors
-    /// What the system says; also if it is none.
+    /// Any error of the system; also if it is not a link.
     fn read_link(&self, link: &Path) -> io::Result<PathBuf>;
 
     /// Names in a directory, sorted.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any error of the system.
     fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>>;
 
-    /// Locks a file, which is made if it is not there, until what is returned is dropped.
+    /// Locks a file, creating it if necessary, until the returned value is dropped.
     ///
     /// # Errors
-    /// [`io::ErrorKind::WouldBlock`] if another process holds it; else what the system says.
+    /// [`io::ErrorKind::WouldBlock`] if another process holds it; otherwise any error of the
+    /// system.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>>;
 }
 
@@ -153,6 +154,7 @@ impl Disk for RealDisk {
     }
 
     fn sync_file(&self, path: &Path) -> io::Result<()> {
+        // fsync flushes the file whoever wrote it, so a descriptor for reading is enough.
         File::open(path)?.sync_all()
     }
 
@@ -200,6 +202,7 @@ impl Disk for RealDisk {
         let mut names = fs::read_dir(path)?
             .map(|entry| entry.map(|entry| PathBuf::from(entry.file_name())))
             .collect::<io::Result<Vec<_>>>()?;
+        // The system lists in any order; two runs must see the same one.
         names.sort();
         Ok(names)
     }

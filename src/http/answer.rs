@@ -1,4 +1,4 @@
-//! How answers look: JSON, problems, and answers that change with the rows learned.
+//! Formats of answers: JSON, problems, and answers that change with the rows learned.
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{FromRequestParts, Path, Query};
@@ -12,8 +12,8 @@ use serde_json::json;
 
 use crate::text::{MESSAGE_BYTES_MAX, bounded};
 
-/// A problem in the form of RFC 9457. The detail is bounded: it may name what a client or a file called
-/// as it liked.
+/// A problem in the form of RFC 9457. The detail is bounded, because it may quote names chosen by a
+/// client or a file.
 pub fn problem(status: StatusCode, detail: &str) -> Response {
     let detail = bounded(detail.to_owned(), MESSAGE_BYTES_MAX);
     let title = status.canonical_reason().unwrap_or_default();
@@ -35,7 +35,7 @@ pub fn answer(status: StatusCode, body: &impl Serialize) -> Response {
     }
 }
 
-/// The query of a request; one that does not fit is answered with what is wrong.
+/// The query of a request; an invalid one is answered with an explanation.
 #[derive(Debug)]
 pub(super) struct Asked<T>(pub T);
 
@@ -45,10 +45,7 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Asked<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
         let query = Query::<T>::try_from_uri(&parts.uri);
         let refused = |error: QueryRejection| {
-            let why = format!(
-                "{}; /openapi.json says what can be asked",
-                error.body_text()
-            );
+            let why = format!("{}; see /openapi.json", error.body_text());
             problem(StatusCode::BAD_REQUEST, &why)
         };
         query.map(|Query(asked)| Self(asked)).map_err(refused)
@@ -69,15 +66,17 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
     }
 }
 
-/// Makes an answer that takes long, or waits for the disk, on a thread that no other answer needs.
+/// Computes an answer that is slow or waits for the disk on a separate thread, so that other
+/// answers need not wait.
 pub async fn blocking(make: impl FnOnce() -> Response + Send + 'static) -> Response {
     tokio::task::spawn_blocking(make).await.unwrap_or_else(|_| {
-        let why = "this answer could not be made; the log says why";
+        let why = "this answer could not be produced; see the log";
         problem(StatusCode::INTERNAL_SERVER_ERROR, why)
     })
 }
 
-/// An answer that stays the same while `tag` does: neither made nor sent again for who has it.
+/// An answer that stays the same while `tag` does: it is neither computed nor sent again for a
+/// client that has it.
 pub(super) async fn tagged(
     headers: &HeaderMap,
     tag: &str,
@@ -91,7 +90,7 @@ pub(super) async fn tagged(
     with_tag(response, tag)
 }
 
-/// The same for an answer that is made at once.
+/// The same for an answer that is available at once.
 #[cfg(feature = "page")]
 pub(super) fn tagged_now(
     headers: &HeaderMap,
@@ -106,7 +105,7 @@ pub(super) fn tagged_now(
     with_tag(response, tag)
 }
 
-/// True if the client says that it has what this tag stands for.
+/// True if the client says that it has the version with this tag.
 fn is_known(headers: &HeaderMap, tag: &str) -> bool {
     let known = headers.get(IF_NONE_MATCH).map(|known| known.to_str());
     let known = known.and_then(Result::ok).unwrap_or_default();

@@ -20,7 +20,7 @@ use super::shared::Shared;
 use super::{control, metrics, model, page, recent, snapshots};
 use crate::published::{Drifted, Page, QUARANTINE_MAX};
 
-/// Everything that can be asked.
+/// All routes.
 pub(super) fn router(shared: Shared) -> Router {
     let bodies = Arc::new(Bodies::new(shared.params.body_bytes()));
     let judge = Arc::new(Guard::new(Arc::clone(&shared.params)));
@@ -56,9 +56,9 @@ pub(super) fn router(shared: Shared) -> Router {
         .route("/api/v1/snapshot", post(control::snapshot))
         .route("/api/v1/reload", post(control::reload))
         .route("/api/v1/rows", post(push::rows))
-        .fallback(|| async { problem(StatusCode::NOT_FOUND, "nothing is here") })
+        .fallback(|| async { problem(StatusCode::NOT_FOUND, "no such path") })
         .method_not_allowed_fallback(|| async {
-            let why = "the method is another one here; /openapi.json says which";
+            let why = "this path does not allow that method; see /openapi.json";
             problem(StatusCode::METHOD_NOT_ALLOWED, why)
         })
         .with_state(shared)
@@ -67,7 +67,7 @@ pub(super) fn router(shared: Shared) -> Router {
         .layer(from_fn_with_state(judge, guard))
 }
 
-/// Description of all paths and answers; a test holds it and the router together.
+/// Description of all paths and answers; a test keeps it consistent with the router.
 const OPENAPI: &str = include_str!("openapi.json");
 
 async fn openapi() -> Response {
@@ -122,7 +122,7 @@ async fn sources(State(shared): State<Shared>) -> Response {
 async fn quarantine(State(shared): State<Shared>, Asked(page): Asked<Page>) -> Response {
     let quarantine = shared.live.quarantine.get();
     let Some(page) = quarantine.page(page) else {
-        let why = format!("`limit` is 1 to {QUARANTINE_MAX}; /openapi.json says what can be asked");
+        let why = format!("`limit` must be 1 to {QUARANTINE_MAX}; see /openapi.json");
         return problem(StatusCode::BAD_REQUEST, &why);
     };
     answer(StatusCode::OK, &page)

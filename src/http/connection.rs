@@ -1,7 +1,7 @@
-//! One connection: what is known of it, how long it may last, and its bytes, which are counted.
+//! One connection: its state, its lifetime and its byte counts.
 //!
-//! A connection that is answered lives for as long as bytes move, and a body for as long as it comes fast
-//! enough (`pace.rs`). Who makes room when others need it: `room.rs`.
+//! A connection being answered stays open as long as bytes move, and while a body arrives as long
+//! as that is fast enough (`pace.rs`). `room.rs` decides which connections make room for others.
 
 use std::io;
 use std::net::IpAddr;
@@ -20,47 +20,48 @@ use tokio::time::{Instant, interval};
 use super::pace::Pace;
 use super::rate::{Bucket, network};
 
-/// Over so long a time a connection that is being answered must move [`MOVED_LEAST`] bytes. Longer than
-/// any answer may take to be made.
+/// A connection being answered must move [`MOVED_LEAST`] bytes within this time, which is longer
+/// than any answer takes to compute.
 pub(super) const STALL: Duration = Duration::from_mins(1);
-/// Less is a client that wants to hold on to its place.
+/// A client that moves fewer bytes is only holding on to its place.
 const MOVED_LEAST: u64 = 256;
-/// Where room is short, an answer of which a client has taken nothing for so long is no answer any more.
+/// When room is short, a connection whose client has read nothing of its answer for this long makes
+/// way.
 const BLOCKED: Duration = Duration::from_secs(1);
 
 /// State of a connection.
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) id: u64,
-    /// Whose it is: see [`network`].
+    /// The client's network: see [`network`].
     pub(super) network: IpAddr,
     /// Bytes read and written.
     moved: AtomicU64,
     state: Mutex<State>,
-    /// Told when it is to end.
+    /// Notified when the connection must end.
     cut: Notify,
 }
 
 #[derive(Debug)]
 struct State {
-    /// Requests that are not answered to their end.
+    /// Requests not yet fully answered.
     requests: usize,
     /// When it was opened, or its last request began or ended.
     since: Instant,
-    /// Since when the client takes nothing of an answer.
+    /// Since when the client has been reading nothing of an answer.
     blocked_since: Option<Instant>,
-    /// How fast the body that comes does so.
+    /// Pace of the arriving body.
     pace: Option<Pace>,
-    /// Its place among those that are answered.
+    /// Its place among the connections being answered.
     place: Option<OwnedSemaphorePermit>,
     uses: Uses,
     stage: Stage,
     is_cut: bool,
-    /// Requests for health and metrics that are left to it.
+    /// Its remaining requests for health and metrics.
     watching: Option<Bucket>,
 }
 
-/// Scarce resource that a request needs, beside its connection's place.
+/// Scarce resource that a request needs in addition to its connection's place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Uses {
     /// Nothing.
@@ -68,36 +69,36 @@ pub(super) enum Uses {
     Nothing,
     /// Memory for a pushed body.
     Push,
-    /// A place among the requests that are scored.
+    /// A place among the requests being scored.
     Score,
 }
 
-/// How far a connection is.
+/// Stage of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// Requests come and are answered.
+    /// Requests arrive and are answered.
     #[default]
     Open,
     /// A request waits for a place.
     Waiting,
-    /// All was answered; what the client still sends is passed over.
+    /// Everything was answered; further input is discarded.
     Ending,
 }
 
-/// Who makes room first: idle connections, then answers that nobody reads, then slow bodies; among them
-/// the ones with the smallest number.
+/// Order in which connections make room: idle ones first, then those with unread answers, then
+/// those with slow bodies; within each kind the smallest number first.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Standing {
-    /// Seconds below zero since the last answer.
+    /// Negated seconds since the last answer.
     Idle(f64),
-    /// Seconds below zero in which nothing was taken.
+    /// Negated seconds in which nothing was read.
     Blocked(f64),
-    /// Bytes a second.
+    /// Bytes per second.
     Slow(f64),
 }
 
 impl Standing {
-    /// To be compared.
+    /// Sort key.
     pub(super) fn order(self) -> (u8, f64) {
         match self {
             Self::Idle(seconds) => (0, seconds),
@@ -108,7 +109,7 @@ impl Standing {
 }
 
 impl Connection {
-    /// One that was just accepted.
+    /// A newly accepted connection.
     pub(super) fn new(id: u64, peer: IpAddr) -> Self {
         Self {
             id,
@@ -133,7 +134,7 @@ impl Connection {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A request has begun; it lasts until what this gives is dropped.
+    /// Marks a request as begun; it lasts until the returned guard is dropped.
     pub(super) fn begin(self: &Arc<Self>) -> Busy {
         let mut state = self.state();
         state.requests += 1;
@@ -141,12 +142,12 @@ impl Connection {
         Busy(Arc::clone(self))
     }
 
-    /// Sets the resource that the request under way uses from now on.
+    /// Sets the resource that the current request uses from now on.
     pub(super) fn uses(&self, what: Uses) {
         self.state().uses = what;
     }
 
-    /// A body begins to come, or comes no more.
+    /// Sets the pace when a body starts to arrive, and clears it at its end.
     pub(super) fn set_pace(&self, pace: Option<Pace>) {
         let mut state = self.state();
         // Until now the client may have sent first and read later, as many do.
@@ -156,12 +157,12 @@ impl Connection {
         state.pace = pace;
     }
 
-    /// Looks at the pace of the body that comes, if one does.
+    /// Accesses the pace of the arriving body, if there is one.
     pub(super) fn with_pace<T>(&self, look: impl FnOnce(&mut Pace) -> T) -> Option<T> {
         self.state().pace.as_mut().map(look)
     }
 
-    /// Gives it a place among those that are answered.
+    /// Gives it a place among the connections being answered.
     pub(super) fn take_place(&self, place: OwnedSemaphorePermit) {
         self.state().place = Some(place);
     }
@@ -171,12 +172,12 @@ impl Connection {
         self.state().place.is_some()
     }
 
-    /// How far it is.
+    /// Its stage.
     pub(super) fn stage(&self) -> Stage {
         self.state().stage
     }
 
-    /// It is so far now; one that ends needs no place.
+    /// Sets its stage; a connection that is ending gives up its place.
     pub(super) fn set_stage(&self, stage: Stage) {
         let mut state = self.state();
         state.stage = stage;
@@ -186,14 +187,14 @@ impl Connection {
         }
     }
 
-    /// Since when nothing has begun or ended here; nothing where it is to end.
+    /// Since when no request has begun or ended here; `None` if the connection must end.
     pub(super) fn quiet_since(&self) -> Option<Instant> {
         let state = self.state();
         (!state.is_cut).then_some(state.since)
     }
 
-    /// Whether and when it has to make room for others that need what it has: a place, where `what` is
-    /// [`Uses::Nothing`], or that.
+    /// Whether, and how soon, it has to make room for others that need `what`, or its place if that
+    /// is [`Uses::Nothing`].
     pub(super) fn standing(&self, what: Uses, now: Instant) -> Option<Standing> {
         let state = self.state();
         let has = match what {
@@ -214,18 +215,21 @@ impl Connection {
         (blocked >= BLOCKED).then_some(Standing::Blocked(-blocked.as_secs_f64()))
     }
 
-    /// Ends it: at once, or, where a body comes, with an answer.
+    /// Ends it: at once, or with an answer if a body is arriving.
     pub(super) fn end(&self) {
         let mut state = self.state();
         if let Some(pace) = &mut state.pace {
+            // The connection is not closed: the reader of the body fails, and the client gets a
+            // 408 that says why.
             return pace.cut();
         }
+        // It no longer counts among those that could make room.
         state.is_cut = true;
         self.cut.notify_one();
     }
 
-    /// Takes one of the requests for health and metrics that it may make, so many a second; seconds until
-    /// there is one if there is none.
+    /// Takes one of the `per_s` requests per second for health and metrics that it may make, or
+    /// returns the seconds until one is available.
     pub(super) fn watch(&self, per_s: f64) -> Result<(), u64> {
         let now = Instant::now().into_std();
         let mut state = self.state();
@@ -235,9 +239,10 @@ impl Connection {
         bucket.take(per_s, now)
     }
 
-    /// Waits until the connection must end: others need its place, or nothing has moved.
+    /// Waits until the connection must end: because others need its place or nothing has moved.
     pub(super) async fn must_end(&self) {
         let mut look = interval(STALL);
+        // An interval ticks at once the first time, when nothing can have moved.
         look.tick().await;
         let mut moved = self.moved.load(Ordering::Relaxed);
         loop {
@@ -258,7 +263,7 @@ impl Connection {
         self.moved.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// Notes whether the client takes what is written.
+    /// Records whether the client reads what is written.
     fn wrote(&self, polled: &Poll<io::Result<usize>>) {
         match polled {
             Poll::Ready(Ok(bytes)) => {
@@ -273,7 +278,7 @@ impl Connection {
     }
 }
 
-/// A request under way.
+/// A request in progress.
 #[derive(Debug)]
 pub(super) struct Busy(Arc<Connection>);
 
@@ -283,6 +288,7 @@ impl Drop for Busy {
         state.requests = state.requests.saturating_sub(1);
         state.since = Instant::now();
         state.blocked_since = None;
+        // The resource was for this request alone; the next one asks again.
         state.uses = Uses::Nothing;
     }
 }

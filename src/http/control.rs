@@ -1,5 +1,5 @@
 //! Requests that control a run: snapshots and reloads. Off unless configured, and then only for
-//! who has the token.
+//! clients with the token.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -21,14 +21,15 @@ pub(super) async fn reload(State(shared): State<Shared>) -> Response {
     ask(&shared, ControlRequest::Reload, "reload")
 }
 
-/// Without a token the server does not start where this is configured: whoever comes here has sent it.
+/// If this is configured, the server does not start without a token, so a request that gets here
+/// has sent it.
 fn ask(shared: &Shared, what: ControlRequest, name: &str) -> Response {
     if shared.params.keys.control != ControlKey::Token {
-        let why = "clients may not tell this run what to do; set `http.control = \"token\"`";
+        let why = "control requests are off; set `http.control = \"token\"` to allow them";
         return problem(StatusCode::NOT_FOUND, why);
     }
     if !shared.live.request(what) {
-        let why = "the run is busy with what was asked before; ask again in a second";
+        let why = "the run is busy with an earlier request; try again in a second";
         return problem(StatusCode::TOO_MANY_REQUESTS, why);
     }
     answer(StatusCode::ACCEPTED, &json!({ "asked": name }))

@@ -1,4 +1,4 @@
-//! `GET /api/v1/events`: the status and news of the components, as server-sent events.
+//! `GET /api/v1/events`: the status and changes of the components, as server-sent events.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -15,19 +15,19 @@ use super::answer::problem;
 use super::shared::Shared;
 use super::streams::Place;
 
-/// Least time between two statuses of one stream.
+/// Shortest time between two statuses in a stream.
 const EVERY: Duration = Duration::from_secs(1);
-/// A word at least so often, so that a connection that died is found by both sides.
+/// Longest silence in a stream, so that both sides notice a dead connection.
 const HEARTBEAT: Duration = Duration::from_secs(10);
-/// A client that takes nothing for so long has gone.
+/// A client that reads nothing for this long is considered gone.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Milliseconds after which a client that was cut off comes back.
+/// Milliseconds after which a disconnected client reconnects.
 const RETRY_MS: u32 = 1000;
 
 /// `GET /api/v1/events`
 pub(super) async fn events(State(shared): State<Shared>) -> Response {
     let Some(place) = Place::of(&shared.streams) else {
-        let why = "too many pages are open; close one, or ask for /api/v1/status now and then";
+        let why = "too many event streams are open; close one, or poll /api/v1/status";
         return problem(StatusCode::SERVICE_UNAVAILABLE, why);
     };
     let (sender, body) = Channel::<Bytes, Infallible>::new(8);
@@ -43,7 +43,7 @@ pub(super) async fn events(State(shared): State<Shared>) -> Response {
     (headers, Body::new(body)).into_response()
 }
 
-/// Sends until the client goes away or takes nothing.
+/// Sends until the client disconnects or stops reading.
 async fn feed(mut to: Sender<Bytes, Infallible>, shared: &Shared) -> Option<()> {
     let mut renewed = shared.live.renewed.subscribe();
     let mut rows = None;
@@ -73,6 +73,7 @@ async fn feed(mut to: Sender<Bytes, Infallible>, shared: &Shared) -> Option<()> 
                 Err(_) => say(&mut to, ": still here\n\n".into()).await?,
             }
         }
+        // Changes in between are reported together, with the newest values.
         sleep_until(now + EVERY).await;
     }
 }

@@ -1,5 +1,5 @@
-//! Who may ask: names of the host, other sites, rates, sizes, tokens, and the headers that keep a browser
-//! in bounds.
+//! Admission of requests: host names, other sites, rates, sizes, tokens, and the headers that
+//! restrict a browser.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -25,19 +25,19 @@ use super::answer::problem;
 use super::peer::{Peer, hang_up, is_watching};
 use super::rate::Rates;
 
-/// Nothing but this server's own files and answers; pictures may also be made on the page.
+/// Nothing but this server's own files and answers; images may also be created by the page.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'";
-/// Bytes of the headers of a request: hyper stops at its buffer, which is made for bodies.
+/// Bytes of the headers of a request: hyper's own limit is its buffer, whose size suits bodies.
 const HEADER_BYTES: usize = 16 << 10;
-/// Bytes and time for the body of a request that is refused, so that its connection can go on. Behind a
-/// longer one it ends, when its client has seen why.
+/// Limits in bytes and time for reading the body of a refused request, so that its connection stays
+/// usable. After a longer body the connection is closed once the client has seen the reason.
 const PASSED_OVER_BYTES: u64 = 64 << 10;
 const PASSED_OVER_PATIENCE: Duration = Duration::from_secs(1);
-/// Bytes beyond the limit after which a body is broken off, whoever reads it.
+/// Bytes over the limit after which a body is cut off, whoever is reading it.
 const BEYOND_BYTES: u64 = 1 << 20;
-/// A browser that came by TLS comes so again for half a year.
+/// A browser that connected over TLS keeps using it for half a year.
 const TRANSPORT: &str = "max-age=15552000";
 
 /// Rules by which requests are admitted.
@@ -48,7 +48,7 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    /// Nobody has asked yet.
+    /// A guard that has seen no requests.
     pub(super) fn new(params: Arc<HttpParams>) -> Self {
         Self {
             rates: Rates::new(params.keys.requests_per_s),
@@ -94,7 +94,7 @@ pub(super) async fn guard(
     response
 }
 
-/// Reads a short body that nobody wants; whether that was all of it.
+/// Reads and discards a short body; returns whether that was all of it.
 async fn pass_over(body: Body) -> bool {
     if body.is_end_stream() {
         return true;
@@ -102,6 +102,8 @@ async fn pass_over(body: Body) -> bool {
     if body
         .size_hint()
         .exact()
+        // A small body is read to its end, so that the connection can be used again after the
+        // refusal.
         .is_none_or(|len| len > PASSED_OVER_BYTES)
     {
         return false;
@@ -116,7 +118,7 @@ async fn pass_over(body: Body) -> bool {
     matches!(timeout(PASSED_OVER_PATIENCE, read).await, Ok(Ok(())))
 }
 
-/// Why a request is refused, if it is.
+/// The refusal of a request, if it is refused.
 fn refusal(guard: &Guard, request: &Request) -> Option<Response> {
     let (params, headers) = (&guard.params, request.headers());
     let bytes = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len();
@@ -140,12 +142,13 @@ fn refusal(guard: &Guard, request: &Request) -> Option<Response> {
         None => Ok(()),
     };
     if let (Err(wait_s), false) = (taken, is_alive) {
-        let why = "more requests a second than `http.requests_per_s`; ask again later";
+        let why = "more requests per second than `http.requests_per_s` allows; try again later";
         return Some(later(StatusCode::TOO_MANY_REQUESTS, why, wait_s));
     }
     let is_reading = matches!(*request.method(), Method::GET | Method::HEAD);
+    // Browsers let a page of any site send a form here, but not read what comes back.
     if !is_reading && is_of_another_site(headers) {
-        let why = "a page of another site may not send anything here";
+        let why = "requests from pages of other sites are refused";
         return Some(problem(StatusCode::FORBIDDEN, why));
     }
     if let Some(token) = &params.token
@@ -167,7 +170,7 @@ fn refusal(guard: &Guard, request: &Request) -> Option<Response> {
     None
 }
 
-/// The page and the description hold nothing that anybody must not know.
+/// True for the page and the API description, which contain no secrets.
 fn is_open(path: &str) -> bool {
     path == "/" || path == "/openapi.json" || path.starts_with("/assets/")
 }
@@ -180,7 +183,7 @@ pub(super) fn too_large(params: &HttpParams) -> Response {
     problem(StatusCode::PAYLOAD_TOO_LARGE, &why)
 }
 
-/// A refusal that may be no more in some seconds.
+/// A temporary refusal that says when to retry.
 pub(super) fn later(status: StatusCode, why: &str, wait_s: u64) -> Response {
     let mut response = problem(status, why);
     response
@@ -196,11 +199,12 @@ fn bears(headers: &HeaderMap, token: &str) -> bool {
     sent.is_some_and(|sent| sent.ct_eq(token.as_bytes()).into())
 }
 
-/// True if a browser says that the request was made by a page that is not this server's: its origin is
-/// another host than the one that it asks.
+/// True if a browser says that the request was made by a page that is not this server's: its origin
+/// differs from the host it addresses.
 fn is_of_another_site(headers: &HeaderMap) -> bool {
     let text = |value: &'_ HeaderValue| value.to_str().unwrap_or_default().to_owned();
     let site = headers.get("sec-fetch-site").map(text);
+    // `none` is a request that the user made, by the address bar or a bookmark.
     if site.is_some_and(|site| site != "same-origin" && site != "none") {
         return true;
     }
@@ -215,10 +219,11 @@ fn is_of_another_site(headers: &HeaderMap) -> bool {
     authority.is_none_or(|authority| !authority.eq_ignore_ascii_case(&host))
 }
 
-/// A page of another site may call this server by a name that it gave to its address: names that
-/// nobody gave to this server are refused.
+/// Another site can point a host name of its own at this server's address (DNS rebinding), so only
+/// known names of this server are accepted.
 fn is_known_host(params: &HttpParams, headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(HOST).iter();
+    // With two Host headers, a proxy in front of this server may have trusted the other one.
     let (Some(host), None) = (hosts.next(), hosts.next()) else {
         return false;
     };
@@ -238,8 +243,8 @@ fn is_known_host(params: &HttpParams, headers: &HeaderMap) -> bool {
             .any(|own| own.eq_ignore_ascii_case(name))
 }
 
-/// The name or address of `NAME`, `NAME:PORT`, `[ADDRESS]` or `[ADDRESS]:PORT`; nothing if it is none of
-/// them.
+/// The name or address of `NAME`, `NAME:PORT`, `[ADDRESS]` or `[ADDRESS]:PORT`; `None` if it is
+/// none of them.
 fn name_of(host: &str) -> Option<&str> {
     let (name, port) = if let Some(rest) = host.strip_prefix('[') {
         let (address, rest) = rest.split_once(']')?;

@@ -1,8 +1,8 @@
-//! The end of a connection whose client may still be sending.
+//! Closes a connection whose client may still be sending.
 //!
-//! A socket that is closed while bytes of the client are unread breaks the connection, and the client
-//! may never see the answer that was on its way. So what it sends is read and forgotten for a while: until
-//! it is through, pauses, or has had its time.
+//! Closing a socket with unread bytes from the client resets the connection, and the client may
+//! never see the answer on its way. So its input is read and discarded for a while: until it ends,
+//! pauses, or its time is up.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -14,11 +14,12 @@ use tokio::time::timeout;
 use super::connection::{Connection, Counted};
 use super::room::Connections;
 
-/// Time for all of it.
+/// Longest total time.
 const LINGER: Duration = Duration::from_secs(10);
-/// Who sends nothing for so long sends no more.
+/// A client silent for this long has stopped sending.
 const PAUSE: Duration = Duration::from_secs(2);
-/// Bytes read: some times the largest body by default. Whoever has more should look at the answer first.
+/// Most bytes read: a few times the default limit of a body. A client with more to send should read
+/// the answer first.
 const BYTES_MAX: usize = 256 << 20;
 /// Bytes read at once.
 const BUFFER_BYTES: usize = 16 << 10;
@@ -31,7 +32,8 @@ pub(super) async fn linger<S: AsyncRead + AsyncWrite + Unpin>(
 ) {
     connections.ending(known);
     let ended = async {
-        // One that has gone needs no end.
+        // A client that has gone needs no shutdown. The write side is shut down first, which
+        // flushes the answer and tells the client that nothing follows.
         let shut = poll_fn(|context| Pin::new(&mut *stream).poll_shutdown(context));
         shut.await.ok()?;
         let mut buffer = vec![0; BUFFER_BYTES];

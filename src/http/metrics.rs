@@ -15,13 +15,13 @@ use crate::snapshot::Snapshot;
 
 /// The version of the format.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-/// Components that have a sample of their own: labels stay bounded whatever k is.
+/// Most components with samples of their own, so that the number of labels stays bounded for any k.
 const COMPONENTS_MAX: usize = 50;
 
 type ByComponent = Family<[(&'static str, String); 1], Gauge<f64, AtomicU64>>;
 type ByReason = Family<[(&'static str, &'static str); 1], Counter>;
 
-/// All metrics, once.
+/// The text of all metrics.
 pub(super) fn text(live: &Published) -> Result<String, std::fmt::Error> {
     let mut registry = Registry::with_prefix("ojad");
     let status = live.status.get();
@@ -71,12 +71,12 @@ fn gauges(status: &Status, registry: &mut Registry) {
     let drift = status.drift.as_ref();
     gauge(
         "ready",
-        "1 while sources can be read, rows are learned and all is written",
+        "1 while sources are readable, rows are learned and writes succeed",
         is(status.is_ready),
     );
     gauge(
         "rows_waiting",
-        "Rows that wait for a full minibatch",
+        "Rows waiting for a full minibatch",
         whole(status.rows_waiting),
     );
     gauge(
@@ -86,28 +86,28 @@ fn gauges(status: &Status, registry: &mut Registry) {
     );
     gauge(
         "source_lag_bytes",
-        "Bytes of files that were seen and are not learned yet",
+        "Bytes of files seen but not learned yet",
         whole(status.lag_bytes),
     );
     gauge(
         "source_lag_files",
-        "Files that were seen and are not learned yet",
+        "Files seen but not learned yet",
         whole(status.lag_files),
     );
     gauge("features", "Features", whole(status.features as u64));
     gauge(
         "checkpoint_last_success_timestamp_seconds",
-        "Last checkpoint of this run",
+        "Time of the last checkpoint of this run",
         status.checkpoint_unix_s.and_then(whole),
     );
     gauge(
         "snapshot_last_success_timestamp_seconds",
-        "Last snapshot of this run",
+        "Time of the last snapshot of this run",
         status.snapshot_unix_s.and_then(whole),
     );
     gauge(
         "start_timestamp_seconds",
-        "When this run began",
+        "Start of this run",
         whole(status.started_unix_s),
     );
     gauge(
@@ -122,7 +122,7 @@ fn gauges(status: &Status, registry: &mut Registry) {
     );
     gauge(
         "drift_threshold",
-        "What the score must exceed to be a drift",
+        "Score above which a drift is reported",
         drift.and_then(|drift| drift.threshold),
     );
     gauge(
@@ -160,7 +160,7 @@ fn components(snapshot: &Snapshot, registry: &mut Registry) {
     for (name, help, value) in [
         (
             "noise_variance",
-            "Mean variance of what is not above noise",
+            "Mean variance of the directions that are not above noise",
             estimate.known_noise_variance(),
         ),
         (
@@ -175,7 +175,7 @@ fn components(snapshot: &Snapshot, registry: &mut Registry) {
         ),
         (
             "components_above_noise",
-            "Components that noise alone would not show",
+            "Components above noise",
             estimate.components_above_noise.map(|count| count as f64),
         ),
     ] {

@@ -1,8 +1,8 @@
 //! The HTTP server: status, components, metrics, scores and pushed rows. Off unless `http.listen` is set.
 //!
-//! In: what a run publishes ([`Published`](crate::published::Published)). Out: JSON,
-//! and Prometheus' text. Nothing here can stall learning: a request reads an immutable copy. The
-//! server listens on loopback unless told otherwise, and then only with a token.
+//! In: the values that a run publishes ([`Published`](crate::published::Published)). Out: JSON, and
+//! Prometheus' text. Nothing here can stall learning: a request reads an immutable copy. The server
+//! listens on loopback by default; other addresses require a token.
 
 mod answer;
 mod api;
@@ -59,7 +59,7 @@ pub struct HttpParams {
     pub keys: HttpKeys,
     /// Address and port.
     pub listen: SocketAddr,
-    /// Token that a client must send as `Authorization: Bearer TOKEN`; nothing on loopback, if so wished.
+    /// Token that a client must send as `Authorization: Bearer TOKEN`; optional on loopback.
     pub token: Option<Arc<str>>,
     /// Directory that snapshots go to.
     pub output_dir: PathBuf,
@@ -87,8 +87,8 @@ impl HttpParams {
         }
     }
 
-    /// A server of public pages only, which nobody sends anything to: plain HTTP on loopback needs no token,
-    /// and the limits are those of a configuration without the keys.
+    /// Parameters of a server for public pages only, which accepts no data: plain HTTP on loopback
+    /// without a token, with the default limits.
     #[cfg(feature = "page")]
     fn unnamed(listen: SocketAddr) -> Self {
         let keys = HttpKeys {
@@ -106,7 +106,7 @@ impl HttpParams {
 }
 
 impl std::fmt::Debug for HttpParams {
-    /// Without the token, which nobody may print.
+    /// Omits the token, which must never be printed.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("HttpParams")
             .field("listen", &self.listen)

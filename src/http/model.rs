@@ -1,4 +1,4 @@
-//! Components and features: what was learned.
+//! Components and features: the learned model.
 
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ pub(super) struct ComponentsView<'a> {
     components: Vec<ComponentView<'a>>,
 }
 
-/// One component. Numbers that are not known are null.
+/// One component. Unknown numbers are null.
 #[derive(Debug, Serialize)]
 struct ComponentView<'a> {
     component: usize,
@@ -148,7 +148,7 @@ pub(super) async fn component(
         let estimate = &snapshot.estimate;
         let k = estimate.components();
         if !(1..=k).contains(&number) {
-            let why = format!("there are components 1 to {k}");
+            let why = format!("no such component; use 1 to {k}");
             return problem(StatusCode::NOT_FOUND, &why);
         }
         let cumulative = (0..number).map(|i| estimate.explained_variance_ratio(i));
@@ -183,7 +183,7 @@ pub(super) async fn features(State(shared): State<Shared>, headers: HeaderMap) -
     .await
 }
 
-/// An answer that changes with the rows learned, and only with them; made where it stalls no other.
+/// An answer that changes only with the rows learned; computed where it delays no other.
 async fn of_snapshot(
     shared: &Shared,
     headers: &HeaderMap,
@@ -191,7 +191,10 @@ async fn of_snapshot(
 ) -> Response {
     let snapshot: Option<Arc<Snapshot>> = shared.live.snapshot.get().as_ref().clone();
     let Some(snapshot) = snapshot else {
-        return problem(StatusCode::SERVICE_UNAVAILABLE, "no row was learned yet");
+        return problem(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "no rows have been learned yet",
+        );
     };
     // Another run may have learned as many rows of something else.
     let status = shared.live.status.get();

@@ -1,45 +1,45 @@
-//! How fast the body of a request comes, and whether that is too slow.
+//! Measures how fast the body of a request arrives, and whether that is too slow.
 //!
-//! Every second of waiting for a client costs credit, every byte earns some: whoever sends less than the
-//! least rate has none left after a second or two. Honest clients are far above it, and what they earn
-//! carries them over a pause of some seconds. The time in which the server itself does not read costs
-//! nothing. Where room is short, a higher rate counts: see `room.rs`.
+//! Every second of waiting for a client costs credit, and every byte earns some: a client below the
+//! minimum rate runs out after a second or two. Honest clients are far above it, and their credit
+//! carries them over a pause of a few seconds. Time in which the server itself does not read costs
+//! nothing. When room is short, a higher rate applies: see `room.rs`.
 
 use std::task::Waker;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Credit at the beginning: time for the first byte to come, over slow links too.
+/// Initial credit: time for the first byte to arrive, even over slow links.
 const CREDIT_FIRST: Duration = Duration::from_millis(1500);
-/// Most credit that can be earned: a pause that loses packets on a bad link costs no more.
+/// Maximum credit: packet loss on a bad link causes no longer pause.
 const CREDIT_MOST: Duration = Duration::from_secs(5);
-/// Time over which the rate of a body is measured where room is short, at least.
+/// Minimum time over which the rate of a body is measured when room is short.
 const WINDOW: Duration = Duration::from_secs(1);
-/// Where room is short a body that comes more slowly than so many bytes a second makes way.
+/// When room is short, a body that arrives more slowly than this many bytes per second makes way.
 const PRESSED_PER_S: f64 = 65_536.0;
-/// Time that all handlers give a body.
+/// Longest time that any handler waits for a body.
 const BODY_PATIENCE: Duration = Duration::from_mins(1);
 
-/// How fast a body comes; nothing but arithmetic on instants that are handed in.
+/// The pace of a body; pure arithmetic on the instants passed in.
 #[derive(Debug)]
 pub(super) struct Pace {
     least_per_s: f64,
     begun: Instant,
     arrived: u64,
-    /// Length of the whole, if the client has told it.
+    /// Total length, if the client announced it.
     announced: Option<u64>,
     credit: Duration,
-    /// Since when the client is waited for.
+    /// Since when the server has been waiting for the client.
     waiting_since: Option<Instant>,
-    /// When the rate was measured last, what had arrived by then, and the rate before that.
+    /// When the rate was last measured, the bytes arrived by then, and the previous rate.
     window: (Instant, u64, Option<f64>),
     is_cut: bool,
     waker: Option<Waker>,
 }
 
 impl Pace {
-    /// A body of which nothing has come.
+    /// A body of which nothing has arrived.
     pub(super) fn new(now: Instant, least_per_s: u64, announced: Option<u64>) -> Self {
         Self {
             least_per_s: least_per_s as f64,
@@ -54,14 +54,17 @@ impl Pace {
         }
     }
 
-    /// So many bytes came.
+    /// Records the arrival of bytes.
     pub(super) fn came(&mut self, now: Instant, bytes: u64) {
+        // Only waiting for the client costs credit; the time in which the server did not read is
+        // its own.
         if let Some(since) = self.waiting_since.take() {
             self.credit = self
                 .credit
                 .saturating_sub(now.saturating_duration_since(since));
         }
         let earned = Duration::try_from_secs_f64(bytes as f64 / self.least_per_s);
+        // With a tiny minimum rate this can be more seconds than a `Duration` holds.
         let earned = earned.unwrap_or(CREDIT_MOST);
         self.credit = self.credit.saturating_add(earned).min(CREDIT_MOST);
         self.arrived += bytes;
@@ -73,14 +76,14 @@ impl Pace {
         }
     }
 
-    /// The client is waited for; when it must have sent something.
+    /// Notes that the server waits for the client; returns the deadline for its next bytes.
     pub(super) fn wait(&mut self, now: Instant) -> Instant {
         *self.waiting_since.get_or_insert(now) + self.credit
     }
 
-    /// Bytes a second of late, if that is too little for a time in which room is short: below
-    /// 64 KiB/s, or so little that the rest cannot come in the time that it has. Nothing in the
-    /// first second, or while the server itself does not read.
+    /// The recent rate in bytes per second, if it is too low while room is short: below 64 KiB/s,
+    /// or too low for the rest to arrive in time. `None` in the first second, or while the server
+    /// itself does not read.
     pub(super) fn slowness(&self, now: Instant) -> Option<f64> {
         let age = now.saturating_duration_since(self.begun);
         if self.is_cut || self.waiting_since.is_none() || age < WINDOW {
@@ -89,6 +92,7 @@ impl Pace {
         let (since, before, last) = self.window;
         let over = now.saturating_duration_since(since).as_secs_f64();
         let rate = match last {
+            // A window that has just begun says too little; the one before is recent enough.
             Some(last) if over < WINDOW.as_secs_f64() / 2.0 => last,
             _ => (self.arrived - before) as f64 / over,
         };
@@ -97,7 +101,7 @@ impl Pace {
         (rate < PRESSED_PER_S || rate * left_s < rest).then_some(rate)
     }
 
-    /// Whoever is to be told when the body is ended.
+    /// Sets the task to wake when the body is ended.
     pub(super) fn set_waker(&mut self, waker: Waker) {
         self.waker = Some(waker);
     }
@@ -107,7 +111,7 @@ impl Pace {
         self.is_cut
     }
 
-    /// Ends the body: whoever reads it is told that it came too slowly.
+    /// Ends the body: its reader gets the error that it arrived too slowly.
     pub(super) fn cut(&mut self) {
         self.is_cut = true;
         if let Some(waker) = self.waker.take() {
@@ -118,7 +122,7 @@ impl Pace {
 
 #[cfg(test)]
 impl Pace {
-    /// So many bytes came, and more are waited for.
+    /// Records the arrival of bytes, and waits for more.
     pub(super) fn test(&mut self, now: Instant, bytes: u64) {
         self.came(now, bytes);
         self.wait(now);
@@ -131,8 +135,8 @@ mod tests {
 
     const LEAST: u64 = 1024;
 
-    /// Seconds after which a body is ended that brings `bytes` every `every_s` seconds, of at most a
-    /// minute.
+    /// Seconds, up to a minute, after which a body that delivers `bytes` every `every_s` seconds is
+    /// ended.
     fn ends_after(bytes: u64, every_s: f64) -> Option<f64> {
         let begun = Instant::now();
         let mut pace = Pace::new(begun, LEAST, None);

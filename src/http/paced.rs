@@ -1,4 +1,4 @@
-//! The body of a request, ended where it comes too slowly.
+//! The body of a request, ended if it arrives too slowly.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,14 +11,15 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::connection::Connection;
 use super::pace::Pace;
 
-/// The body came more slowly than it may.
+/// The body arrived too slowly.
 #[derive(Debug, thiserror::Error)]
-#[error("the body came too slowly")]
+#[error("the body arrived too slowly")]
 struct TooSlow;
 
-/// True if reading a body ended with an error because it came too slowly.
+/// True if reading a body failed because it arrived too slowly.
 pub(super) fn is_too_slow(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut chain = Some(error);
+    // axum and hyper wrap the error of a body in their own.
     while let Some(error) = chain {
         if error.is::<TooSlow>() {
             return true;
@@ -28,11 +29,12 @@ pub(super) fn is_too_slow(error: &(dyn std::error::Error + 'static)) -> bool {
     false
 }
 
-/// Answer to a client whose body came too slowly.
-pub(super) const TOO_SLOW: &str = "the body came too slowly: behind `http.body_least_bytes_per_s`, or \
-    slower than others while there was room for no more; send the request again";
+/// Answer to a client whose body arrived too slowly.
+pub(super) const TOO_SLOW: &str = "the body arrived too slowly: below \
+    `http.body_least_bytes_per_s`, or slower than others while there was no room for more; send \
+    the request again";
 
-/// The body of a request, ended where it comes too slowly.
+/// The body of a request, ended if it arrives too slowly.
 pub(super) struct Paced {
     body: Incoming,
     connection: Arc<Connection>,
@@ -40,7 +42,7 @@ pub(super) struct Paced {
 }
 
 impl Paced {
-    /// `body` comes over `connection`.
+    /// Wraps `body`, which arrives over `connection`.
     pub(super) fn new(body: Incoming, connection: &Arc<Connection>, least_per_s: u64) -> Self {
         let now = Instant::now();
         let pace = Pace::new(now, least_per_s, body.size_hint().exact());
@@ -73,6 +75,7 @@ impl HttpBody for Paced {
         let now = Instant::now();
         let connection = Arc::clone(&self.connection);
         let until = connection.with_pace(|pace| match &polled {
+            // Even if a frame is ready, because the room was promised to somebody else.
             _ if pace.is_cut() => Err(TooSlow),
             Poll::Ready(frame) => {
                 let frame = frame.as_ref().and_then(|frame| frame.as_ref().ok());
@@ -92,6 +95,7 @@ impl HttpBody for Paced {
             Some(Ok(Some(until))) => until,
             Some(Err(slow)) => return Poll::Ready(Some(Err(slow.into()))),
         };
+        // Needs its own timer, because a client that sends nothing never wakes the body.
         self.alarm.as_mut().reset(until);
         let is_over = self.alarm.as_mut().poll(context).is_ready();
         if is_over {

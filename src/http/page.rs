@@ -1,9 +1,9 @@
-//! The page and what it is made of: files in the program, open to whoever may connect.
+//! The page and its assets: files built into the program, readable by anyone who can connect.
 //!
-//! They hold nothing of the run: what is shown the page asks of the API, with the token where one is
-//! needed. A browser keeps them and asks whether they are still the same (`ETag`), so that a new version
-//! of the program is a new page at once. Plotly.js is in the program as gzip, the form in which every
-//! browser takes it; it is unpacked for clients that do not, once.
+//! They contain no data of the run: the page requests that from the API, with the token if one is
+//! needed. A browser caches them and revalidates them (`ETag`), so that a new version of the
+//! program shows its new page at once. Plotly.js is built in as gzip, which every browser accepts;
+//! for other clients it is unpacked once.
 
 use std::io::Read as _;
 use std::sync::LazyLock;
@@ -95,7 +95,7 @@ const ASSETS: &[Asset] = &[
 const PLOTLY: &str = "plotly.min.js";
 static PLOTLY_GZIP: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/plotly.min.js.gz"));
 static PLOTLY_TAG: LazyLock<String> = LazyLock::new(|| tag(PLOTLY_GZIP));
-/// Unpacked for the first client that takes no gzip; nothing if it cannot be.
+/// Unpacked for the first client that does not accept gzip; `None` if that fails.
 static PLOTLY_PLAIN: LazyLock<Option<Bytes>> = LazyLock::new(|| {
     let mut plain = Vec::new();
     let read = GzDecoder::new(PLOTLY_GZIP).read_to_end(&mut plain);
@@ -107,19 +107,19 @@ pub(super) async fn index(headers: HeaderMap) -> Response {
     file(&INDEX, &headers)
 }
 
-/// `GET /assets/{name}`: one of the names above, and no path.
+/// `GET /assets/{name}`: one of the names above, never a path.
 pub(super) async fn assets(Path(name): Path<String>, headers: HeaderMap) -> Response {
     named(&[], &name, &headers)
 }
 
-/// A file of `own`, or else one that every page has.
+/// A file of `own`, or one shared by all pages.
 pub(super) fn named(own: &[Asset], name: &str, headers: &HeaderMap) -> Response {
     if name == PLOTLY {
         return plotly(headers);
     }
     match own.iter().chain(ASSETS).find(|asset| asset.name == name) {
         Some(asset) => file(asset, headers),
-        None => problem(StatusCode::NOT_FOUND, "the page has no such file"),
+        None => problem(StatusCode::NOT_FOUND, "no such file"),
     }
 }
 
@@ -141,7 +141,7 @@ fn plotly(headers: &HeaderMap) -> Response {
             Some(plain) => (kind, plain.clone()).into_response(),
             None => problem(
                 StatusCode::INTERNAL_SERVER_ERROR,
-                "this program's Plotly.js cannot be unpacked; ask for it with `Accept-Encoding: gzip`",
+                "this program's Plotly.js cannot be unpacked; request it with `Accept-Encoding: gzip`",
             ),
         })
     };
@@ -150,7 +150,7 @@ fn plotly(headers: &HeaderMap) -> Response {
     response
 }
 
-/// Changes with the program's version and with the bytes.
+/// An entity tag that changes with the program's version and with the bytes.
 fn tag(bytes: &[u8]) -> String {
     let hash = Sha256::digest(bytes);
     let number = hash
@@ -160,7 +160,7 @@ fn tag(bytes: &[u8]) -> String {
     format!("{}-{number:x}", env!("CARGO_PKG_VERSION"))
 }
 
-/// True if a client takes gzip: it names it, or anything, and does not give it the quality 0.
+/// True if a client accepts gzip: it names gzip or `*`, with a quality above 0.
 fn takes_gzip(headers: &HeaderMap) -> bool {
     let quality = |coding: &str| -> Option<f32> {
         let lists = headers.get_all(ACCEPT_ENCODING).iter();

@@ -1,4 +1,4 @@
-//! Other pages by the same server, with the same limits: what is shown of no run.
+//! Other pages on the same server, with the same limits: pages that show no run.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::guard::{Guard, guard};
 use super::page::{self, Asset};
 use super::serve::{HttpError, Server, serve};
 
-/// Files of a page, beside Plotly.js and the files of the daemon's own page.
+/// Files of a page, besides Plotly.js and the files of the daemon's own page.
 #[derive(Debug)]
 pub struct PageFiles {
     /// The file at `/`.
@@ -24,10 +24,10 @@ pub struct PageFiles {
     pub assets: &'static [Asset],
 }
 
-/// Serves a page, and `routes` beside it, without a token: to be called with an address of loopback.
+/// Serves a page and `routes` without a token, so it must be called with a loopback address.
 ///
 /// # Errors
-/// If the address cannot be had.
+/// If the address cannot be bound.
 pub fn serve_page(
     listen: SocketAddr,
     files: &'static PageFiles,
@@ -43,7 +43,7 @@ pub fn serve_page(
         .route("/", get(index))
         .route("/assets/{name}", get(assets))
         .route("/-/healthy", get(|| async { "healthy\n" }))
-        .fallback(|| async { problem(StatusCode::NOT_FOUND, "nothing is here") })
+        .fallback(|| async { problem(StatusCode::NOT_FOUND, "no such path") })
         .method_not_allowed_fallback(|| async {
             problem(StatusCode::METHOD_NOT_ALLOWED, "only GET is allowed")
         })

@@ -23,8 +23,8 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    /// Takes `units` of what there is only so much of for its request, for which slower ones may have to
-    /// go; nothing if there was no room in two seconds.
+    /// Takes `units` of a scarce resource for its request, for which slower requests may have to
+    /// make way; `None` if there was no room within two seconds.
     pub async fn room(
         &self,
         what: Uses,
@@ -39,13 +39,14 @@ impl Peer {
     }
 }
 
-/// True if this asks for health or metrics: answered whoever holds all places, and by a rate of its own.
+/// True for requests for health or metrics, which are answered even if all places are taken, at a
+/// separate rate.
 pub(super) fn is_watching<T>(request: &hyper::Request<T>) -> bool {
     let is_asking = matches!(*request.method(), Method::GET | Method::HEAD);
     is_asking && matches!(request.uri().path(), "/-/healthy" | "/-/ready" | "/metrics")
 }
 
-/// The rest of the request is not waited for.
+/// Closes the connection without waiting for the rest of the request.
 pub(super) fn hang_up(response: &mut Response) {
     let close = HeaderValue::from_static("close");
     response.headers_mut().insert(CONNECTION, close);

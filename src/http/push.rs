@@ -1,9 +1,9 @@
 //! `POST /api/v1/rows`: rows that a client pushes, each body once.
 //!
-//! A body is collected in memory, of which all bodies share a bounded part, and handed to [`Push`] on a
-//! thread that may wait for the disk. It takes of that memory what has come of it, not what was announced:
-//! clients that announce much and send little keep nobody out. The answer comes when the disk has the rows, or, with
-//! `?ack=durable`, when a checkpoint has them.
+//! A body is collected in memory, within a bound shared by all bodies, and handed to [`Push`] on a
+//! thread that may wait for the disk. It takes up memory only for what has arrived, not for what
+//! was announced, so clients that announce much and send little keep nobody out. The answer is sent
+//! when the rows are on disk, or with `?ack=durable` when a checkpoint contains them.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -29,20 +29,20 @@ use crate::source::follow::{Flaw, Kept, Known, Push, Stage};
 
 /// Content type of a body.
 const STREAM: &str = "application/vnd.apache.arrow.stream";
-/// Longest key: a UUID has 36 characters, a path with a date some more.
+/// Longest key: a UUID has 36 characters, a path with a date somewhat more.
 const KEY_MAX: usize = 200;
-/// Memory of all bodies that are on their way, in bodies of the largest size.
+/// Memory for all bodies in transit, as a multiple of the largest body.
 const BODIES_LARGEST: u64 = 4;
 /// Unit of that memory.
 const UNIT: u64 = 1 << 10;
-/// Bodies on their way to the disk; more wait. Its queue is no longer than that by much.
+/// Most bodies being written at once; more wait, because the disk's queue is hardly longer.
 const WRITERS_MAX: usize = 8;
 /// Longest time for a body to arrive.
 const BODY_PATIENCE: Duration = Duration::from_mins(1);
-/// Longest time that `?ack=durable` waits for a checkpoint; one takes seconds at most while the disk
-/// is well.
+/// Longest time that `?ack=durable` waits for a checkpoint; one takes a few seconds at most on a
+/// healthy disk.
 const ACK_PATIENCE: Duration = Duration::from_secs(30);
-/// How often a checkpoint is asked for: again meanwhile, and while the spool is crowded.
+/// How often a checkpoint is requested while waiting for one, and while the spool is crowded.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 
 /// Room for bodies.
@@ -51,12 +51,12 @@ pub(super) struct Bodies {
     memory: Arc<Semaphore>,
     writers: Arc<Semaphore>,
     most: u64,
-    /// When a crowded spool last had a checkpoint asked for.
+    /// When a checkpoint was last requested because of a crowded spool.
     hurried: Mutex<Option<Instant>>,
 }
 
 impl Bodies {
-    /// Room for some bodies of at most so many bytes.
+    /// Room for a few bodies of at most `most` bytes.
     pub fn new(most: u64) -> Self {
         let units = BODIES_LARGEST * units(most);
         let units = usize::try_from(units).unwrap_or(Semaphore::MAX_PERMITS);
@@ -68,7 +68,7 @@ impl Bodies {
         }
     }
 
-    /// True if the last time is long enough ago: clients that come again and again while there is no
+    /// True if the last request was long enough ago: clients that keep retrying while there is no
     /// room must not make the daemon write checkpoints without a pause.
     fn may_hurry(&self) -> bool {
         let mut hurried = self.hurried.lock().unwrap_or_else(PoisonError::into_inner);
@@ -91,7 +91,7 @@ pub(super) async fn rows(
     request: Request,
 ) -> Response {
     let Some(push) = shared.live.push().cloned() else {
-        let why = "rows are not taken here; add \"push:\" to `source.inputs`";
+        let why = "this run does not accept pushed rows; add \"push:\" to `source.inputs`";
         return problem(StatusCode::NOT_FOUND, why);
     };
     let (mut parts, body) = request.into_parts();
@@ -108,8 +108,12 @@ pub(super) async fn rows(
     let kept = {
         let (push, key) = (Arc::clone(&push), key.clone());
         let Ok(writer) = Arc::clone(&bodies.writers).acquire_owned().await else {
-            return problem(StatusCode::SERVICE_UNAVAILABLE, "the server ends");
+            return problem(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the server is shutting down",
+            );
         };
+        // The body's memory is given back there, even if the client has gone meanwhile.
         tokio::task::spawn_blocking(move || {
             let kept = push.keep(&key, &body);
             drop((body, place, writer));
@@ -137,7 +141,7 @@ pub(super) async fn rows(
     tell(status, known, is_patient)
 }
 
-/// Why a request is not looked at any further.
+/// The early refusal of a request.
 struct Refusal {
     status: StatusCode,
     why: String,
@@ -161,13 +165,13 @@ impl Refusal {
     }
 }
 
-/// The key, and whether the answer is to wait for a checkpoint.
+/// The key, and whether the answer waits for a checkpoint.
 fn asked_for(query: Option<&str>, headers: &HeaderMap) -> Result<(String, bool), Refusal> {
     let is_patient = match query {
         None | Some("") => false,
         Some("ack=durable") => true,
         Some(_) => {
-            let why = "the only parameter is `ack=durable`";
+            let why = "the only parameter allowed is `ack=durable`";
             return Err(Refusal::new(StatusCode::BAD_REQUEST, why));
         }
     };
@@ -190,7 +194,7 @@ fn asked_for(query: Option<&str>, headers: &HeaderMap) -> Result<(String, bool),
     Ok((String::from_utf8_lossy(key).into_owned(), is_patient))
 }
 
-/// The whole body, and its part of the memory.
+/// The whole body, and its share of the memory.
 async fn collect(
     bodies: &Bodies,
     peer: Option<&Peer>,
@@ -213,7 +217,7 @@ async fn collect(
     collected
 }
 
-/// A body as it comes; every piece is held in memory that was free.
+/// Receives a body; memory is reserved before each piece is kept.
 async fn arrive(
     bodies: &Bodies,
     peer: Option<&Peer>,
@@ -252,13 +256,13 @@ async fn arrive(
 
 fn too_large(bodies: &Bodies) -> Refusal {
     let why = format!(
-        "a body has {} bytes at most (`http.body_mib`); push it in parts, each with a key of its own",
+        "a body may have at most {} bytes (`http.body_mib`); push it in parts, each with its own key",
         bodies.most
     );
     Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, why)
 }
 
-/// Takes memory, for which bodies that come too slowly have to go.
+/// Takes memory, for which bodies that arrive too slowly have to make way.
 async fn room(
     bodies: &Bodies,
     peer: Option<&Peer>,
@@ -272,7 +276,7 @@ async fn room(
             .ok(),
     };
     place.ok_or_else(|| {
-        let why = "too many bodies are on their way; send the request again";
+        let why = "too many bodies are being received; send the request again";
         Refusal {
             retry_after: Some(Duration::from_secs(1)),
             ..Refusal::new(StatusCode::TOO_MANY_REQUESTS, why)
@@ -280,12 +284,13 @@ async fn room(
     })
 }
 
-/// Waits until a checkpoint has the rows, or they are refused; what is known then.
+/// Waits until a checkpoint contains the rows or they are refused; returns what is then known.
 async fn settle(push: &Push, live: &Published, key: &str, mut known: Known) -> Known {
     let deadline = Instant::now() + ACK_PATIENCE;
     let mut changes = live.settled.subscribe();
     let mut asked: Option<Instant> = None;
     loop {
+        // Marked before looking, so that a change after the look is not missed.
         changes.mark_unchanged();
         if let Some(now) = push.look(key) {
             known = now;
@@ -298,6 +303,8 @@ async fn settle(push: &Push, live: &Published, key: &str, mut known: Known) -> K
         // A checkpoint from before the rows were taken is of no use.
         if matches!(known.stage, Stage::Taken { .. })
             && asked.is_none_or(|at| now >= at + ASK_EVERY)
+            // Recorded only if the request was accepted; otherwise it is made again at the next
+            // look.
             && live.request(ControlRequest::Checkpoint)
         {
             asked = Some(now);
@@ -314,14 +321,14 @@ fn tell(status: &str, known: Known, is_patient: bool) -> Response {
             let reason = reason.unwrap_or_else(|| "see /api/v1/quarantine".to_owned());
             let rows = known.rows;
             let why = format!(
-                "the rows were refused behind the first {rows}, which were learned: {reason}. Send the \
-                 rest, put right, with a new key"
+                "the rows after the first {rows}, which were learned, were refused: {reason}. \
+                 Correct the rest and send it with a new key"
             );
             return problem(StatusCode::UNPROCESSABLE_ENTITY, &why);
         }
         Stage::Unsure => {
             let why =
-                "the disk may not have the rows yet, and no checkpoint has; send the request again";
+                "the rows may not be on disk yet and are in no checkpoint; send the request again";
             let soon = Duration::from_secs(1);
             return later(StatusCode::SERVICE_UNAVAILABLE, why, soon);
         }
@@ -336,8 +343,8 @@ fn tell(status: &str, known: Known, is_patient: bool) -> Response {
         return answer(StatusCode::OK, &body);
     }
     let reason = format!(
-        "the rows are on the disk, but no checkpoint had them within {} s; they will be learned. Send \
-         the request again to ask",
+        "the rows are on disk and will be learned, but no checkpoint had them within {} s; send \
+         the request again to check",
         ACK_PATIENCE.as_secs()
     );
     body["reason"] = reason.into();
@@ -353,7 +360,7 @@ fn refused(kept: Kept) -> Response {
         Kept::Flawed(Flaw::NoStream(why)) => problem(StatusCode::BAD_REQUEST, &why),
         Kept::Flawed(Flaw::Disagrees(why)) => problem(StatusCode::UNPROCESSABLE_ENTITY, &why),
         Kept::Full(when) => {
-            let why = "as many rows wait to be learned as may (`source.spool_mib`); send the request again";
+            let why = "the spool of rows waiting to be learned is full (`source.spool_mib`); send the request again";
             later(StatusCode::TOO_MANY_REQUESTS, why, when)
         }
         Kept::Failed(why) => later(
@@ -366,7 +373,7 @@ fn refused(kept: Kept) -> Response {
     }
 }
 
-/// A refusal that says when to come again.
+/// A refusal that says when to retry.
 fn later(status: StatusCode, why: &str, when: Duration) -> Response {
     let mut response = problem(status, why);
     let seconds = when.as_millis().div_ceil(1000) as u64;

@@ -1,16 +1,16 @@
-//! Requests a second of one client: a token bucket for each address.
+//! Requests per second of one client: a token bucket for each address.
 //!
-//! Health and metrics do not count here: each connection has a bucket of its own for them, so that no
-//! other client uses it up, wherever it comes from.
+//! Requests for health and metrics do not count here: each connection has a separate bucket for
+//! them, so that no other client can use it up.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-/// Addresses remembered; the one that was silent longest is forgotten first.
+/// Most addresses remembered; the one silent longest is forgotten first.
 const CLIENTS_MAX: usize = 4096;
-/// Seconds of requests that may come at once.
+/// Largest burst, in seconds' worth of requests.
 const BURST_S: f64 = 2.0;
 
 /// Tokens that clients have left.
@@ -28,7 +28,7 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    /// Of so many requests a second, full.
+    /// A full bucket for this many requests per second.
     pub(super) fn new(per_s: f64, now: Instant) -> Self {
         Self {
             tokens: per_s * BURST_S,
@@ -36,7 +36,7 @@ impl Bucket {
         }
     }
 
-    /// Takes a token; seconds until there is one if there is none.
+    /// Takes a token, or returns the seconds until there is one.
     pub(super) fn take(&mut self, per_s: f64, now: Instant) -> Result<(), u64> {
         let since = now.saturating_duration_since(self.at).as_secs_f64();
         self.tokens = (self.tokens + since * per_s).min(per_s * BURST_S);
@@ -51,7 +51,7 @@ impl Bucket {
 }
 
 impl Rates {
-    /// So many requests a second.
+    /// Limits clients to this many requests per second.
     pub(super) fn new(per_s: u32) -> Self {
         Self {
             per_s: f64::from(per_s),
@@ -59,10 +59,11 @@ impl Rates {
         }
     }
 
-    /// Takes a token of `client`; seconds until there is one if there is none.
+    /// Takes a token of `client`, or returns the seconds until there is one.
     pub(super) fn take(&self, client: IpAddr, now: Instant) -> Result<(), u64> {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let client = network(client);
+        // The table is bounded, because requests from many addresses must not fill the memory.
         if buckets.len() >= CLIENTS_MAX && !buckets.contains_key(&client) {
             let oldest = buckets.iter().min_by_key(|(_, bucket)| bucket.at);
             if let Some(oldest) = oldest.map(|(client, _)| *client) {
@@ -75,10 +76,13 @@ impl Rates {
     }
 }
 
-/// Whose an address is: one customer of IPv6 has a /64 and more addresses in it than anybody can remember.
+/// The network that counts as one client: an IPv6 customer has a whole /64, with more addresses
+/// than can be remembered.
 pub(super) fn network(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
         IpAddr::V6(address) => {
+            // A single IPv6 client is given a whole /64 network, and could use a new address for
+            // each request.
             let bits = address.to_bits() >> 64 << 64;
             IpAddr::V6(Ipv6Addr::from_bits(bits))
         }

@@ -1,7 +1,7 @@
-//! `GET /api/v1/recent`: rows of late in the plane of the components, and those that stand out.
+//! `GET /api/v1/recent`: recent rows in the plane of the components, and rows that stand out.
 //!
-//! The rows that were kept are scored anew with the components of the moment, so that all pictures of a page
-//! are of the same model.
+//! Kept rows are scored again with the current components, so that all charts of the page show the
+//! same model.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::published::{Columns, Kept, Row, TOP_MAX};
 use crate::rows::Minibatch;
 use crate::snapshot::{Projection, Snapshot};
 
-/// Scores of a row that an answer has.
+/// Scores per row in an answer.
 const SCORES_MAX: usize = 10;
 
 #[derive(Debug, Serialize)]
@@ -91,7 +91,7 @@ fn view(kept: &Kept, columns: &Columns, snapshot: Option<&Snapshot>) -> Response
     answer(StatusCode::OK, &shown)
 }
 
-/// Rows with their scores; those of other features are none of this model's.
+/// Rows with their scores; rows with other features do not belong to this model and are left out.
 fn scored<'a>(
     projection: &Projection,
     rows: &'a [Arc<Row>],

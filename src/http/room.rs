@@ -1,15 +1,15 @@
-//! Room for connections, and who makes room when it is short.
+//! Room for connections, and which of them make way when it is short.
 //!
-//! A connection comes into the lobby. With the head of its first request it gets a *place*, of which
-//! there are `http.connections`, unless it asks for health or metrics: these are answered in the lobby, so
-//! that nobody who holds places keeps them out. In the lobby the one that has done nothing for the longest
-//! time goes when it is full: who sends a head at once is always heard. Where all places are taken, who
-//! is idle goes first, then who reads no answer, then whose body comes slowly; where nobody has to go, a
-//! request waits a while and is then told to come again. The same holds for other things of which there is
-//! only so much ([`Uses`]).
+//! A new connection starts in the lobby. With the head of its first request it gets one of the
+//! `http.connections` *places*, unless it asks for health or metrics: these are answered in the
+//! lobby, so that clients holding places cannot keep them out. When the lobby is full, the
+//! connection idle longest is closed, so a client that sends a request head at once is always
+//! heard. When all places are taken, idle connections are closed first, then those that do not read
+//! their answers, then those with slow bodies; if none qualifies, a request waits a while and is
+//! then told to retry. The same applies to other scarce resources ([`Uses`]).
 //!
-//! Among those that may have to go it hits the address that has most of them. One address never has all
-//! places.
+//! Among the candidates, the address with the most connections is hit first. One address never gets
+//! all places.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -22,17 +22,19 @@ use tokio::time::{Instant, interval, sleep_until};
 
 use super::connection::{Connection, Stage, Standing, Uses};
 
-/// Connections that have no place: without a head, waiting for a place, or asking for health.
+/// Most connections without a place: before their first request head, waiting for a place, or
+/// asking for health.
 pub(super) const LOBBY_MAX: usize = 256;
-/// Of these, requests that wait for a place.
+/// Of these, most requests waiting for a place.
 const WAITING_MAX: usize = LOBBY_MAX / 2;
-/// Connections that have their answer and are read on for a while, so that they come to see it.
+/// Most connections that have their answer and are drained for a while so that the client can read
+/// it.
 pub(super) const ENDING_MAX: usize = 64;
 /// Longest time that a request waits for room.
 const ROOM_PATIENCE: Duration = Duration::from_secs(2);
-/// How often somebody is looked for who has to make room meanwhile.
+/// How often a waiting request checks for a connection that must make way.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// One part in so many of the places is kept from the address that has all others.
+/// 1/this of the places stays out of reach of an address that holds all others.
 const OTHERS_SHARE: usize = 8;
 
 /// All connections.
@@ -44,7 +46,7 @@ pub(super) struct Connections {
     places_max: usize,
 }
 
-/// A connection that is known to the others until this is dropped.
+/// Registers a connection until this is dropped.
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) connection: Arc<Connection>,
@@ -60,7 +62,7 @@ impl Drop for Opened {
 }
 
 impl Connections {
-    /// None yet, and so many places.
+    /// No connections yet, and `places_max` places.
     pub(super) fn new(places_max: usize) -> Self {
         Self {
             open: Mutex::default(),
@@ -74,10 +76,11 @@ impl Connections {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A new one, in the lobby; it is known until it is dropped.
+    /// A new connection in the lobby; it is registered until dropped.
     pub(super) fn open(self: &Arc<Self>, peer: IpAddr) -> Opened {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let connection = Arc::new(Connection::new(id, peer));
+        // Done before the new connection is registered, so that it is never the one to go.
         self.thin(Stage::Open, LOBBY_MAX - WAITING_MAX);
         self.open_now().insert(id, Arc::clone(&connection));
         Opened {
@@ -86,7 +89,8 @@ impl Connections {
         }
     }
 
-    /// Ends the one without a place that has been at `stage` longest, where there are so many of them.
+    /// Ends the connection without a place that has been at `stage` longest, if there are at least
+    /// `most` of them.
     fn thin(&self, stage: Stage, most: usize) {
         let open = self.open_now();
         let without = open
@@ -106,11 +110,12 @@ impl Connections {
             )
         });
         if let Some((oldest, _)) = oldest {
+            // The connection is only notified; it leaves the map when its task ends.
             oldest.end();
         }
     }
 
-    /// The system has no room for one more: somebody must go who does nothing.
+    /// Called when the system has no room for another connection: ends one that does nothing.
     pub(super) fn shed(&self) {
         if !self.make_way(Uses::Nothing, None) {
             self.thin(Stage::Ending, 1);
@@ -118,14 +123,15 @@ impl Connections {
         }
     }
 
-    /// The connection has its last answer: it needs no place, and is read on for a while.
+    /// Marks a connection that has its last answer: it gives up its place and is drained for a
+    /// while.
     pub(super) fn ending(&self, connection: &Connection) {
         self.thin(Stage::Ending, ENDING_MAX);
         connection.set_stage(Stage::Ending);
     }
 
-    /// Makes somebody go who has what is short and must make room, of one address if one is named;
-    /// whether there was anybody.
+    /// Ends a connection that must make way for the scarce resource, from one address if given;
+    /// returns whether there was anybody.
     pub(super) fn make_way(&self, what: Uses, of: Option<IpAddr>) -> bool {
         let now = Instant::now();
         let open = self.open_now();
@@ -141,6 +147,7 @@ impl Connections {
             class
                 .cmp(&other_class)
                 .then(many(other).cmp(&many(one)))
+                // Within a class: idle longest, blocked longest, slowest.
                 .then(number.total_cmp(&other_number))
                 .then(one.id.cmp(&other.id))
         });
@@ -150,13 +157,15 @@ impl Connections {
         first.is_some()
     }
 
-    /// Gives a connection a place; whether there was one, or came to be one in a while.
+    /// Gives a connection a place, waiting a while if necessary; returns whether it got one.
     pub(super) async fn claim(&self, connection: &Connection) -> bool {
         if connection.has_place() {
             return true;
         }
         let free = self.places.available_permits();
         // What is left then is kept for others.
+        // Counting an address's places takes a lock and a pass over all connections: only where
+        // they run short.
         let is_kept = free > 0 && free <= self.places_max / OTHERS_SHARE;
         if is_kept && self.has_its_share(connection.network) {
             if !self.make_way(Uses::Nothing, Some(connection.network)) {
@@ -189,14 +198,15 @@ impl Connections {
         own.filter(|one| one.has_place()).count() >= share
     }
 
-    /// Takes `units` of what there is only so much of, for which others may have to go; nothing if that
-    /// did not come about.
+    /// Takes `units` of a scarce resource, for which others may have to make way; `None` if there
+    /// was not enough.
     pub(super) async fn room(
         &self,
         what: Uses,
         from: &Arc<Semaphore>,
         units: u32,
     ) -> Option<OwnedSemaphorePermit> {
+        // The usual case, without timers.
         if let Ok(permit) = Arc::clone(from).try_acquire_many_owned(units) {
             return Some(permit);
         }
@@ -206,6 +216,7 @@ impl Connections {
         let mut has_hope = what != Uses::Push;
         loop {
             tokio::select! {
+                // A permit that came at the last moment counts: it is asked for before the clock.
                 biased;
                 permit = permit.as_mut() => return permit.ok(),
                 () = sleep_until(until) => return None,
@@ -219,7 +230,7 @@ impl Connections {
     }
 }
 
-/// How often each address is among these.
+/// Number of connections per address.
 fn counted(networks: impl Iterator<Item = IpAddr>) -> HashMap<IpAddr, usize> {
     let mut counts = HashMap::new();
     for network in networks {

@@ -1,20 +1,22 @@
 //! Rows of a client → scores, by the components shown now: `POST /api/v1/transform` and `/score`.
 //!
-//! In: rows as an Arrow IPC stream or JSON, their features by name in any order. Out: scores in the same
-//! format, piece by piece while rows still come. A request is scored by the immutable copy that was
-//! there when it came. Learning does not wait for it: the arithmetic is done by threads of the lowest
-//! priority ([`pool`]), so that the processor is theirs only when nobody else wants it.
+//! In: rows as an Arrow IPC stream or JSON, their features by name in any order. Out: scores in the
+//! same format, piece by piece while rows still come. A request is scored with the immutable copy
+//! current at its arrival. Learning does not wait for it: the arithmetic runs on threads of the
+//! lowest priority ([`pool`]), which get the processor only when nothing else needs it.
 //!
-//! What a request may hold: `http.body_mib` of body, which is taken whole even where the answer is not
-//! (a client that sends everything before it reads anything must not wait for ever); the answer is made
-//! as it is read, a megabyte ahead. All requests together: [`BODIES`] such bodies.
+//! A request may hold a body of `http.body_mib`, which is read completely even if the answer is not
+//! (a client that sends everything before reading anything must not wait for ever); the answer is
+//! produced as it is read, a megabyte ahead. All requests together may hold [`BODIES`] such bodies.
 //!
-//! Refused, before the first megabyte of the answer: 400 what is no Arrow or JSON, 408 what takes too
-//! long, 413 too many bytes or rows, 415 other types, 422 other features and infinite values, 429 more
-//! requests than are held, 503 before there are components. Later the answer breaks off.
+//! Refusals, before the first megabyte of the answer: 400 for invalid Arrow or JSON, 408 if it
+//! takes too long, 413 for too many bytes or rows, 415 for other types, 422 for other features and
+//! infinite values, 429 for too many requests, 503 before there are components. After that the
+//! answer is cut off.
 //!
-//! Columns that are no feature are refused (422, with their names); `?extra=ignore` leaves them out,
-//! `?extra=keep` hands them back untouched before the scores (in JSON: texts, numbers, booleans, null).
+//! Columns that are not features are refused (422, with their names); `?extra=ignore` leaves them
+//! out, `?extra=keep` returns them unchanged before the scores (in JSON: texts, numbers, booleans,
+//! null).
 
 mod arrow;
 mod columns;
@@ -45,15 +47,15 @@ use super::peer::Peer;
 use super::shared::Shared;
 use crate::snapshot::Snapshot;
 
-/// Requests that are received, scored or answered at a time; the next one is told to come again.
+/// Most requests received, scored or answered at a time; the next one is told to retry.
 const REQUESTS_MAX: usize = 64;
-/// Largest bodies that all of them may hold together.
+/// Memory for the bodies of all requests, as a multiple of the largest body.
 const BODIES: u64 = 4;
 /// Time for a request, from its headers to the end of its answer.
 const DEADLINE: Duration = Duration::from_mins(1);
 /// A JSON body is held whole, and then its numbers and scores, at some four times its size each.
 const JSON_BYTES_MAX: u64 = 16 << 20;
-/// Time that a client that is told to come again should wait, seconds: requests take less.
+/// Seconds that a client told to retry should wait: requests take less.
 const RETRY_AFTER_S: &str = "1";
 
 const ARROW: &str = "application/vnd.apache.arrow.stream";
@@ -77,7 +79,7 @@ enum Extra {
     Keep,
 }
 
-/// Why rows are not scored.
+/// Why rows were not scored.
 #[derive(Debug)]
 struct Refusal {
     status: StatusCode,
@@ -121,9 +123,9 @@ struct Order {
 pub(super) struct Scoring {
     pool: Pool,
     places: Arc<Semaphore>,
-    /// Bytes of the bodies of requests under way.
+    /// Bytes of the bodies of requests in progress.
     bytes: AtomicU64,
-    /// The components of the snapshot that was asked for last.
+    /// The components of the snapshot requested last.
     model: Mutex<Option<(Arc<Snapshot>, Arc<Model>)>>,
 }
 
@@ -142,6 +144,7 @@ impl Scoring {
     fn model(&self, snapshot: &Arc<Snapshot>) -> Arc<Model> {
         let mut known = self.model.lock().unwrap_or_else(PoisonError::into_inner);
         match &*known {
+            // The pointer is the version: published values are replaced, never changed.
             Some((of, model)) if Arc::ptr_eq(of, snapshot) => Arc::clone(model),
             _ => {
                 let model = Arc::new(Model::new(snapshot));
@@ -152,7 +155,7 @@ impl Scoring {
     }
 }
 
-/// Bytes of one body, as long as its request is under way.
+/// Bytes of one body while its request is in progress.
 struct Held {
     scoring: Arc<Scoring>,
     bytes: u64,
@@ -162,9 +165,10 @@ struct Held {
 impl Held {
     fn add(&mut self, bytes: u64) -> Result<(), Refusal> {
         self.bytes += bytes;
+        // Added before it is compared, so that two requests cannot both take the last room.
         let all = self.scoring.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         if all > self.bytes_max {
-            let why = "the bodies of all requests together are larger than this server holds";
+            let why = "all request bodies together exceed what this server holds in memory";
             return Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, why));
         }
         Ok(())
@@ -195,7 +199,7 @@ pub(super) async fn post(
         None => Arc::clone(&scoring.places).try_acquire_owned().ok(),
     };
     let Some(place) = place else {
-        let why = format!("{REQUESTS_MAX} requests are being scored; come again");
+        let why = format!("{REQUESTS_MAX} requests are being scored already; try again");
         let refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, why);
         return refuse(&refusal, request.into_body(), body_max);
     };
@@ -247,7 +251,7 @@ fn order(
     let kind = kind.split(';').next().unwrap_or_default().trim();
     let is_arrow = kind.eq_ignore_ascii_case(ARROW);
     if !is_arrow && !kind.eq_ignore_ascii_case(JSON) {
-        let why = format!("rows are taken as `{ARROW}` or `{JSON}`, not as `{kind}`");
+        let why = format!("send rows as `{ARROW}` or `{JSON}`, not as `{kind}`");
         return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
     }
     let extra = extra(request.uri())?;
@@ -258,11 +262,13 @@ fn order(
     };
     let length = request.headers().get(CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    // Goes by the announced length, before any of the body is sent. A body that exceeds its
+    // announcement is stopped while it arrives.
     if length.is_some_and(|length| length > bytes_max) {
         return Err(too_large(bytes_max));
     }
     let Some(snapshot) = shared.live.snapshot.get().as_ref().clone() else {
-        let why = "no row was learned yet";
+        let why = "no rows have been learned yet";
         return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why));
     };
     let order = Order {
@@ -285,7 +291,7 @@ fn extra(uri: &Uri) -> Result<Extra, Refusal> {
             "extra=ignore" => Extra::Ignore,
             "extra=keep" => Extra::Keep,
             _ => {
-                let why = "the query may be `extra=error`, `extra=ignore` or `extra=keep`";
+                let why = "the query must be `extra=error`, `extra=ignore` or `extra=keep`";
                 return Err(Refusal::new(StatusCode::BAD_REQUEST, why));
             }
         };
@@ -304,7 +310,8 @@ fn too_many(rows_max: u64) -> Refusal {
     Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, why)
 }
 
-/// Refuses, and reads on for a while: many a client reads no answer before it has sent its body.
+/// Refuses, but keeps reading for a while: many clients read no answer before they have sent their
+/// body.
 fn refuse(refusal: &Refusal, body: Body, body_max: u64) -> Response {
     tokio::spawn(drain(body, body_max));
     refusal.answer()

@@ -1,7 +1,7 @@
-//! The server: a thread of its own, with limits on connections and on the time of everything.
+//! The server: a separate thread, with limits on connections and on the duration of everything.
 //!
-//! Who gets a place, and who makes room: `room.rs`. How fast bodies must come: `pace.rs`. How a connection
-//! ends so that its client sees the answer: `linger.rs`.
+//! `room.rs` decides who gets a place and who makes way, `pace.rs` how fast bodies must arrive, and
+//! `linger.rs` how a connection ends so that its client sees the answer.
 
 use std::convert::Infallible;
 use std::io;
@@ -44,21 +44,21 @@ use crate::published::Published;
 const HEADER_PATIENCE: Duration = Duration::from_secs(10);
 /// Time for a TLS handshake.
 const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
-/// Time that answers under way have at the end of a run.
+/// Time allowed for answers in progress at the end of a run.
 const END_PATIENCE: Duration = Duration::from_secs(1);
 /// Bytes of the headers of a request, and of what is read ahead of a body.
 const BUFFER_BYTES: usize = 64 << 10;
-/// Connections that the system holds until they are accepted; it may have a lower limit.
+/// Backlog of connections not yet accepted; the system may have a lower limit.
 const UNACCEPTED_MAX: u32 = 4096;
-/// Errors of the system when it has no room for one more connection.
+/// System errors that mean there is no room for another connection.
 const SHORTAGES: [Errno; 4] = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
-/// Pause before the next one is accepted then, and after any other error.
+/// Pause before accepting again after these and any other errors.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(50);
 const PAUSE: Duration = Duration::from_millis(1);
-/// Files that the rest of the daemon has open: feeds, state, snapshots.
+/// Open files reserved for the rest of the daemon: feeds, state, snapshots.
 const FILES_BESIDE: u64 = 256;
-/// Priority of the server's thread: below that of learning, above that of scoring. Thousands of small
-/// requests, or bodies of gigabytes, then slow each other down and not the learner.
+/// Priority of the server's thread: below that of learning, above that of scoring. Thousands of
+/// small requests, or gigabytes of bodies, then slow down each other rather than the learner.
 const NICE: i32 = 10;
 /// Threads for answers that take long or wait for the disk.
 const BLOCKING_THREADS: usize = 8;
@@ -67,7 +67,7 @@ const BLOCKING_THREADS: usize = 8;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HttpError {
-    /// The address cannot be had.
+    /// The address cannot be bound.
     #[error("http.listen {listen}: {source}; choose an address of this machine and a free port")]
     Listen {
         /// The address.
@@ -105,7 +105,7 @@ impl Drop for Server {
     }
 }
 
-/// Refuses a certificate or key that does not fit, before anything else is done.
+/// Refuses an unusable certificate or key before anything else is done.
 ///
 /// # Errors
 /// Names the file and the remedy.
@@ -120,16 +120,16 @@ fn acceptor(params: &HttpParams) -> Result<Option<TlsAcceptor>, TlsError> {
         .transpose()
 }
 
-/// Starts to show a run.
+/// Starts to serve a run.
 ///
 /// # Errors
-/// If the address cannot be had, or there is a certificate that does not fit.
+/// If the address cannot be bound, or the certificate is unusable.
 pub fn start(params: &HttpParams, live: Arc<Published>) -> Result<Server, HttpError> {
     let shared = Shared::new(params.clone(), live);
     serve(params, move || router(shared))
 }
 
-/// Starts to listen; what is answered is made on the server's own thread, at its priority.
+/// Starts to listen; answers are computed on the server's thread, at its priority.
 pub(super) fn serve(
     params: &HttpParams,
     make: impl FnOnce() -> Router + Send + 'static,
@@ -140,6 +140,8 @@ pub(super) fn serve(
     };
     let tls = acceptor(params)?;
     let places = allow_files(params.keys.connections);
+    // One thread for all connections, so that one priority holds for all of them; slow work goes
+    // to the few blocking threads.
     let runtime = Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS)
@@ -147,6 +149,8 @@ pub(super) fn serve(
         .build();
     let runtime = runtime.map_err(failed)?;
     let listener = {
+        // A socket registers with the runtime that it is made in. Listening here reports an
+        // address that is taken before the run begins.
         let _entered = runtime.enter();
         listen(params.listen).map_err(failed)?
     };
@@ -158,7 +162,7 @@ pub(super) fn serve(
         .spawn(move || {
             // On Linux a priority is a thread's, and no process id means the thread that asks.
             if let Err(error) = setpriority_process(None, NICE) {
-                tracing::debug!(%error, "the HTTP server runs at the priority of learning");
+                tracing::debug!(%error, "could not lower the priority of the HTTP server");
             }
             let listening = Listening {
                 router: make(),
@@ -179,8 +183,7 @@ pub(super) fn serve(
     })
 }
 
-/// Listens with room for many that were not accepted yet: a crowd that comes at once is not to make others
-/// try again.
+/// Listens with a long backlog, so that many simultaneous connections do not force others to retry.
 fn listen(at: SocketAddr) -> io::Result<TcpListener> {
     let socket = match at {
         SocketAddr::V4(_) => TcpSocket::new_v4(),
@@ -192,8 +195,7 @@ fn listen(at: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(UNACCEPTED_MAX)
 }
 
-/// A connection is an open file, and many systems allow a process 1024 until it asks for more; how many
-/// connections there may be.
+/// Raises the limit of open files, which is often 1024, and returns how many connections it allows.
 fn allow_files(connections: usize) -> usize {
     let beside = FILES_BESIDE + (LOBBY_MAX + ENDING_MAX) as u64;
     let wanted = connections as u64 + beside;
@@ -211,14 +213,15 @@ fn allow_files(connections: usize) -> usize {
     if files >= wanted {
         return connections;
     }
+    // The daemon needs its own files more than clients need connections.
     let fewer = usize::try_from(files.saturating_sub(beside)).unwrap_or(connections);
     let fewer = fewer.clamp(1, connections);
     tracing::warn!(
         connections,
         files,
         places = fewer,
-        "fewer files may be open than `http.connections` needs, and fewer connections are answered at a \
-         time; raise the limit (LimitNOFILE=) or lower the key"
+        "the limit on open files is below what `http.connections` needs, so fewer connections are \
+         served at a time; raise the limit (LimitNOFILE=) or lower the key"
     );
     fewer
 }
@@ -227,9 +230,9 @@ struct Listening {
     router: Router,
     tls: Option<TlsAcceptor>,
     connections: Arc<Connections>,
-    /// Open connections, whatever they do.
+    /// Permits for open connections, whatever their stage.
     sockets: Arc<Semaphore>,
-    /// Bytes of a body that must come in a second.
+    /// Minimum bytes per second of a body.
     least_per_s: u64,
 }
 
@@ -241,6 +244,8 @@ impl Listening {
                 _ = &mut stopped => {}
                 () = self.accept(&listener, &ending) => {}
             }
+            // Dropped first, so that the port is free for the next daemon while the last answers
+            // are sent.
             drop(listener);
             // Each connection holds a receiver: it hears of the end, and is gone when it is through.
             ending.send_replace(());
@@ -248,7 +253,7 @@ impl Listening {
         });
     }
 
-    /// Takes connections for ever.
+    /// Accepts connections for ever.
     async fn accept(&self, listener: &TcpListener, ending: &watch::Sender<()>) {
         loop {
             // Those that were told to end do so at once: this is not waited for in earnest.
@@ -288,6 +293,8 @@ impl Listening {
                     Some(tls) => {
                         let shaken = tokio::select! {
                             shaken = timeout(HANDSHAKE_PATIENCE, tls.accept(stream)) => shaken,
+                            // A client that does not finish its handshake may be pushed out of the
+                            // lobby as well.
                             () = opened.connection.must_end() => return,
                         };
                         if let Ok(Ok(stream)) = shaken {
@@ -360,8 +367,8 @@ async fn answered(
     let busy = peer.connection.begin();
     let is_watching = is_watching(&request);
     if !is_watching && !peer.connections.claim(&peer.connection).await {
-        let why =
-            "as many connections are being answered as may be (`http.connections`); come again";
+        // The answer needs no place; the connection ends after it.
+        let why = "all connections are in use (`http.connections`); try again";
         let mut response = later(StatusCode::SERVICE_UNAVAILABLE, why, 1);
         hang_up(&mut response);
         return response.map(|body| Answering { body, _busy: busy });

@@ -1,4 +1,4 @@
-//! The cells and limits that every answer is made from.
+//! The cells and limits used by every answer.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// Nobody is listening yet.
+    /// Before anyone has connected.
     pub(super) fn new(params: HttpParams, live: Arc<Published>) -> Self {
         Self {
             params: Arc::new(params),

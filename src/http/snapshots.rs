@@ -75,7 +75,7 @@ pub(super) async fn one(
     headers: HeaderMap,
 ) -> Response {
     let Some(kind) = Kind::of(&headers) else {
-        let why = format!("a snapshot can be had as application/json, {ARROW} or {PARQUET}");
+        let why = format!("snapshots are available as application/json, {ARROW} or {PARQUET}");
         return problem(StatusCode::NOT_ACCEPTABLE, &why);
     };
     let directory = shared.params.output_dir.clone();
@@ -86,7 +86,7 @@ pub(super) async fn one(
         Err(_) => None,
     };
     let Some(listed) = found else {
-        let why = "there is no such snapshot; /api/v1/snapshots lists them";
+        let why = "no such snapshot; /api/v1/snapshots lists them";
         return problem(StatusCode::NOT_FOUND, why);
     };
     let tag = format!(
@@ -101,8 +101,8 @@ pub(super) async fn one(
     response
 }
 
-/// The snapshot of this name. What a client sends is compared with what is there: it never becomes a
-/// path.
+/// The snapshot of this name. The client's text is only compared with existing names: it never
+/// becomes a path.
 fn find(directory: &Path, id: &str) -> Result<Option<Listed>, SnapshotError> {
     let mut snapshots = list(directory, &RealDisk)?.into_iter();
     Ok(snapshots.find(|one| one.id == id || (id == "latest" && one.is_latest)))
@@ -159,7 +159,7 @@ fn failed(error: &SnapshotError) -> Response {
 }
 
 impl Kind {
-    /// The format that a client prefers; JSON where it does not say.
+    /// The format that a client prefers; JSON by default.
     fn of(headers: &HeaderMap) -> Option<Self> {
         let accept = headers
             .get(ACCEPT)

@@ -1,16 +1,16 @@
-//! Event streams that are open, and how many there may be.
+//! Open event streams, and their limit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Streams at a time: one for each open page; more are refused.
+/// Most simultaneous streams, one for each open page; more are refused.
 const STREAMS_MAX: usize = 64;
 
 /// Streams that are open.
 #[derive(Debug, Default)]
 pub(super) struct Streams(AtomicUsize);
 
-/// One of them; counted until it is dropped.
+/// One open stream; counted until dropped.
 pub(super) struct Place(Arc<Streams>);
 
 impl Place {

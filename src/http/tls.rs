@@ -26,7 +26,7 @@ pub enum TlsError {
         /// The reason, in words.
         reason: String,
     },
-    /// They do not fit together.
+    /// Certificate and key do not match.
     #[error(
         "http.tls_certificate {}: {source}; use the private key that the certificate was made for",
         path.display()
@@ -42,7 +42,7 @@ pub enum TlsError {
 /// TLS 1.2 and 1.3 with this certificate chain and key.
 ///
 /// # Errors
-/// If a file cannot be read, holds something else, or they do not belong together.
+/// If a file cannot be read, has the wrong content, or the two do not match.
 pub(super) fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, TlsError> {
     let unfit = |name: &'static str, path: &Path| {
         let path = path.to_owned();
@@ -56,7 +56,7 @@ pub(super) fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, Tl
         CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect);
     let chain = chain.map_err(|error| error.to_string());
     let chain = chain.and_then(|chain| match chain.len() {
-        0 => Err("there is no certificate in it".to_owned()),
+        0 => Err("it holds no certificate".to_owned()),
         _ => Ok(chain),
     });
     let chain = chain.map_err(unfit("http.tls_certificate", certificate))?;
@@ -76,14 +76,14 @@ pub(super) fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, Tl
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// Whoever reads the key can be this server.
+/// Warns if others can read the key, which would let them impersonate this server.
 fn warn_if_open(key: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
     let mode: io::Result<u32> = std::fs::metadata(key).map(|meta| meta.permissions().mode());
     if mode.is_ok_and(|mode| mode & 0o007 != 0) {
         tracing::warn!(
             file = %key.display(),
-            "http.tls_key can be read by everybody on this machine: chmod o-rwx"
+            "http.tls_key is readable by every user of this machine; run chmod o-rwx on it"
         );
     }
 }

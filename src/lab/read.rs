@@ -27,8 +27,8 @@ pub enum DataError {
     Source(#[from] SourceError),
     /// Too many values to hold.
     #[error(
-        "{rows} rows × {features} features are more than the {VALUES_MAX} values that the lab holds; \
-         take fewer rows, or use `ojad fit`, which holds none"
+        "{rows} rows × {features} features are more than the {VALUES_MAX} values that the lab \
+         holds in memory; use fewer rows, or `ojad fit`, which does not keep rows"
     )]
     TooLarge {
         /// Rows read so far.

@@ -1,4 +1,4 @@
-//! Whether the components are known as well as was asked for, and how many rows more that takes.
+//! Whether the components have reached the chosen accuracy, and how many more rows that takes.
 
 use serde::Serialize;
 
@@ -6,26 +6,27 @@ use crate::snapshot::Snapshot;
 
 /// How far the components are from a chosen error.
 ///
-/// Standard errors of directions fall with the root of the effective sample size S = (Σw)²/Σw² of the
-/// row weights w (Anderson 1963, theorem 2: variance ∝ 1/n): an error of `angle` now is one of `target`
-/// at S·(angle/target)².
+/// Standard errors of directions fall with the root of the effective sample size S = (Σw)²/Σw² of
+/// the row weights w (Anderson 1963, theorem 2: variance ∝ 1/n): an error of `angle` now falls to
+/// `target` at S·(angle/target)².
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Convergence {
-    /// Standard error of a direction that was asked for, radians.
+    /// Chosen standard error of a direction, radians.
     pub target_angle_rad: f64,
-    /// Largest standard error of an active component's direction, radians; nothing while unknown.
+    /// Largest standard error of an active component's direction, radians; `None` while unknown.
     pub angle_stderr_rad: Option<f64>,
-    /// The component that has it, counted from 1.
+    /// The component with that error, counted from 1.
     pub component: Option<usize>,
     /// True if it is at most the target.
     pub is_converged: bool,
-    /// Rows more that it takes, if the feed stays the same; nothing where forgetting keeps it away for
-    /// ever, or it is unknown.
+    /// Further rows needed if the feed stays the same; `None` if forgetting keeps the target out of
+    /// reach, or if unknown.
     pub rows_more: Option<u64>,
 }
 
 impl Convergence {
-    /// Of the active components of `snapshot`, learned with weights that fall by `factor_per_row`.
+    /// For the active components of `snapshot`, learned with weights that decay by
+    /// `factor_per_row`.
     pub fn of(snapshot: &Snapshot, factor_per_row: f64, target_angle_rad: f64) -> Self {
         let estimate = &snapshot.estimate;
         let active = (0..estimate.components()).filter(|i| estimate.active[*i]);
@@ -56,7 +57,7 @@ impl Convergence {
     }
 }
 
-/// Rows after which a sample of `now` effective rows is one of `wanted`; nothing if it never is.
+/// Rows until a sample of `now` effective rows has grown to `wanted`; `None` if it never does.
 ///
 /// t rows of weights γ^0 … γ^(t−1) are S(t) = (1 − γᵗ)(1 + γ)/((1 + γᵗ)(1 − γ)) effective ones, at most
 /// L = (1 + γ)/(1 − γ); solved for t: γᵗ = (1 − S/L)/(1 + S/L).

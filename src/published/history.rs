@@ -1,8 +1,9 @@
 //! History in bounded space: points that grow further apart as a run grows older.
 //!
-//! In: a [`Point`] now and then, drifts as they come. Out: at most [`POINTS_MAX`] points. When they are
-//! full, neighbours are merged and the interval doubles, so that the whole life of a run fits. It is kept
-//! in a file beside the checkpoint, for people only: a run whose file is lost learns the same.
+//! In: a [`Point`] now and then, and drifts as they occur. Out: at most [`POINTS_MAX`] points. When
+//! they are full, neighbours are merged and the interval doubles, so that the whole life of a run
+//! fits. It is kept in a file beside the checkpoint, for people only: a run whose file is lost
+//! learns the same.
 
 use faer::MatRef;
 use serde::{Deserialize, Serialize};
@@ -11,11 +12,11 @@ use crate::learner::Estimate;
 use crate::learner::drift::DriftReport;
 use crate::linalg::mean_sin2;
 
-/// Points kept: as many as a wide screen shows.
+/// Most points kept: as many as a wide screen shows.
 pub const POINTS_MAX: usize = 1024;
-/// Drifts kept, the newest.
+/// Most drifts kept: the newest.
 const DRIFTS_MAX: usize = 100;
-/// Eigenvalues of a point.
+/// Most eigenvalues per point.
 const EIGENVALUES_MAX: usize = 16;
 /// Version of the file.
 const VERSION: u32 = 1;
@@ -27,17 +28,18 @@ pub struct Point {
     pub unix_s: u64,
     /// Number of rows learned.
     pub rows: u64,
-    /// Rows learned a second since the point before.
+    /// Rows learned per second since the previous point.
     pub rows_per_s: f64,
     /// The first eigenvalues, squared (scaled) feature units.
     pub eigenvalues: Vec<f64>,
     /// Sum of the explained variance ratios of the components.
     pub explained: f64,
-    /// Mean variance of what is not above noise.
+    /// Mean variance of the directions that are not above noise.
     pub noise_variance: f64,
-    /// √Σsin² of the principal angles to the components of the point before; nothing for the first.
+    /// √Σsin² of the principal angles to the components of the previous point; `None` for the
+    /// first.
     pub subspace_distance: Option<f64>,
-    /// Largest difference between the last rows and those before, in standard errors.
+    /// Largest difference between the latest rows and the earlier ones, in standard errors.
     pub drift_score: Option<f64>,
     /// Alarm level of the score.
     pub drift_threshold: Option<f64>,
@@ -54,11 +56,11 @@ pub struct Drifted {
     pub report: DriftReport,
 }
 
-/// All that is remembered.
+/// The whole history.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct History {
     version: u32,
-    /// Least seconds between two points.
+    /// Minimum seconds between two points.
     pub interval_s: u64,
     /// The oldest first.
     pub points: Vec<Point>,
@@ -81,19 +83,22 @@ impl History {
     /// Reads what [`History::to_json`] wrote.
     ///
     /// # Errors
-    /// If it is something else.
+    /// If it is not a history.
     pub fn of_json(bytes: &[u8]) -> Result<Self, String> {
         let history: Self = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
         if history.version > VERSION {
-            return Err(format!("version {}; {VERSION} is known", history.version));
+            return Err(format!(
+                "version {}; this program reads version {VERSION}",
+                history.version
+            ));
         }
         if history.points.len() > POINTS_MAX || history.interval_s == 0 {
-            return Err("it is not what was written".into());
+            return Err("its content is not what was written".into());
         }
         Ok(history)
     }
 
-    /// As a file keeps it.
+    /// As stored in a file.
     ///
     /// # Errors
     /// If a number cannot be written.
@@ -101,7 +106,7 @@ impl History {
         serde_json::to_vec(self).map_err(|error| error.to_string())
     }
 
-    /// True if another point is due: rows came, and the interval is over.
+    /// True if another point is due: rows have arrived, and the interval is over.
     pub fn is_due(&self, unix_s: u64, rows: u64) -> bool {
         self.points.last().is_none_or(|last| {
             let is_other = last.rows != rows;
@@ -109,7 +114,7 @@ impl History {
         })
     }
 
-    /// Remembers a moment; `rows_per_s` is set here.
+    /// Adds a point; `rows_per_s` is set here.
     pub fn add(&mut self, mut point: Point) {
         if let Some(last) = self.points.last() {
             let seconds = point.unix_s.saturating_sub(last.unix_s).max(1);
@@ -121,7 +126,7 @@ impl History {
         }
     }
 
-    /// Remembers a drift.
+    /// Adds a drift.
     pub fn drifted(&mut self, drifted: Drifted) {
         self.drifts.push(drifted);
         if self.drifts.len() > DRIFTS_MAX {
@@ -129,7 +134,8 @@ impl History {
         }
     }
 
-    /// Every second point goes, its rows, distance and score into the one after it; the last one stays.
+    /// Drops every second point and merges its rows, distance and score into the next one; the last
+    /// point stays.
     fn halve(&mut self) {
         self.interval_s = self.interval_s.saturating_mul(2);
         let points = std::mem::take(&mut self.points);
@@ -149,7 +155,7 @@ impl History {
 }
 
 impl Point {
-    /// A point of the values known now.
+    /// A point from the current values.
     pub fn of(
         estimate: &Estimate,
         unix_s: u64,
@@ -170,8 +176,8 @@ impl Point {
         }
     }
 
-    /// Takes over what a point that goes had seen: rows a second since the one that stays before it,
-    /// and the largest distance and score.
+    /// Takes over the data of a dropped point: rows per second since the previous remaining point,
+    /// and the larger distance and score.
     fn absorb(&mut self, gone: &Self, before: Option<&Self>) {
         if let Some(before) = before {
             let seconds = self.unix_s.saturating_sub(before.unix_s).max(1);
@@ -186,7 +192,7 @@ impl Point {
     }
 }
 
-/// √Σsin² of the principal angles between the spans of two sets of components; nothing where their
+/// √Σsin² of the principal angles between the spans of two sets of components; `None` where their
 /// numbers differ.
 fn distance(before: &Estimate, now: &Estimate) -> Option<f64> {
     let (k, m) = (now.components(), now.features);

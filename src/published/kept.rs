@@ -1,4 +1,4 @@
-//! Rows of late as they came: a ring of them, and those that stood out.
+//! Recent rows as they arrived: a ring of them, and those that stood out.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,16 +8,17 @@ use crate::snapshot::Scores;
 
 /// Rows of the ring.
 const ROWS_MAX: usize = 2000;
-/// Bytes of their values: at 20,000 features there are fewer rows.
+/// Most bytes of their values: with 20,000 features there are fewer rows.
 const BYTES_MAX: usize = 16 << 20;
-/// Minibatches that the ring spans at least: a few rows of each.
+/// Minimum number of minibatches that the ring spans, with a few rows of each.
 const SPAN: usize = 20;
-/// Rows that stand out, of each kind.
+/// Most rows that stand out, of each kind.
 pub const TOP_MAX: usize = 20;
-/// Rows examined after which those that stood out before are forgotten by halves.
+/// Rows per generation: the rows that stood out are kept for the current generation and the
+/// previous one.
 const GENERATION: u64 = 50_000;
 
-/// A row with all that is known of it.
+/// A row with everything known about it.
 #[derive(Debug)]
 pub struct Row {
     /// Its number among the accepted rows.
@@ -26,7 +27,7 @@ pub struct Row {
     pub unix_s: u64,
     /// In the order of the features; NaN where it had no value.
     pub values: Vec<f64>,
-    /// Of the id columns.
+    /// Values of the id columns.
     pub ids: Vec<Option<String>>,
 }
 
@@ -38,12 +39,12 @@ struct Top(Vec<(f64, Arc<Row>)>);
 #[derive(Clone, Debug, Default)]
 pub struct Kept {
     ring: VecDeque<Arc<Row>>,
-    /// Residual and T² of this generation, and of the one before.
+    /// Residual and T² of this generation and of the previous one.
     tops: [[Top; 2]; 2],
     in_generation: u64,
     /// Rows examined so far.
     pub examined: u64,
-    /// Row from which on they belong together: the features of the first.
+    /// Number of features: all kept rows have as many as the first.
     features: usize,
 }
 

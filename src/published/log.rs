@@ -1,4 +1,4 @@
-//! The last lines of the log, for whoever looks at the page.
+//! The last lines of the log, for the web page.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -11,7 +11,7 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-/// Lines kept: more is what the log itself is for.
+/// Lines kept; for more there is the log itself.
 const LINES_MAX: usize = 200;
 /// Characters of a line.
 const CHARS_MAX: usize = 1000;
@@ -27,7 +27,7 @@ pub struct LogLine {
     pub message: String,
 }
 
-/// The last lines, shared by whoever writes and whoever reads them.
+/// The last lines, shared by writers and readers.
 #[derive(Clone, Debug, Default)]
 pub struct LogTail(Arc<Mutex<VecDeque<LogLine>>>);
 

@@ -1,8 +1,8 @@
 //! Cells with the values that a run publishes.
 //!
-//! The trainer replaces values as a whole and waits for nobody; the HTTP server, and with it the page and
-//! `ojad top`, reads immutable copies, so that no request can stall learning. Neither knows the other: both
-//! know this.
+//! The trainer replaces values as a whole and never waits; the HTTP server, and with it the page
+//! and `ojad top`, reads immutable copies, so that no request can stall learning. Neither depends
+//! on the other; both depend on this module.
 
 mod convergence;
 mod history;
@@ -33,23 +33,23 @@ use crate::learner::drift::DriftParams;
 use crate::snapshot::Snapshot;
 use crate::source::follow::Push;
 
-/// The lowest priority of a thread (nice): a learner that is busy leaves a seventieth of its processor to
-/// what is done for whoever looks on.
+/// The lowest priority of a thread (nice): a busy learner leaves about a seventieth of its
+/// processor to work done for observers.
 pub const NICE: i32 = 19;
 
-/// Requests of clients that may wait; more is refused.
+/// Most waiting requests of clients; more are refused.
 const REQUESTS_MAX: usize = 64;
 
-/// Parameters that are published beside the run's own values.
+/// Parameters that are published along with the run's values.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PublishParams {
-    /// Id column by which rows are coloured.
+    /// Id column that determines the colour of rows.
     pub label: Option<String>,
-    /// Height and width of the image that the features are.
+    /// Height and width of the image that the features form.
     pub feature_shape: Option<[usize; 2]>,
     /// Standard error of directions at which a run counts as converged, radians.
     pub target_angle_rad: f64,
-    /// True if snapshots and reloads can be asked for.
+    /// True if clients can request snapshots and reloads.
     pub can_control: bool,
 }
 
@@ -58,7 +58,7 @@ pub struct PublishParams {
 pub struct Latest<T>(RwLock<Arc<T>>);
 
 impl<T> Latest<T> {
-    /// The value now.
+    /// The current value.
     pub fn get(&self) -> Arc<T> {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -77,16 +77,16 @@ pub enum ControlRequest {
     Snapshot,
     /// Read the configuration again.
     Reload,
-    /// Write a checkpoint now: somebody waits for it.
+    /// Write a checkpoint now: a client is waiting for it.
     Checkpoint,
 }
 
-/// The cells, shared by the run and whoever looks on.
+/// The cells, shared by the run and its observers.
 #[derive(Debug)]
 pub struct Published {
     /// Status of the run.
     pub status: Latest<Status>,
-    /// The components and all that is known of them; nothing before the first row.
+    /// The components and everything known about them; `None` before the first row.
     pub snapshot: Latest<Option<Arc<Snapshot>>>,
     /// History of the run.
     pub history: Latest<History>,
@@ -96,15 +96,15 @@ pub struct Published {
     pub sources: Latest<Sources>,
     /// Refused files.
     pub quarantine: Latest<Quarantine>,
-    /// Rows of late.
+    /// Recent rows.
     pub recent: Recent,
     /// The last lines of the log.
     pub log: LogTail,
-    /// Seconds that updates took.
+    /// Durations of updates in seconds.
     pub updates: Updates,
-    /// Counts renewals of the status: whoever streams events waits for the next one.
+    /// Counts updates of the status: event streams wait for the next one.
     pub renewed: watch::Sender<u64>,
-    /// Counts changes of pushed bodies: whoever waits for one of them looks again.
+    /// Counts changes of pushed bodies: requests waiting for one of them check again.
     pub settled: watch::Sender<u64>,
     params: PublishParams,
     push: OnceLock<Arc<Push>>,
@@ -132,30 +132,30 @@ impl Published {
         }
     }
 
-    /// Parameters that are published beside the run's own values.
+    /// Parameters that are published along with the run's values.
     pub fn params(&self) -> &PublishParams {
         &self.params
     }
 
-    /// Sets the status and tells whoever waits for it.
+    /// Sets the status and notifies those waiting for it.
     pub fn set_status(&self, status: Status) {
         self.status.set(status);
         self.renewed.send_modify(|count| *count += 1);
     }
 
-    /// Who takes pushed rows, if anybody does.
+    /// The receiver of pushed rows, if there is one.
     pub fn push(&self) -> Option<&Arc<Push>> {
         self.push.get()
     }
 
-    /// Pushed rows go there from now on; the first who says so is heard.
+    /// Sets the receiver of pushed rows; only the first call has an effect.
     pub fn set_push(&self, push: Arc<Push>) {
         let settled = self.settled.clone();
         push.on_change(move || settled.send_modify(|count| *count += 1));
         let _ = self.push.set(push);
     }
 
-    /// Asks the run for something; false if too much was asked for already.
+    /// Sends a request to the run; false if too many are waiting.
     pub fn request(&self, what: ControlRequest) -> bool {
         self.requests.0.try_send(what).is_ok()
     }

@@ -1,8 +1,9 @@
-//! Rows of late, and those that stand out, for whoever looks on.
+//! Recent rows, and those that stand out, for observers.
 //!
-//! In: copies of minibatches, as many as the trainer has time to make. A thread of the lowest priority
-//! scores them with the components that are published. Out: the rows that were kept. Learning waits for
-//! none of it: what comes while that thread is busy is passed over, and [`Kept::examined`] says so.
+//! In: copies of minibatches, as many as the trainer has time to make. A thread of the lowest
+//! priority scores them with the published components. Out: the kept rows. Learning never waits for
+//! this: minibatches that arrive while the thread is busy are skipped, and [`Kept::examined`] shows
+//! it.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,28 +18,29 @@ use super::{Latest, NICE, Published};
 use crate::rows::{Minibatch, Tags, unix_s};
 use crate::snapshot::Projection;
 
-/// Copies that wait to be looked at.
+/// Most copies waiting to be examined.
 const WAITING_MAX: usize = 4096;
-/// Bytes of all of them; larger minibatches wait alone.
+/// Most bytes of all of them; a larger minibatch waits alone.
 const WAITING_BYTES: usize = 32 << 20;
-/// Copying may take one part in so many of the trainer's time.
+/// Copying may take 1/this of the trainer's time.
 const COPY_SHARE: f64 = 50.0;
-/// Seconds of copying that may come at once: the minibatches of a small file.
+/// Largest burst of copying in seconds: enough for the minibatches of a small file.
 const COPY_BURST_S: f64 = 0.1;
-/// The first minibatches come before the first components are published: they wait for these.
+/// The first minibatches arrive before the first components are published, and wait this long for
+/// them.
 const COMPONENTS_PATIENCE: Duration = Duration::from_secs(3);
 
-/// A minibatch to be looked at.
+/// A minibatch to be examined.
 struct Copied {
     batch: Minibatch,
     tags: Option<Tags>,
 }
 
-/// The trainer's side: copies what there is time for.
+/// The trainer's side: copies as many minibatches as there is time for.
 #[derive(Debug)]
 pub struct Sampler {
     to: Sender<Copied>,
-    /// Seconds of copying that are paid for.
+    /// Seconds of copying left in the budget.
     budget_s: f64,
     at: Instant,
 }
@@ -46,7 +48,7 @@ pub struct Sampler {
 /// Id columns, and which of them is the label.
 pub type Columns = (Vec<String>, Option<usize>);
 
-/// Rows kept for whoever looks on.
+/// Rows kept for observers.
 #[derive(Debug, Default)]
 pub struct Recent {
     kept: Mutex<Kept>,
@@ -54,10 +56,11 @@ pub struct Recent {
     columns: Latest<Columns>,
 }
 
-/// Starts to look at rows with the components of `published`; `ids` are the id columns, `label` one of them.
+/// Starts to examine rows with the components of `published`; `ids` are the id columns, `label` one
+/// of them.
 ///
 /// # Errors
-/// If no thread can be had.
+/// If no thread can be started.
 pub fn sample(
     published: Arc<Published>,
     ids: &[String],
@@ -95,10 +98,10 @@ impl Sampler {
     }
 }
 
-/// Looks at copies until nobody makes any.
+/// Examines copies until the sender is dropped.
 fn look(published: &Published, copies: &Receiver<Copied>) {
     if let Err(error) = setpriority_process(None, NICE) {
-        tracing::debug!(%error, "rows are looked at with the priority of the rest");
+        tracing::debug!(%error, "could not lower the priority of the thread that looks at recent rows");
     }
     let mut model: Option<(u64, Projection)> = None;
     for Copied { batch, tags } in copies {
@@ -131,7 +134,7 @@ fn look(published: &Published, copies: &Receiver<Copied>) {
 }
 
 impl Recent {
-    /// The rows that are kept now: a copy of pointers.
+    /// The rows kept now; this copies only pointers.
     pub fn kept(&self) -> Kept {
         self.lock().clone()
     }

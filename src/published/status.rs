@@ -18,15 +18,15 @@ pub struct Status {
     pub started_unix_s: u64,
     /// Seconds since 1970 when this status was made.
     pub now_unix_s: u64,
-    /// In a word.
+    /// The state as a word.
     pub state: RunState,
-    /// Seconds since 1970 when that began.
+    /// Seconds since 1970 when that state began.
     pub since_unix_s: u64,
-    /// In a sentence.
+    /// The state as a sentence.
     pub headline: String,
-    /// True if everything that must be written is written, and rows are learned.
+    /// True if all required files can be written and rows are being learned.
     pub is_ready: bool,
-    /// Why not.
+    /// Reasons why it is not ready.
     pub reasons: Vec<String>,
     /// Features; 0 before the first file.
     pub features: usize,
@@ -40,15 +40,15 @@ pub struct Status {
     pub rows_rejected: u64,
     /// Of these, rows with a null, else with a NaN, else with an infinity.
     pub rejected_by: [u64; 3],
-    /// Rows that wait for a full minibatch.
+    /// Rows waiting for a full minibatch.
     pub rows_waiting: u64,
-    /// Rows learned a second, over the last ten seconds.
+    /// Rows learned per second, over the last ten seconds.
     pub rows_per_s: f64,
     /// Number of remembered files.
     pub files: usize,
     /// Files refused so far.
     pub quarantined: u64,
-    /// Files that were seen and are not learned yet.
+    /// Files seen but not learned yet.
     pub lag_files: u64,
     /// Total bytes of these.
     pub lag_bytes: u64,
@@ -66,30 +66,30 @@ pub struct Status {
     pub is_drift_watched: bool,
     /// Seconds since 1970 of the last drift of this run.
     pub drifted_unix_s: Option<u64>,
-    /// How far the last rows are from those before, where that is watched.
+    /// How far the latest rows are from the earlier ones, if drift is watched.
     pub drift: Option<DriftReport>,
-    /// How far the components are from the error that was chosen; nothing before they are known.
+    /// How far the components are from the chosen accuracy; `None` before they are known.
     pub convergence: Option<Convergence>,
-    /// Column by which rows are coloured.
+    /// Column that determines the colour of rows.
     pub label: Option<String>,
-    /// Height and width of the image that the features are, if they are one.
+    /// Height and width of the image that the features form, if they do.
     pub feature_shape: Option<[usize; 2]>,
-    /// True if rows can be sent.
+    /// True if rows can be pushed.
     pub can_push: bool,
-    /// True if snapshots and reloads can be asked for.
+    /// True if clients can request snapshots and reloads.
     pub can_control: bool,
 }
 
-/// In a word, what a run is doing.
+/// The activity of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RunState {
-    /// Rows come and are learned.
+    /// Rows arrive and are learned.
     Learning,
     /// Nothing is left to learn.
     #[default]
     Waiting,
-    /// The feed has changed, and the rows since are not as many yet as a short half-life has.
+    /// The feed has changed, and a short half-life of rows has not yet passed since.
     Drifted,
     /// Something cannot be read or written.
     Degraded,
@@ -119,7 +119,7 @@ impl Status {
         }
     }
 
-    /// Rows left out, by the reason.
+    /// Rows left out, by reason.
     pub fn rejected(&self) -> impl Iterator<Item = (&'static str, u64)> {
         ["null", "nan", "infinity"]
             .into_iter()

@@ -1,8 +1,8 @@
-//! Seconds that updates took.
+//! Durations of updates in seconds.
 
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 
-/// Seconds that updates took.
+/// Durations of updates in seconds.
 #[derive(Clone, Debug)]
 pub struct Updates(Histogram);
 
@@ -14,12 +14,12 @@ impl Default for Updates {
 }
 
 impl Updates {
-    /// The histogram so far; it goes on counting.
+    /// The histogram so far; it keeps counting.
     pub fn histogram(&self) -> Histogram {
         self.0.clone()
     }
 
-    /// Counts one.
+    /// Records one update.
     pub fn observe(&self, seconds: f64) {
         self.0.observe(seconds);
     }

@@ -1,4 +1,4 @@
-//! Files and refused files, as people want to see them.
+//! Files and refused files in a form for people.
 
 use std::path::Path;
 
@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 use crate::source::Format;
 use crate::source::follow::{FeedState, FileState};
 
-/// Files shown: the newest.
+/// Most files shown: the newest.
 pub const FILES_MAX: usize = 200;
-/// Refused files that can be asked for: the newest.
+/// Most refused files that can be requested: the newest.
 pub const QUARANTINE_MAX: usize = 1000;
-/// Refused files of an answer, where the client names no other number.
+/// Refused files per answer by default.
 const PAGE_FILES: usize = 100;
-/// Bytes of an answer about them, as JSON: it ends with the file with which there are so many.
+/// Size of an answer about them as JSON: it ends with the file that reaches this many bytes.
 const PAGE_BYTES_MAX: usize = 256 << 10;
 
 /// Followed files.
@@ -21,7 +21,7 @@ const PAGE_BYTES_MAX: usize = 256 << 10;
 pub struct Sources {
     /// Number of remembered files.
     pub total: usize,
-    /// Files that were seen and are not learned yet.
+    /// Files seen but not learned yet.
     pub lag_files: u64,
     /// Total bytes of these.
     pub lag_bytes: u64,
@@ -34,9 +34,9 @@ pub struct Sources {
 pub struct SourceFile {
     /// Its number.
     pub file: u64,
-    /// Path under which it was seen last.
+    /// Path where it was last seen.
     pub path: String,
-    /// Its format; nothing for one that was refused before that was known.
+    /// Its format; `None` if the file was refused before the format was known.
     pub format: Option<&'static str>,
     /// Rows taken.
     pub rows: u64,
@@ -60,13 +60,13 @@ pub struct Quarantine {
 pub struct Refused {
     /// Its number.
     pub file: u64,
-    /// Where it was.
+    /// Its path at the time.
     pub path: String,
-    /// Rows taken of it before.
+    /// Rows taken from it before.
     pub rows: u64,
     /// Kind of the fault.
     pub fault: &'static str,
-    /// Why, and what to do.
+    /// The reason and the remedy.
     pub reason: String,
     /// Time in seconds since 1970.
     pub at_unix_s: u64,
@@ -115,9 +115,9 @@ impl Sources {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Page {
-    /// Files, at most.
+    /// Most files returned.
     pub limit: usize,
-    /// Newer ones that are left out.
+    /// Number of newer files to skip.
     pub offset: usize,
 }
 
@@ -137,13 +137,13 @@ pub struct QuarantinePage<'a> {
     kept: usize,
     offset: usize,
     files: &'a [Refused],
-    /// The offset of the files behind these; nothing where there is none.
+    /// The offset of the next files; `None` if there are none.
     next: Option<usize>,
 }
 
 impl Quarantine {
-    /// A part of it, of bounded length whatever files and columns are called; nothing where `page` asks for
-    /// no file, or for more than there can be.
+    /// One page of it, of bounded size however long the names of files and columns are; `None` if
+    /// `page` asks for no files or for too many.
     pub fn page(&self, page: Page) -> Option<QuarantinePage<'_>> {
         if !(1..=QUARANTINE_MAX).contains(&page.limit) {
             return None;
@@ -184,7 +184,7 @@ impl Quarantine {
     }
 }
 
-/// A path as text; what is no UTF-8 is replaced.
+/// A path as text; invalid UTF-8 is replaced.
 fn shown(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }

@@ -1,9 +1,9 @@
-//! Numbers that are times: a count of seconds, or of parts of one, since 1970.
+//! Recognizes numbers that are times: counts of seconds, or fractions of a second, since 1970.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Seconds from 1970 to 1980 and to 2100: what data are about. Between the units a factor of a thousand
-/// leaves room, so that a number reads in one way at most.
+/// Seconds from 1970 to 1980 and to 2100: the plausible range of data. The units differ by a factor
+/// of a thousand, which leaves gaps, so that a number has at most one reading.
 const SECONDS: (f64, f64) = (315_532_800.0, 4_102_444_800.0);
 /// The units and how many there are in a second.
 const UNITS: [(&str, f64); 4] = [
@@ -15,13 +15,13 @@ const UNITS: [(&str, f64); 4] = [
 /// Seconds of a day.
 const DAY: f64 = 86_400.0;
 
-/// Seconds since 1970; only ever written down, never reckoned with.
+/// Seconds since 1970; for display only, never for computation.
 pub fn unix_s() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs())
 }
 
-/// How a number reads as a time of the years 1980 to 2100: its unit and date, or nothing.
+/// A number read as a time between 1980 and 2100: its unit and date, or `None`.
 ///
 /// ```
 /// let text = ojad::rows::since_1970(1.7e18).unwrap();
@@ -34,7 +34,7 @@ pub fn since_1970(value: f64) -> Option<String> {
     Some(format!("{unit} since 1970 ({year}-{month:02}-{day:02})"))
 }
 
-/// True if a number reads as a time of these years.
+/// True if a number can be read as a time in these years.
 pub fn is_since_1970(value: f64) -> bool {
     read(value).is_some()
 }
@@ -48,8 +48,8 @@ fn read(value: f64) -> Option<(&'static str, f64)> {
 
 /// Year, month and day of the day so many days after 1970-01-01.
 ///
-/// Years are taken to begin in March, so that a leap day is the last one of a year.
-/// Source: Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.
+/// Years are taken to begin in March, so that a leap day is the last day of a year. Source:
+/// Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.
 fn date(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468; // since 0000-03-01
     let era = days.div_euclid(146_097);

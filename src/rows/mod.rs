@@ -1,7 +1,7 @@
 //! Rows on their way from a source to the learner: minibatches, feature names, watermarks.
 //!
-//! In: values that a source decoded. Out: b×m blocks in reused storage. Refuses nothing: what a
-//! row may hold is the source's policy.
+//! In: values that a source decoded. Out: b×m blocks in reused storage. Refuses nothing: the
+//! source's policies decide which values a row may hold.
 
 mod epoch;
 mod run_id;
@@ -70,7 +70,7 @@ pub fn hex(bytes: &[u8]) -> String {
     text
 }
 
-/// The last position that a state contains: plain data, so that states can be moved and merged.
+/// The last position contained in a state: plain data, so that states can be moved and merged.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Watermark {
     /// Per input, in the order of reading.
@@ -80,7 +80,7 @@ pub struct Watermark {
 /// How far one input has been read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
-    /// Path as the user would name it (lossy where it is not UTF-8), or `-`.
+    /// Path as the user would name it (lossy if not UTF-8), or `-`.
     pub input: String,
     /// Rows read from it, accepted or rejected.
     pub rows: u64,
@@ -97,8 +97,8 @@ pub struct Tally {
     pub rows_accepted: u64,
     /// Rows left out by a policy of `skip`.
     pub rows_rejected: u64,
-    /// Of these, rows with a null; without one but with a NaN; with neither but with an infinity. Rows
-    /// counted before this was kept are in none of them.
+    /// Of these, rows with a null; otherwise with a NaN; otherwise with an infinity. Rows from
+    /// before these counts existed are in none of them.
     #[serde(default)]
     pub rejected_by: [u64; 3],
     /// Values that were null, per feature.
@@ -136,7 +136,7 @@ impl Tally {
         add(&mut self.infinities, &other.infinities);
     }
 
-    /// Values of feature `j` that were none: null, NaN or infinite.
+    /// Values of feature `j` that were null, NaN or infinite.
     pub fn missing(&self, j: usize) -> u64 {
         let of = |counts: &[u64]| counts.get(j).copied().unwrap_or(0);
         of(&self.nulls) + of(&self.nans) + of(&self.infinities)

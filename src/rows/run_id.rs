@@ -1,4 +1,4 @@
-//! Identity of a run: 128 random bits, drawn when a state directory is begun.
+//! Identity of a run: 128 random bits, drawn when a state directory is created.
 
 use std::fmt;
 use std::io;
@@ -13,19 +13,19 @@ use crate::rows::hex;
 #[serde(into = "String", try_from = "String")]
 pub struct RunId([u8; Self::BYTES]);
 
-/// Text that names no run.
+/// Text that is not a run id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no id of a run: 32 hexadecimal digits are needed")]
+#[error("not a run id: expected 32 hexadecimal digits")]
 pub struct NoRunId;
 
 impl RunId {
     /// Bytes of an id.
     pub const BYTES: usize = 16;
 
-    /// One that nobody has.
+    /// A new, unique id.
     ///
     /// # Errors
-    /// If the system gives no random numbers.
+    /// If the system provides no random numbers.
     pub fn draw() -> io::Result<Self> {
         let mut bytes = [0; Self::BYTES];
         let mut filled = 0;

@@ -2,11 +2,11 @@
 
 use crate::codec::{CodecError, Decoder, Encoder};
 
-/// Bytes of one value that are kept: an id is read by a person, a body of text is none.
+/// Bytes kept of one value: an id is meant to be read, and a long text is not an id.
 pub const TAG_BYTES: usize = 80;
-/// Mark of a value that was cut.
+/// Marks a truncated value.
 pub const TAG_CUT: char = '…';
-/// Bytes of the values of one minibatch: 2¹⁸ ids of 64 bytes. Those beyond are null.
+/// Most bytes of the values of one minibatch: 2¹⁸ ids of 64 bytes. Further values are null.
 const TEXT_BYTES: usize = 16 << 20;
 
 /// Texts of the id columns of some rows, row by row; a null stays one.
@@ -21,7 +21,7 @@ pub struct Tags {
 }
 
 impl Tags {
-    /// Of no row yet, `width` values each.
+    /// Tags of no rows yet, with `width` values each.
     pub fn new(width: usize) -> Self {
         Self {
             width,
@@ -34,7 +34,7 @@ impl Tags {
         self.width
     }
 
-    /// Bytes that they take.
+    /// Bytes of memory used.
     pub fn bytes(&self) -> usize {
         self.text.capacity() + self.ends.capacity() * size_of::<(u32, bool)>()
     }
@@ -44,17 +44,17 @@ impl Tags {
         self.ends.len()
     }
 
-    /// True if rows have no values because nobody had the time to write them down.
+    /// True if values were skipped for lack of time.
     pub fn is_passed_over(&self) -> bool {
         self.is_passed_over
     }
 
-    /// Says so.
+    /// Marks the values as skipped.
     pub fn pass_over(&mut self) {
         self.is_passed_over = true;
     }
 
-    /// Appends a value, cut where it is too long.
+    /// Appends a value, truncated if too long.
     pub fn push(&mut self, value: Option<&str>) {
         let value = value.filter(|value| {
             self.text.len() + value.len().min(TAG_BYTES) + TAG_CUT.len_utf8() <= TEXT_BYTES
@@ -71,12 +71,12 @@ impl Tags {
         self.ends.push((self.text.len() as u32, value.is_none()));
     }
 
-    /// Appends rows of which nothing is known.
+    /// Appends rows of unknown ids.
     pub fn pad(&mut self, rows: usize) {
         self.set_values(self.ends.len() + rows * self.width);
     }
 
-    /// Appends the values of `rows` rows; those that are not there are null.
+    /// Appends the values of `rows` rows; missing ones are null.
     pub fn append(&mut self, of: Option<&Self>, rows: usize) {
         let until = self.ends.len() + rows * self.width;
         if let Some(of) = of.filter(|of| of.width == self.width) {
@@ -88,7 +88,7 @@ impl Tags {
         self.set_values(until);
     }
 
-    /// Brings the values to that number: those that lack are null.
+    /// Extends or truncates the values to that number; missing ones are null.
     pub fn set_values(&mut self, values: usize) {
         let from = values.checked_sub(1).and_then(|last| self.ends.get(last));
         let end = from.map_or(if values == 0 { 0 } else { self.text.len() }, |at| {
@@ -111,7 +111,7 @@ impl Tags {
         self.at(row * self.width + column)
     }
 
-    /// Writes them; how many they are, the reader must know.
+    /// Writes them; the reader must know their number.
     pub fn encode(&self, to: &mut Encoder) {
         to.bool(self.is_passed_over);
         to.usize(self.width);
@@ -126,13 +126,13 @@ impl Tags {
     /// Reads what was written.
     ///
     /// # Errors
-    /// If it is not there, values are longer than they may be, or end where no character does.
+    /// If data is missing, values are too long, or a value ends within a character.
     pub fn decode(from: &mut Decoder<'_>) -> Result<Self, CodecError> {
         let is_passed_over = from.bool()?;
         let width = from.usize()?;
         let text = from.str()?.to_owned();
         if text.len() > TEXT_BYTES {
-            return Err(from.refuse("ids beyond all bounds"));
+            return Err(from.refuse("more ids than can be held"));
         }
         let count = from.count(5)?;
         let mut ends = Vec::with_capacity(count);
@@ -143,7 +143,7 @@ impl Tags {
                 .get(before as usize..end as usize)
                 .map_or(usize::MAX, str::len);
             if len > TAG_BYTES + TAG_CUT.len_utf8() || (is_null && len > 0) {
-                return Err(from.refuse("an id that is no text of the length allowed"));
+                return Err(from.refuse("an id that is not text of an allowed length"));
             }
             ends.push((end, is_null));
             before = end;
@@ -157,7 +157,7 @@ impl Tags {
     }
 }
 
-/// True if a value is short enough, or was cut already.
+/// True if a value is short enough or was already truncated.
 fn is_whole(value: &str) -> bool {
     value.len() <= TAG_BYTES || value.ends_with(TAG_CUT)
 }

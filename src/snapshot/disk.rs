@@ -1,4 +1,4 @@
-//! File operations that survive a crash, with errors that say where and what to do.
+//! Crash-safe file operations, with errors that name the place and the remedy.
 
 use std::io;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::rows::hex;
 use crate::snapshot::SnapshotError;
 
 /// Remedy when writing fails.
-const WRITE_REMEDY: &str = "free space, or choose a writable place with `--output`";
+const WRITE_REMEDY: &str = "free up disk space, or choose a writable place with `--output`";
 
 /// Names the path of a failed write.
 pub(super) fn writing<'a>(
@@ -25,7 +25,7 @@ pub(super) fn writing<'a>(
     }
 }
 
-/// Writes `bytes` and waits until the disk has them.
+/// Writes `bytes` and waits until they are on disk.
 pub(super) fn write_durably(
     disk: &dyn Disk,
     path: &Path,
@@ -36,13 +36,13 @@ pub(super) fn write_durably(
     file.sync().map_err(writing(path, "cannot fsync"))
 }
 
-/// Waits until the disk has the names in `directory`.
+/// Waits until the entries of `directory` are on disk.
 pub(super) fn sync_directory(disk: &dyn Disk, directory: &Path) -> Result<(), SnapshotError> {
     disk.sync_dir(directory)
         .map_err(writing(directory, "cannot fsync"))
 }
 
-/// Points `latest` to `target` (a name beside it) in one step.
+/// Atomically points `latest` to `target` (a name in the same directory).
 pub(super) fn point_latest(
     disk: &dyn Disk,
     directory: &Path,
@@ -57,7 +57,7 @@ pub(super) fn point_latest(
     sync_directory(disk, directory)
 }
 
-/// Ignores that a file to be removed is not there.
+/// Ignores that a file to be removed does not exist.
 pub(super) fn fine_if_gone(removed: io::Result<()>) -> io::Result<()> {
     match removed {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),

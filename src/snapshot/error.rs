@@ -27,7 +27,7 @@ pub enum SnapshotError {
         /// The error of the Parquet reader or writer.
         reason: String,
     },
-    /// A file of the snapshot is not what was written.
+    /// A file of the snapshot is damaged.
     #[error("{}: {reason}; the snapshot is damaged: use another one or make it again", path.display())]
     Damaged {
         /// Path of the file.
@@ -35,10 +35,10 @@ pub enum SnapshotError {
         /// The reason, in words.
         reason: String,
     },
-    /// Nothing here is a snapshot.
+    /// There is no snapshot here.
     #[error(
-        "{}: no snapshot here (no snapshot.json, and no `latest`); \
-         name the directory that `ojad fit --output` made", path.display()
+        "{}: no snapshot here (neither snapshot.json nor `latest`); name a directory written by \
+         `ojad fit --output`", path.display()
     )]
     NotASnapshot {
         /// The path.
@@ -46,7 +46,7 @@ pub enum SnapshotError {
     },
     /// It was written by a newer program.
     #[error(
-        "{}: format version {found}, this program knows up to {known}; update ojad", path.display()
+        "{}: format version {found}, but this program reads at most {known}; update ojad", path.display()
     )]
     NewerFormat {
         /// Path of the file.
@@ -58,13 +58,13 @@ pub enum SnapshotError {
     },
     /// A daemon publishes there.
     #[error(
-        "{}: another ojad writes its snapshots here ({holder}); stop it, or name another directory \
+        "{}: another ojad is writing snapshots here ({holder}); stop it, or choose another directory \
          (`output.dir`, `--output`)", path.display()
     )]
     Held {
         /// Path of the directory.
         path: PathBuf,
-        /// Who it is, as it wrote it.
+        /// The daemon's description of itself.
         holder: String,
     },
 }

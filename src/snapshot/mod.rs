@@ -1,7 +1,7 @@
 //! Estimate → components, eigenvalues, files.
 //!
-//! A snapshot is a directory that appears whole or not at all: [`write()`] makes it beside its
-//! place and renames it, [`read()`] checks every checksum. [`table()`] is what people see of it.
+//! A snapshot is a directory that appears atomically: [`write()`] builds it under a temporary name
+//! and renames it, [`read()`] checks every checksum. [`table()`] formats it for people.
 
 mod disk;
 mod error;
@@ -45,7 +45,7 @@ pub struct Snapshot {
     pub features: Features,
     /// Rows and values counted.
     pub tally: Tally,
-    /// The position behind the last row learned.
+    /// The position after the last row learned.
     pub watermark: Watermark,
     /// How it was learned.
     pub provenance: Provenance,
@@ -54,29 +54,29 @@ pub struct Snapshot {
 /// How the components were learned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
-    /// The run that learned them, where it was one; beside this in `snapshot.json`, not in it.
+    /// The run that learned them, if any; `snapshot.json` stores it next to this, not in it.
     #[serde(skip)]
     pub run_id: Option<RunId>,
     /// The rule and its parameters, as text.
     pub learner: String,
     /// Rows of a full minibatch.
     pub minibatch_rows: usize,
-    /// True if the mean was taken off.
+    /// True if the mean was subtracted.
     pub center: bool,
     /// True if features were divided by their standard deviation.
     pub standard_scale: bool,
     /// Sum of the squared row weights: `effective_rows²` ÷ it is the effective sample size.
     pub squared_weight: f64,
-    /// True if a signal ended the pass before the inputs did.
+    /// True if a signal interrupted the pass.
     pub interrupted: bool,
-    /// Rows that were read, wait for a full minibatch and are not in the components: none, but in
-    /// snapshots of the first version.
+    /// Rows that were read but are not in the components because they wait for a full minibatch;
+    /// only in snapshots of the first version.
     #[serde(default)]
     pub rows_waiting: u64,
-    /// How far the last rows are from those before, where a run watches that.
+    /// How far the latest rows are from the earlier ones, if the run watches drift.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<DriftReport>,
-    /// Features that ought not to be features.
+    /// Warnings about features that should not be features.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Warning>,
 }

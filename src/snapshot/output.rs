@@ -1,8 +1,8 @@
-//! A directory of snapshots belongs to one daemon at a time, and `latest` to one run.
+//! Locks a directory of snapshots: it belongs to one daemon at a time, and `latest` to one run.
 //!
-//! The lock is a file with a dot before its name: whoever reads snapshots does not see it. `fit` and
-//! `merge` are refused while a daemon has it; else they share it for the moment in which they write, so
-//! that none of them keeps a daemon from starting.
+//! The lock is a hidden file, which readers of snapshots ignore. `fit` and `merge` are refused
+//! while a daemon holds it; otherwise they share it only while they write, so that they do not keep
+//! a daemon from starting for long.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,18 +16,18 @@ use crate::snapshot::read::Brief;
 
 const NAME: &str = ".lock";
 
-/// The snapshot that `latest` of a directory leads to.
+/// The snapshot that `latest` of a directory points to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Latest {
     /// The name of the snapshot.
     pub id: PathBuf,
     /// Number of rows learned.
     pub rows: u64,
-    /// The run that it is of, if it says.
+    /// The run it belongs to, if recorded.
     pub run_id: Option<RunId>,
 }
 
-/// The snapshot that `latest` in `directory` leads to; nothing where there is none that can be read.
+/// The snapshot that `latest` in `directory` points to; `None` if none can be read.
 pub fn latest(directory: &Path, disk: &dyn Disk) -> Option<Latest> {
     let id = disk.read_link(&directory.join("latest")).ok()?;
     let brief = Brief::of(&directory.join(&id), disk)?;
@@ -47,7 +47,7 @@ pub struct Output {
 }
 
 impl Output {
-    /// `directory`, which nobody has yet; `holder` is who it is, for the message to whoever is refused.
+    /// `directory`, not claimed yet; `holder` describes this process in the message to others.
     pub fn new(directory: &Path, disk: Arc<dyn Disk>, holder: String) -> Self {
         Self {
             directory: directory.to_owned(),
@@ -62,7 +62,7 @@ impl Output {
         &self.directory
     }
 
-    /// Goes over to another directory, if it is one; the one before is let go.
+    /// Switches to another directory, if it differs, and releases the former one.
     pub fn go_to(&mut self, directory: &Path) {
         if self.directory != directory {
             directory.clone_into(&mut self.directory);
@@ -70,11 +70,11 @@ impl Output {
         }
     }
 
-    /// Has the directory for this process alone from now on; it is made if it is not there, and what
-    /// happened to the one before is told.
+    /// Claims the directory exclusively for this process, creating it if necessary; returns what
+    /// happened to the former one.
     ///
     /// # Errors
-    /// [`SnapshotError::Held`] if another daemon has it; else what the system says.
+    /// [`SnapshotError::Held`] if another daemon holds it; otherwise any error of the system.
     pub fn claim(&mut self) -> Result<Option<Displaced>, SnapshotError> {
         let displaced = match &self.lock {
             None => None,
@@ -102,11 +102,11 @@ impl Output {
     }
 }
 
-/// Keeps daemons out of `directory` for as long as what is returned lives; others may share it. Where
-/// no daemon ever published there is nothing to keep.
+/// Keeps daemons out of `directory` while the returned guard lives; others may share it. If no
+/// daemon ever published there, there is nothing to lock.
 ///
 /// # Errors
-/// [`SnapshotError::Held`] if a daemon publishes there; else what the system says.
+/// [`SnapshotError::Held`] if a daemon publishes there; otherwise any error of the system.
 pub fn share(directory: &Path) -> Result<Option<FileLock>, SnapshotError> {
     let path = directory.join(NAME);
     match FileLock::share(&path) {

@@ -21,10 +21,10 @@ use crate::snapshot::{FORMAT_VERSION, Provenance, Snapshot, SnapshotError};
 pub(super) struct Metadata {
     format_version: u32,
     ojad_version: String,
-    /// The run that it is of; none for `fit` and `merge`, and in files of before runs had ids.
+    /// The run it belongs to; none for `fit` and `merge`, and in files from before runs had ids.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     run_id: Option<RunId>,
-    /// Seconds from 1970 to the writing; 0 in files of before it was written down.
+    /// When it was written, in seconds since 1970; 0 in files from before this was recorded.
     #[serde(default)]
     created_unix_s: u64,
     features: usize,
@@ -98,7 +98,7 @@ pub(super) struct Brief {
 }
 
 impl Brief {
-    /// The snapshot in `directory`; nothing where there is none.
+    /// The snapshot in `directory`; `None` where there is none.
     pub fn of(directory: &Path, disk: &dyn Disk) -> Option<Self> {
         let json = disk.read(&directory.join("snapshot.json")).ok()?;
         serde_json::from_slice(&json).ok()
@@ -113,7 +113,7 @@ impl Brief {
 /// Reads a snapshot directory, or the `latest` one of a directory that holds snapshots.
 ///
 /// # Errors
-/// If there is none, or a file is missing, damaged or of a newer format.
+/// If there is none, or a file is missing, damaged or in a newer format.
 pub fn read(path: &Path) -> Result<Snapshot, SnapshotError> {
     let directory = locate(path)?;
     let json = directory.join("snapshot.json");
@@ -140,7 +140,7 @@ pub fn read(path: &Path) -> Result<Snapshot, SnapshotError> {
     if features_read.schema_hash() != metadata.feature_schema_hash {
         return Err(damaged(
             &features,
-            "feature names do not fit their hash".into(),
+            "feature names do not match their hash".into(),
         ));
     }
     Ok(Snapshot {
@@ -156,6 +156,7 @@ pub fn read(path: &Path) -> Result<Snapshot, SnapshotError> {
 }
 
 fn locate(path: &Path) -> Result<PathBuf, SnapshotError> {
+    // The directory itself comes first, because a snapshot may be named directly.
     [path.to_owned(), path.join("latest")]
         .into_iter()
         .find(|directory| directory.join("snapshot.json").exists())
@@ -185,10 +186,11 @@ fn bytes_of(path: &Path) -> Result<Vec<u8>, SnapshotError> {
 
 fn decode(path: &Path, expected: &str) -> Result<RecordBatch, SnapshotError> {
     let bytes = bytes_of(path)?;
+    // Before decoding, so that damage is reported as such and not as an error of the decoder.
     if checksum(&bytes) != expected {
         return Err(damaged(
             path,
-            "its bytes do not fit the checksum in snapshot.json".into(),
+            "its bytes do not match the checksum in snapshot.json".into(),
         ));
     }
     let refused = |reason: String| SnapshotError::Parquet {
@@ -262,15 +264,18 @@ impl Columns<'_> {
             .as_primitive_opt::<Float64Type>()
             .ok_or_else(|| self.wrong(name))?;
         if usize::try_from(list.value_length()).ok() != Some(m) {
-            return Err(damaged(self.1, format!("column `{name}` is not {m} long")));
+            return Err(damaged(
+                self.1,
+                format!("column `{name}` does not have {m} entries per row"),
+            ));
         }
         let first = list.value_offset_at(0);
         Ok(values.values()[first..first + m * list.len()].to_vec())
     }
 }
 
-/// Weights of the observed values: from before they were written down, what the counts of missing
-/// values say of rows that all weigh the same.
+/// Weights of the observed values; for files from before these were recorded, derived from the
+/// counts of missing values on the assumption of equal row weights.
 fn observed_of(metadata: &Metadata, features: &Columns<'_>) -> Result<Vec<f64>, SnapshotError> {
     if features.0.column_by_name("observed").is_some() {
         return features.numbers("observed");

@@ -9,16 +9,16 @@ use crate::snapshot::SnapshotError;
 use crate::snapshot::disk::{fine_if_gone, writing};
 use crate::snapshot::read::Brief;
 
-/// Names of temporary directories, of snapshots on their way in and out.
+/// Prefix of temporary directories, for snapshots being written or removed.
 pub(super) const ON_THE_WAY: &str = ".snapshot-";
 const SECONDS_A_DAY: u64 = 86_400;
 
-/// How many snapshots stay.
+/// Number of snapshots to keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// The newest ones.
     pub keep: usize,
-    /// Days (UTC) of which the last one stays, the latest days that have one.
+    /// Number of latest days (UTC) with snapshots of which the last snapshot is kept.
     pub keep_daily: usize,
 }
 
@@ -35,7 +35,7 @@ pub struct Listed {
     pub is_latest: bool,
 }
 
-/// The snapshots in `directory`, the oldest first; none where there is no such directory.
+/// The snapshots in `directory`, oldest first; empty if the directory does not exist.
 ///
 /// # Errors
 /// If it cannot be listed.
@@ -66,10 +66,10 @@ fn listed(directory: &Path, names: &[PathBuf], disk: &dyn Disk) -> Vec<Listed> {
     snapshots
 }
 
-/// Removes the snapshots in `directory` that `retention` does not keep; their paths.
+/// Removes the snapshots in `directory` that `retention` does not keep; returns their paths.
 ///
-/// What `latest` points to stays, and so does everything that is no snapshot. One that goes is
-/// renamed first: nobody sees half of it.
+/// The target of `latest` stays, and so does everything that is not a snapshot. A snapshot is
+/// renamed before it is removed, so that nobody sees half of it.
 ///
 /// # Errors
 /// If the directory cannot be listed or changed.
@@ -114,7 +114,7 @@ pub fn retain(
     Ok(removed)
 }
 
-/// True if a temporary directory belongs to a process that is no more.
+/// True if a temporary directory belongs to a process that no longer exists.
 fn is_left_behind(name: &str) -> bool {
     let pid = name[ON_THE_WAY.len()..].parse::<u32>().ok();
     pid.is_none_or(|pid| {

@@ -1,13 +1,13 @@
-//! Snapshot → learner state, as far as a snapshot remembers it.
+//! Snapshot → learner state, as far as a snapshot contains it.
 
 use faer::Mat;
 
 use crate::learner::{FourthMoments, Summary};
 use crate::snapshot::Snapshot;
 
-/// The state of the k components that a snapshot holds: everything outside them is its tail.
+/// The state with the k components of a snapshot: everything outside them is its tail.
 ///
-/// Fourth moments come back from the error bars: E z⁴/λ² = 1 + n·(stderr/λ)²; those between
+/// Fourth moments are recovered from the error bars: E z⁴/λ² = 1 + n·(stderr/λ)²; those between
 /// components, which a snapshot does not hold, count as Gaussian.
 pub fn summary_of(snapshot: &Snapshot) -> Summary {
     let estimate = &snapshot.estimate;

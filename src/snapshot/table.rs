@@ -1,4 +1,4 @@
-//! The table that people read: what was found and how sure it is.
+//! The table for people: the results and their uncertainty.
 
 use std::fmt::Write as _;
 
@@ -8,11 +8,11 @@ use crate::rows::Features;
 /// Cells of the bar column.
 const BAR_CELLS: usize = 24;
 
-/// Constant features named before the rest is only counted.
+/// Most constant features named; the rest are only counted.
 const NAMED_AT_MOST: usize = 3;
 
 /// Component, eigenvalue ± standard error, explained variance ratio, cumulative ratio and a bar,
-/// then what holds for all of them. `is_unicode` chooses `±` and `█` over ASCII.
+/// then the totals. `is_unicode` chooses `±` and `█` over ASCII.
 pub fn table(estimate: &Estimate, features: &Features, is_unicode: bool) -> String {
     let (plus_minus, full) = if is_unicode {
         ("±", '█')
@@ -52,7 +52,7 @@ pub fn table(estimate: &Estimate, features: &Features, is_unicode: bool) -> Stri
         };
         let is_hidden = estimate.unresolved.is_some_and(|found| i >= found.held);
         let off = if is_hidden {
-            " (not told: mean variance of what is left)"
+            " (not resolved: mean variance of the remainder)"
         } else if estimate.active[i] {
             ""
         } else {
@@ -83,8 +83,8 @@ fn footer(estimate: &Estimate, features: &Features) -> String {
         }
         Some(count) => format!("{count} components stand above noise"),
         None => {
-            "how many components stand above noise cannot be told: every direction is held, and no \
-                 two of the smallest look like the same noise"
+            "the number of components above noise cannot be determined: every direction is held, \
+                 and no two of the smallest look like the same noise"
                 .into()
         }
     };
@@ -119,7 +119,7 @@ fn footer(estimate: &Estimate, features: &Features) -> String {
     text
 }
 
-/// A dash where a number is not known.
+/// A dash for an unknown number.
 fn shown(value: f64, format: impl Fn(f64) -> String) -> String {
     if value.is_nan() {
         "-".into()

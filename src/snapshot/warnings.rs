@@ -1,30 +1,30 @@
-//! Features that ought not to be features, and components that rounding hides: what is said of them,
-//! with the remedy.
+//! Warnings about features that should not be features and components hidden by rounding, with
+//! remedies.
 
 use serde::{Deserialize, Serialize};
 
 use crate::learner::Estimate;
 use crate::rows::{Features, since_1970};
 
-/// Share of the unscaled variance from which one feature leaves nothing for the others.
+/// Share of the unscaled variance above which one feature leaves nothing for the others.
 const SHARE: f64 = 0.99;
-/// Features that are told of: the first ones. Who has more of them knows what to do after these.
+/// Most features reported: after these, the user knows what to do about the rest.
 const TOLD_MAX: usize = 10;
 /// Characters of a name that are shown.
 const NAME_CHARS: usize = 64;
 
-/// A feature that makes the components say little.
+/// A feature that makes the components uninformative.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Warning {
     /// Its name.
     pub feature: String,
-    /// Its part of the unscaled variance, where that is nearly all.
+    /// Its share of the unscaled variance, if that is nearly all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variance_share: Option<f64>,
     /// True if its values only ever grow from row to row.
     #[serde(default)]
     pub only_grows: bool,
-    /// How many components can be told beside what it shows, where that is fewer than were asked for.
+    /// Number of components that can be resolved next to it, if that is fewer than requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub components_told: Option<usize>,
     /// The fault and the remedy.
@@ -32,7 +32,7 @@ pub struct Warning {
 }
 
 impl Warning {
-    /// Key that tells it from others: one of each is enough for a log.
+    /// Key that identifies the warning, so that it is logged only once.
     pub fn key(&self) -> String {
         let about = self.components_told.map_or("feature", |_| "components");
         format!("{about} {}", self.feature)
@@ -76,7 +76,7 @@ pub fn warnings(
     hidden.into_iter().chain(concerned.map(of)).collect()
 }
 
-/// Warning where rounding hides components that were asked for.
+/// Warns if rounding hides requested components.
 fn hidden(estimate: &Estimate, features: &Features, alone: Option<usize>) -> Option<Warning> {
     let found = estimate.unresolved?;
     let feature = features.names().get(found.feature).map_or("", |name| name);
@@ -98,14 +98,14 @@ fn hidden(estimate: &Estimate, features: &Features, alone: Option<usize>) -> Opt
         only_grows: false,
         components_told: Some(found.held),
         text: format!(
-            "{what} that double precision holds {} of the {k} components; the others are given \
-             without a direction, with the mean variance of what is left: {remedy}",
+            "{what} that double precision resolves only {} of the {k} components; the others are \
+             reported without a direction and with the mean variance of the remainder: {remedy}",
             found.held
         ),
     })
 }
 
-/// The feature that holds nearly all of the variance in its own units, and its share.
+/// The feature with nearly all of the variance in its own units, and its share.
 fn dominating(estimate: &Estimate) -> Option<(usize, f64)> {
     let variance = &estimate.variance;
     let total: f64 = variance.iter().sum();

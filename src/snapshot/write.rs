@@ -1,9 +1,9 @@
-//! Snapshot → directory, whole or not at all.
+//! Snapshot → directory, atomically.
 //!
-//! The files are written and fsynced in a temporary directory beside the place (its name begins
-//! with a dot, so that nobody takes it for a snapshot), the directory is fsynced and renamed, and
-//! `latest` is swapped by a rename too. A failure on the way removes the temporary directory; what
-//! a crash leaves of it, the next snapshot removes.
+//! The files are written and fsynced in a temporary directory next to the destination (its name
+//! begins with a dot, so that it is not taken for a snapshot), the directory is fsynced and
+//! renamed, and `latest` is replaced by a rename too. After a failure the temporary directory is
+//! removed; after a crash, the next snapshot removes its remains.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,11 +27,11 @@ use crate::snapshot::read::{Brief, Metadata};
 use crate::snapshot::retain::ON_THE_WAY;
 use crate::snapshot::{Snapshot, SnapshotError};
 
-/// Snapshots of the same number of rows that a directory can hold: more is a mistake.
+/// Most snapshots with the same number of rows in a directory: more would be a mistake.
 const SAME_ROWS_AT_MOST: u32 = 10_000;
 
-/// Writes the snapshot as a new directory in `directory` (made if missing) and points `latest` to
-/// it. Its name is `rows-` and the rows learned, with a suffix where that is taken.
+/// Writes the snapshot as a new directory in `directory` (created if missing) and points `latest`
+/// to it. Its name is `rows-` and the rows learned, with a suffix if that is taken.
 ///
 /// # Errors
 /// If a file cannot be written, or a daemon publishes there; nothing is left behind then.
@@ -41,7 +41,7 @@ pub fn write(snapshot: &Snapshot, directory: &Path) -> Result<PathBuf, SnapshotE
 }
 
 /// The same, on any disk. A snapshot of the same run and rows with the same content is not written
-/// twice: a run that goes on after a crash comes by it again.
+/// twice: a run that resumes after a crash reaches it again.
 ///
 /// # Errors
 /// As [`write()`].
@@ -52,6 +52,7 @@ pub fn write_on(
 ) -> Result<PathBuf, SnapshotError> {
     disk.create_dir_all(directory)
         .map_err(writing(directory, "cannot create the directory"))?;
+    // The process id keeps two commands that write into one directory apart.
     let temporary = directory.join(format!("{ON_THE_WAY}{}", std::process::id()));
     let written = put(snapshot, directory, &temporary, disk);
     if written.is_err() {
@@ -71,6 +72,8 @@ fn put(
     disk.create_dir_all(temporary)
         .map_err(writing(temporary, "cannot create the directory"))?;
     let checksums = write_files(snapshot, temporary, disk)?;
+    // Content and names are synced before the rename, so that a power cut never leaves half a
+    // snapshot.
     sync_directory(disk, temporary)?;
     let names = disk
         .list(directory)
@@ -103,7 +106,7 @@ fn put(
     Ok(place)
 }
 
-/// Writes the three files; the checksums of the tables.
+/// Writes the three files; returns the checksums of the tables.
 fn write_files(
     snapshot: &Snapshot,
     directory: &Path,
@@ -137,7 +140,7 @@ fn write_files(
     Ok(checksums)
 }
 
-/// A table as the Parquet file that a snapshot has of it.
+/// A table as the Parquet file that a snapshot contains.
 ///
 /// # Errors
 /// If it cannot be encoded.
@@ -145,6 +148,7 @@ pub fn parquet_of(table: &RecordBatch) -> Result<Vec<u8>, parquet::errors::Parqu
     let level = ZstdLevel::try_new(3)?;
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
+        // Values of f64 hardly repeat: a dictionary would only be larger.
         .set_dictionary_enabled(false)
         .build();
     let mut bytes = Vec::new();
@@ -154,7 +158,7 @@ pub fn parquet_of(table: &RecordBatch) -> Result<Vec<u8>, parquet::errors::Parqu
     Ok(bytes)
 }
 
-/// An error bar that cannot be known is null.
+/// An unknown error bar is null.
 fn known(values: &[f64]) -> Float64Array {
     values
         .iter()
@@ -218,7 +222,7 @@ pub fn components_table(estimate: &Estimate) -> Result<RecordBatch, arrow::error
 /// `features.parquet`: a row per feature, with the entries of the components beside its moments.
 ///
 /// # Errors
-/// If the columns do not fit together.
+/// If the columns have inconsistent lengths.
 pub fn features_table(snapshot: &Snapshot) -> Result<RecordBatch, arrow::error::ArrowError> {
     let estimate = &snapshot.estimate;
     let missing: UInt64Array = (0..estimate.features)

@@ -1,4 +1,4 @@
-//! Record batches → chunks: what the two Arrow IPC formats share.
+//! Record batches → chunks: code shared by the two Arrow IPC formats.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use super::values::{self, Misfit};
 pub(super) trait FileDecoder: Send {
     /// Decodes the next rows into `chunk`; `false` at the end of the file.
     fn next_chunk(&mut self, chunk: &mut Chunk) -> Result<bool, SourceError>;
-    /// Passes over as many of the next `rows` rows as costs no decoding, before the first chunk;
-    /// how many they are. Chunks end where they would have ended.
+    /// Before the first chunk, skips as many of the next `rows` rows as is possible without
+    /// decoding; returns their number. The ends of chunks do not change.
     fn skip(&mut self, _rows: u64) -> Result<u64, SourceError> {
         Ok(0)
     }
@@ -54,7 +54,7 @@ impl Task {
         }
     }
 
-    /// The error for anything a decoder says.
+    /// The error for anything a decoder reports.
     pub fn corrupt(&self, error: impl std::fmt::Display) -> SourceError {
         SourceError::Corrupt {
             path: self.path.clone(),
@@ -102,7 +102,7 @@ impl Cutter {
         }
     }
 
-    /// Takes the next batch; the one before must have been used up.
+    /// Takes the next batch; the previous one must be used up.
     pub fn put(&mut self, batch: RecordBatch) {
         if self.roots.is_empty() {
             self.roots = values::roots(&batch, &self.task.leaves);

@@ -10,14 +10,14 @@ use std::sync::Once;
 use super::SourceError;
 
 thread_local! {
-    /// Calls of [`catch`] this thread is in.
+    /// Nesting depth of [`catch`] on this thread.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Keeps the default message of a decoder's panic off stderr; every other panic still speaks.
+/// Suppresses the default message of a decoder's panic on stderr; every other panic is still
+/// reported.
 ///
-/// For a program's start: a panic hook belongs to the process, so a library does not set it
-/// unasked.
+/// To be called at program start: a panic hook is global, so a library must not set it unasked.
 pub fn quiet_decoder_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -32,7 +32,7 @@ pub fn quiet_decoder_panics() {
 
 /// Runs `decode`; a panic in it is an error that names `path`.
 ///
-/// The caller drops whatever `decode` was changing when it panicked.
+/// The caller must drop whatever `decode` was modifying when it panicked.
 pub(super) fn catch<T>(
     path: &Path,
     decode: impl FnOnce() -> Result<T, SourceError>,

@@ -19,9 +19,9 @@ pub(super) struct Chunk {
 pub(super) struct Column {
     /// Values of a row: 1, or the length of a list.
     pub len: usize,
-    /// n×len values; anything where null.
+    /// n×len values; arbitrary where null.
     pub values: Buf,
-    /// Nulls among them, n×len; empty when none is.
+    /// Marks the nulls among them, n×len; empty if there are none.
     pub nulls: Vec<bool>,
     /// True if a value is null, NaN, infinite or beyond the limit.
     pub dirty: bool,
@@ -177,8 +177,8 @@ impl Column {
         self.values = T::buf(Storage::Shared(values));
     }
 
-    /// Looks for values that need a policy: one pass that the compiler turns into vector
-    /// compares. When there are some, the storage becomes the column's own, to be written.
+    /// Looks for values that need a policy, in one pass that the compiler vectorizes. If there are
+    /// any, the column takes ownership of the storage so that they can be changed.
     pub fn scan(&mut self, limit: f64) {
         self.dirty = !self.nulls.is_empty() || either!(&self.values, v => is_beyond(v, limit));
         if self.dirty {
@@ -186,7 +186,7 @@ impl Column {
         }
     }
 
-    /// Makes the storage the column's own.
+    /// Makes the column own its storage.
     pub fn own(&mut self) {
         either!(&mut self.values, v => {
             v.to_mut();
@@ -218,9 +218,10 @@ impl<T: Float> pulp::NullaryFnOnce for Beyond<'_, T> {
     }
 }
 
-/// Moves the values that are there to their rows and leaves zeros at the nulls.
+/// Moves the non-null values to their rows and leaves zeros at the nulls.
 ///
-/// Shapes: `values` holds as many as `nulls` has `false`; after, as many as `nulls`.
+/// Shapes: before, `values` has one entry per `false` in `nulls`; afterwards it is as long as
+/// `nulls`.
 pub(super) fn spread<T: Copy + Default>(values: &mut Vec<T>, nulls: &[bool]) {
     let mut from = values.len();
     values.resize(nulls.len(), T::default());

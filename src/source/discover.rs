@@ -1,9 +1,10 @@
 //! INPUT arguments → files, in the order of reading, each with its format.
 //!
-//! A format is told by the first bytes of a file, never by its name. Files of other formats in a
-//! directory are left out and counted. Of several names of one file or directory below an input one
-//! counts (`walk.rs`). Refused: named files of other formats, files named as data that are none,
-//! directories without data, directories that a table format manages.
+//! The format is determined by the first bytes of a file, never by its name. Files of other formats
+//! in a directory are left out and counted. If a file or directory below an input has several
+//! names, only one counts (`walk.rs`). Refused: explicitly named files of other formats, files
+//! whose names claim to be data but are not, directories without data, directories managed by a
+//! table format.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -29,7 +30,7 @@ pub(super) struct Input {
     pub bytes: u64,
 }
 
-/// Files of a directory that are no data.
+/// Files of a directory that are not data.
 #[derive(Clone, Debug, Default)]
 pub struct LeftOut {
     /// How many there are.
@@ -62,8 +63,8 @@ impl std::fmt::Display for LeftOut {
     }
 }
 
-/// The files that `inputs` name, and what was left out of directories and globs. Files come as they
-/// are, directories and globs in lexicographic order.
+/// The files that `inputs` name, and what was left out of directories and globs. Files keep their
+/// order; the contents of directories and globs come in lexicographic order.
 pub(super) fn discover(inputs: &[OsString]) -> Result<(Vec<Input>, LeftOut), SourceError> {
     if inputs.is_empty() {
         return Err(SourceError::NoInput);
@@ -71,6 +72,7 @@ pub(super) fn discover(inputs: &[OsString]) -> Result<(Vec<Input>, LeftOut), Sou
     let mut found = Vec::new();
     let mut left = LeftOut::default();
     for input in inputs {
+        // Decided before asking the file system; a file of this name is given as `./-`.
         if input == "-" {
             found.push(Input {
                 path: PathBuf::from("-"),
@@ -86,6 +88,7 @@ pub(super) fn discover(inputs: &[OsString]) -> Result<(Vec<Input>, LeftOut), Sou
                 found.push(inspect(path.to_owned())?.map_err(|(path, told)| told.fault(&path))?);
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => match path.to_str() {
+                // Only what does not exist is a glob: a file may have `*` or `[` in its name.
                 Some(text) if is_glob(input) => {
                     let paths = glob(text)?;
                     let before = found.len();
@@ -135,7 +138,7 @@ fn directory(path: &Path, found: &mut Vec<Input>, left: &mut LeftOut) -> Result<
     })
 }
 
-/// Takes files that were found, not named: those that are no data are left out.
+/// Takes files that were found rather than named: those that are not data are left out.
 fn take(paths: &[PathBuf], found: &mut Vec<Input>, left: &mut LeftOut) -> Result<(), SourceError> {
     for path in paths {
         match inspect(path.clone())? {
@@ -149,7 +152,7 @@ fn take(paths: &[PathBuf], found: &mut Vec<Input>, left: &mut LeftOut) -> Result
     Ok(())
 }
 
-/// Full paths in the order of their bytes, on every machine the same.
+/// Sorts full paths by their bytes, so that the order is the same on every machine.
 fn sort(paths: &mut [PathBuf]) {
     paths.sort_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
 }
@@ -179,8 +182,8 @@ impl Named for Found {
 }
 
 impl Below {
-    /// All files below `top`, but those whose name, or whose folder's, begins with `.` or `_`
-    /// (`_SUCCESS`, `_metadata`, `.crc`: notes of other programs).
+    /// All files below `top`, except those whose own or folder's name begins with `.` or `_`
+    /// (`_SUCCESS`, `_metadata`, `.crc`: metadata of other programs).
     fn of(top: &Path) -> Result<Self, SourceError> {
         let meta = fs::metadata(top).map_err(|source| unreadable(top, source))?;
         let mut below = Self {
@@ -210,6 +213,8 @@ impl Below {
             let Target::Found(meta, is_link) = target else {
                 continue;
             };
+            // Checked while listing, so that a mistaken `/` ends early instead of filling the
+            // memory.
             let mut is_fine = self.files.len() < FILES_MAX;
             if meta.is_dir() {
                 is_fine &= walk.found(folder, path, &meta, is_link, None);
@@ -285,7 +290,7 @@ fn glob(text: &str) -> Result<Vec<PathBuf>, SourceError> {
     Ok(paths)
 }
 
-/// A file with its format, or with what its first bytes tell where they are of none.
+/// A file with its format, or with what its first bytes say if the format is unknown.
 fn inspect(path: PathBuf) -> Result<Result<Input, (PathBuf, Told)>, SourceError> {
     let opened = File::open(&path).and_then(|file| Ok((Told::of(&file)?, file.metadata()?.len())));
     let (told, bytes) = opened.map_err(|source| unreadable(&path, source))?;

@@ -1,4 +1,4 @@
-//! Errors between a path and a minibatch: each message gives place, value and remedy.
+//! Errors between a path and a minibatch: each message names the place, the value and the remedy.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ pub enum SourceError {
     /// No input was named.
     #[error("no input: name a file, a directory, a glob, or - for an Arrow IPC stream")]
     NoInput,
-    /// A path that is not there, or a glob that matches nothing.
+    /// A path that does not exist, or a glob that matches nothing.
     #[error("{path}: no such file or directory, and no glob that matches one; check the name", path = .path.display())]
     NotFound {
         /// As the user wrote it.
@@ -24,14 +24,14 @@ pub enum SourceError {
         /// Its other content, in brackets.
         others: String,
     },
-    /// More files than one run takes.
+    /// More files than a run accepts.
     #[error("{path}: more than {limit} files or {depth} levels below it; name a smaller part", path = .path.display())]
     TooMany {
         /// Path of the directory.
         path: PathBuf,
-        /// Files that one run takes.
+        /// Files that a run accepts.
         limit: usize,
-        /// Levels of directories that one run descends.
+        /// Directory levels that a run descends.
         depth: usize,
     },
     /// The operating system refused.
@@ -48,10 +48,10 @@ pub enum SourceError {
         /// Path of the file.
         path: PathBuf,
     },
-    /// Magic bytes of no format read here.
+    /// Magic bytes of an unknown format.
     #[error(
         "{path}: neither Parquet nor Arrow IPC: it begins with {found}; convert it, or leave it out \
-         (in a directory, files that are neither are left out, unless their names end as data does)",
+         (in a directory, other files are skipped unless they have the extension of a data file)",
         path = .path.display()
     )]
     UnknownFormat {
@@ -66,7 +66,7 @@ pub enum SourceError {
         /// Path of the file.
         path: PathBuf,
     },
-    /// Standard input that is no stream.
+    /// Standard input that is not a stream.
     #[error(
         "-: standard input holds {found}; only an Arrow IPC stream can be read there: name the file instead"
     )]
@@ -82,16 +82,17 @@ pub enum SourceError {
         /// The error of the decoder.
         reason: String,
     },
-    /// Numbers written the other way round.
+    /// Big-endian numbers.
     #[error("{path}: its values are big-endian, which is not read; pyarrow reads it, and writes it little-endian", path = .path.display())]
     BigEndian {
         /// Path of the file.
         path: PathBuf,
     },
-    /// Bytes behind the end of an Arrow IPC stream that are no stream of the same columns.
+    /// Bytes after the end of an Arrow IPC stream that are not another stream with the same
+    /// columns.
     #[error(
-        "{path}: {what}; after the end only streams of the same columns are read: remove the rest, or \
-         write it to a file of its own",
+        "{path}: {what}; after the end of a stream, only streams with the same columns may \
+         follow: remove the rest, or write it to a separate file",
         path = .path.display()
     )]
     Behind {
@@ -100,17 +101,18 @@ pub enum SourceError {
         /// The content found, in words.
         what: String,
     },
-    /// Data that only a key opens.
-    #[error("{path}: {what} encrypted, and no key can be given here; write it again unencrypted or {remedy}", path = .path.display())]
+    /// Encrypted data.
+    #[error("{path}: {what} encrypted, and ojad cannot take a key; write it \
+      again unencrypted or {remedy}", path = .path.display())]
     Encrypted {
         /// Path of the file.
         path: PathBuf,
         /// "the footer is", "column `x` is".
         what: String,
-        /// Another remedy.
+        /// An additional remedy.
         remedy: &'static str,
     },
-    /// A directory that a table format manages: not all of its files are part of the table.
+    /// A directory managed by a table format: not all of its files are part of the table.
     #[error(
         "{path}: {kind} table{place}: not all files below it are part of the table; write its current \
          rows to Parquet with a reader of such tables, or name the files that are part of it one by one",
@@ -121,11 +123,11 @@ pub enum SourceError {
         path: PathBuf,
         /// "a Delta Lake".
         kind: &'static str,
-        /// How that is known.
+        /// The evidence for that.
         place: String,
     },
-    /// No column that can be a feature.
-    #[error("{path}: no numeric column to take as a feature; it has {columns}", path = .path.display())]
+    /// No column is usable as a feature.
+    #[error("{path}: no numeric column to use as a feature; it has {columns}", path = .path.display())]
     NoFeature {
         /// Path of the file.
         path: PathBuf,
@@ -147,7 +149,7 @@ pub enum SourceError {
         features: usize,
     },
     /// No row in any input.
-    #[error("{inputs}: no rows; name inputs that hold some")]
+    #[error("{inputs}: no rows; name inputs that have some")]
     NoRows {
         /// The inputs.
         inputs: String,
@@ -160,7 +162,7 @@ pub enum SourceError {
         /// The reason, in words.
         reason: String,
     },
-    /// A pattern of `features.include` or `features.exclude` that means no column.
+    /// A pattern of `features.include` or `features.exclude` that matches no column.
     #[error(
         "{path}: {key}: no column matches `{pattern}`; the nearest names are {nearest}: correct it or leave it out",
         path = .path.display()
@@ -172,10 +174,10 @@ pub enum SourceError {
         pattern: String,
         /// The flag and the key of the configuration.
         key: &'static str,
-        /// Names of columns that are most like it.
+        /// Most similar column names.
         nearest: String,
     },
-    /// A column that is called like a value of a list.
+    /// A column with the same name as an element of a list.
     #[error(
         "{path}: two features would be called `{feature}`: the column, and a value of the list `{list}`; rename one of the two columns or exclude it (`--exclude`, `features.exclude`)",
         path = .path.display()
@@ -209,7 +211,7 @@ pub enum SourceError {
         /// The name.
         column: String,
     },
-    /// A feature of the first file that is not in this one.
+    /// A feature of the first file that is missing in this one.
     #[error(
         "{path}: column `{column}` of {first} is missing; add it, exclude it (`features.exclude`), or leave the file out",
         path = .path.display(), first = .first.display()
@@ -222,9 +224,10 @@ pub enum SourceError {
         /// The file that fixed the features.
         first: PathBuf,
     },
-    /// A numeric column of this file that is no feature.
+    /// A numeric column of this file that is not a feature.
     #[error(
-        "{path}: column `{column}` has numbers here, but {first} has no such column, or none with a value; exclude it (`features.exclude`) or set `source.extra = \"ignore\"`",
+        "{path}: column `{column}` is numeric here, but {first} has no such column, or only nulls \
+          in it; exclude it (`features.exclude`) or set `source.extra = \"ignore\"`",
         path = .path.display(), first = .first.display()
     )]
     Extra {
@@ -252,7 +255,7 @@ pub enum SourceError {
         /// The file that fixed the features.
         first: PathBuf,
     },
-    /// A value that the policy does not let pass.
+    /// A value that the policy refuses.
     #[error(
         "{path}: row {row} (from 0 in this file), column `{column}`: value is {value}; clean the row, set `{key}` to \"skip\" or \"mean\", or leave the column out with `features.exclude`",
         path = .path.display()
@@ -266,12 +269,13 @@ pub enum SourceError {
         column: String,
         /// The value.
         value: String,
-        /// The key that decides.
+        /// The key that determines the policy.
         key: &'static str,
     },
     /// A list of another length than the rows before.
     #[error(
-        "{path}: row {row} (from 0 in this file), column `{column}`: a list of {found} values where {expected} are expected; make all rows as long, or exclude the column",
+        "{path}: row {row} (from 0 in this file), column `{column}`: a list of {found} values where {expected} are expected; \
+          give all rows the same length, or exclude the column",
         path = .path.display()
     )]
     ListLength {
@@ -288,7 +292,9 @@ pub enum SourceError {
     },
     /// A time, stored as the number of its units since 1970.
     #[error(
-        "{path}: row {row} (from 0 in this file), column `{column}`: {value} is a time, {meaning}, and not a measurement; exclude the column (`--exclude`, `features.exclude`) or name it as an id (`--id`, `features.ids`)",
+        "{path}: row {row} (from 0 in this file), column `{column}`: {value} is a time, \
+          {meaning}, not a \
+          measurement; exclude the column (`--exclude`, `features.exclude`) or name it as an id (`--id`, `features.ids`)",
         path = .path.display()
     )]
     Time {
@@ -321,7 +327,8 @@ pub enum SourceError {
         limit: f64,
     },
     /// More features than a row may have.
-    #[error("{path}: {features} features a row, more than the {limit} that are read; exclude columns (`features.exclude`)", path = .path.display())]
+    #[error("{path}: {features} features per row, above the limit of \
+      {limit}; exclude columns (`features.exclude`)", path = .path.display())]
     TooWide {
         /// Path of the file.
         path: PathBuf,
@@ -330,8 +337,9 @@ pub enum SourceError {
         /// Values that a row may have.
         limit: usize,
     },
-    /// Binary rows that are no whole number of values.
-    #[error("{path}: column `{column}`: {bytes} bytes are no whole number of {dtype} values; correct `features.dtype`", path = .path.display())]
+    /// Binary rows that are not a whole number of values.
+    #[error("{path}: column `{column}`: {bytes} bytes are not a whole number of {dtype} values; \
+      correct `features.dtype`", path = .path.display())]
     BinaryLength {
         /// Path of the file.
         path: PathBuf,
@@ -343,16 +351,17 @@ pub enum SourceError {
         dtype: &'static str,
     },
     /// An id column that the file does not have.
-    #[error("{path}: there is no id column `{column}` (`--id`, `features.ids`); the nearest names are {nearest}: correct it or leave it out", path = .path.display())]
+    #[error("{path}: no id column `{column}` (`--id`, \
+      `features.ids`); the nearest names are {nearest}: correct it or leave it out", path = .path.display())]
     IdMissing {
         /// Path of the file.
         path: PathBuf,
         /// The id column.
         column: String,
-        /// Names of columns that are most like it.
+        /// Most similar column names.
         nearest: String,
     },
-    /// Id columns that do not fit together or were not read.
+    /// Id columns that are inconsistent between files or were not read.
     #[error("{path}: the id columns cannot be passed through: {reason}; make their types agree", path = .path.display())]
     Ids {
         /// Path of the file.
@@ -360,19 +369,20 @@ pub enum SourceError {
         /// Why.
         reason: String,
     },
-    /// A file that became another, or was written, after its turn had come.
-    #[error("{path}: it changed while it was read; write files under another name and rename them when they are whole", path = .path.display())]
+    /// A file that was replaced or written to after its turn had come.
+    #[error("{path}: it changed while it was being read; \
+      write files under another name and rename them when they are whole", path = .path.display())]
     ChangedWhileRead {
         /// Path of the file.
         path: PathBuf,
     },
-    /// Reading on after an error.
+    /// Continued reading after an error.
     #[error("reading ended with an error before; open the inputs again")]
     Ended,
 }
 
 impl SourceError {
-    /// The error for a Parquet file of which not even the footer can be read.
+    /// The error for a Parquet file with an encrypted footer.
     pub(super) fn encrypted_footer(path: PathBuf) -> Self {
         Self::Encrypted {
             path,
@@ -391,7 +401,7 @@ impl SourceError {
     }
 }
 
-/// The error for what the system refused to read.
+/// The error for a file that the system refused to read.
 pub(super) fn unreadable(path: &Path, source: io::Error) -> SourceError {
     SourceError::Unreadable {
         path: path.to_owned(),

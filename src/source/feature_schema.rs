@@ -1,4 +1,5 @@
-//! Features that all files must give, as the first one fixed it: plain data that outlives a process.
+//! The features that all files must provide, as fixed by the first one: plain data that outlives
+//! the process.
 
 use std::ffi::OsStr;
 use std::io;
@@ -14,16 +15,16 @@ use super::{BinaryDtype, Selection, SourceError, SourceParams};
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::rows::{Features, Layout, Lent, Minibatch, Width};
 
-/// Bytes of values decoded at once: with the pages they come from they stay within a cache that
-/// two threads share.
+/// Bytes of values decoded at once: together with their pages they fit into a cache shared by two
+/// threads.
 const CHUNK_BYTES: usize = 4 << 20;
-/// The same for rows that lie in lists.
+/// The same for rows stored as lists.
 const CHUNK_BYTES_IN_ROWS: usize = 1 << 19;
-/// Rows decoded at once where they are narrow.
+/// Most rows decoded at once, if they are narrow.
 const CHUNK_ROWS_MAX: usize = 8192;
-/// Rows decoded at once even where they are wide, for as long as they fit [`CHUNK_BYTES_MAX`].
+/// Fewest rows decoded at once, even if they are wide, as long as they fit [`CHUNK_BYTES_MAX`].
 const CHUNK_ROWS_MIN: usize = 1024;
-/// Bytes that the chunk of wide rows may take.
+/// Most bytes of a chunk of wide rows.
 const CHUNK_BYTES_MAX: usize = 32 << 20;
 
 /// Columns in the order of the features, the width and the layout of minibatches.
@@ -37,11 +38,11 @@ pub struct FeatureSchema {
 }
 
 impl FeatureSchema {
-    /// What the first file of all, which lies at `path`, fixes with the help of `later` ones; `model` has
-    /// the features of a model that the rows are for.
+    /// Fixes the features from the first file, at `path`, with the help of `later` ones; `model`
+    /// has the features of a model to score the rows with.
     ///
     /// # Errors
-    /// If it cannot be read, or gives no feature.
+    /// If it cannot be read, or has no features.
     pub(super) fn resolve(
         path: &Path,
         first: &mut Opened,
@@ -60,6 +61,7 @@ impl FeatureSchema {
             wanted,
             null_lists,
             has_durations: model.is_none(),
+            // Set below, once the width is known.
             chunk_rows: 1,
             params: params.clone(),
         };
@@ -84,11 +86,11 @@ impl FeatureSchema {
         Arc::make_mut(&mut self.plan).chunk_rows = rows;
     }
 
-    /// Takes the footer of a later file into account before any row is read: wide values make
-    /// minibatches wide.
+    /// Takes the footer of a later file into account before any row is read: if its values are f64,
+    /// minibatches must be too.
     ///
     /// # Errors
-    /// If the file does not agree, or wants a key for one of its columns.
+    /// If the file disagrees with the features, or one of its columns is encrypted.
     pub(super) fn look_ahead(&mut self, path: &Path, later: &Opened) -> Result<(), SourceError> {
         let leaves = later::columns(path, &later.schema(), &self.plan)?;
         later.check(path, &leaves)?;
@@ -101,7 +103,7 @@ impl FeatureSchema {
     /// The columns of a later file, in the order of the features.
     ///
     /// # Errors
-    /// If the file does not agree.
+    /// If the file disagrees with the features.
     pub(super) fn columns(
         &self,
         path: &Path,
@@ -116,17 +118,17 @@ impl FeatureSchema {
         &self.features
     }
 
-    /// Columns taken and left of the first file.
+    /// Columns of the first file that were taken and left out.
     pub fn selection(&self) -> &Selection {
         &self.selection
     }
 
-    /// Says what was left of the first file.
+    /// Sets the columns of the first file that were left out.
     pub(super) fn set_left(&mut self, left: Vec<(String, String)>) {
         self.selection.left = left;
     }
 
-    /// Bytes of a value of a minibatch.
+    /// Bytes per value in a minibatch.
     pub fn value_bytes(&self) -> usize {
         match self.width {
             Width::F32 => 4,
@@ -145,10 +147,10 @@ impl FeatureSchema {
         row.checked_mul(rows)
     }
 
-    /// An empty minibatch in memory that `lend` gives for so many bytes.
+    /// An empty minibatch in memory that `lend` provides for the required number of bytes.
     ///
     /// # Errors
-    /// If it gives none, or of another length.
+    /// If it provides none, or of the wrong length.
     pub fn minibatch_in(
         &self,
         capacity: usize,
@@ -193,7 +195,7 @@ impl FeatureSchema {
     /// Reads what was written, with the parameters of this run.
     ///
     /// # Errors
-    /// If it is not there.
+    /// If it is missing.
     pub fn decode(from: &mut Decoder<'_>, params: &SourceParams) -> Result<Self, CodecError> {
         let first = PathBuf::from(OsStr::from_bytes(from.bytes()?));
         let flags = from.u8()?;
@@ -204,6 +206,7 @@ impl FeatureSchema {
         };
         let mut wanted = Vec::new();
         let mut features = 0_usize;
+        // A column takes at least 17 bytes: the length of its name, its shape, its length.
         for _ in 0..from.count(17)? {
             let name = from.str()?.to_owned();
             let code = from.u8()?;
@@ -268,6 +271,8 @@ fn layout(wanted: &[FeatureColumn]) -> Layout {
     let all: usize = wanted.iter().map(|w| w.len).sum();
     let in_rows = wanted.iter().filter(|w| w.shape != Shape::Scalar);
     let in_rows: usize = in_rows.map(|w| w.len).sum();
+    // The majority of the values decides, because lists are copied as runs into rows, and columns
+    // as runs into columns.
     if 2 * in_rows > all {
         Layout::RowMajor
     } else {
@@ -291,14 +296,14 @@ fn chunk_rows(features: usize, width: Width, layout: Layout) -> usize {
     }
 }
 
-/// Beside the width: durations are numbers, and the names of lists without a value follow. What was
-/// written before this was so has it not, and stays as it was.
+/// Flag stored with the width: durations are numbers, and the names of lists without values follow.
+/// Schemas from before this existed lack the flag and keep their meaning.
 const HAS_MORE: u8 = 0x02;
-/// Beside the shape of a column: its values are durations; no value was seen.
+/// Flags stored with the shape of a column: its values are durations; no value was seen.
 const SECONDS: u8 = 0x10;
 const UNKNOWN: u8 = 0x20;
 
-/// Features that a stored schema may have: the state of more would not fit any memory.
+/// Most features of a stored schema: the state of more would not fit any memory.
 const FEATURES_MAX: usize = 1 << 28;
 
 #[cfg(test)]

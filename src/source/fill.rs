@@ -1,4 +1,4 @@
-//! Chunks → minibatches: judging values by policy, and copying the rows that stay.
+//! Chunks → minibatches: applies the policies to values and copies the accepted rows.
 
 use std::ops::Range;
 
@@ -27,16 +27,16 @@ pub(super) struct Fault {
 /// Fault of a value.
 #[derive(Clone, Debug)]
 pub(super) enum Wrong {
-    /// It is no finite number.
+    /// It is not finite.
     Bad {
         /// The value.
         value: &'static str,
-        /// The key that decides.
+        /// The key that determines the policy.
         key: &'static str,
     },
-    /// It is larger than the precision takes.
+    /// It is too large for the precision.
     Large(f64),
-    /// It is a time, as most in its column are.
+    /// It is a time, like most values of its column.
     Time {
         /// The number.
         value: f64,
@@ -45,10 +45,10 @@ pub(super) enum Wrong {
     },
 }
 
-/// Applies the policies to rows of a chunk: counts what is bad, writes NaN where the mean is to
-/// be taken, and marks rows in `flags`.
+/// Applies the policies to rows of a chunk: counts bad values, writes NaN where the mean is to be
+/// substituted, and marks rows in `flags`.
 ///
-/// Shapes: `flags` has an entry per row of `rows`. Ends with the first row's fault, if any.
+/// Shapes: `flags` has an entry per row of `rows`. Fails with the first row's fault, if any.
 pub(super) fn apply_policy(
     chunk: &mut Chunk,
     rows: &Range<usize>,
@@ -98,6 +98,7 @@ impl Judge<'_> {
         for i in 0..values.len() {
             let x = values[i].wide();
             let null = nulls.is_some_and(|nulls| nulls[i]);
+            // This is false for NaN as well, so one comparison passes every good value.
             if !null && x.abs() <= limit {
                 continue;
             }
@@ -116,6 +117,7 @@ impl Judge<'_> {
                 && let Some(meaning) = since_1970(x)
             {
                 let wrong = Wrong::Time { value: x, meaning };
+                // The column is refused as a whole: its other values need not be judged.
                 return self.fault(row, feature, wrong);
             }
             let (policy, key) = [
@@ -144,9 +146,10 @@ impl Judge<'_> {
         }
     }
 
-    /// Takes note of a value that ends the run, if none of an earlier row does.
+    /// Notes a value that ends the run, unless an earlier row already has one.
     fn fault(&mut self, row: usize, feature: usize, wrong: Wrong) {
         let row = self.start + row;
+        // Columns are judged one after the other, but a message should name the first bad row.
         if self.first.as_ref().is_none_or(|first| row < first.row) {
             *self.first = Some(Fault {
                 row,
@@ -157,8 +160,8 @@ impl Judge<'_> {
     }
 }
 
-/// True if most of the values that are there read as times of these years: one large integer among
-/// others may be anything, and among times there may be a zero that stands for none.
+/// True if most non-null values can be read as times in these years: a single large integer may be
+/// anything, and among times there may be zeros for missing ones.
 fn mostly_times<T: Float>(values: &[T], nulls: Option<&[bool]>) -> bool {
     let (mut times, mut others) = (0_usize, 0);
     for (i, value) in values.iter().enumerate() {
@@ -178,11 +181,11 @@ fn mostly_times<T: Float>(values: &[T], nulls: Option<&[bool]>) -> bool {
 pub(super) enum Rows<'a> {
     /// All of these.
     Run(Range<usize>),
-    /// Just these.
+    /// Only these.
     Picked(&'a [usize]),
 }
 
-/// Copies rows of a chunk behind the first `at` rows of a minibatch.
+/// Copies rows of a chunk to a minibatch after its first `at` rows.
 pub(super) fn copy(columns: &[Column], rows: &Rows<'_>, batch: &mut Minibatch, at: usize) {
     let to = Place {
         at,
@@ -255,6 +258,7 @@ fn copy_column<S: Copy, D: Take<S>>(
     to: Place,
 ) {
     match rows {
+        // The two layouts that are one run of memory each: a copy at the speed of memory.
         Rows::Run(run) if len == 1 && to.row_stride == 1 => {
             D::run(&mut dst[to.at..][..run.len()], &src[run.clone()]);
         }

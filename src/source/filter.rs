@@ -9,10 +9,10 @@ use super::fill::{self, Fault, MISSING, REASONS, REJECTED, Rows, Wrong};
 use super::params::SourceParams;
 use crate::rows::{Features, Minibatch, Tally};
 
-/// Judges rows and copies those that pass; its buffers are used again.
+/// Checks rows and copies those that pass; its buffers are reused.
 #[derive(Default)]
 pub(super) struct RowFilter {
-    /// Per row being judged.
+    /// Flags of each row being checked.
     flags: Vec<u8>,
     picked: Vec<usize>,
 }
@@ -60,10 +60,10 @@ impl RowPlace<'_> {
 }
 
 impl RowFilter {
-    /// Copies the `rows` that pass behind the first `at` rows of `batch`; how many they are.
+    /// Copies the `rows` that pass to `batch` after its first `at` rows; returns their number.
     ///
     /// # Errors
-    /// At a value that no policy lets pass: nothing of these rows is taken or counted then.
+    /// At a value that no policy accepts: none of these rows is then taken or counted.
     pub fn take(
         &mut self,
         chunk: &mut Chunk,
@@ -112,7 +112,7 @@ impl RowFilter {
         Ok(n)
     }
 
-    /// Of the rows taken last, which passed; `None`: all.
+    /// Which of the rows taken last have passed; `None`: all.
     pub fn passed(&self) -> Option<impl Iterator<Item = bool>> {
         (!self.flags.is_empty()).then(|| self.flags.iter().map(|flag| flag & REJECTED == 0))
     }

@@ -1,7 +1,7 @@
-//! Identity of a file: names and inodes are used again, contents rarely.
+//! Identity of a file: names and inodes are reused, contents rarely are.
 //!
-//! In: an open file. Out: device, inode, time of birth, size, time of change, and hashes of its
-//! content, which are what counts. Bytes are read here and never decoded.
+//! In: an open file. Out: device, inode, creation time, size, modification time, and hashes of its
+//! content, which are decisive. Bytes are read here but never decoded.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -13,17 +13,17 @@ use sha2::{Digest as _, Sha256};
 
 use crate::codec::{CodecError, Decoder, Encoder};
 
-/// A page of the file system: what one read costs at least.
+/// A page of the file system: the smallest unit of a read.
 pub(super) const PAGE_BYTES: u64 = 4096;
-/// Files up to so many bytes are hashed whole.
+/// Files up to this many bytes are hashed completely.
 const WHOLE_BYTES: u64 = 64 << 10;
 /// Bytes hashed at both ends of larger ones.
 const EDGE_BYTES: u64 = 16 << 10;
 /// Pages hashed in between.
 const SAMPLES: u64 = 8;
-/// Bytes of a footer that are hashed: from its end, beyond which it is one of a very wide table.
+/// Most bytes of a footer that are hashed, from its end; only very wide tables have longer ones.
 const FOOTER_MAX: u64 = 256 << 10;
-/// Stands before a fingerprint with [`Method::Content`]: no device has this number.
+/// Precedes a fingerprint with [`Method::Content`]: no device has this number.
 const MARK: u64 = u64::MAX;
 
 /// Identity of a file, apart from its name.
@@ -33,11 +33,12 @@ pub struct FileMeta {
     pub device: u64,
     /// Inode on that device.
     pub inode: u64,
-    /// Nanoseconds from 1970 to the making of the inode; 0 where the file system does not say.
+    /// Creation time of the inode in nanoseconds since 1970; 0 if the file system does not record
+    /// it.
     pub born_ns: i64,
     /// Bytes.
     pub bytes: u64,
-    /// Nanoseconds from 1970 to the last change of the content.
+    /// Last modification of the content in nanoseconds since 1970.
     pub changed_ns: i64,
 }
 
@@ -55,9 +56,10 @@ impl FileMeta {
         }
     }
 
-    /// True if only the device tells them apart, and everything else is there to tell them by.
+    /// True if they differ only in the device, and all other fields are known.
     pub fn is_same_but_device(&self, other: &Self) -> bool {
         let device = other.device;
+        // Without a time of birth, a reused inode cannot be distinguished from the same file.
         self.born_ns != 0
             && Self {
                 device,
@@ -65,8 +67,8 @@ impl FileMeta {
             } == *other
     }
 
-    /// True if both are of one inode, as far as can be told: its number may be used again, its time
-    /// of birth then differs.
+    /// True if both belong to the same inode, as far as can be told: a reused inode number has a
+    /// different creation time.
     pub fn is_same_inode(&self, other: &Self) -> bool {
         self.device == other.device
             && self.inode == other.inode
@@ -74,28 +76,29 @@ impl FileMeta {
     }
 }
 
-/// A file by its content, and what spares reading it.
+/// Identity of a file by its content, with the metadata that often saves reading it.
 ///
-/// Two files are one if their contents are: the metadata only says whether a look at them is needed.
+/// Two files are the same if their contents are: the metadata only tells whether these must be
+/// checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fingerprint {
     /// The error of the system.
     pub meta: FileMeta,
-    /// SHA-256 of the first bytes, up to a page of those that count.
+    /// SHA-256 of the first bytes that count, at most a page.
     pub head: [u8; 32],
     /// SHA-256 of the length and the content; see [`Method`] for how much of it.
     pub print: [u8; 32],
-    /// Bytes that count: all, or those of a growing file that were taken.
+    /// Number of bytes that count: all, or those taken from a growing file.
     pub bytes: u64,
-    /// Bytes that `print` was made of.
+    /// The part of the content that `print` covers.
     pub method: Method,
 }
 
-/// Bytes that a print is made of.
+/// The part of the content that a print covers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Method {
-    /// The last page alone: states that were written before prints were known. Files with a head, a tail and a length
-    /// in common are not told apart by it.
+    /// Only the last page: states from before prints existed. It cannot distinguish files with the
+    /// same head, tail and length.
     LastPage,
     /// All of a small file; of a larger one its ends, the footer of Parquet and samples in between.
     #[default]
@@ -106,7 +109,7 @@ impl Fingerprint {
     /// The fingerprint of the first `bytes` bytes of `file`.
     ///
     /// # Errors
-    /// What the system says; also if the file is shorter.
+    /// Any error of the system; also if the file is shorter.
     pub fn of(file: &File, bytes: u64) -> io::Result<Self> {
         let meta = FileMeta::of(&file.metadata()?);
         let (head, print) = if bytes <= WHOLE_BYTES {
@@ -128,11 +131,12 @@ impl Fingerprint {
         })
     }
 
-    /// True if `file` still begins with the bytes that this was made of.
+    /// True if `file` still begins with the bytes that this was computed from.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any error of the system.
     pub fn is_prefix_of(&self, file: &File) -> io::Result<bool> {
+        // Checked first, because the reads below would fail on a shorter file.
         if file.metadata()?.len() < self.bytes {
             return Ok(false);
         }
@@ -146,19 +150,19 @@ impl Fingerprint {
     /// True if `file` holds these bytes and no others.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any error of the system.
     pub fn is_all_of(&self, file: &File) -> io::Result<bool> {
         Ok(file.metadata()?.len() == self.bytes && self.is_prefix_of(file)?)
     }
 
-    /// A number by which a file of the same content is looked up; nothing where the content is not
-    /// known well enough to be told by.
+    /// A key for looking up files with the same content; `None` if the content is not known well
+    /// enough to identify it.
     pub fn key(&self) -> Option<u64> {
         let is_told = self.method == Method::Content && self.print != [0; 32];
         is_told.then(|| number(&self.print))
     }
 
-    /// The same for a file that goes on growing: by its first page, once that is full.
+    /// The same for a growing file, from its first page once that is full.
     pub fn growing_key(&self) -> Option<u64> {
         let is_told = self.method == Method::Content && self.bytes >= PAGE_BYTES;
         is_told.then(|| number(&self.head))
@@ -189,7 +193,7 @@ impl Fingerprint {
     /// Reads what was written.
     ///
     /// # Errors
-    /// If it is not there.
+    /// If it is missing.
     pub fn decode(from: &mut Decoder<'_>) -> Result<Self, CodecError> {
         let (method, meta) = Self::decode_meta(from)?;
         Ok(Self {
@@ -201,10 +205,10 @@ impl Fingerprint {
         })
     }
 
-    /// Reads the beginning of what was written: what the system said.
+    /// Reads only the beginning of what was written: the metadata.
     ///
     /// # Errors
-    /// If it is not there.
+    /// If it is missing.
     pub fn decode_meta(from: &mut Decoder<'_>) -> Result<(Method, FileMeta), CodecError> {
         let (method, device) = match from.u64()? {
             MARK => (Method::Content, from.u64()?),
@@ -221,10 +225,10 @@ impl Fingerprint {
     }
 }
 
-/// Opens a file for reading: never waits for a writer, as opening a FIFO would.
+/// Opens a file for reading without ever waiting for a writer, as opening a FIFO would.
 ///
 /// # Errors
-/// What the system says.
+/// Any error of the system.
 pub fn open_quietly(path: &Path) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::CLOEXEC;
@@ -253,9 +257,8 @@ fn last_page(file: &File, bytes: u64) -> io::Result<[u8; 32]> {
     Ok(Sha256::digest(&page).into())
 }
 
-/// Hashes the length and the parts of a content that tell it from others. The files of one
-/// recorder may have their schema, their footer and their length in common: bytes of the rows
-/// must be among the parts.
+/// Hashes the length and the parts of a content that distinguish it from others. Files from one
+/// recorder may share their schema, footer and length, so the parts must include bytes of the rows.
 fn print(file: &File, bytes: u64) -> io::Result<[u8; 32]> {
     let mut hash = Sha256::new_with_prefix(bytes.to_le_bytes());
     let mut part = Vec::new();
@@ -267,8 +270,8 @@ fn print(file: &File, bytes: u64) -> io::Result<[u8; 32]> {
     Ok(hash.finalize().into())
 }
 
-/// Offsets and lengths of what is hashed: all of a small file; else its beginning, pages at equal
-/// distances, and its end with the footer.
+/// Offsets and lengths of the hashed parts: all of a small file; otherwise its beginning, evenly
+/// spaced pages, and its end with the footer.
 fn parts(bytes: u64, footer: u64) -> Vec<(u64, u64)> {
     if bytes <= WHOLE_BYTES {
         return vec![(0, bytes)];
@@ -278,6 +281,7 @@ fn parts(bytes: u64, footer: u64) -> Vec<(u64, u64)> {
     let mut parts = vec![(0, EDGE_BYTES)];
     let step = between / SAMPLES;
     for i in 0..SAMPLES {
+        // Pages are taken from the middle of their part, and overlap in no file.
         let len = PAGE_BYTES.min(step);
         parts.push((EDGE_BYTES + i * step + (step - len) / 2, len));
     }
@@ -285,8 +289,8 @@ fn parts(bytes: u64, footer: u64) -> Vec<(u64, u64)> {
     parts
 }
 
-/// Bytes from the start of a Parquet footer to the end of the file, where they are few: it holds the
-/// places, sizes and extreme values of all columns.
+/// Bytes from the start of a Parquet footer to the end of the file, if they are few: the footer
+/// holds the positions, sizes and extreme values of all columns.
 fn footer_bytes(file: &File, bytes: u64) -> io::Result<u64> {
     if bytes <= WHOLE_BYTES {
         return Ok(0);

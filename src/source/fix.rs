@@ -1,8 +1,9 @@
-//! The features of a feed: what its first file says, and what that leaves open and others tell.
+//! The features of a feed: determined by its first file, and by later files where that leaves
+//! something open.
 //!
-//! A column of type null, or a list that is null in every row, says nothing of its values. The other
-//! files that are there are asked; what nobody knows is left out and named. Refused: a pattern that means
-//! no column, two features of one name, no feature at all.
+//! A column of type null, or a list that is null in every row, says nothing about its values. The
+//! other available files are consulted; columns that remain unknown are left out and named.
+//! Refused: a pattern that matches no column, two features with one name, no features at all.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -19,10 +20,10 @@ use super::select::{self, FeatureColumn, Kind, Leaf, Plan, Rules, Shape};
 use super::{Selection, SourceError, catch_panic, preflight};
 use crate::rows::{Features, Width};
 
-/// Bytes of the names of all features: a list gives its own to each of its values.
+/// Most bytes of all feature names: each value of a list repeats the name of its column.
 const NAME_BYTES_MAX: u64 = 1 << 28;
 
-/// Why a column without a value is no feature.
+/// Why a column without values is not a feature.
 const NO_VALUE: &str = "no value: null in every row";
 const NO_LIST: &str = "no value: every list looked at is null or empty";
 
@@ -31,14 +32,14 @@ const NO_LIST: &str = "no value: every list looked at is null or empty";
 pub(super) enum Later<'a> {
     /// All of them.
     All(&'a [Input]),
-    /// Some; more come that nobody can look at now.
+    /// Some; more will come that cannot be examined now.
     Some(&'a [Input]),
-    /// Unknown: files come for ever.
+    /// Unknown: files keep arriving for ever.
     Unknown,
 }
 
 impl Later<'_> {
-    /// True if a column of type null is a feature all the same, because its first values may come.
+    /// True if a column of type null is a feature anyway, because its first values may still come.
     fn keeps_blank(self, params: &SourceParams) -> bool {
         match self {
             Self::All(_) => false,
@@ -61,8 +62,8 @@ pub(super) struct Fixed {
     pub null_lists: Vec<String>,
 }
 
-/// Fixes the features by the first file, with the help of later ones; `model` has those of a model that
-/// the rows are for.
+/// Fixes the features from the first file, with the help of later ones; `model` has the features of
+/// a model to score the rows with.
 pub(super) fn fix(
     path: &Path,
     first: &mut Opened,
@@ -81,9 +82,11 @@ pub(super) fn fix(
         Later::Unknown => &[],
     };
     for input in others {
+        // Nothing is left open: the other footers need not be read for this.
         if unmet.is_empty() && leaves.iter().all(is_known) {
             break;
         }
+        // A stream can be read once only, and that is for its rows.
         if input.format != Format::Stdin {
             let mut other = Opened::open(input)?;
             unmet.see(&other.schema())?;
@@ -118,8 +121,8 @@ pub(super) fn fix(
     })
 }
 
-/// Refuses a schema that can fix no features. Lists tell their lengths by their rows alone: a schema
-/// with one may be refused later.
+/// Refuses a schema that cannot fix any features. The length of a list is known only from its rows,
+/// so a schema with lists may still be refused later.
 pub(super) fn foresee(
     path: &Path,
     schema: &Schema,
@@ -170,7 +173,7 @@ fn is_known(leaf: &Leaf) -> bool {
     !leaf.is_void() && leaf.len.is_some_and(|len| len > 0)
 }
 
-/// Takes from another file what the leaves leave open.
+/// Fills in from another file what the leaves leave open.
 fn fill_in(
     input: &Input,
     other: &mut Opened,
@@ -261,7 +264,7 @@ impl Settled {
     }
 }
 
-/// How a model has a column: one feature, or a list of so many.
+/// How a model represents a column: as one feature, or as a list of a given length.
 fn of_model(model: &Features, column: &str) -> Option<(Shape, usize)> {
     let names = model.names();
     if names.iter().any(|name| name == column) {
@@ -283,8 +286,8 @@ fn no_feature(path: PathBuf, selection: &Selection) -> SourceError {
     }
 }
 
-/// Refuses rows that no model can be made of: fewer values than components, or so many that the names
-/// alone would fill the memory.
+/// Refuses rows from which no model can be made: with fewer values than components, or so many that
+/// the names alone would fill the memory.
 fn check_width(
     path: &Path,
     wanted: &[FeatureColumn],
@@ -313,8 +316,8 @@ fn check_width(
     })
 }
 
-/// Refuses a column that is called as a list calls one of its values. No other two features can share a
-/// name: columns of one name are refused before.
+/// Refuses a column with the same name as an element of a list. No other two features can share a
+/// name, because duplicate column names are refused earlier.
 fn check_names(path: &Path, wanted: &[FeatureColumn]) -> Result<(), SourceError> {
     let lists: std::collections::HashMap<&str, usize> = wanted
         .iter()
@@ -329,6 +332,7 @@ fn check_names(path: &Path, wanted: &[FeatureColumn]) -> Result<(), SourceError>
         let place = place
             .parse::<usize>()
             .ok()
+            // A list never names a value `01`.
             .filter(|i| i.to_string() == place);
         if place.is_some_and(|i| lists.get(list).is_some_and(|len| i < *len)) {
             return Err(SourceError::SameFeature {
@@ -351,7 +355,8 @@ pub(super) fn widest(leaves: &[Leaf]) -> Width {
     }
 }
 
-/// Refuses values in a list column that had none when the features were fixed: nobody would miss them.
+/// Refuses values in a list column that had none when the features were fixed: otherwise they would
+/// be dropped silently.
 pub(super) fn check_null_lists(
     path: &Path,
     opened: &mut Opened,

@@ -87,7 +87,7 @@ impl Told {
     /// Looks at the first bytes of `file`.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any error of the system.
     pub fn of(file: &File) -> io::Result<Self> {
         let mut head = [0; HEAD];
         let filled = fill_at(file, &mut head)?;
@@ -133,7 +133,7 @@ impl Told {
         if head.is_empty() {
             "neither Parquet nor Arrow IPC: the file is empty".to_owned()
         } else if head.starts_with(b"PARE") {
-            "the footer of this Parquet file is encrypted, and no key can be given here".to_owned()
+            "the footer of this Parquet file is encrypted, and ojad cannot take a key".to_owned()
         } else if head.starts_with(b"FEA1") {
             "Feather version 1 is not read (version 2, Arrow IPC, is)".to_owned()
         } else {

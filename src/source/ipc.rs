@@ -54,7 +54,7 @@ impl IpcFile {
         if len > preflight::METADATA_BYTES_MAX {
             let max = preflight::METADATA_BYTES_MAX;
             return Err(corrupt(format!(
-                "a footer of {len} bytes, more than the {max} that are read"
+                "a footer of {len} bytes, above the limit of {max}"
             )));
         }
         let mut footer = vec![0; len];

@@ -25,6 +25,7 @@ pub(super) fn columns(path: &Path, schema: &Schema, plan: &Plan) -> Result<Vec<L
             None => stand_in(path, wanted, &found, &selection, plan)?,
         });
     }
+    // A column without values adds nothing that could be lost.
     let is_extra = |leaf: &&Leaf| !leaf.is_void() && !plan.null_lists.contains(&leaf.name);
     if plan.params.extra == Extra::Error
         && let Some(extra) = found.values().filter(is_extra).map(|leaf| &leaf.name).min()
@@ -116,8 +117,8 @@ fn stand_in(
 
 fn describe(shape: Shape, len: Option<usize>) -> String {
     match (shape, len) {
-        (Shape::Scalar, _) => "one value a row".to_owned(),
-        (_, Some(len)) => format!("a list of {len} values a row"),
+        (Shape::Scalar, _) => "one value per row".to_owned(),
+        (_, Some(len)) => format!("a list of {len} values per row"),
         (_, None) => "a list".to_owned(),
     }
 }

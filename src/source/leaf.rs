@@ -187,6 +187,7 @@ impl Job<'_> {
                     values,
                 )
                 .map_err(|error: ParquetError| Misfit::Other(error.to_string()))?;
+            // Without this, an exhausted reader would be asked forever.
             if records == 0 && levels == 0 {
                 return Err(Misfit::Other(format!(
                     "a column ends {} rows before its row group does",
@@ -197,6 +198,7 @@ impl Job<'_> {
         }
         let expected = self.rows * self.len;
         if self.levels.max_rep == 0 {
+            // Fewer values than rows means nulls; without any, the levels need no look.
             if values.len() != expected {
                 let max = self.levels.max_def;
                 self.nulls.extend(self.def.iter().map(|&level| level < max));
@@ -237,6 +239,8 @@ impl Job<'_> {
                     return Err(Misfit::Length { row, found });
                 }
                 self.nulls.extend((at..end).map(|i| def(i) < max_def));
+            // One level below the repeated node: the list is there and empty, which is not a null
+            // list.
             } else if def(at) == list_def - 1 {
                 return Err(Misfit::Length { row, found: 0 });
             } else {

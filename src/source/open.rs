@@ -131,7 +131,7 @@ impl Opened {
     }
 }
 
-/// Sets the lengths that this batch tells; whether all are known.
+/// Sets the lengths that this batch tells; returns whether all are known.
 fn measure(batch: &RecordBatch, leaves: &mut [Leaf]) -> bool {
     let unknown = leaves.iter_mut().filter(|leaf| leaf.len.is_none());
     for leaf in unknown.filter(|leaf| !leaf.is_void()) {

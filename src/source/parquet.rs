@@ -77,6 +77,8 @@ impl ParquetFile {
         let schema = self.meta.parquet_schema();
         let unknown = leaves.iter_mut().filter(|leaf| leaf.len.is_none());
         for leaf in unknown.filter(|leaf| !leaf.is_void()) {
+            // The Arrow schema in the metadata and the Parquet schema are written independently: a
+            // file can make them disagree.
             if leaf.index >= schema.num_columns() {
                 return Err(corrupt(path, "its two schemas disagree"));
             }
@@ -203,6 +205,8 @@ impl ParquetDecoder {
         let meta = self.meta.metadata();
         let group = meta.row_group(index);
         let rows = usize::try_from(group.num_rows()).map_err(|e| self.task.corrupt(e))?;
+        // The Arrow reader gets the size of a chunk as that of its batches, so that both readers
+        // stay in step.
         let at_once = self.task.plan.chunk_rows;
         let (wanted, ids) = (&self.wanted, &self.ids);
         let checked = preflight::Group::new(&self.file, meta, index, at_once, wanted, ids);
@@ -292,6 +296,7 @@ impl ParquetDecoder {
                     .spawn_scoped(scope, work)
             });
             let scratch = &mut self.scratch;
+            // An error here still waits for the other thread: the scope joins it.
             part.decode(first, first_readers, first_columns, first_roots, scratch)?;
             match other {
                 None => Ok(()),

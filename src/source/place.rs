@@ -25,7 +25,7 @@ impl Place {
     pub(super) fn of(path: &Path) -> Result<Self, String> {
         let (root, matcher) = if is_glob(path.as_os_str()) && fs::symlink_metadata(path).is_err() {
             let text = path.to_str().ok_or("a glob must be UTF-8")?;
-            let (root, matcher) = glob(text).map_err(|reason| format!("no glob: {reason}"))?;
+            let (root, matcher) = glob(text).map_err(|reason| format!("not a glob: {reason}"))?;
             (root, Some(matcher))
         } else {
             (path.to_owned(), None)
@@ -55,6 +55,7 @@ pub(super) fn glob(text: &str) -> Result<(PathBuf, GlobMatcher), String> {
         .ends_with('/')
         .then(|| format!("{}/**", text.trim_end_matches('/')));
     let text = below.as_deref().unwrap_or(text);
+    // As in a shell, `*` stops at a slash; only `**` goes below.
     let glob = GlobBuilder::new(text).literal_separator(true).build();
     let matcher = glob
         .map_err(|error| error.kind().to_string())?

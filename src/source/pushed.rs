@@ -28,7 +28,7 @@ pub enum PushedError {
     #[error("{0}")]
     Corrupt(String),
     /// More bytes, or more when uncompressed, than the limit.
-    #[error("more than {limit} bytes when it is uncompressed")]
+    #[error("more than {limit} bytes when uncompressed")]
     Bytes {
         /// The limit.
         limit: u64,
@@ -315,7 +315,7 @@ pub enum Shape {
 pub struct Numbers(Column);
 
 impl Numbers {
-    /// Shape of a column of this type; nothing for what is neither numeric nor a list of numbers.
+    /// Shape of a column of this type; `None` for what is neither numeric nor a list of numbers.
     pub fn shape(data_type: &DataType) -> Option<Shape> {
         let of = |item: &DataType| super::select::width(item).is_some();
         match data_type {

@@ -238,7 +238,7 @@ impl Reader {
         }
         let decided = *self.with_ids.get_or_insert(with_ids);
         if with_ids && !decided {
-            return Err(self.bad_ids("the rows before were read without them"));
+            return Err(self.bad_ids("earlier rows were read without them"));
         }
         Ok(())
     }
@@ -275,7 +275,7 @@ impl Reader {
         Ok(filled)
     }
 
-    /// Opens the next input; nothing behind the last one.
+    /// Opens the next input; `None` behind the last one.
     fn open_next(&mut self) -> Result<Option<SegmentReader>, SourceError> {
         let Some(input) = self.inputs.get(self.at) else {
             return Ok(None);

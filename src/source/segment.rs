@@ -42,12 +42,12 @@ impl Segment {
     /// Reads what was written.
     ///
     /// # Errors
-    /// If it is not there.
+    /// If it is missing.
     pub fn decode(from: &mut Decoder<'_>) -> Result<Self, CodecError> {
         Ok(Self {
             path: PathBuf::from(OsStr::from_bytes(from.bytes()?)),
             format: Format::of_code(from.u8()?)
-                .ok_or_else(|| from.refuse("no format of a file"))?,
+                .ok_or_else(|| from.refuse("not a known file format"))?,
             fingerprint: Fingerprint::decode(from)?,
             start: from.u64()?,
         })
@@ -64,6 +64,8 @@ impl Segment {
             file: Arc::new(file),
             witness: Witness::default(),
         };
+        // Opened before it is checked, so that the file read later is the one that was checked,
+        // whatever its name leads to by then.
         held.check()?;
         Ok(held)
     }
@@ -106,7 +108,7 @@ impl SegmentRead {
     /// Reads what was written.
     ///
     /// # Errors
-    /// If it is not there.
+    /// If it is missing.
     pub fn decode(from: &mut Decoder<'_>) -> Result<Self, CodecError> {
         Ok(Self {
             file: from.u64()?,

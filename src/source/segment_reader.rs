@@ -93,7 +93,7 @@ pub struct SegmentReader {
     until: u64,
     filter: RowFilter,
     with_ids: bool,
-    /// The segment; nothing for an input that is read as it is.
+    /// The segment; `None` for an input that is read as it is.
     held: Option<Held>,
     failed: Option<SourceError>,
 }
@@ -130,6 +130,8 @@ impl SegmentReader {
                 reader.held = Some(held);
                 Ok(reader)
             }
+            // Perhaps only the id columns cannot be read; without them the features may still be
+            // learned.
             Err(_) if with_ids => Self::open_behind(segment, feature_schema, skip, false),
             Err(error) => Err(held.blamed(error)),
         }
@@ -313,6 +315,8 @@ impl SegmentReader {
             return Ok(None);
         }
         if self.used == self.chunk.rows && !self.advance()? {
+            // Checked once more at the end, because a file that was written during the reading may
+            // have given rows of both contents.
             self.held.as_ref().map_or(Ok(()), Held::check)?;
             return Ok(None);
         }
@@ -334,13 +338,15 @@ impl SegmentReader {
 
     /// Decodes the next chunk; `false` at the end of the input.
     fn advance(&mut self) -> Result<bool, SourceError> {
+        // Reset before decoding, because after an error nothing of a half-filled chunk may be
+        // used.
         (self.chunk.rows, self.used) = (0, 0);
         let (decoder, chunk) = (&mut self.decoder, &mut self.chunk);
         catch_panic::catch(&self.path, || decoder.next_chunk(chunk))
     }
 
-    /// Goes on in the segment without ids; nothing for what is no segment. Chunks begin where they would
-    /// have begun.
+    /// Goes on in the segment without ids; `None` for what is no segment. Chunks begin where they
+    /// would have begun.
     fn reopen_without_ids(&mut self) -> Option<Result<(), SourceError>> {
         let segment = self.held.as_ref()?.segment();
         let again = Self::open_behind(segment, &self.feature_schema, self.row, false);

@@ -317,6 +317,8 @@ impl Walk<'_> {
                     self.fields(inner, path);
                 }
                 data_type => {
+                    // Counted for every column, taken or not: Parquet numbers the leaves of the
+                    // whole schema.
                     self.index += leaf_count(data_type);
                     if self.is_id(path, &name) {
                         self.left.push((name, "id".to_owned()));
@@ -344,7 +346,7 @@ impl Walk<'_> {
         }
         let is_index = path.len() == 1 && self.indexes.contains(name);
         if is_index && !is_known && !self.patterns.names(name) {
-            return Some("numbers the rows: an index of pandas");
+            return Some("numbers the rows: a pandas index");
         }
         let is_duration = matches!(plain(value), DataType::Duration(_));
         (is_duration && !self.rules.has_durations && !is_known).then_some("time")
@@ -383,6 +385,7 @@ impl Walk<'_> {
             let (size, _, text) = binary(dtype);
             let bytes = usize::try_from(*bytes).unwrap_or(0);
             if bytes == 0 || !bytes.is_multiple_of(size) {
+                // Reported by the caller, who knows the path.
                 self.wrong.get_or_insert((name.clone(), bytes, text));
             }
         }

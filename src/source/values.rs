@@ -49,6 +49,7 @@ pub(super) fn load(
         Shape::List => lists(&array, out)?,
         Shape::Binary(dtype) => binaries(&array, dtype, out)?,
     }
+    // A null struct hides whatever values its children have.
     if let Some(parents) = parents.filter(|nulls| nulls.null_count() > 0) {
         null_rows(out, &parents);
     }
@@ -242,6 +243,7 @@ fn dictionary(array: &dyn Array, out: &mut Column) -> Result<(), Misfit> {
     };
     let mut words = Column::new(1);
     scalars(coded.values(), &mut words)?;
+    // Keys of an empty dictionary cannot be normalized; all rows are null then.
     let keys = if coded.values().is_empty() {
         vec![0; array.len()]
     } else {
@@ -264,6 +266,7 @@ fn lists(array: &dyn Array, out: &mut Column) -> Result<(), Misfit> {
         DataType::LargeList(_) => offset_lists::<i64>(array, out),
         DataType::FixedSizeList(..) => {
             let list = array.as_fixed_size_list();
+            // The array may be a slice of a longer one.
             let start = list.value_offset_at(0);
             let items = list.values().slice(start, list.len() * out.len);
             scalars(&items, out)?;
@@ -273,7 +276,7 @@ fn lists(array: &dyn Array, out: &mut Column) -> Result<(), Misfit> {
             Ok(())
         }
         other => Err(Misfit::Other(format!(
-            "a column of type {other} is no list"
+            "a column of type {other} is not a list"
         ))),
     }
 }
@@ -285,6 +288,7 @@ fn offset_lists<O: OffsetSizeTrait>(array: &dyn Array, out: &mut Column) -> Resu
     let wrong = offsets
         .windows(2)
         .enumerate()
+        // A null list may have any length: its values are not used.
         .find(|(row, pair)| list.is_valid(*row) && pair[1] - pair[0] != len);
     if let Some((row, pair)) = wrong {
         return Err(Misfit::Length {

@@ -50,12 +50,14 @@ impl Symlinks {
     /// links.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any error of the system.
     pub(super) fn target(self, path: &Path, whole: &Path) -> io::Result<Target> {
         let mut meta = fs::symlink_metadata(path)?;
         let is_link = meta.is_symlink();
         if is_link {
             if self != Self::Follow {
+                // Resolves the whole chain of links, because a link inside may lead to another one
+                // that leads out.
                 let target = fs::canonicalize(path)?;
                 if self == Self::Refuse || !target.starts_with(whole) {
                     return Ok(Target::Away(target));
@@ -187,6 +189,7 @@ pub(super) trait Named {
 
 /// Of several names of one file leaves the first, one that is no symbolic link if there is one.
 pub(super) fn once<T: Named>(names: &mut Vec<T>) {
+    // Sorted first, so that which name of a file stays does not depend on the order of listing.
     names.sort_by(|a, b| a.name().cmp(&b.name()));
     let mut seen = HashSet::with_capacity(names.len());
     names.retain(|name| seen.insert(name.inode()));

@@ -238,7 +238,7 @@ fn a_full_disk_leaves_nothing_partial() {
     let mut args: Vec<&std::ffi::OsStr> = words.iter().map(std::ffi::OsStr::new).collect();
     args.push(out.as_os_str());
     let output = on_a_full_disk(4, &args);
-    refused(&output, 1, &["components.parquet", "free space"]);
+    refused(&output, 1, &["components.parquet", "free up disk space"]);
     // A pass of hours is not in vain: what it found is shown.
     let shown = String::from_utf8_lossy(&output.stdout);
     assert!(shown.contains("3000 rows × 784 features"), "{shown}");

@@ -507,7 +507,7 @@ fn files_and_pushed_rows_give_the_features_that_fit_takes() {
     let log = stderr(&output);
     for said in [
         "d (a duration, in seconds)",
-        "an index of pandas",
+        "a pandas index",
         "l (no value",
     ] {
         assert!(log.contains(said), "{log}");

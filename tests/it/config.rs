@@ -93,9 +93,9 @@ fn a_value_of_another_type_gets_its_line_and_what_was_expected() {
     let place = tempfile::tempdir().expect("a directory");
     let path = place.path().join("c.toml");
     for (text, expected) in [
-        ("penalty = \"atuo\"", "\"auto\" or a number"),
-        ("oversampling = -3", "\"auto\" or a number"),
-        ("minibatch = true", "\"auto\" or a number"),
+        ("penalty = \"atuo\"", "\"auto\" or a non-negative number"),
+        ("oversampling = -3", "\"auto\" or a non-negative number"),
+        ("minibatch = true", "\"auto\" or a non-negative number"),
         ("forgetting = \"nome\"", "half_life_rows"),
         ("step = { constnt = 1.0 }", "{ constant = α }"),
         ("rule = \"ojo\"", "closed-form"),

@@ -166,7 +166,9 @@ fn signals_drain_snapshot_and_reload() {
     wait_for("a snapshot", || log(&place).contains("snapshot published"));
     fs::write(place.config(), "nonsense = 1\n").expect("a file");
     daemon.signal("-HUP");
-    wait_for("a refusal", || log(&place).contains("the old one stands"));
+    wait_for("a refusal", || {
+        log(&place).contains("the old one stays in force")
+    });
     place.configure("learner.seed = 5");
     daemon.signal("-HUP");
     wait_for("another", || log(&place).contains("learner.seed"));
@@ -313,7 +315,7 @@ fn the_state_can_be_looked_at_and_verified() {
     let output = place.learn();
     succeeded(&output);
     assert!(
-        stderr(&output).contains("the one before is used"),
+        stderr(&output).contains("using the one before"),
         "{}",
         stderr(&output)
     );
@@ -388,7 +390,7 @@ fn a_run_until_all_is_learned_names_what_was_not_whole() {
     let output = place.learn();
     succeeded(&output);
     let log = stderr(&output);
-    let said = log.lines().find(|line| line.contains("not whole"));
+    let said = log.lines().find(|line| line.contains("incomplete"));
     let said = said.unwrap_or_else(|| panic!("{log}"));
     for word in ["b.parquet", "files=2", "footer", "WARN"] {
         assert!(said.contains(word), "no {word}: {said}");
@@ -464,7 +466,7 @@ fn what_a_file_held_that_was_replaced_before_its_turn_is_said_by_name() {
     let is_said = |name: &str| {
         let text = log(&place);
         let mut lines = text.lines();
-        lines.any(|line| line.contains("before its turn") && line.contains(name))
+        lines.any(|line| line.contains("before it was read") && line.contains(name))
     };
     wait_for("the word about it", || is_said("lost.parquet"));
     wait_for("the others", || {

@@ -203,7 +203,7 @@ fn what_is_no_further_stream_is_an_error_everywhere() {
     let values: ArrayRef = Arc::new(Float32Array::from(vec![1.0; 50]));
     let other = RecordBatch::try_from_iter([("y", values)]).expect("a batch");
     let renamed = stream(&other);
-    let behind: &[&str] = &["no further stream", "the end of the stream"];
+    let behind: &[&str] = &["not another stream", "the end of the stream"];
     let text = b"a,b\n1,2\n";
     for (what, tail, parts) in [
         ("text", &text[..], behind),
@@ -212,7 +212,7 @@ fn what_is_no_further_stream_is_an_error_everywhere() {
         ("zeros", &[0; 8], behind),
         ("another mark", b"\xFF\xFF\xFF\xFF\0\0\0\0", behind),
         ("a parquet file", b"PAR1\x15\0\x15\0\x15\0", behind),
-        ("other columns", &renamed, &["a stream of other columns"]),
+        ("other columns", &renamed, &["a stream with other columns"]),
         ("half a stream", &half, &["ends"]),
     ] {
         let bytes = [&whole[..], tail].concat();

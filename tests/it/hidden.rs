@@ -86,7 +86,7 @@ fn components_that_rounding_hides_are_told_of_wherever_components_are_shown() {
             String::from_utf8(output.expect("it starts").stdout).expect("text")
         };
         let text = show(&[]);
-        assert!(is_said(&text) && text.contains("not told"), "{text}");
+        assert!(is_said(&text) && text.contains("not resolved"), "{text}");
         let shown: serde_json::Value = serde_json::from_str(&show(&["--json"])).expect("JSON");
         assert_told(&shown["warnings"]);
         for component in shown["components"].as_array().expect("a list") {
@@ -144,9 +144,9 @@ fn a_state_that_went_on_in_f64_says_so() {
     assert_eq!(written["widened_to_f64"], true);
     let show = ojad().arg("show").arg(place.path("model")).output();
     let text = String::from_utf8(show.expect("it starts").stdout).expect("text");
-    assert!(text.contains("learned in f64 products"), "{text}");
+    assert!(text.contains("learned with f64 products"), "{text}");
     // Nothing is hidden: 10¹² ÷ 2 beside 1 ÷ 12 can be told.
-    assert!(!text.contains("not told"), "{text}");
+    assert!(!text.contains("not resolved"), "{text}");
     let plain = Place::new("");
     parquet(&plain.feed().join("a.parquet"), &beside(1.0, 200, 3));
     succeeded(&plain.learn());

@@ -182,11 +182,7 @@ impl Bench {
                     if is_death {
                         println!("{}", refusal.reason);
                     }
-                    assert!(
-                        !refusal.reason.contains("said nothing"),
-                        "{}",
-                        refusal.reason
-                    );
+                    assert!(!refusal.reason.contains("was silent"), "{}", refusal.reason);
                     break;
                 }
             }

@@ -141,7 +141,7 @@ fn what_cannot_be_trained_is_refused_with_a_remedy() {
         args.extend(more);
         run(&args)
     };
-    refused(&align(&["--hidden", "50,0"]), 2, &["0 units", "take 1"]);
+    refused(&align(&["--hidden", "50,0"]), 2, &["0 units", "use 1"]);
     refused(&align(&["--epochs", "0"]), 2, &["epochs 0", "at least 1"]);
     refused(&align(&["--seeds", "0"]), 2, &["--seeds 0"]);
     refused(&align(&["--learning-rate", "0"]), 2, &["learning rate 0"]);

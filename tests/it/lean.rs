@@ -16,6 +16,6 @@ fn what_was_left_out_says_so_and_names_its_feature() {
     ] {
         let ended = ojad().args(arguments).output().expect("the program starts");
         let named = format!("--features {feature}`");
-        refused(&ended, 2, &["left out of this program", &named]);
+        refused(&ended, 2, &["not part of this build", &named]);
     }
 }

@@ -46,6 +46,7 @@ mod lean;
 mod links;
 mod long_names;
 mod merging;
+mod messages;
 mod moving;
 mod mutations;
 #[cfg(feature = "page")]

@@ -235,7 +235,7 @@ fn gzip_and_brotli_stop_at_the_declared_length() {
     ] {
         let mut chunk = Chunk::new(FLOAT, 1).data(1, PLAIN, 4, &frame);
         chunk.codec = codec;
-        let part = "a page that is to hold 4 bytes does not";
+        let part = "a page does not hold the 4 bytes that it declares";
         says("long.parquet", &file(&x, 1, &[chunk]), &[part]);
     }
 }

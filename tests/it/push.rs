@@ -245,7 +245,7 @@ fn bad_bodies_are_refused_and_say_why() {
         .collect::<Vec<_>>();
     let less = RecordBatch::try_new(Arc::new(Schema::new(fields)), some.columns()[1..].to_vec());
     let less = stream(&less.expect("a batch"));
-    refused("", "schema", &less, 422, "`x0` of the rows before");
+    refused("", "schema", &less, 422, "`x0` of earlier rows");
     // A value that no policy lets pass is found where the rows are decoded.
     let bad = stream(&changed(&rows(200, 3), 150));
     refused("?ack=durable", "nan", &bad, 422, "NaN");

@@ -131,37 +131,37 @@ fn displacements() -> Vec<(&'static str, Deed, Vec<&'static str>)> {
         made_anew(place);
     };
     let unlocked: Deed = |place| fs::remove_file(place.path("deep/state/lock")).expect("removed");
-    let back = "put it back";
+    let restore = "restore it from a backup";
     vec![
         (
             "renamed",
             renamed,
-            vec!["was renamed", "away now", "its name back"],
+            vec!["was renamed", "/away)", "rename it back"],
         ),
         (
             "above",
             above,
-            vec!["was renamed", "other/state now", "its name back"],
+            vec!["was renamed", "other/state)", "rename it back"],
         ),
         (
             "removed",
             removed,
-            vec!["was removed", back, "--reset-state"],
+            vec!["was removed", restore, "--reset-state"],
         ),
         (
             "replaced",
             replaced,
-            vec!["was renamed", "another one is in its place", back],
+            vec!["was renamed", "another one is in its place", "move it back"],
         ),
         (
             "begun anew",
             begun_anew,
-            vec!["was removed, and another one", back, "--reset-state"],
+            vec!["was removed, and another one", restore, "--reset-state"],
         ),
         (
             "unlocked",
             unlocked,
-            vec!["its lock was removed", "no other ojad"],
+            vec!["its lock file was removed", "no other ojad"],
         ),
     ]
 }
@@ -282,7 +282,7 @@ fn an_output_directory_that_is_gone_is_made_again_and_that_is_said() {
         ),
         (
             |place| fs::rename(place.path("model"), place.path("old")).expect("a name"),
-            "was renamed (it is",
+            "was renamed (to ",
         ),
     ];
     for (deed, word) in deeds {
@@ -293,7 +293,10 @@ fn an_output_directory_that_is_gone_is_made_again_and_that_is_said() {
         deed(&place);
         parquet(&place.feed().join("b.parquet"), &rows(2100, 2));
         let said = daemon.wait_for("snapshot published", 2);
-        assert!(said.contains(word) && said.contains("made again"), "{said}");
+        assert!(
+            said.contains(word) && said.contains("created again"),
+            "{said}"
+        );
         daemon.stop();
         let shown = run(&["show", place.path("model").to_str().expect("text")]);
         succeeded(&shown);

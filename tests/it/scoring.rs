@@ -559,7 +559,7 @@ fn what_cannot_be_scored_is_refused() {
         ARROW,
         b"these are no rows",
         400,
-        &["no Arrow IPC stream"],
+        &["not an Arrow IPC stream"],
     );
     scorer.refused(
         "transform",
@@ -592,7 +592,7 @@ fn what_cannot_be_scored_is_refused() {
         JSON,
         b"{\"rows\":[{\"x0\":1,\"y\":2}]}",
         422,
-        &["row 0", "`x10` and 1 more", "not of the model: `y`"],
+        &["row 0", "`x10` and 1 more", "not in the model: `y`"],
     );
     scorer.refused(
         "score",

@@ -364,7 +364,7 @@ fn silent_connections_make_way_and_one_that_sends_rows_does_not() {
             });
         }
         let log = log(&place);
-        let told = log.matches("silent connections to a socket were closed");
+        let told = log.matches("closed silent connections to a socket");
         assert_eq!(told.count(), 1, "{log}");
         writers[0].write_all(&bytes[middle..]).expect("it goes on");
         wait_for("the rest", || taken(&place) == 6 * STEP);

@@ -254,7 +254,7 @@ fn a_full_disk_keeps_the_old_snapshot_and_tries_again() {
             || told.contains("is_ready\u{1b}[0m\u{1b}[2m=\u{1b}[0mfalse"),
         "{told}"
     );
-    assert!(told.contains("free space"), "{told}");
+    assert!(told.contains("free up disk space"), "{told}");
     assert_eq!(
         fs::read_link(model.join("latest")).expect("a snapshot"),
         published

@@ -105,7 +105,7 @@ fn the_history_goes_on_after_a_restart() {
         status["rows_read"] == 5700 || status["rows_read"] == 5000
     });
     let log = daemon.get("/api/v1/log", "").body;
-    assert!(log.contains("a new one begins"), "{log}");
+    assert!(log.contains("starting a new one"), "{log}");
 }
 
 #[test]
@@ -412,7 +412,7 @@ fn only_who_has_the_token_may_tell_a_run_what_to_do() {
     while !daemon
         .get("/api/v1/log", &right)
         .body
-        .contains("can only change with a new start")
+        .contains("need a restart")
     {
         assert!(
             Instant::now() < until,

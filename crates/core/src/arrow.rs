@@ -1,4 +1,4 @@
-//! Rows of an Arrow record batch: floats where they lie, other numbers as f64.
+//! The rows of an Arrow record batch: floats are borrowed in place, other numbers become f64.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -27,7 +27,7 @@ use crate::score::{Cells, Lane, Rows};
 #[non_exhaustive]
 pub enum ArrowRowsError {
     /// A column that is neither a number nor a list of a fixed number of floats.
-    #[error("column `{column}` of type {data_type} is no feature; select numeric columns")]
+    #[error("column `{column}` of type {data_type} cannot be a feature; select numeric columns")]
     Type {
         /// Name of the column.
         column: String,
@@ -36,10 +36,10 @@ pub enum ArrowRowsError {
     },
 }
 
-/// The rows of a record batch, each numeric column a feature, each fixed-size list of floats as many as
-/// it has elements, in the order of the schema.
+/// The rows of a record batch. Each numeric column is one feature and each fixed-size list of
+/// floats is as many features as it has elements, in the order of the schema.
 ///
-/// Columns of f32 and f64 without nulls are borrowed; others become f64, a null NaN.
+/// Columns of f32 and f64 without nulls are borrowed; others become f64, with NaN for a null.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -65,7 +65,7 @@ pub struct ArrowRows<'a> {
     rows: usize,
 }
 
-/// The values of one column, `width` a row.
+/// The values of one column, `width` per row.
 #[derive(Clone, Debug)]
 struct Column<'a> {
     values: Values<'a>,
@@ -158,7 +158,7 @@ fn numbers(array: &dyn Array) -> Option<Values<'_>> {
     }
 }
 
-/// The values as f64, NaN where there is none; nothing if they are no numbers.
+/// The values as f64, NaN where there is none; `None` if they are not numbers.
 fn made(array: &dyn Array) -> Option<Vec<f64>> {
     Some(match array.data_type() {
         DataType::Boolean => {

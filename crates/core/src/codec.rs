@@ -1,8 +1,8 @@
 //! Little-endian bytes of plain data: how states, waiting rows and positions become a checkpoint.
 //!
 //! In: numbers, strings, slices. Out: bytes without padding, the same on every machine. Reading
-//! refuses what is too short, too long or of another length, and never allocates more than the
-//! bytes that are there.
+//! refuses data that is too short, too long or of the wrong length, and never allocates more than
+//! the bytes available.
 
 use std::fmt;
 
@@ -73,7 +73,7 @@ impl Encoder {
         self.bytes.extend_from_slice(&value.to_le_bytes());
     }
 
-    /// Writes the bytes alone, of a length that the reader knows.
+    /// Writes only the bytes; the reader must know the length.
     pub fn raw(&mut self, value: &[u8]) {
         self.bytes.extend_from_slice(value);
     }
@@ -131,7 +131,7 @@ impl Encoder {
         self.bytes.is_empty()
     }
 
-    /// Ends writing and returns all bytes.
+    /// Returns all bytes written.
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
@@ -155,7 +155,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Makes the error for what was read last.
+    /// Makes an error about the last item read.
     pub fn refuse(&self, reason: impl fmt::Display) -> CodecError {
         CodecError {
             section: self.section,
@@ -186,7 +186,7 @@ impl<'a> Decoder<'a> {
     /// Reads one byte, 0 or 1.
     ///
     /// # Errors
-    /// At the end, or if it is another byte.
+    /// At the end, or if the byte is neither.
     pub fn bool(&mut self) -> Result<bool, CodecError> {
         match self.u8()? {
             0 => Ok(false),
@@ -244,12 +244,15 @@ impl<'a> Decoder<'a> {
         Ok(f64::from_le_bytes(self.array()?))
     }
 
-    /// Reads a length, checked against the bytes that are left for items of `each` bytes at least.
+    /// Reads a count, checked against the bytes left for items of at least `each` bytes.
     ///
     /// # Errors
-    /// At the end, or if so many items cannot be there.
+    /// At the end, or if the bytes left cannot hold that many items.
     pub fn count(&mut self, each: usize) -> Result<usize, CodecError> {
         let count = self.usize()?;
+        // Checked before anything is allocated, because a damaged length must not ask for more
+        // than the input holds. The `max(1)` is for items of no bytes, of which any number would
+        // pass.
         let left = self.bytes.len() - self.at;
         if count.checked_mul(each.max(1)).is_none_or(|len| len > left) {
             return Err(self.refuse(format!(
@@ -259,10 +262,10 @@ impl<'a> Decoder<'a> {
         Ok(count)
     }
 
-    /// Reads a length and as many bytes.
+    /// Reads a length and that many bytes.
     ///
     /// # Errors
-    /// If they are not there.
+    /// If there are too few.
     pub fn bytes(&mut self) -> Result<&'a [u8], CodecError> {
         let len = self.count(1)?;
         self.take(len)
@@ -271,36 +274,36 @@ impl<'a> Decoder<'a> {
     /// Reads a string.
     ///
     /// # Errors
-    /// If it is not there or no UTF-8.
+    /// If it is missing or not UTF-8.
     pub fn str(&mut self) -> Result<&'a str, CodecError> {
         let bytes = self.bytes()?;
         std::str::from_utf8(bytes).map_err(|error| self.refuse(error))
     }
 
-    /// Reads a length and as many values.
+    /// Reads a length and that many values.
     ///
     /// # Errors
-    /// If they are not there.
+    /// If there are too few.
     pub fn f32s(&mut self) -> Result<Vec<f32>, CodecError> {
         let len = self.count(4)?;
         let (values, _) = self.take(4 * len)?.as_chunks::<4>();
         Ok(values.iter().map(|v| f32::from_le_bytes(*v)).collect())
     }
 
-    /// Reads a length and as many values.
+    /// Reads a length and that many values.
     ///
     /// # Errors
-    /// If they are not there.
+    /// If there are too few.
     pub fn f64s(&mut self) -> Result<Vec<f64>, CodecError> {
         let len = self.count(8)?;
         let (values, _) = self.take(8 * len)?.as_chunks::<8>();
         Ok(values.iter().map(|v| f64::from_le_bytes(*v)).collect())
     }
 
-    /// Reads a length and as many values.
+    /// Reads a length and that many values.
     ///
     /// # Errors
-    /// If they are not there.
+    /// If there are too few.
     pub fn u64s(&mut self) -> Result<Vec<u64>, CodecError> {
         let len = self.count(8)?;
         let (values, _) = self.take(8 * len)?.as_chunks::<8>();
@@ -310,7 +313,7 @@ impl<'a> Decoder<'a> {
     /// Reads the values, of which there must be `len`.
     ///
     /// # Errors
-    /// If there is another number of them.
+    /// If their number differs.
     pub fn f32s_of(&mut self, len: usize) -> Result<Vec<f32>, CodecError> {
         let values = self.f32s()?;
         self.same(len, values.len())?;
@@ -320,7 +323,7 @@ impl<'a> Decoder<'a> {
     /// Reads the values, of which there must be `len`.
     ///
     /// # Errors
-    /// If there is another number of them.
+    /// If their number differs.
     pub fn f64s_of(&mut self, len: usize) -> Result<Vec<f64>, CodecError> {
         let values = self.f64s()?;
         self.same(len, values.len())?;

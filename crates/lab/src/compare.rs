@@ -42,7 +42,7 @@ pub struct Contest {
     pub minibatch: usize,
     /// Every algorithm ends when its weights move by less.
     pub tolerance: f64,
-    /// The most iterations that an algorithm makes.
+    /// Maximum number of iterations of an algorithm.
     pub iterations_max: usize,
     /// Of the start, and of the randomized decomposition.
     pub seed: u64,

@@ -32,7 +32,7 @@ use ojad_core::linalg::LinalgError;
 #[non_exhaustive]
 pub enum LabError {
     /// A value stopped being finite.
-    #[error("a value is NaN or infinite; clean the rows, or take a shorter step")]
+    #[error("a value is NaN or infinite; clean the rows, or use a smaller step")]
     NotFinite,
     /// A loss that has no meaning.
     #[error("{why}")]

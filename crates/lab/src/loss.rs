@@ -169,10 +169,13 @@ impl Loss {
             }
             _ => vec![1.0; k],
         };
+        // In units in which each λᵢ is 1, so that both sides can be diagonalised.
         let scaled = by_columns(decoder, &scale); // m×k: W₂Λ^-½
         let left = spectrum_of((scaled.transpose() * &scaled).as_ref())?;
         batch.with_spectrum(|right| {
             let rotated = (&scaled * &left.vectors).transpose() * &right.vectors; // k×m
+            // A pivot that is only rounding belongs to a direction that the loss does not see. Its
+            // entry is arbitrary, and 0 is the smallest choice.
             let floor = RANK * top(&left) * top(right);
             let solved = Mat::from_fn(k, decoder.nrows(), |i, j| {
                 let (d, s) = (left.values[i].max(0.0), right.values[j].max(0.0));

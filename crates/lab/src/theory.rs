@@ -125,6 +125,7 @@ pub fn critical_points(
         .iter()
         .take_while(|value| shrunk(loss, 0, **value) > 0.0)
         .count();
+    // All subsets of at most k usable directions, built up one direction at a time.
     let mut sets = vec![Vec::new()];
     for i in 0..usable {
         let with: Vec<Vec<usize>> = sets
@@ -192,6 +193,7 @@ pub fn numerical_hessian(
                 .collect()
         })
         .collect();
+    // Symmetric but for the error of the differences.
     let hessian = Mat::from_fn(size, size, |i, j| 0.5 * (columns[j][i] + columns[i][j]));
     if hessian.is_all_finite() {
         Ok(hessian)
@@ -227,6 +229,7 @@ pub fn inertia(hessian: &Mat<f64>) -> Result<(usize, usize, usize), LabError> {
     let largest = values
         .iter()
         .fold(0.0_f64, |most, value| most.max(value.abs()));
+    // The zero eigenvalues of the symmetry come out as large as the error of the differences.
     let edge = 1e-6 * largest;
     let negative = values.iter().filter(|value| **value < -edge).count();
     let positive = values.iter().filter(|value| **value > edge).count();

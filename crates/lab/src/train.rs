@@ -32,7 +32,7 @@ pub struct Course {
     pub minibatch: Option<usize>,
     /// When it has done enough.
     pub stop: Stop,
-    /// The most iterations of the run.
+    /// Maximum number of iterations.
     pub iterations_max: usize,
 }
 

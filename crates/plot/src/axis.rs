@@ -45,7 +45,7 @@ impl Axis {
         (self.low, self.high)
     }
 
-    /// The share of the way from low to high, outside too; nothing for what is no number, or has no
+    /// The share of the way from low to high, outside too; `None` for what is no number, or has no
     /// logarithm.
     pub fn place(&self, value: f64) -> Option<f64> {
         if !value.is_finite() || (self.is_logarithmic && value <= 0.0) {
@@ -77,6 +77,7 @@ impl Axis {
         let slack = 1e-9;
         let low = self.low / unit - if self.low == 0.0 { 0.0 } else { slack };
         let high = self.high / unit + slack;
+        // In units of the range: plotters finds no ticks for very small or very large numbers.
         let ticks = RangedCoordf64::from(low..high).key_points(BoldPoints(usize::from(most) + 1));
         // Zero but for its last bits, or minus zero, is labelled as zero.
         let exact = |tick: f64| if tick.abs() < slack { 0.0 } else { unit * tick };

@@ -51,6 +51,7 @@ pub(crate) fn draw<B: DrawingBackend>(
     for (i, bar) in bars.bars.iter().enumerate() {
         let y = inside.top + STEP * i32::try_from(i).unwrap_or(0) + STEP / 2;
         let share = bar.value / longest;
+        // Without any finite value the longest bar is 0, and the shares are NaN.
         if share.is_finite() {
             let (above, below) = (f64::from(y - HALF), f64::from(y + HALF));
             let paint = if share < 0.0 { VERMILION } else { BLUE };

@@ -11,7 +11,7 @@ use plotters_backend::DrawingErrorKind;
 #[non_exhaustive]
 pub enum PlotError {
     /// The name says neither SVG nor PNG.
-    #[error("{}: the name says no format; end it in .svg or .png", path.display())]
+    #[error("{}: the file name has no known extension; use .svg or .png", path.display())]
     Extension {
         /// The name that was given.
         path: PathBuf,

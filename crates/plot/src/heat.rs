@@ -34,7 +34,7 @@ pub struct Heat {
     pub values: Vec<f64>,
     /// True if signs are colours; else large numbers are dark.
     pub diverging: bool,
-    /// The numbers at the ends of the bar; nothing for those of the values.
+    /// The numbers at the ends of the bar; `None` for those of the values.
     pub range: Option<(f64, f64)>,
     /// True if each number is written into its cell, where there is room.
     pub has_numbers: bool,

@@ -88,6 +88,7 @@ impl Images {
             return side(self.columns);
         }
         let all = (1..=count).map(side);
+        // The layout with the largest images; of equal ones that with fewer columns.
         all.max_by_key(|(columns, _, pixels)| (*pixels, std::cmp::Reverse(*columns)))
             .unwrap_or((count, 1, 1))
     }

@@ -95,6 +95,8 @@ pub fn write(figure: &impl Figure, path: &Path) -> Result<(), PlotError> {
     }
     let parent = path.parent().filter(|parent| *parent != Path::new(""));
     let file = tempfile::Builder::new()
+        // Beside its place, because a rename does not cross file systems; hidden, so that no
+        // listing takes it for a picture.
         .prefix(".ojad-plot-")
         .suffix(suffix)
         .tempfile_in(parent.unwrap_or(Path::new(".")))
@@ -139,6 +141,7 @@ fn pixels(figure: &impl Figure, path: &Path) -> Result<(), DrawError> {
     let size = (width * fine, height * fine);
     let mut buffer = vec![0_u8; 3 * size.0 as usize * size.1 as usize];
     onto(BitMapBackend::with_buffer(&mut buffer, size), figure, true)?;
+    // plotters has no anti-aliasing for bitmaps: the page is drawn larger and averaged.
     let averaged = average(&buffer, width as usize, height as usize, fine as usize);
     let mut page = BitMapBackend::new(path, (width, height));
     page.blit_bitmap((0, 0), (width, height), &averaged)?;

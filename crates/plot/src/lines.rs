@@ -47,6 +47,7 @@ pub(crate) fn runs(points: impl IntoIterator<Item = Option<Place>>) -> Vec<Vec<P
 /// Of the points that follow each other in one of `columns` the first, the lowest, the highest and the last:
 /// the same picture with a few points a column.
 pub(crate) fn thin(run: Vec<Place>, columns: f64) -> Vec<Place> {
+    // Thinning is invisible, but short runs are left alone so that the data in an SVG stay exact.
     if run.len() < MANY {
         return run;
     }
@@ -57,6 +58,8 @@ pub(crate) fn thin(run: Vec<Place>, columns: f64) -> Vec<Place> {
         let last = group.len() - 1;
         let low = (0..=last).min_by(by).unwrap_or(0);
         let high = (0..=last).max_by(by).unwrap_or(0);
+        // First and last join the line to its neighbours; the extremes are what a column of pixels
+        // shows.
         let mut few = [0, low, high, last];
         few.sort_unstable();
         kept.extend(few.map(|i| group[i]));

@@ -142,6 +142,8 @@ pub(crate) fn open<'c, B: DrawingBackend + 'c>(
         .right_y_label_area_size(if right == 0 { 0 } else { grid(right) });
     let mut chart = builder.build_cartesian_2d(shares(&x_labels), shares(&y_labels))?;
     let of = |ticks: &[Tick], share: &f64| {
+        // plotters passes only the value of a tick to the formatter, so the label is looked up by
+        // it.
         let found = ticks.iter().find(|tick| tick.0.total_cmp(share).is_eq());
         found.map_or_else(String::new, |tick| tick.1.clone())
     };

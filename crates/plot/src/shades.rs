@@ -36,6 +36,7 @@ impl Shades {
             .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| {
                 (low.min(*v), high.max(*v))
             });
+        // The values include no finite number at all.
         if low > high {
             return Self::between(ramp, 0.0, 1.0);
         }

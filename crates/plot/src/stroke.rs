@@ -39,6 +39,7 @@ impl<C, B: DrawingBackend> Drawable<B> for Stroke<C> {
         for (i, two) in points.windows(2).enumerate() {
             backend.draw_path(two.iter().copied(), &self.style)?;
             if i > 0 && radius > 1 {
+                // Bitmaps have no round joins, so a disc fills the gap between two segments.
                 backend.draw_circle(two[0], radius, &self.style, true)?;
             }
         }

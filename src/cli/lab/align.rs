@@ -14,12 +14,12 @@ use crate::lab::{self, Data, DataError};
 use crate::plot;
 use crate::source::SourceError;
 
-/// Trains a small network by rules that know no transposed weights, and by backpropagation.
+/// Trains a small network without weight transport, by several rules, and by backpropagation.
 ///
-/// The error is sent down by backward weights B of their own; each rule lets B come to know the
-/// forward weights W in its way (Kunin et al., Two Routes to Scalable Credit Assignment without
-/// Weight Symmetry, ICML 2020). Five sixths of the rows are learned from, the rest is the test;
-/// split, start and order are drawn by the seed and are the same for every rule.
+/// Separate backward weights B propagate the error; each rule aligns B with the forward weights W in its
+/// own way (Kunin et al., Two Routes to Scalable Credit Assignment without
+/// Weight Symmetry, ICML 2020). Five sixths of the rows are for training, the rest for testing; the seed
+/// fixes the split, the initial weights and the order, which are the same for every rule.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -52,16 +52,16 @@ pub struct Args {
     #[arg(long, value_name = "RULES", value_delimiter = ',', value_parser = rules(),
           default_values_t = Rule::ALL.map(Named))]
     rules: Vec<Named>,
-    /// Units of the hidden layers, from the rows up.
+    /// Units of each hidden layer, from the input up.
     #[arg(long, value_name = "UNITS", value_delimiter = ',', default_values_t = Setup::default().hidden)]
     hidden: Vec<usize>,
-    /// Hidden units make max(0, z) instead of tanh z of their input.
+    /// Use max(0, z) instead of tanh z in the hidden units.
     #[arg(long)]
     relu: bool,
     /// Passes over the training rows.
     #[arg(long, value_name = "N", default_value_t = Setup::default().epochs)]
     epochs: usize,
-    /// Networks of every rule; the spread is over them.
+    /// Networks per rule; the spread is over these.
     #[arg(long, value_name = "N", default_value_t = 5)]
     seeds: u64,
     /// The first seed; the others follow it.
@@ -70,10 +70,10 @@ pub struct Args {
     /// Learning rate of the forward weights, with momentum 0.9.
     #[arg(long, value_name = "RATE", default_value_t = Setup::default().learning_rate)]
     learning_rate: f64,
-    /// Number of rows in a step.
+    /// Rows per step.
     #[arg(long, value_name = "ROWS", default_value_t = Setup::default().batch)]
     batch: usize,
-    /// Directory that gets align.parquet, align.svg and align.png.
+    /// Directory to write align.parquet, align.svg and align.png to.
     #[arg(long, short, value_name = "DIR")]
     output: Option<PathBuf>,
     /// Print the figures as JSON instead of the table.
@@ -115,7 +115,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         .check()
         .map_err(|error| CliError::Usage(error.to_string()))?;
     if args.seeds == 0 {
-        return Err(CliError::Usage("--seeds 0: take at least 1".into()));
+        return Err(CliError::Usage("--seeds 0: use at least 1".into()));
     }
     let mut rules: Vec<Rule> = args.rules.iter().map(|named| named.0).collect();
     rules.sort_unstable();
@@ -123,7 +123,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     if let Some(directory) = &args.output {
         std::fs::create_dir_all(directory).map_err(|error| {
             CliError::Failed(format!(
-                "{}: cannot be made: {error}; choose another `--output`",
+                "{}: cannot be created: {error}; choose another `--output`",
                 directory.display()
             ))
         })?;
@@ -146,9 +146,9 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
 fn read(args: &Args) -> Result<Data, CliError> {
     let params = args.columns.params(Some(&args.label));
     lab::read(&args.inputs, &params).map_err(|error| match error {
-        DataError::Source(SourceError::IdMissing { .. }) => CliError::Failed(format!(
-            "{error}; name the column of the classes with `--label`"
-        )),
+        DataError::Source(SourceError::IdMissing { .. }) => {
+            CliError::Failed(format!("{error}; name the class column with `--label`"))
+        }
         error => CliError::Failed(error.to_string()),
     })
 }

@@ -20,7 +20,7 @@ use crate::plot;
 /// Values from which on the algorithm that runs is named: an iteration can then be seen.
 const SLOW: usize = 2_000_000;
 
-/// Compares every algorithm: error per iteration and per second, on your rows or made ones.
+/// Compares every algorithm: error per iteration and per second, on your rows or on synthetic ones.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -29,22 +29,22 @@ Examples:
   ojad lab compare --variances 1 --lambda 50 --step 1e-5 --iterations 100000 --output compared/
 
 Errors are mean sin²: of each direction against the principal direction of its rank (directions), of
-their spans (span), and of the decoder's columns themselves (columns). The second example is on a file;
-the third has the setting of the paper's own program. With --output: error-per-iteration and
-error-per-second as SVG and PNG, and curves.parquet. Times are of this machine, the
-least of five runs where they are short.")]
+their spans (span), and of the decoder's columns themselves (columns). The second example reads a file;
+the third uses the settings of the paper's program. With --output: error-per-iteration and
+error-per-second as SVG and PNG, and curves.parquet. Times are measured on this
+machine; short ones are the best of five runs.")]
 pub struct Args {
     #[command(flatten)]
     rows: Rows,
     #[command(flatten)]
     model: Model,
-    /// Rows a minibatch, for the algorithms that take some.
+    /// Rows per minibatch, for the algorithms that use them.
     #[arg(long, value_name = "ROWS", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     minibatch: u32,
-    /// An algorithm ends when its weights move by less.
+    /// Stop an algorithm when its weights move by less than this.
     #[arg(long, value_name = "EPSILON", default_value_t = 1e-10)]
     tolerance: f64,
-    /// The most iterations that an algorithm makes.
+    /// Maximum number of iterations of an algorithm.
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     iterations: u32,
     /// Directory for pictures and curves.
@@ -99,8 +99,7 @@ fn contest(args: &Args, model: &Model, problem: &Problem<'_>) -> Result<Contest,
         StepSize::Constant(step) => (step, 0.25),
         StepSize::Normalized(step) => {
             return Err(CliError::Usage(format!(
-                "--normalized with --step {step}: every kind of step is compared anyway; leave \
-                 --normalized out"
+                "--normalized with --step {step}: every kind of step is compared anyway; leave out --normalized"
             )));
         }
     };
@@ -234,10 +233,13 @@ fn write(directory: &Path, curves: &[Curve], source: &str) -> Result<(), CliErro
             of(|point| point.asymmetry),
         ],
     )
-    .map_err(|error| CliError::Failed(format!("cannot put the curves together: {error}")))?;
+    .map_err(|error| CliError::Failed(format!("cannot assemble the curves: {error}")))?;
     let mut file = TableFile::create(&directory.join("curves.parquet"), &schema)?;
     file.write(&batch)?;
     file.finish()?;
-    say(&format!("pictures and curves in {}", directory.display()));
+    say(&format!(
+        "pictures and curves are in {}",
+        directory.display()
+    ));
     Ok(())
 }

@@ -25,8 +25,7 @@ const MADE: Made = Made {
     variances: &[12.0, 8.0, 5.0, 3.0, 2.0],
 };
 
-/// Makes the papers' experiments: data, a picture, and a line that says what theory predicts and what
-/// came out.
+/// Repeats the papers' experiments: for each its data, a picture, and the prediction beside the result.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -35,8 +34,8 @@ Examples:
   ojad lab figures data.parquet --id sample -k 3 --only shrinkage --output figures/
 
 Experiments: transpose, singular-vectors, shrinkage, symmetry, images (with --images), landscape,
-likelihood. Each gives NAME.svg, NAME.png and NAME.parquet. The command fails if one does not agree
-with its theory.")]
+likelihood. Each writes NAME.svg, NAME.png and NAME.parquet. The command fails if a result does
+not agree with its theory.")]
 pub struct Args {
     #[command(flatten)]
     rows: Rows,
@@ -45,16 +44,16 @@ pub struct Args {
     /// Only this experiment; may be repeated.
     #[arg(long, value_name = "EXPERIMENT")]
     only: Vec<String>,
-    /// Parquet or Arrow file of images, a row an image, for the experiment with weights as images.
+    /// Parquet or Arrow file with one image per row, for the experiment that shows weights as images.
     #[arg(long, value_name = "FILE")]
     images: Option<OsString>,
-    /// Its column of labels.
+    /// Column of labels in that file.
     #[arg(long, value_name = "COLUMN", requires = "images")]
     label: Option<String>,
-    /// Its other columns that are no pixels; may be repeated.
+    /// Other columns in that file that are not pixels; may be repeated.
     #[arg(long, value_name = "GLOB", requires = "images")]
     no_pixels: Vec<String>,
-    /// Pixels across. Default: square images.
+    /// Width of an image in pixels. Default: square images.
     #[arg(long, value_name = "PIXELS", requires = "images")]
     image_width: Option<usize>,
     /// Directory for pictures and data.
@@ -83,7 +82,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let model = args.model.or_components(3, &problem)?;
     if problem.features() < 2 {
         return Err(CliError::Usage(
-            "the experiments need at least 2 features; name other INPUT".into(),
+            "the experiments need at least 2 features; name another INPUT".into(),
         ));
     }
     let setting = Setting {
@@ -132,7 +131,7 @@ fn check(args: &Args) -> Result<(), CliError> {
     Ok(())
 }
 
-/// The experiment of this name; nothing for images where there are none.
+/// The experiment of this name; `None` for images where there are none.
 fn make(args: &Args, name: &str, setting: &Setting<'_>) -> Option<Result<Experiment, CliError>> {
     let made = match name {
         "transpose" => figures::transpose(setting),
@@ -173,8 +172,8 @@ fn judged(made: &[Experiment]) -> Result<(), CliError> {
         return Ok(());
     }
     Err(CliError::Failed(format!(
-        "{}: what was found is not what theory predicts; eigenvalues that lie close together need more \
-         iterations than are made, a --lambda near one of them too",
+        "{}: the result is not what theory predicts; eigenvalues that lie close together, or a \
+         --lambda close to one of them, need more iterations than are run",
         failed.join(", ")
     )))
 }
@@ -194,8 +193,8 @@ fn of_images(args: &Args, file: &OsString) -> Result<Experiment, CliError> {
         return Err(failed(
             "images",
             &format!(
-                "{pixels} pixels a row are no image {width} across; say --image-width, and --label or \
-             --no-pixels for columns that are no pixels"
+                "{pixels} pixels per row do not make an image {width} pixels wide; set \
+             --image-width, and use --label or --no-pixels for columns that are not pixels"
             ),
         ));
     }
@@ -250,7 +249,7 @@ fn write(directory: &Path, experiment: &Experiment) -> Result<(), CliError> {
     ));
     let columns = experiment.data.iter().map(array).collect();
     let batch = RecordBatch::try_new(Arc::clone(&schema), columns)
-        .map_err(|error| CliError::Failed(format!("cannot put the data together: {error}")))?;
+        .map_err(|error| CliError::Failed(format!("cannot assemble the data: {error}")))?;
     let path = directory.join(format!("{}.parquet", experiment.name));
     let mut file = TableFile::create(&path, &schema)?;
     file.write(&batch)?;

@@ -14,7 +14,7 @@ use crate::cli::CliError;
 
 /// Shows why it works: every algorithm and figure of regularized linear autoencoders, on your data.
 ///
-/// Without a command it serves a page on loopback where the scalar case can be seen and touched.
+/// Without a command it serves an interactive page of the scalar case on loopback.
 #[derive(Debug, clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -26,8 +26,8 @@ Examples:
   ojad lab train tied-gradient              one algorithm, every iterate
   ojad lab align tests/data/fashion-sample.parquet --exclude id
 
-`ojad lab COMMAND --help` says more. docs/why-it-works.md walks from Oja's rule to the learner of
-`ojad fit` with these figures."
+See `ojad lab COMMAND --help` for more. docs/why-it-works.md uses these figures to derive the
+learner of `ojad fit` from Oja's rule."
 )]
 #[group(id = "lab")]
 pub struct Args {

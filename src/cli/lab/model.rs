@@ -14,21 +14,20 @@ pub enum LossKind {
     Product,
     /// With the penalty λ(‖W1‖² + ‖W2‖²).
     Sum,
-    /// One λ a component, ascending (Bao et al. 2020).
+    /// One λ per component, ascending (Bao et al. 2020).
     NonUniform,
 }
 
 /// Components, penalty and step.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Model {
-    /// Components k. Default: 2, in `figures` 3.
+    /// Number of components k. Default: 2, or 3 in `figures`.
     #[arg(long, short = 'k', value_name = "K")]
     components: Option<usize>,
     /// Penalty, in the units of XᵀX (n times the covariance). Default: half of the k-th eigenvalue.
     #[arg(long, value_name = "LAMBDA", allow_negative_numbers = true)]
     lambda: Option<f64>,
-    /// Penalties of the non-uniform loss, ascending, one a component. Default: from a tenth of λ to
-    /// λ.
+    /// Penalties of the non-uniform loss, ascending, one per component. Default: from a tenth of λ to λ.
     #[arg(
         long,
         value_name = "LAMBDA",
@@ -40,7 +39,7 @@ pub struct Model {
     /// inverse.
     #[arg(long, value_name = "ALPHA", allow_negative_numbers = true)]
     step: Option<f64>,
-    /// Divide the step by ‖W1·XᵀX·W1ᵀ‖ at each iteration; α then has no unit, by default 0.25.
+    /// Divide the step by ‖W1·XᵀX·W1ᵀ‖ at each iteration; α is then dimensionless, 0.25 by default.
     #[arg(long)]
     normalized: bool,
 }

@@ -17,7 +17,7 @@ const LOOK: Duration = Duration::from_millis(50);
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 pub struct Args {
-    /// Loopback address and port of the page; port 0 is any that is free.
+    /// Loopback address and port of the page; port 0 picks a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", value_parser = loopback)]
     listen: SocketAddr,
 }
@@ -33,7 +33,7 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
         return Ok(address);
     }
     Err(format!(
-        "{} is not loopback, and the page asks for no token; use 127.0.0.1:{}",
+        "{} is not a loopback address, and the page does not ask for a token; use 127.0.0.1:{}",
         address.ip(),
         address.port()
     ))
@@ -48,7 +48,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         other => CliError::Failed(other.to_string()),
     };
     let shutdown = Shutdown::on_signals()
-        .map_err(|error| CliError::Failed(format!("signals cannot be handled: {error}")))?;
+        .map_err(|error| CliError::Failed(format!("cannot install signal handlers: {error}")))?;
     let server = lab::serve(args.listen).map_err(failed)?;
     print(&format!("http://{}/\n", server.address()))?;
     while !shutdown.is_requested() {

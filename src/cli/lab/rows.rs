@@ -30,22 +30,22 @@ pub(super) const MADE: Made = Made {
 /// Parquet and Arrow inputs, or rows that are made.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Rows {
-    /// Parquet or Arrow IPC files, directories or globs. Default: rows that are made.
+    /// Parquet or Arrow IPC files, directories or globs. Default: synthetic rows.
     #[arg(value_name = "INPUT")]
     pub inputs: Vec<OsString>,
     #[command(flatten)]
     columns: Columns,
-    /// Rows to make, where no INPUT is given.
+    /// Synthetic rows, if no INPUT is given.
     #[arg(long = "rows", value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
     made: Option<u32>,
-    /// Features to make, where no INPUT is given.
+    /// Synthetic features, if no INPUT is given.
     #[arg(long, value_name = "M", value_parser = clap::value_parser!(u32).range(1..=4096))]
     features: Option<u32>,
-    /// Variances of the made rows' principal directions, the rest is 1; a single 1 makes the rows of
-    /// the paper's own program, in which no direction stands out.
+    /// Variances of the synthetic rows' leading principal directions; the rest are 1. A single 1 gives
+    /// the rows of the paper's program, in which no direction stands out.
     #[arg(long, value_name = "VARIANCE", value_delimiter = ',')]
     variances: Vec<f64>,
-    /// Seed of made rows and of random starts.
+    /// Seed of synthetic rows and of random starts.
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     pub seed: u64,
 }
@@ -71,7 +71,7 @@ impl Rows {
     /// Returns the origin of the rows, for a title.
     pub(super) fn source(&self) -> String {
         match self.inputs.as_slice() {
-            [] => "made rows".to_owned(),
+            [] => "synthetic rows".to_owned(),
             [one] => std::path::Path::new(one)
                 .file_name()
                 .unwrap_or(one)
@@ -93,7 +93,7 @@ impl Rows {
         eigenvalues.sort_by(|a, b| b.total_cmp(a));
         if let Some(bad) = eigenvalues.iter().find(|v| !v.is_finite() || **v < 1.0) {
             return Err(CliError::Usage(format!(
-                "--variances: {bad} is below the 1 of all other directions; use numbers of at least 1"
+                "--variances: {bad} is below 1, the variance of all other directions; use numbers of at least 1"
             )));
         }
         let recipe = Recipe {

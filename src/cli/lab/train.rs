@@ -23,7 +23,7 @@ const ITERATES: usize = 4_096;
 /// Values read at a time.
 const ROWS: usize = 1_024;
 
-/// Runs one algorithm on rows in memory and says where it came, or writes every iterate.
+/// Runs one algorithm on rows in memory and reports the result, or writes every iterate.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -36,27 +36,27 @@ The table of iterates has a row for each entry of each matrix: iteration (0 is t
 encoder, k×m; w2, the decoder, m×k), row, column, value. --start takes such a table and begins at its
 iteration 0.")]
 pub struct Args {
-    /// Algorithm that is to run.
+    /// Algorithm to run.
     #[arg(value_enum, value_name = "ALGORITHM")]
     kind: Kind,
     #[command(flatten)]
     rows: Rows,
     #[command(flatten)]
     model: Model,
-    /// Loss that is minimised.
+    /// Loss to minimise.
     #[arg(long, value_enum, value_name = "LOSS", default_value_t = LossKind::Sum)]
     loss: LossKind,
-    /// Rows an iteration. Default: all.
+    /// Rows per iteration. Default: all.
     #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..))]
     minibatch: Option<u32>,
-    /// Quantity whose smallness ends the run: symmetry (‖W1 − W2ᵀ‖) or update. Weights that start as
-    /// transposes: always the update.
+    /// Quantity that ends the run when it falls below the tolerance. Weights that start as transposes
+    /// always use the update.
     #[arg(long, value_enum, value_name = "RULE", default_value_t = StopKind::Update)]
     stop: StopKind,
-    /// Value of that quantity below which the run ends.
+    /// Tolerance: value of that quantity below which the run ends.
     #[arg(long, value_name = "EPSILON", default_value_t = 1e-8)]
     tolerance: f64,
-    /// The most iterations of the run.
+    /// Maximum number of iterations.
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     iterations: u32,
     /// Table of weights to start from. Default: random entries of variance 1/m.
@@ -74,7 +74,7 @@ enum StopKind {
     Symmetry,
     /// The length of an update, √(‖ΔW1‖² + ‖ΔW2‖²).
     Update,
-    /// Nothing: go on to the limit.
+    /// Nothing: run all iterations.
     Never,
 }
 
@@ -144,7 +144,7 @@ fn tell(
     let least = crate::lab::theory::least_loss(&recipe.loss, &spectrum.values, k);
     let mut text = format!(
         "{} after {} iterations, {:.3} ms\n\
-         loss {loss:.8e}, {:.3e} of itself above the minimum\n\
+         loss {loss:.8e}, {:.3e} (relative) above the minimum\n\
          ‖W1 − W2ᵀ‖ {:.3e}; directions off by {:.3e} (mean sin²), their span by {:.3e}\n",
         trajectory.end.word(),
         trajectory.iterations,
@@ -182,9 +182,8 @@ fn schema() -> SchemaRef {
 fn write(mut file: TableFile, trajectory: &Trajectory) -> Result<(), CliError> {
     let schema = schema();
     for part in trajectory.iterates.chunks(ITERATES) {
-        let batch = RecordBatch::try_new(Arc::clone(&schema), columns(part)).map_err(|error| {
-            CliError::Failed(format!("cannot put the iterates together: {error}"))
-        })?;
+        let batch = RecordBatch::try_new(Arc::clone(&schema), columns(part))
+            .map_err(|error| CliError::Failed(format!("cannot assemble the iterates: {error}")))?;
         file.write(&batch)?;
     }
     file.finish()
@@ -220,8 +219,7 @@ fn columns(iterates: &[Iterate]) -> Vec<ArrayRef> {
 fn read_start(path: &std::path::Path, m: usize, k: usize) -> Result<Weights, CliError> {
     let failed = |why: String| {
         CliError::Failed(format!(
-            "{}: {why}; give a table as `ojad lab train --output` writes it, of {k} components of \
-             {m} features",
+            "{}: {why}; use a table written by `ojad lab train --output` with {k} components and {m} features",
             path.display()
         ))
     };
@@ -244,7 +242,7 @@ fn read_start(path: &std::path::Path, m: usize, k: usize) -> Result<Weights, Cli
         place("value"),
     ) else {
         return Err(failed(
-            "a column of iteration, row, column, value is missing".into(),
+            "one of the columns `iteration`, `row`, `column` and `value` is missing".into(),
         ));
     };
     let (mut encoder, mut decoder) = (
@@ -267,14 +265,17 @@ fn read_start(path: &std::path::Path, m: usize, k: usize) -> Result<Weights, Cli
             let target = match labels.value(i) {
                 "w1" => &mut encoder,
                 "w2" => &mut decoder,
-                other => return Err(failed(format!("no matrix is called `{other}`"))),
+                other => return Err(failed(format!("unknown matrix `{other}`"))),
             };
             let at = (
                 batch.value(i, row) as usize,
                 batch.value(i, column) as usize,
             );
             if at.0 >= target.nrows() || at.1 >= target.ncols() {
-                return Err(failed(format!("there is no entry ({}, {})", at.0, at.1)));
+                return Err(failed(format!(
+                    "the matrix has no entry ({}, {})",
+                    at.0, at.1
+                )));
             }
             target[at] = batch.value(i, value);
         }

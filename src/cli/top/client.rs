@@ -1,4 +1,4 @@
-//! Asks a daemon, with limits on time and size, on a thread of its own.
+//! Queries a daemon on a separate thread, with limits on time and size.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,26 +13,26 @@ use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use super::heard::{Page, Status, clean};
 use crate::cli::CliError;
 
-/// A daemon on the same machine answers in milliseconds; one that takes longer is as good as gone.
+/// Seconds to wait for an answer. A daemon on the same machine answers in milliseconds; one that
+/// takes longer than this is as good as gone.
 const ANSWER_S_MAX: u64 = 5;
-/// Bytes of an answer: a full history (1,024 points with 16 eigenvalues) has a tenth of it.
+/// Largest answer in bytes: a full history (1,024 points with 16 eigenvalues) takes a tenth of it.
 const ANSWER_BYTES_MAX: u64 = 8 << 20;
-/// The status and the log are asked for as often as the page of a browser shows them.
+/// The status and the log are requested as often as the web page refreshes them.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
-/// Everything else changes slowly: asked for with every so many statuses.
+/// Everything else changes slowly, so it is requested only once per this many statuses.
 const REST_EVERY: u32 = 5;
-/// Rates kept where the daemon has no history: ten minutes.
+/// Number of rates kept if the daemon has no history: ten minutes' worth.
 const RATES_MAX: usize = 600;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Fault {
     #[error(
-        "the daemon wants a token (401): name the file that has it with --token-file, or set \
-         OJAD_HTTP_TOKEN"
+        "the daemon requires a token (401): name its file with --token-file, or set OJAD_HTTP_TOKEN"
     )]
     Token,
-    #[error("{0}; does `ojad run` with `http.listen` run there? Say where with --url")]
+    #[error("{0}; is `ojad run` running there with `http.listen` set? Give its address with --url")]
     Unreachable(String),
     #[error("the certificate is not trusted: {0}; name the authority that signed it with --ca")]
     Untrusted(String),
@@ -42,11 +42,11 @@ pub(super) enum Fault {
         status: u16,
         detail: String,
     },
-    #[error("{path}: no answer of ojad: {what}; say where the daemon is with --url")]
+    #[error("{path}: not an answer from ojad: {what}; give the daemon's address with --url")]
     Strange { path: String, what: String },
 }
 
-/// Address of a daemon, and the credentials that it wants.
+/// Address of a daemon, and the credentials it requires.
 pub(super) struct Client {
     agent: Agent,
     base: String,
@@ -54,12 +54,12 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Checks the URL and reads the certificates; asks nothing yet.
+    /// Checks the URL and reads the certificates; sends nothing yet.
     pub fn new(url: &str, token: Option<&str>, ca: Option<&Path>) -> Result<Self, CliError> {
         let usage = |why: &str| CliError::Usage(format!("--url {}: {why}", clean(url)));
         let is_tls = url.starts_with("https://");
         if !is_tls && !url.starts_with("http://") {
-            return Err(usage("begin with http:// or https://"));
+            return Err(usage("start it with http:// or https://"));
         }
         if is_tls && ca.is_none() {
             return Err(usage("name the certificate to trust with --ca FILE"));
@@ -85,7 +85,7 @@ impl Client {
         })
     }
 
-    /// One answer; nothing where the daemon has none (yet).
+    /// One answer; `None` where the daemon has none (yet).
     fn get<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, Fault> {
         let mut request = self.agent.get(format!("{}{path}", self.base));
         if let Some(bearer) = &self.bearer {
@@ -93,6 +93,7 @@ impl Client {
         }
         let mut answer = request.call().map_err(|error| unreachable(&error))?;
         let status = answer.status().as_u16();
+        // Limited, because whatever answers at this address need not be ojad.
         let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX);
         let body = body.read_to_vec().map_err(|error| unreachable(&error))?;
         let path = path.to_owned();
@@ -102,6 +103,8 @@ impl Client {
                 Fault::Strange { path, what }
             }),
             401 => Err(Fault::Token),
+            // The resource does not exist yet, or not in this version; that part of the page stays
+            // empty.
             404 | 503 => Ok(None),
             _ => {
                 let problem: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
@@ -116,7 +119,7 @@ impl Client {
         }
     }
 
-    /// Everything, asked for once.
+    /// Everything, requested once.
     pub fn page(&self) -> Result<Page, Fault> {
         let mut page = Page {
             url: clean(&self.base),
@@ -131,7 +134,7 @@ impl Client {
         let Some(status) = self.get::<Status>(path)? else {
             return Err(Fault::Strange {
                 path: path.to_owned(),
-                what: "there is no such page".to_owned(),
+                what: "no such page".to_owned(),
             });
         };
         page.heard_at = Some(Instant::now());
@@ -148,8 +151,8 @@ impl Client {
         Ok(())
     }
 
-    /// Asks until whoever listens is gone: pages come from one end, and what goes into the other makes
-    /// it ask at once.
+    /// Keeps querying until the receiver is dropped: pages arrive on the receiver, and a message on
+    /// the sender triggers a query at once.
     pub fn watch(self) -> std::io::Result<(Receiver<Page>, Sender<()>)> {
         let (pages_in, pages) = bounded(1);
         let (nudge, nudges) = bounded(1);
@@ -169,6 +172,7 @@ impl Client {
             match self.renew(&mut page, round == 0) {
                 Ok(()) => page.lost = None,
                 Err(fault) => {
+                    // The time of the first failure, not of the last.
                     let since = page.lost.as_ref().map_or_else(Instant::now, |(at, _)| *at);
                     page.lost = Some((since, fault.to_string()));
                 }
@@ -216,7 +220,7 @@ fn certificates(path: &Path) -> Result<RootCerts, String> {
         }
     }
     if found.is_empty() {
-        return Err("no certificate is in it; name a PEM file with one".to_owned());
+        return Err("it holds no certificate; name a PEM file with one".to_owned());
     }
     Ok(RootCerts::new_with_certs(&found))
 }

@@ -1,4 +1,5 @@
-//! A page on so many columns and rows: what does not fit is left out, the least wanted first.
+//! Fits a page into the available columns and rows: what does not fit is left out, least important
+//! first.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -11,21 +12,21 @@ use super::lines;
 use super::look::Look;
 use super::pictures;
 
-/// Columns from which on pictures stand beside numbers.
+/// Width from which charts are shown next to the numbers.
 const WIDE: u16 = 70;
-/// Rows that the log keeps beside pictures: its title and the last lines.
+/// Rows kept for the log when charts are shown: its title and the last lines.
 const LOG_ROWS: u16 = 4;
-/// Rows that the head may take of a page: its sentence is wrapped.
+/// Most rows that the header may take: its sentence is wrapped.
 const HEAD_ROWS: u16 = 4;
 
 const HELP: [&str; 9] = [
-    "q, Esc, Ctrl-C   end",
-    "r                ask again now",
+    "q, Esc, Ctrl-C   quit",
+    "r                refresh now",
     "Tab              overview, components, log",
     "Up, Down         scroll",
     "PgUp, PgDn       scroll by ten lines",
-    "Home, End        to the first, to the last line",
-    "?                this help, and back",
+    "Home, End        first line, last line",
+    "?                show or hide this help",
     "",
     "Angles are standard errors of directions; ratios are shares of the whole variance.",
 ];
@@ -52,7 +53,7 @@ impl Shown {
     }
 }
 
-/// Choices of the person who looks.
+/// Choices of the user.
 #[derive(Debug, Default)]
 pub(super) struct View {
     pub shown: Shown,
@@ -336,7 +337,7 @@ mod tests {
         }
         let text = shown(&Page::default(), &mut View::default(), [40, 12], LOOK);
         assert!(
-            text.contains("asking") && text.contains("nothing is known yet"),
+            text.contains("asking") && text.contains("no status yet"),
             "{text}"
         );
         let text = shown(&degraded(), &mut View::default(), [40, 12], LOOK);

@@ -1,15 +1,15 @@
-//! Answers of a daemon, as far as a terminal shows it. An answer that is absent, or a field of one, is
-//! not known, and no error: daemons of other versions can be looked at.
+//! Answers of a daemon, as far as the terminal shows them. A missing answer or field counts as
+//! unknown rather than as an error, so that daemons of other versions can be viewed.
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Deserializer};
 
-/// Characters of one text that are kept: a line that is longer is longer than any terminal.
+/// Characters kept of a text: no terminal is wide enough for a longer line.
 const TEXT_CHARS: usize = 2000;
 
-/// All that is known of a daemon.
+/// Everything known about a daemon.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Page {
     pub url: String,
@@ -17,16 +17,16 @@ pub(super) struct Page {
     pub components: Option<Components>,
     pub history: Option<History>,
     pub log: Option<Log>,
-    /// Rows/s of every status heard, where there is no history.
+    /// Rows/s of every status received, if there is no history.
     pub rates: Vec<f64>,
-    /// When the last status came.
+    /// When the last status arrived.
     pub heard_at: Option<Instant>,
-    /// Since when nothing is heard, and why.
+    /// Since when nothing has been received, and why.
     pub lost: Option<(Instant, String)>,
 }
 
 impl Page {
-    /// Seconds since 1970 by the daemon's clock, which need not be this machine's.
+    /// Seconds since 1970 by the daemon's clock, which may differ from this machine's.
     pub fn now_unix_s(&self) -> u64 {
         let since = self.heard_at.map_or(Duration::ZERO, |at| at.elapsed());
         let said = self.status.as_ref().map_or(0, |status| status.now_unix_s);
@@ -34,7 +34,7 @@ impl Page {
     }
 }
 
-/// Text of a daemon in which no character commands a terminal: names of files are anybody's.
+/// Text from a daemon without terminal control characters: anyone may choose file names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Text(String);
 
@@ -63,7 +63,7 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
-/// Control characters, and those that turn the direction of text, become their code points.
+/// Replaces control characters, and those that change the direction of text, by their code points.
 pub(super) fn clean(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars().take(TEXT_CHARS) {
@@ -106,7 +106,7 @@ pub(super) struct Status {
     pub convergence: Option<Convergence>,
 }
 
-/// How far the last rows are from those before.
+/// How far the latest rows are from the earlier ones.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Drift {

@@ -9,7 +9,7 @@ use super::heard::{Page, Said, Status};
 use super::look::{Look, Tone, age, bytes, grouped};
 use super::pictures::{drift, scree};
 
-/// State in a word and a sentence, and the age of the last answer.
+/// The state as a word and a sentence, and the age of the last answer.
 pub(super) fn head(page: &Page, look: Look) -> Vec<Line<'static>> {
     let version = page
         .status
@@ -23,7 +23,7 @@ pub(super) fn head(page: &Page, look: Look) -> Vec<Line<'static>> {
     if let Some((since, why)) = &page.lost {
         let for_long = age(since.elapsed().as_secs());
         let bad = look.style(Tone::Bad).add_modifier(Modifier::BOLD);
-        let text = format!("no connection since {for_long} ago: {why}");
+        let text = format!("no connection for {for_long}: {why}");
         lines.push(Line::styled(text, bad));
     }
     let Some(status) = &page.status else {
@@ -39,7 +39,7 @@ pub(super) fn head(page: &Page, look: Look) -> Vec<Line<'static>> {
         _ => Style::new(),
     };
     let state = match status.state.as_str() {
-        "" => "state not known".to_owned(),
+        "" => "state unknown".to_owned(),
         state if status.since_unix_s > 0 => {
             let since = page.now_unix_s().saturating_sub(status.since_unix_s);
             format!("{state} for {}", age(since))
@@ -60,7 +60,7 @@ pub(super) fn head(page: &Page, look: Look) -> Vec<Line<'static>> {
 /// Rows, lag, ages, convergence, sources.
 pub(super) fn numbers(page: &Page, look: Look) -> Vec<Line<'static>> {
     let Some(status) = &page.status else {
-        return vec![Line::raw("nothing is known yet")];
+        return vec![Line::raw("no status yet")];
     };
     let ago = |at: Option<u64>| {
         let now = page.now_unix_s();
@@ -119,7 +119,7 @@ fn convergence(status: &Status, look: Look) -> Line<'static> {
         )
     };
     let mut text = format!(
-        "error     {} deg of {} wanted",
+        "error     {} deg, target {}",
         degrees(known.angle_stderr_rad),
         degrees(known.target_angle_rad)
     );
@@ -131,7 +131,7 @@ fn convergence(status: &Status, look: Look) -> Line<'static> {
         return Line::styled(text, look.style(Tone::Good));
     }
     if let Some(more) = known.rows_more {
-        let _ = write!(text, ", {} rows more", grouped(more));
+        let _ = write!(text, ", {} more rows", grouped(more));
     }
     Line::raw(text)
 }
@@ -139,7 +139,7 @@ fn convergence(status: &Status, look: Look) -> Line<'static> {
 /// The log, oldest first.
 pub(super) fn log(page: &Page, look: Look) -> Vec<Line<'static>> {
     let Some(log) = page.log.as_ref().filter(|log| !log.lines.is_empty()) else {
-        return vec![Line::raw("no log lines are known")];
+        return vec![Line::raw("no log lines yet")];
     };
     let line = |said: &Said| {
         let of_day = said.unix_ms / 1000 % 86_400;

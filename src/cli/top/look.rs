@@ -1,15 +1,15 @@
-//! How numbers and colours look in a terminal.
+//! Formatting of numbers and colours in a terminal.
 
 use ratatui::style::{Color, Style};
 
-/// The abilities of the terminal.
+/// Capabilities of the terminal.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Look {
     pub unicode: bool,
     pub colour: bool,
 }
 
-/// Meaning of a colour; the words say it too.
+/// Meaning of a colour; the text says it too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tone {
     Good,
@@ -68,7 +68,7 @@ pub(super) fn bytes(value: u64) -> String {
     format!("{value:.digits$} {unit}")
 }
 
-/// Seconds as people say them: 5 s, 12 min, 3 h, 2 d.
+/// A duration in everyday units: 5 s, 12 min, 3 h, 2 d.
 pub(super) fn age(seconds: u64) -> String {
     match seconds {
         0..120 => format!("{seconds} s"),

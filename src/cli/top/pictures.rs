@@ -8,7 +8,7 @@ use ratatui::text::Line;
 use super::heard::Page;
 use super::look::{Look, Tone, age, grouped, number};
 
-/// A bar a component: its share of the variance, its eigenvalue and error.
+/// One bar per component: its share of the variance, its eigenvalue and error.
 pub(super) fn scree(page: &Page, look: Look, columns: usize) -> Vec<Line<'static>> {
     let Some(known) = page
         .components
@@ -66,7 +66,7 @@ pub(super) fn scree(page: &Page, look: Look, columns: usize) -> Vec<Line<'static
     lines
 }
 
-/// `share` of `columns`, to an eighth of a character where there are such.
+/// A bar over `share` of `columns`, to an eighth of a character where the terminal can show that.
 fn bar(share: f64, columns: usize, look: Look) -> String {
     let share = if share.is_finite() {
         share.clamp(0.0, 1.0)
@@ -90,7 +90,8 @@ fn bar(share: f64, columns: usize, look: Look) -> String {
     )
 }
 
-/// Columns of characters: the last values that fit, from 0 to the largest or to `mark`, where a line runs.
+/// Columns of characters: the last values that fit, from 0 to the largest or to `mark`, where a
+/// line is drawn.
 pub(super) fn spark(
     values: &[f64],
     mark: Option<f64>,
@@ -139,7 +140,7 @@ pub(super) fn spark(
         .collect()
 }
 
-/// Rows/s over time: of the daemon's history, or of what was heard since this began.
+/// Rows/s over time: from the daemon's history, or from what was received since the start.
 pub(super) fn rates(page: &Page, look: Look, size: [usize; 2]) -> Vec<Line<'static>> {
     let points = page.history.as_ref().map(|history| &history.points);
     let told = points
@@ -158,7 +159,7 @@ pub(super) fn rates(page: &Page, look: Look, size: [usize; 2]) -> Vec<Line<'stat
 pub(super) fn drift(page: &Page, look: Look, size: [usize; 2]) -> Vec<Line<'static>> {
     let status = page.status.as_ref();
     let Some(report) = status.and_then(|status| status.drift.as_ref()) else {
-        return vec![Line::raw("not watched, or not known")];
+        return vec![Line::raw("not watched, or not known yet")];
     };
     let (score, threshold) = (report.score(), report.threshold);
     let is_over = score
@@ -170,7 +171,7 @@ pub(super) fn drift(page: &Page, look: Look, size: [usize; 2]) -> Vec<Line<'stat
         Style::new()
     };
     let limit = threshold.map_or_else(
-        || ", no alarm wanted".to_owned(),
+        || ", alarms off".to_owned(),
         |most| format!("{} alarm {most:.1}", if is_over { " OVER" } else { "," }),
     );
     let score = score.map_or_else(|| "?".to_owned(), |score| format!("{score:.1}"));

@@ -1,4 +1,4 @@
-//! The terminal: taken over, drawn on, listened to, and given back on every way out.
+//! The terminal: taken over, drawn on, read from, and restored on every exit path.
 
 use std::io;
 use std::sync::Arc;
@@ -13,14 +13,14 @@ use super::draw::{Shown, View, draw};
 use super::heard::Page;
 use super::look::Look;
 
-/// How long a key waits for a page that came meanwhile: nobody sees less.
+/// Longest wait for a key before a new page is shown: too short to notice.
 const LISTEN: Duration = Duration::from_millis(50);
 /// Ages are in seconds.
 const DRAW_EVERY: Duration = Duration::from_secs(1);
-/// Lines that PgUp and PgDn go.
+/// Lines scrolled by PgUp and PgDn.
 const PAGE_LINES: usize = 10;
 
-/// Gives the terminal back when it is dropped; `ratatui::try_init` does so in a panic.
+/// Restores the terminal when dropped; `ratatui::try_init` does so in a panic.
 struct Taken;
 
 impl Drop for Taken {
@@ -29,7 +29,7 @@ impl Drop for Taken {
     }
 }
 
-/// Shows pages until a key or a signal ends it.
+/// Shows pages until a key or a signal stops it.
 pub(super) fn show(client: Client, look: Look) -> io::Result<()> {
     let is_ended = Arc::new(AtomicBool::new(false));
     for signal in [SIGTERM, SIGHUP] {
@@ -66,7 +66,7 @@ pub(super) fn show(client: Client, look: Look) -> io::Result<()> {
     Ok(())
 }
 
-/// Commands that a key gives beyond the view.
+/// Commands of keys other than those that change the view.
 #[derive(Debug, PartialEq, Eq)]
 enum Said {
     End,

@@ -1,10 +1,10 @@
-//! Identity of the run, and proof that state, spool and output are all its own.
+//! Identity of the run, and checks that state, spool and output all belong to it.
 //!
-//! Each of them says which run it is of: the checkpoint in its section `meta`, the state directory in the
-//! file `run`, the journal in its head, the spool in `_run`, a snapshot in `snapshot.json`. What is of
-//! another run is not learned, written over or removed: the run is refused. What is of before runs had
-//! ids says nothing, and is taken up. A state that is not there, while the output has a model, was lost:
-//! only `--reset-state` begins over it.
+//! Each of them records which run it belongs to: the checkpoint in its section `meta`, the state
+//! directory in the file `run`, the journal in its head, the spool in `_run`, a snapshot in
+//! `snapshot.json`. Data of another run is never learned, overwritten or removed: instead the run
+//! is refused. Data from before runs had ids names no run and is adopted. If there is no state but
+//! the output has a model, the state was lost, and only `--reset-state` starts over.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,26 +20,27 @@ use crate::rows::{RunId, unix_s};
 use crate::snapshot::{Latest, latest};
 use crate::source::follow::Spool;
 
-/// The run, and whose snapshots it may go on over.
+/// The run, and the run whose snapshots it may continue after.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Belonging {
     pub(super) run_id: RunId,
     over: Option<Over>,
 }
 
-/// Run ids that the parts of a state directory name.
+/// The run ids recorded in the parts of a state directory.
 pub(super) struct Parts {
     pub(super) checkpoint: Option<RunId>,
     pub(super) journal: Option<RunId>,
-    /// Rows that the checkpoint has; nothing where there is neither a checkpoint nor a decision.
+    /// Rows in the checkpoint; `None` where there is neither a checkpoint nor a decision.
     pub(super) rows: Option<u64>,
 }
 
 impl Belonging {
-    /// Finds out which run goes on with these parts, or begins one, and writes that down.
+    /// Determines which run continues with these parts, or starts a new one, and records it.
     ///
     /// # Errors
-    /// If parts are of different runs, if the output is of another run, or if the state was lost.
+    /// If the parts belong to different runs, the output belongs to another run, or the state was
+    /// lost.
     pub(super) fn settle(
         params: &RunParams,
         parts: &Parts,
@@ -75,7 +76,7 @@ impl Belonging {
         Ok(belonging)
     }
 
-    /// Looks at what the output has.
+    /// Checks what the output holds.
     fn meet(&self, params: &RunParams, rows: Option<u64>, disk: &dyn Disk) -> Result<(), RunError> {
         let Some(latest) = latest(&params.output_dir, disk) else {
             return Ok(());
@@ -90,7 +91,7 @@ impl Belonging {
                 state,
                 output,
                 rows: latest_rows,
-                run: found.map_or_else(String::new, |run| format!(" of run {run}")),
+                run: found.map_or_else(String::new, |run| format!(" from run {run}")),
             });
         };
         if let Some(found) = found.filter(|found| *found != self.run_id) {
@@ -102,31 +103,32 @@ impl Belonging {
                 run: self.run_id,
             });
         }
+        // Only a warning: the rows between are read again, and a later snapshot has them.
         if latest_rows > rows {
             warn!(
                 snapshot_rows = latest_rows, checkpoint_rows = rows, output = %shown(&output),
-                "the latest snapshot is ahead of the state: the run before ended without a checkpoint, \
-                 or an older state was put back; the rows between are read again, those of pipes and \
-                 pushed bodies as far as the spool still holds them"
+                "the latest snapshot is ahead of the state: the previous run ended without a \
+                 checkpoint, or an older state was restored; the rows between are read again, \
+                 those of pipes and pushes as far as the spool still has them"
             );
         }
         Ok(())
     }
 
-    /// True if somebody said that this run may go on over that snapshot.
+    /// True if the user agreed that this run may replace that snapshot.
     fn is_agreed(&self, latest: &Latest) -> bool {
         self.over.is_some_and(|over| over.run_id == latest.run_id)
     }
 
-    /// Refuses to publish where the latest snapshot is that of another run by now.
+    /// Refuses to publish if the latest snapshot now belongs to another run.
     pub(super) fn check_output(&self, directory: &Path, disk: &dyn Disk) -> Result<(), String> {
         let Some(latest) = latest(directory, disk) else {
             return Ok(());
         };
         match latest.run_id {
             Some(found) if found != self.run_id && !self.is_agreed(&latest) => Err(format!(
-                "{}: its latest snapshot is of run {found}, this is run {}; move it away, or name another \
-                 `output.dir`",
+                "{}: its latest snapshot belongs to run {found}, but this is run {}; move it \
+                 away, or choose another `output.dir`",
                 shown(directory),
                 self.run_id
             )),
@@ -134,7 +136,7 @@ impl Belonging {
         }
     }
 
-    /// Makes the spool in `directory` that of this run.
+    /// Claims the spool in `directory` for this run.
     pub(super) fn claim_spool(&self, directory: &Path, disk: &dyn Disk) -> Result<(), RunError> {
         let failed = CheckpointError::io(directory, "cannot keep streams here");
         match Spool::claim(directory, self.run_id, disk).map_err(failed)? {
@@ -152,18 +154,18 @@ fn draw(directory: &Path) -> Result<RunId, CheckpointError> {
     RunId::draw().map_err(CheckpointError::io(directory, "cannot name the run"))
 }
 
-/// Begins anew: what there is of a state is moved aside, what is in the spool is taken up, and the output
-/// may be gone on over, whoever made it.
+/// Starts over: existing state is moved aside, the contents of the spool are adopted, and the
+/// output may be replaced, whoever made it.
 ///
 /// # Errors
-/// If the disk refuses it.
+/// If the disk reports an error.
 pub(super) fn begin_anew(params: &RunParams, disk: &dyn Disk) -> Result<(), CheckpointError> {
     let directory = params.state_dir.as_path();
     let failed = CheckpointError::io(directory, "cannot move the state aside");
     let aside = set_aside(directory, disk).map_err(failed)?;
     match aside {
-        None => info!("there was no state; starting anew"),
-        Some(aside) => info!(to = %shown(&aside), "the state was moved aside; starting anew"),
+        None => info!("no state found; starting a new run"),
+        Some(aside) => info!(to = %shown(&aside), "the state was moved aside; starting a new run"),
     }
     let over = latest(&params.output_dir, disk).map(|latest| Over {
         run_id: latest.run_id,
@@ -172,7 +174,7 @@ pub(super) fn begin_anew(params: &RunParams, disk: &dyn Disk) -> Result<(), Chec
     RunFile { run_id, over }.write(directory, disk)
 }
 
-/// Moves what makes a state to a directory of its own.
+/// Moves the files of a state to a separate directory.
 fn set_aside(directory: &Path, disk: &dyn Disk) -> io::Result<Option<PathBuf>> {
     // First of all: a spool that says whose it is must not outlive the state that says the same.
     Spool::release_claim(&directory.join("spool"), disk)?;
@@ -193,6 +195,8 @@ fn set_aside(directory: &Path, disk: &dyn Disk) -> io::Result<Option<PathBuf>> {
     for name in names {
         disk.rename(&directory.join(&name), &aside.join(&name))?;
     }
+    // The new names are synced first, so that a power cut in between may leave a file under both
+    // names but never lose it.
     disk.sync_dir(&aside)?;
     disk.sync_dir(directory)?;
     Ok(Some(aside))

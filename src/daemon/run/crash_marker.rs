@@ -1,20 +1,21 @@
-//! Note of the file that is about to be opened: a file that kills the daemon itself is known by this note when
-//! the daemon comes back.
+//! A note that names the file about to be opened: if the file crashes the daemon, the restarted
+//! daemon recognizes it by this note.
 //!
-//! The note is not fsynced: it is to survive the death of the process, not of the machine. With
-//! `isolation = "process"` no file reaches the daemon's own memory, and no note is written.
+//! The note is not fsynced, because it only has to survive a crash of the process, not of the
+//! machine. With `isolation = "process"` no file reaches the daemon's own memory, and no note is
+//! written.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-/// Deaths while a file was being opened after which it is the file's fault.
+/// Crashes during the opening of a file after which the file is blamed.
 const DEATHS_OPENING: u32 = 3;
-/// Deaths while it was being read, without a checkpoint in between that got further. More, because
-/// a file can be read for hours, and somebody may be fond of `kill -9`.
+/// Crashes during the reading of a file, with no further checkpoint in between. The limit is higher
+/// because a file can take hours to read, and a `kill -9` may have other reasons.
 const DEATHS_READING: u32 = 20;
 
-/// The note about the file under way.
+/// The note about the current file.
 #[derive(Debug)]
 pub(super) struct CrashMarker {
     path: PathBuf,
@@ -23,12 +24,12 @@ pub(super) struct CrashMarker {
     deaths: u32,
     /// True if this run wrote it.
     is_mine: bool,
-    /// Open while there is one.
+    /// Open while there is a note.
     file: Option<File>,
 }
 
 impl CrashMarker {
-    /// The note that the run before left in `directory`.
+    /// The note that the previous run left in `directory`.
     pub(super) fn open(directory: &Path) -> Self {
         let path = directory.join("opening");
         let text = fs::read_to_string(&path).unwrap_or_default();
@@ -45,7 +46,8 @@ impl CrashMarker {
         }
     }
 
-    /// A segment is about to be opened behind `rows` of its rows; true if it killed too many runs.
+    /// Notes that a segment is about to be opened after `rows` of its rows; true if it has crashed
+    /// too many runs.
     pub(super) fn begin(&mut self, ticket: u64, rows: u64) -> bool {
         self.is_mine = true;
         if self.ticket == ticket && self.rows == rows {
@@ -55,6 +57,7 @@ impl CrashMarker {
         }
         self.write();
         self.deaths >= DEATHS_READING
+            // Counts from `DEATHS_READING / 2` on mean that the file has given rows.
             || (self.deaths >= DEATHS_OPENING && self.deaths < DEATHS_READING / 2)
     }
 
@@ -63,7 +66,7 @@ impl CrashMarker {
         self.is_mine && self.ticket == ticket
     }
 
-    /// Its first rows came: the deaths that are counted from now on are those of a longer life.
+    /// Notes that its first rows have arrived: from now on the higher limit for crashes applies.
     pub(super) fn survived(&mut self) {
         if self.deaths < DEATHS_READING / 2 {
             self.deaths = DEATHS_READING / 2;
@@ -71,7 +74,7 @@ impl CrashMarker {
         }
     }
 
-    /// Nothing is being read.
+    /// Notes that nothing is being read.
     pub(super) fn clear(&mut self) {
         self.ticket = 0;
         self.file = None;

@@ -1,28 +1,28 @@
-//! Decisions of the feeder, as the journal holds them: everything that depends on time, on the order
-//! of arrival or on the health of a worker, so that a resumed run decides the same.
+//! The feeder's decisions as recorded in the journal: everything that depends on time, on the order
+//! of arrival or on the health of a worker, so that a resumed run makes the same decisions.
 
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::source::SegmentRead;
 use crate::source::follow::Quarantined;
 
-/// A decision, in the order in which they are carried out.
+/// A decision; decisions are carried out in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Decision {
-    /// A segment is next.
+    /// Take this segment next.
     Take(SegmentRead),
-    /// The rows that wait are learned as a short minibatch.
+    /// Learn the waiting rows as a short minibatch.
     Flush,
-    /// The segment of that decision ends behind so many of its rows, and its file is refused.
+    /// End the segment of that decision after this many of its rows, and refuse its file.
     Cut {
-        /// Number of the decision that took it.
+        /// Number of the decision that took the segment.
         ticket: u64,
-        /// Rows of the segment that were taken.
+        /// Rows taken of the segment.
         rows: u64,
         /// Why.
         quarantined: Quarantined,
     },
-    /// Segments that cannot be read now are put off, by the decisions that took them: each ends behind
-    /// so many of its rows, and its file is looked for again.
+    /// Put off segments that cannot be read now, by the decisions that took them: each ends after
+    /// this many of its rows, and its file is looked for again.
     PutOff(Vec<(u64, u64)>),
 }
 
@@ -74,7 +74,7 @@ impl Decision {
                 }
                 Self::PutOff(tickets)
             }
-            other => return Err(from.refuse(format!("decision {other}"))),
+            other => return Err(from.refuse(format!("unknown decision {other}"))),
         };
         from.finish()?;
         Ok(decision)

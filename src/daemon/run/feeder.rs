@@ -1,4 +1,4 @@
-//! The feeder thread: whose turn it is, and the rows of it.
+//! The feeder thread: decides which file is next, and delivers its rows.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -26,36 +26,35 @@ use crate::source::worker::{Decode, Job, Next};
 
 use self::spooled::Spooled;
 
-/// Pause before a journal that could not be written is tried again, at first and at most.
+/// First and longest pause before a failed write to the journal is retried.
 const RETRY_FIRST: Duration = Duration::from_millis(200);
 const RETRY_MOST: Duration = Duration::from_secs(30);
 
-/// While files are read, what happens in directories is heard this often: the kernel keeps so much of
-/// it, and no more.
+/// How often directory events are collected while files are read: the kernel's queue is limited.
 const HEAR_EVERY: Duration = Duration::from_millis(50);
 
-/// A listing may take one part in so many of the time.
+/// Listing may take at most 1/this of the time.
 const LISTING_SHARE: u32 = 4;
 
-/// State that the threads share beside their channels.
+/// State shared by the threads besides their channels.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
-    /// Whether the feeder is to read no further.
+    /// True if the feeder should stop reading.
     pub(super) stop: AtomicBool,
-    /// Number of the last decision that the older checkpoint on disk contains.
+    /// Number of the last decision in the older checkpoint on disk.
     pub(super) durable: AtomicU64,
-    /// Events that the older checkpoint on disk contains.
+    /// Number of events in the older checkpoint on disk.
     pub(super) durable_steps: AtomicU64,
-    /// Rows learned in the last checkpoint on the disk.
+    /// Rows learned in the latest checkpoint on disk.
     pub(super) checkpoint_rows: AtomicU64,
-    /// Counts the turns of the feeder's loop: a watchdog looks at it.
+    /// Counts the iterations of the feeder's loop, for the watchdog.
     pub(super) turns: AtomicU64,
-    /// Whether the journal can be written.
+    /// True if the journal cannot be written.
     pub(super) is_journal_down: AtomicBool,
-    /// Files that were seen and are not read to their end, and their bytes.
+    /// Number of files seen but not fully read, and their bytes.
     pub(super) lag_files: AtomicU64,
     pub(super) lag_bytes: AtomicU64,
-    /// Errors of the last look.
+    /// Errors of the last scan.
     pub(super) trouble: Mutex<Option<String>>,
 }
 
@@ -65,29 +64,29 @@ pub(super) struct Feeder {
     pub(super) state: FeedState,
     pub(super) decode: Box<dyn Decode>,
     pub(super) journal: Journal,
-    /// Decisions of the run before that no checkpoint contains.
+    /// Decisions of the previous run that are in no checkpoint.
     pub(super) planned: VecDeque<(u64, Decision)>,
-    /// Rows that waited for a full minibatch.
+    /// Rows that were waiting for a full minibatch.
     pub(super) waiting: Option<Minibatch>,
     pub(super) shared: Arc<Shared>,
     pub(super) to_trainer: Sender<Fed>,
     pub(super) empty: Receiver<Minibatch>,
     pub(super) wake: Receiver<()>,
-    /// Wakes it.
+    /// Wakes the feeder.
     pub(super) waker: Sender<()>,
     pub(super) reload: Receiver<RunParams>,
     pub(super) spool: Option<Spool>,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) lock: StateLock,
-    /// True if ids of rows are wanted: somebody looks at them.
+    /// True if the ids of rows are wanted for display.
     pub(super) with_ids: bool,
 }
 
 /// The end of the loop.
 enum Stop {
-    /// Asked to, or nothing is left.
+    /// It was asked to stop, or nothing is left.
     Done,
-    /// Something that needs a person.
+    /// An error that needs a person's attention.
     Failed(RunError),
 }
 
@@ -103,30 +102,30 @@ struct Loop {
     marker: CrashMarker,
     /// Segments queued with the decoder, in order, by number of the decision.
     queued: VecDeque<(u64, SegmentRead)>,
-    /// Segments that the run before left on the way, by number of the decision that took them.
+    /// Segments that the previous run abandoned midway, by number of the decision that took them.
     ends: HashMap<u64, End>,
-    /// The last decision that took others back.
+    /// The last decision that revoked others.
     passed: u64,
-    /// Files that the system would not have read, one after the other.
+    /// Consecutive files that the system refused to read.
     setbacks: u32,
     is_set_back: bool,
     batch: Option<Minibatch>,
-    /// Ids of the rows in it, where somebody looks at them. Those of rows that waited over a restart
-    /// are not known: no checkpoint holds them.
+    /// Ids of its rows, if wanted for display. Ids of rows that waited across a restart are
+    /// unknown: checkpoints do not hold them.
     tags: Option<Tags>,
     /// Minibatches made so far.
     made: usize,
     minibatch_rows: usize,
     at: usize,
     events: Vec<Event>,
-    /// When the oldest of the rows that wait was there.
+    /// When the oldest waiting row arrived.
     since: Instant,
     is_paused: bool,
     listed: Instant,
-    /// Least cost of the last two looks.
+    /// The shorter duration of the last two scans.
     listing: Duration,
     look_before: Duration,
-    /// When it was heard last what happens in directories, and told what is left to read.
+    /// When directory events were last collected and the lag last reported.
     heard: Instant,
     spooled: Spooled,
 }
@@ -137,6 +136,7 @@ impl Feeder {
         thread::Builder::new()
             .name("ojad-feeder".into())
             .spawn(move || {
+                // Cloned for the last message, because the loop takes everything else with it.
                 let to_trainer = self.to_trainer.clone();
                 let mut running = Loop::new(self);
                 let ended = match running.run() {
@@ -164,7 +164,7 @@ impl Loop {
             let _ = waker.try_send(());
         });
         if let Err(error) = follower.listen(wake) {
-            debug!(%error, "no directory notification");
+            debug!(%error, "directory notification is not available");
         }
         Self {
             tags,
@@ -207,7 +207,7 @@ impl Loop {
         }
     }
 
-    /// Tells how much of what was seen is not read yet.
+    /// Reports how much of what was seen has not been read yet.
     fn note_lag(&self) {
         let planned = self.feeder.planned.iter();
         let planned = planned.filter_map(|(_, decision)| match decision {
@@ -238,7 +238,7 @@ impl Loop {
         }
     }
 
-    /// Takes up what the run before left.
+    /// Resumes where the previous run stopped.
     fn resume(&mut self) -> Result<(), Stop> {
         let Some(feature_schema) = self.feeder.state.feature_schema.clone() else {
             return Ok(());
@@ -268,7 +268,7 @@ impl Loop {
         Ok(())
     }
 
-    /// One step: queue what is planned, read, or look for more.
+    /// One iteration: queue what is planned, read, or look for more.
     fn turn(&mut self) -> Result<(), Stop> {
         if self.heard.elapsed() >= HEAR_EVERY {
             self.follower.hear();
@@ -294,6 +294,8 @@ impl Loop {
         if self.feeder.decode.queued() > 0 {
             return self.read();
         }
+        // Asked before the scan, because a stream that ends during it may leave something that the
+        // scan missed.
         let is_ended = self.feeder.spool.as_ref().is_none_or(Spool::is_ended);
         if self.look()? {
             return Ok(());
@@ -391,7 +393,7 @@ impl Loop {
         self.marker.is_about(ticket)
     }
 
-    /// The segment's last row was taken.
+    /// Ends a segment whose last row was taken.
     fn end(&mut self, ticket: u64) {
         self.queued.pop_front();
         self.setbacks = 0;
@@ -414,11 +416,12 @@ impl Loop {
         self.emit(Event::Ended);
     }
 
-    /// A minibatch to fill: the one under way, a used one, or a new one while there are few.
+    /// A minibatch to fill: the current one, a recycled one, or a new one while there are few.
     fn buffer(&mut self) -> Option<Minibatch> {
         if let Some(batch) = self.batch.take() {
             return Some(batch);
         }
+        // As many as the channel holds, plus one being filled and one being learned.
         let may_make = self.made < self.feeder.params.channel_minibatches() + 2;
         let mut batch = match self.feeder.empty.try_recv() {
             Ok(batch) => batch,
@@ -452,7 +455,7 @@ impl Loop {
         self.feeder.to_trainer.send(fed).map_err(|_| Stop::Done)
     }
 
-    /// Learns the rows that wait as a short minibatch.
+    /// Has the waiting rows learned as a short minibatch.
     fn flush(&mut self, sequence: u64) -> Result<(), Stop> {
         self.emit(Event::Flushed { sequence });
         if self.at == 0 {
@@ -460,12 +463,12 @@ impl Loop {
         }
         info!(
             rows = self.at,
-            "short minibatch: its rows had waited long enough"
+            "learning a short minibatch: its rows reached `source.latency_max_ms`"
         );
         self.send_batch()
     }
 
-    /// Tells the trainer what waits.
+    /// Tells the trainer which rows are waiting.
     fn pause(&mut self) {
         if self.is_paused && self.events.is_empty() {
             return;

@@ -11,16 +11,16 @@ use crate::source::follow::{Event, SpoolError};
 
 /// From the feeder to the trainer.
 pub(super) enum Fed {
-    /// A minibatch, and what happened up to its border.
+    /// A minibatch, and the events up to its end.
     Batch {
         batch: Minibatch,
-        /// Ids of its rows, where somebody looks at them.
+        /// Ids of its rows, if wanted for display.
         tags: Option<Tags>,
         events: Vec<Event>,
-        /// When the first of its rows was there to be read.
+        /// When the first of its rows became available.
         since: Instant,
     },
-    /// Nothing more for now: the rows that wait for a full minibatch, and what happened up to them.
+    /// Nothing more for now: the rows waiting for a full minibatch, and the events up to them.
     Pause {
         waiting: Option<Minibatch>,
         events: Vec<Event>,
@@ -32,7 +32,7 @@ pub(super) enum Fed {
 /// From outside to the trainer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Learn what was read, write everything, and end.
+    /// Learn what was read, write everything, and stop.
     Stop,
     /// Read the configuration again.
     Reload,
@@ -45,26 +45,26 @@ pub enum Command {
 pub struct Outcome {
     /// Rows learned, over all runs of this state.
     pub rows: u64,
-    /// Rows that wait for a full minibatch, in the checkpoint; the snapshot has learned them.
+    /// Rows waiting for a full minibatch, in the checkpoint; the snapshot has learned them.
     pub rows_waiting: u64,
-    /// True if the last checkpoint holds everything that was learned.
+    /// True if the last checkpoint contains everything learned.
     pub is_durable: bool,
 }
 
-/// Why a run ended without being asked to.
+/// Why a run ended on its own.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
-    /// Whoever was to look on, such as a server, cannot start.
+    /// An observer, such as a server, cannot start.
     #[error(transparent)]
     Begun(Box<dyn std::error::Error + Send + Sync>),
-    /// The state could not be read, or belongs to somebody else.
+    /// The state could not be read, or belongs to another process.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// The checkpoint was made with other keys.
+    /// The checkpoint was made with different keys.
     #[error(
-        "{}: the state was learned with another configuration ({changes}); put the keys back, name a \
-         new `state.dir`, or start over with `--reset-state`", path.display()
+        "{}: the state was learned with another configuration ({changes}); restore the keys, \
+         choose a new `state.dir`, or start over with `--reset-state`", path.display()
     )]
     OtherConfig {
         /// Path of the state directory.
@@ -72,7 +72,7 @@ pub enum RunError {
         /// Keys, old and new values.
         changes: String,
     },
-    /// The content of a checkpoint does not fit.
+    /// The content of a checkpoint is inconsistent.
     #[error("{}: {reason}; start over with `--reset-state`, or use the version of ojad that wrote it", path.display())]
     State {
         /// Path of the state directory.
@@ -85,8 +85,8 @@ pub enum RunError {
     Learn(#[from] LearnError),
     /// The consumed part of a file changed.
     #[error(
-        "{}: {reason}; nothing more is read (`source.on_changed` = \"stop\"): put the file back, or \
-         set the key to \"quarantine\" to go on without it", path.display()
+        "{}: {reason}; reading has stopped (`source.on_changed` = \"stop\"): restore the file, or \
+         set the key to \"quarantine\" to continue without it", path.display()
     )]
     Changed {
         /// Path of the file.
@@ -94,25 +94,26 @@ pub enum RunError {
         /// How.
         reason: String,
     },
-    /// A stream could not be kept.
+    /// A stream could not be stored.
     #[error(transparent)]
     Spool(#[from] SpoolError),
     /// The last checkpoint could not be written.
     #[error(
-        "the last checkpoint could not be written: {reason}; the state of the one before stands, and the rows after it are read again"
+        "the last checkpoint could not be written: {reason}; the one before it is intact, and the \
+          next run reads the rows after it again"
     )]
     NotDurable {
         /// The error of the disk.
         reason: String,
     },
-    /// The state directory is not where it was.
+    /// The state directory was moved, replaced or removed.
     #[error(
-        "{}: the state directory {how} while the run had it, so nothing more was written and the run \
-         ended; {remedy}: the last checkpoint has {rows} rows, and those after it are read again",
+        "{}: the state directory {how} during the run, so the run stopped without writing more; \
+         {remedy}: the last checkpoint has {rows} rows, and the rows after it are read again",
         path.display()
     )]
     Displaced {
-        /// Where it was.
+        /// Its former path.
         path: PathBuf,
         /// The event, in words.
         how: String,
@@ -121,14 +122,14 @@ pub enum RunError {
         /// Rows learned in the last checkpoint.
         rows: u64,
     },
-    /// The directory of snapshots cannot be had.
+    /// The directory of snapshots cannot be used.
     #[error(transparent)]
     Output(#[from] SnapshotError),
-    /// There is a model, and no state that it was read off.
+    /// There is a model without the state it came from.
     #[error(
-        "{}: no state is here, but the latest snapshot in {} has {rows} rows{run}: the state was lost, or \
-         another directory is meant; put the state back, name the right `state.dir` or another \
-         `output.dir`, or begin anew over that snapshot with `--reset-state`",
+        "{}: no state here, but the latest snapshot in {} has {rows} rows{run}: the state was \
+         lost, or this is the wrong directory; restore the state, correct `state.dir`, choose \
+         another `output.dir`, or start over with `--reset-state`, which replaces that snapshot",
         state.display(), output.display()
     )]
     LostState {
@@ -141,10 +142,11 @@ pub enum RunError {
         /// Its run, in words.
         run: String,
     },
-    /// The model is that of another run.
+    /// The model belongs to another run.
     #[error(
-        "{}: the latest snapshot ({rows} rows) is of run {found}, the state in {} is of run {run}; name \
-         the `state.dir` or `output.dir` that belongs to the other, or move the snapshots away",
+        "{}: the latest snapshot ({rows} rows) belongs to run {found}, but the state in {} \
+         belongs to run {run}; use a `state.dir` and an `output.dir` of the same run, or move the \
+         snapshots away",
         output.display(), state.display()
     )]
     OtherOutput {
@@ -159,10 +161,11 @@ pub enum RunError {
         /// Id of its run.
         run: RunId,
     },
-    /// The spool is another run's.
+    /// The spool belongs to another run.
     #[error(
-        "{}: what is kept here came to run {found}, the state is of run {run}; put back the state that it \
-         belongs to, or move it away; `--reset-state` starts over and learns it", path.display()
+        "{}: the spooled rows belong to run {found}, but the state belongs to run {run}; restore \
+         the state of that run, or move the spool away; `--reset-state` starts over and learns \
+         the spooled rows", path.display()
     )]
     OtherSpool {
         /// The spool.

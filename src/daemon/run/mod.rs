@@ -1,9 +1,10 @@
-//! The daemon: follows inputs for ever, and loses nothing.
+//! The daemon: it follows inputs for ever and loses nothing.
 //!
-//! Three threads. The feeder decides whose turn it is, writes each decision to the journal before it
-//! acts on it, and fills minibatches. The trainer learns from them and owns the state that a
-//! checkpoint holds; what is to be seen of it goes into the cells of `published`. The publisher writes checkpoints and snapshots from copies, so that a slow disk
-//! stalls nobody; at most one of each is on its way.
+//! Three threads. The feeder decides which file is next, writes each decision to the journal before
+//! acting on it, and fills minibatches. The trainer learns from them and owns the state that a
+//! checkpoint holds; the visible part goes into the cells of `published`. The publisher writes
+//! checkpoints and snapshots from copies, so that a slow disk stalls nobody; at most one of each is
+//! in progress.
 
 mod belonging;
 mod crash_marker;

@@ -1,7 +1,7 @@
-//! The publisher thread: copies of the state → checkpoints and snapshots on the disk.
+//! The publisher thread: copies of the state → checkpoints and snapshots on disk.
 //!
-//! At most one of each is on its way; while the disk is slow the trainer learns on, and what is
-//! written next is newer.
+//! At most one of each is in progress; while the disk is slow the trainer keeps learning, and the
+//! next write is of newer state.
 
 use std::fs::{self, File};
 use std::io;
@@ -24,7 +24,7 @@ use crate::snapshot::{Output, Retention, Snapshot, retain, write_on};
 pub(super) enum Job {
     Checkpoint {
         checkpoint: Checkpoint,
-        /// Changes of the files that are remembered, and how many there are.
+        /// Changes to the remembered files, and their total number.
         changes: Vec<Change>,
         files: u64,
         rows: u64,
@@ -35,16 +35,16 @@ pub(super) enum Job {
         directory: PathBuf,
         retention: Retention,
     },
-    /// The history, for people: nobody waits for it, and a run without it learns the same.
+    /// The history, for people: nothing waits for it, and a run without it learns the same.
     History { bytes: Vec<u8>, directory: PathBuf },
 }
 
-/// Its outcome.
+/// Result of a job.
 pub(super) enum Done {
     Checkpoint {
         result: Result<(), String>,
         steps: u64,
-        /// Number of the last decision that all generations contain.
+        /// Number of the last decision contained in all generations.
         contained: u64,
     },
     Snapshot(Result<PathBuf, String>),
@@ -92,6 +92,7 @@ impl Publisher {
                 rows,
                 steps,
             } => {
+                // Recorded before the save, so that if it fails the next checkpoint writes them.
                 self.store.owe(changes);
                 let result = self.save(checkpoint, files);
                 if let Ok(path) = &result {
@@ -129,7 +130,7 @@ impl Publisher {
         let spool = &self.spool;
         sync_spool(spool).map_err(|error| {
             format!(
-                "{}: {error}; free space, or make it writable",
+                "{}: {error}; free up disk space, or make it writable",
                 spool.display()
             )
         })?;
@@ -146,8 +147,12 @@ impl Publisher {
         let disk = self.disk.as_ref();
         self.output.go_to(directory);
         renew(&mut self.output)?;
+        // Checked each time, because somebody may have put another run's directory there since the
+        // last snapshot.
         self.belonging.check_output(directory, disk)?;
         let path = write_on(snapshot, directory, disk).map_err(|error| error.to_string())?;
+        // The new snapshot is already published; failing to remove old ones must not count as its
+        // failure.
         if let Err(error) = retain(directory, retention, disk) {
             warn!(%error, "old snapshots could not be removed");
         }
@@ -155,8 +160,8 @@ impl Publisher {
     }
 }
 
-/// Streams of which the checkpoint will say that rows were taken must not lose them to a power cut:
-/// they could not be told from a file that somebody changed.
+/// Syncs streams before a checkpoint says that rows were taken from them: if a power failure lost
+/// these rows, the file would look as if someone had changed it.
 fn sync_spool(directory: &Path) -> io::Result<()> {
     let entries = match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -173,13 +178,14 @@ fn sync_spool(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-/// Has `output` for this run before it publishes, and says if that is another directory than before.
+/// Claims `output` for this run before it publishes, and logs it if the directory is a different
+/// one.
 fn renew(output: &mut Output) -> Result<(), String> {
     match output.claim() {
         Ok(None) => Ok(()),
         Ok(Some(displaced)) => {
             let directory = shown(output.directory());
-            warn!(%directory, "the output directory {displaced}; it is made again, and snapshots go on in it");
+            warn!(%directory, "the output directory {displaced}; it will be created again for further snapshots");
             Ok(())
         }
         Err(error) => Err(error.to_string()),

@@ -1,4 +1,4 @@
-//! State ↔ checkpoint: what a run leaves and how the next one takes it up.
+//! State ↔ checkpoint: what a run leaves behind and how the next one resumes from it.
 
 mod waiting;
 
@@ -26,7 +26,8 @@ use crate::rows::{Minibatch, RunId, hex, unix_s};
 use crate::source::SourceParams;
 use crate::source::follow::{FeedState, FileLoader, FileTable, Spool};
 
-/// Files that the trainer keeps beside what changed: more than a snapshot or the page names.
+/// Number of files that the trainer remembers in addition to changes: more than a snapshot or the
+/// page lists.
 const LATEST_FILES: usize = 4096;
 
 /// The section `meta`.
@@ -36,11 +37,11 @@ pub struct Meta {
     pub ojad_version: String,
     /// Time in seconds since 1970.
     pub written_unix_s: u64,
-    /// Keys of the configuration that decide the bits of the state.
+    /// Configuration keys that determine the bits of the state.
     pub state_keys: String,
     /// SHA-256 of these keys.
     pub state_keys_sha256: String,
-    /// The run; none in checkpoints of before runs had ids.
+    /// The run; none in checkpoints from before runs had ids.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_id: Option<RunId>,
 }
@@ -50,36 +51,36 @@ pub struct Meta {
 pub(super) struct Learned {
     pub(super) state: FeedState,
     pub(super) learner: Option<Box<dyn Learner>>,
-    /// Rows that wait for a full minibatch.
+    /// Rows waiting for a full minibatch.
     pub(super) waiting: Option<Minibatch>,
     pub(super) drift: Option<Drift>,
-    /// How the features moved; nothing before they are fixed.
+    /// How the features moved; `None` before they are fixed.
     pub(super) monitor: Option<Monitor>,
 }
 
-/// All that a run goes on with.
+/// Everything a run resumes with.
 pub(super) struct Found {
     pub(super) learned: Learned,
     /// All known files, for the feeder.
     pub(super) files: FileTable,
-    /// The run that goes on, or begins.
+    /// The run that continues or starts.
     pub(super) belonging: Belonging,
     pub(super) journal: Journal,
     pub(super) planned: VecDeque<(u64, Decision)>,
 }
 
-/// A checkpoint as people want to know it.
+/// A description of a checkpoint for people.
 #[derive(Clone, Debug, Serialize)]
 pub struct Restored {
     /// The section `meta`.
     pub meta: Meta,
-    /// Number of the last decision that it contains.
+    /// Number of the last decision contained.
     pub sequence: u64,
     /// Features.
     pub features: usize,
     /// Number of rows learned.
     pub rows_learned: u64,
-    /// Rows that wait for a full minibatch.
+    /// Rows waiting for a full minibatch.
     pub rows_waiting: usize,
     /// Rows read, accepted or rejected.
     pub rows_read: u64,
@@ -91,18 +92,18 @@ pub struct Restored {
     pub files: u64,
     /// Number of drifts so far.
     pub drifts: u64,
-    /// How far the last rows are from those before, where that is watched.
+    /// How far the latest rows are from the earlier ones, if drift is watched.
     pub drift: Option<DriftReport>,
     /// Files refused so far.
     pub quarantined: u64,
-    /// Keys of pushed bodies that are remembered.
+    /// Number of remembered keys of pushed bodies.
     pub pushed: usize,
-    /// The file being read and the rows taken of the segment.
+    /// The file being read, and the rows taken of its segment.
     pub reading: Option<(String, u64)>,
-    /// SHA-256 over what two runs over the same rows must agree on: the learner, the rows that
-    /// wait, the counters, the drift detector.
+    /// SHA-256 over everything that two runs over the same rows must agree on: the learner, the
+    /// waiting rows, the counters, the drift detector.
     pub state_sha256: String,
-    /// Section and bytes.
+    /// Sections and their bytes.
     pub sections: Vec<(String, usize)>,
 }
 
@@ -132,10 +133,11 @@ fn drift_of(checkpoint: &Checkpoint, features: usize) -> Result<Option<Drift>, C
     Ok(Some(drift))
 }
 
-/// Known files that the checkpoint in `directory` names; nothing of one that holds it itself.
+/// Known files that the checkpoint in `directory` refers to; empty for one that contains them
+/// itself.
 ///
 /// # Errors
-/// If it cannot be read, or is not what was written.
+/// If it cannot be read or is damaged.
 pub fn files_of(
     checkpoint: &Checkpoint,
     directory: &Path,
@@ -168,7 +170,8 @@ fn take_up(
     })
 }
 
-/// A checkpoint of before features were watched has none: it begins with the rows that come.
+/// A checkpoint from before features were watched has no monitor: a new one starts with the next
+/// rows.
 fn monitor_of(checkpoint: &Checkpoint, features: usize) -> Result<Monitor, CodecError> {
     let bytes = checkpoint.section(Section::Monitor);
     if bytes.is_empty() {
@@ -180,10 +183,10 @@ fn monitor_of(checkpoint: &Checkpoint, features: usize) -> Result<Monitor, Codec
     Ok(monitor)
 }
 
-/// Content of a checkpoint, for people; what it only names is told by [`files_of`].
+/// Content of a checkpoint, for people; for the files it refers to see [`files_of`].
 ///
 /// # Errors
-/// If a section is not what was written.
+/// If a section is damaged.
 pub fn inspect(checkpoint: &Checkpoint) -> Result<(Restored, FeedState), String> {
     let meta = meta_of(checkpoint)?;
     let state = feed_of(checkpoint, &SourceParams::default()).map_err(|e| e.to_string())?;
@@ -233,7 +236,7 @@ pub fn inspect(checkpoint: &Checkpoint) -> Result<(Restored, FeedState), String>
     ))
 }
 
-/// Hash of what two runs over the same rows must agree on, wherever their files lie.
+/// Hash over everything that two runs over the same rows must agree on, wherever their files are.
 fn state_hash(checkpoint: &Checkpoint) -> String {
     let mut hasher = Sha256::new();
     for section in [
@@ -326,6 +329,8 @@ impl Learned {
         let drift = drift_of(checkpoint, m).map_err(wrong)?;
         let monitor = monitor_of(checkpoint, m).map_err(wrong)?;
         let rows_waiting = waiting.as_ref().map_or(0, Minibatch::rows) as u64;
+        // The checksum proves that the bytes are intact; this check proves that the sections
+        // belong together.
         if learner.rows() + rows_waiting != state.tally.rows_accepted {
             return Err(format!(
                 "{} rows learned and {rows_waiting} waiting, but {} accepted",
@@ -343,7 +348,7 @@ impl Learned {
     }
 }
 
-/// Finds the state of the run before, or begins one.
+/// Finds the state of the previous run, or starts a new one.
 pub(super) fn find(params: &RunParams, disk: Arc<dyn Disk>) -> Result<(Found, Store), RunError> {
     let directory = params.state_dir.as_path();
     let mut store = Store::open(directory, Arc::clone(&disk))?;
@@ -363,9 +368,11 @@ pub(super) fn find(params: &RunParams, disk: Arc<dyn Disk>) -> Result<(Found, St
         None => Learned::default(),
         Some((loaded, files)) => {
             if let Some(reason) = &loaded.fell_back {
-                warn!(%reason, "the newest checkpoint cannot be read; the one before is used");
+                warn!(%reason, "the newest checkpoint cannot be read; using the one before");
             }
             let meta = meta_of(&loaded.checkpoint).map_err(wrong)?;
+            // Compared before the state is decoded: with other keys decoding may fail, and that
+            // error would not help anybody.
             if meta.state_keys != params.state_keys {
                 return Err(RunError::OtherConfig {
                     path: directory.to_owned(),
@@ -405,6 +412,8 @@ pub(super) fn find(params: &RunParams, disk: Arc<dyn Disk>) -> Result<(Found, St
     if let Some(reading) = &learned.state.reading {
         learned.state.rows_before = learned.state.rows_before(reading.file);
     }
+    // The feeder gets the whole table; the trainer, which only names files to people, keeps few of
+    // them.
     let latest = learned.state.files.latest(LATEST_FILES);
     let files = std::mem::replace(&mut learned.state.files, latest);
     if is_old {
@@ -420,7 +429,7 @@ pub(super) fn find(params: &RunParams, disk: Arc<dyn Disk>) -> Result<(Found, St
     Ok((found, store))
 }
 
-/// The decisions behind the checkpoint, with the names that spool files have now.
+/// The decisions after the checkpoint, with the current names of spool files.
 fn planned_in(
     recorded: &Recorded,
     after: u64,
@@ -442,12 +451,13 @@ fn planned_in(
     Ok(planned)
 }
 
-/// The entry behind the checkpoint must be there if any is: else decisions are missing.
+/// If there are any entries after the checkpoint, the very next one must be among them: otherwise
+/// decisions are missing.
 fn check_gap(planned: &VecDeque<(u64, Decision)>, after: u64) -> Result<(), String> {
     match planned.front() {
         Some((first, _)) if *first != after + 1 => Err(format!(
-            "the journal begins with decision {first}, the checkpoint ends with {after}: those \
-             between are lost"
+            "the journal begins with decision {first}, but the checkpoint ends with {after}: the \
+             decisions between are lost"
         )),
         _ => Ok(()),
     }

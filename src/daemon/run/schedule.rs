@@ -1,14 +1,14 @@
-//! When a checkpoint or a snapshot is due: by rows, by time, and again after a failure.
+//! Decides when a checkpoint or snapshot is due: by rows, by time, and after a failure.
 
 use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
-/// Pause after a failed write, at first and at most.
+/// First and longest pause after a failed write.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_MOST: Duration = Duration::from_mins(1);
 
-/// When something is to be written again, and whether it is being written.
+/// When something is next to be written, and whether it is being written now.
 pub(super) struct Schedule {
     pub(super) what: &'static str,
     pub(super) every: Duration,
@@ -16,7 +16,7 @@ pub(super) struct Schedule {
     pub(super) last: Instant,
     pub(super) last_rows: u64,
     pub(super) is_under_way: bool,
-    /// Somebody asked for it: it is due until it is begun.
+    /// It was requested: it is due until it is begun.
     pub(super) is_wanted: bool,
     pub(super) failures: u32,
     pub(super) not_before: Instant,
@@ -60,7 +60,7 @@ impl Schedule {
         self.last_rows = rows;
     }
 
-    /// Notes how it ended; a failure is tried again, later and later.
+    /// Records the result; a failure is retried after increasing pauses.
     pub(super) fn end(&mut self, result: &Result<(), String>) {
         self.is_under_way = false;
         match result {
@@ -81,7 +81,7 @@ impl Schedule {
                 warn!(
                     %reason,
                     retry_s = pause.as_secs(),
-                    "{} could not be written; the one before stands, learning goes on", self.what
+                    "{} could not be written; the previous one is intact, learning continues", self.what
                 );
             }
         }

@@ -12,7 +12,7 @@ use signal_hook::iterator::Signals;
 
 use crate::daemon::run::messages::Command;
 
-/// Commands that wait: more of the same kind would say nothing new.
+/// Most waiting commands: more of the same kind would add nothing.
 const WAITING_MOST: usize = 8;
 
 /// SIGTERM and SIGINT stop, a second one ends the process at once; SIGHUP reloads, SIGUSR1 asks for a

@@ -1,4 +1,4 @@
-//! The world around a run: its disk, its decoder, who tells it what to do, and who looks on.
+//! The environment of a run: its disk, decoder, commands and observers.
 
 use std::sync::Arc;
 
@@ -14,23 +14,23 @@ use crate::source::worker::Decode;
 pub struct Surroundings<'a> {
     /// The disk that everything is written to.
     pub disk: &'a Arc<dyn Disk>,
-    /// Who decodes.
+    /// The decoder.
     pub decode: Box<dyn Decode>,
     /// Commands for the run.
     pub commands: &'a Receiver<Command>,
     /// Reads the configuration again.
     pub read_config: &'a mut dyn FnMut() -> Result<RunParams, String>,
-    /// Cells for whoever looks on, if anybody does.
+    /// Cells for observers, if there are any.
     pub published: Option<Arc<Published>>,
-    /// Called once the state has been taken up, before the first row is read.
+    /// Called once the state has been restored, before the first row is read.
     pub begun: Option<&'a mut Begun<'a>>,
 }
 
-/// Starts whoever looks on.
+/// Starts the observers.
 pub type Begun<'a> = dyn FnMut() -> Result<(), Box<dyn std::error::Error + Send + Sync>> + 'a;
 
 impl<'a> Surroundings<'a> {
-    /// Those of a run that nobody looks at.
+    /// The environment of a run without observers.
     pub fn unseen(
         disk: &'a Arc<dyn Disk>,
         decode: Box<dyn Decode>,

@@ -1,26 +1,26 @@
-//! Words to the service manager, where there is one; without it nothing happens.
+//! Notifications to the service manager; without one, these do nothing.
 
 use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
 use tracing::debug;
 
-/// Time without a turn of the feeder after which the service manager is not told that all is well.
-/// A worker may be silent for a minute by default, and a listing of a million files takes seconds.
+/// Time without progress of the feeder after which the watchdog is no longer fed. A worker may be
+/// silent for a minute by default, and listing a million files takes seconds.
 const STALLED_AFTER: Duration = Duration::from_mins(3);
 
 fn tell(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        debug!(%error, "the service manager could not be told");
+        debug!(%error, "the service manager could not be notified");
     }
 }
 
-/// The daemon works.
+/// Reports that the daemon is ready.
 pub(super) fn ready() {
     tell(&[NotifyState::Ready, NotifyState::Status("learning")]);
 }
 
-/// The configuration is being read again.
+/// Reports that the configuration is being reloaded.
 pub(super) fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => tell(&[NotifyState::Reloading, now]),
@@ -28,7 +28,7 @@ pub(super) fn reloading() {
     }
 }
 
-/// The daemon drains.
+/// Reports that the daemon is stopping.
 pub(super) fn stopping() {
     tell(&[NotifyState::Stopping, NotifyState::Status("draining")]);
 }
@@ -48,10 +48,11 @@ pub(super) struct Pulse {
 }
 
 impl Pulse {
-    /// Looks whether the service manager wants a pulse.
+    /// Checks whether the service manager expects watchdog messages.
     pub(super) fn start() -> Self {
         let now = Instant::now();
         Self {
+            // Three times within the timeout, so that one late pulse does no harm.
             every: sd_notify::watchdog_enabled().map(|timeout| timeout / 3),
             told: now,
             turns: 0,
@@ -60,12 +61,12 @@ impl Pulse {
         }
     }
 
-    /// True if the feeder or the learner has moved of late.
+    /// True if the feeder or the learner has made progress recently.
     pub(super) fn is_alive(&self) -> bool {
         self.moved.elapsed() < STALLED_AFTER
     }
 
-    /// The feeder has made so many turns, the learner has learned so many rows.
+    /// Records the feeder's iterations and the rows learned, and feeds the watchdog.
     pub(super) fn beat(&mut self, turns: u64, rows: u64) {
         let now = Instant::now();
         if (turns, rows) != (self.turns, self.rows) {

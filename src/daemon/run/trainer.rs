@@ -1,4 +1,4 @@
-//! The trainer: owns the state, learns, and decides when something is written.
+//! The trainer: owns the state, learns, and decides when checkpoints and snapshots are written.
 
 mod apply;
 mod begin;
@@ -38,7 +38,7 @@ use self::begin::begin;
 use self::publish::Shown;
 use self::streams::start_spool;
 
-/// How often time is looked at while nothing comes.
+/// How often the clock is checked while nothing arrives.
 const TICK: Duration = Duration::from_millis(100);
 
 struct Trainer<'a> {
@@ -54,28 +54,28 @@ struct Trainer<'a> {
     read_config: &'a mut dyn FnMut() -> Result<RunParams, String>,
     checkpoints: Schedule,
     snapshots: Schedule,
-    /// Events in the last two checkpoints that were written.
+    /// Events in the last two written checkpoints.
     durable_steps: [u64; 2],
     last_checkpoint_steps: u64,
     snapshot_steps: u64,
     is_ready: bool,
-    /// Warnings that were logged and are not logged again; a run that goes on says it again.
+    /// Warnings already logged, which are not repeated; a resumed run logs them again.
     told: HashSet<String>,
-    /// A drift that the next snapshot tells of.
+    /// A drift to be reported in the next snapshot.
     drifted: Option<DriftReport>,
     shown: Option<Shown>,
-    /// Who is told what became of pushed bodies.
+    /// Where the outcome of pushed bodies is reported.
     push: Option<Arc<Push>>,
     pulse: systemd::Pulse,
 }
 
-/// Runs until a command says stop, or as the parameters say.
+/// Runs until a stop command, or as long as the parameters say.
 ///
-/// What it learns is a function of the rows alone: time decides only what the journal has recorded.
+/// What it learns depends on the rows alone: time affects only decisions recorded in the journal.
 ///
 /// # Errors
-/// If the state cannot be taken up, a consumed file changed, or the last checkpoint could not be
-/// written; what was written before stands.
+/// If the state cannot be restored, a consumed file changed, or the last checkpoint could not be
+/// written; earlier checkpoints remain valid.
 pub fn run(params: RunParams, around: Surroundings<'_>) -> Result<Outcome, RunError> {
     let shared = Arc::new(Shared::default());
     let (begun, found) = begin(&params, around.disk, &shared)?;
@@ -85,6 +85,8 @@ pub fn run(params: RunParams, around: Surroundings<'_>) -> Result<Outcome, RunEr
     let owner = (&lock, &found.belonging);
     let (spool, push) = start_spool(&mut params, &wake, &disk, owner, &found.learned.state)?;
     let (to_trainer, fed) = bounded(params.channel_minibatches());
+    // Room for every minibatch that the feeder can have made: none is dropped when it is given
+    // back.
     let (to_feeder, empty) = bounded(params.channel_minibatches() + 8);
     let (reload, reloaded) = bounded(1);
     let feeder = Feeder {
@@ -148,10 +150,12 @@ pub fn run(params: RunParams, around: Surroundings<'_>) -> Result<Outcome, RunEr
         params,
     };
     trainer.watch_as_configured();
+    // Only now, because clients that wait for the service may send rows at once.
     systemd::ready();
     let ended = trainer.serve(&fed, around.commands, &requested, &done);
     systemd::stopping();
     trainer.shared.stop.store(true, Ordering::Relaxed);
+    // Dropping the receiver wakes a feeder that is blocked on sending, so that it ends.
     drop(fed);
     let closed = trainer.close(&done);
     trainer.jobs = None;
@@ -186,7 +190,7 @@ fn join_within(thread: thread::JoinHandle<()>, patience: Duration) {
     }
 }
 
-/// Begins to publish; the history goes on where the run before left it.
+/// Starts publishing; the history continues where the previous run left it.
 fn show_in(
     published: &Arc<Published>,
     params: &RunParams,
@@ -207,7 +211,7 @@ impl Trainer<'_> {
         self.learned.rows()
     }
 
-    /// Whether the state directory is where it was.
+    /// Checks that the state directory is still in place.
     fn check_place(&self) -> Result<(), RunError> {
         let Some(first) = self.lock.displaced() else {
             return Ok(());
@@ -220,7 +224,7 @@ impl Trainer<'_> {
         Err(begin::displaced(self.lock.directory(), &how, rows))
     }
 
-    /// Learns until somebody says stop or nothing is left.
+    /// Learns until told to stop or nothing is left.
     fn serve(
         &mut self,
         fed: &Receiver<Fed>,
@@ -231,7 +235,7 @@ impl Trainer<'_> {
         let mut deadline: Option<Instant> = None;
         loop {
             if deadline.is_some_and(|at| Instant::now() >= at) {
-                warn!("the time for draining is over; rows on their way are read again");
+                warn!("the time for draining has run out; rows in flight will be read again");
                 return Ok(());
             }
             self.check_place()?;
@@ -253,10 +257,11 @@ impl Trainer<'_> {
                 },
                 recv(commands) -> command => match command {
                     Ok(Command::Stop) => {
-                        info!("stopping: what was read goes into the last checkpoint and snapshot");
+                        info!("stopping: writing the last checkpoint and snapshot with every row read");
                         self.shared.stop.store(true, Ordering::Relaxed);
                         // One that is on its way is enough.
                         let _ = self.wake.try_send(());
+                        // A second request does not extend the deadline that the first one set.
                         deadline.get_or_insert(Instant::now() + self.params.drain());
                     }
                     Ok(Command::Reload) => self.reload(),
@@ -298,6 +303,8 @@ impl Trainer<'_> {
     ) -> Result<(), RunError> {
         self.apply(events)?;
         self.learned.waiting = None;
+        // Before the update, because the rows must be compared with what was known without them,
+        // and the update centres them in place.
         let is_drift = self.watch(&batch)?;
         if let Some(shown) = &mut self.shown {
             shown.sampler.offer(&batch, tags);
@@ -341,7 +348,7 @@ impl Trainer<'_> {
             Ok(Some(snapshot)) => snapshot,
             Ok(None) => return,
             Err(error) => {
-                warn!(%error, "no snapshot can be made of this state");
+                warn!(%error, "this state does not give a snapshot");
                 self.snapshots.begin(rows);
                 self.snapshots.is_under_way = false;
                 return;
@@ -384,9 +391,12 @@ impl Trainer<'_> {
                     let shared = &self.shared;
                     shared
                         .durable_steps
+                        // The older of the two counts, because a fallback to it would need the
+                        // files of rows that it lacks.
                         .store(self.durable_steps[0], Ordering::Release);
                     shared.durable.store(contained, Ordering::Release);
                 } else {
+                    // Its events are not on disk, so the next checkpoint is due again.
                     self.last_checkpoint_steps = self.durable_steps[1];
                 }
                 self.checkpoints.end(&result);
@@ -411,12 +421,12 @@ impl Trainer<'_> {
             systemd::status(if is_ready {
                 "learning"
             } else {
-                "learning, but the disk refuses writes: free space, or make it writable"
+                "learning, but the disk refuses writes: free up disk space, or make it writable"
             });
         }
     }
 
-    /// Reads the configuration again; one that does not fit is refused and the old one stands.
+    /// Reloads the configuration; an unsuitable one is refused and the old one stays in force.
     fn reload(&mut self) {
         systemd::reloading();
         match (self.read_config)() {
@@ -426,15 +436,18 @@ impl Trainer<'_> {
                         &self.params.state_keys,
                         &params.state_keys,
                     );
-                    error!(%changes, "the configuration is refused: these keys decide the state; start over with another `state.dir`");
+                    error!(%changes, "the new configuration is refused: it changes keys that the \
+                      state depends on; start over with another `state.dir`");
                 } else if params.state_dir != self.params.state_dir
                     || params.streams != self.params.streams
                 {
                     error!(
-                        "the configuration is refused: `state.dir` and streams can only change with a new start"
+                        "the new configuration is refused: changes to `state.dir` and to streams need a restart"
                     );
                 } else {
                     let spool = self.params.state_dir.join("spool");
+                    // The spool directory is not in the configuration; it was added at the start
+                    // and must be added again.
                     if self.params.follow.places.contains(&spool) {
                         params.follow.places.push(spool);
                     }
@@ -448,7 +461,9 @@ impl Trainer<'_> {
                     info!("configuration reloaded");
                 }
             }
-            Err(reason) => error!(%reason, "the configuration is refused; the old one stands"),
+            Err(reason) => {
+                error!(%reason, "the new configuration is refused; the old one stays in force");
+            }
         }
         systemd::ready();
     }

@@ -119,7 +119,7 @@ byId("token-form").addEventListener("submit", (event) => {
   const text = field.value.trim();
   field.value = "";
   // A header is ASCII: what is not cannot be a token.
-  if (!/^[\x21-\x7e]+$/.test(text)) { say("token-error", "A token has only letters, digits and signs of ASCII."); return; }
+  if (!/^[\x21-\x7e]+$/.test(text)) { say("token-error", "A token has only visible ASCII characters."); return; }
   keepToken(text);
   retryToken?.();
 });

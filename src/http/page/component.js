@@ -133,7 +133,7 @@ function drawLine(c, entries, name) {
     traces: [{ ...line, x, y: entries, text: entries.map((_, j) => plain(name(j))), textposition: "none", hovertemplate: "%{text}: %{y:.5f}<extra></extra>" }],
     layout: {
       bargap: m < 4 ? 0.8 : 0.2,
-      xaxis: { title: "feature, in their order", showgrid: false, range: [0.5, m + 0.5], ...(m <= 20 ? { dtick: 1 } : {}), exponentformat: "none" },
+      xaxis: { title: "features in column order", showgrid: false, range: [0.5, m + 0.5], ...(m <= 20 ? { dtick: 1 } : {}), exponentformat: "none" },
       yaxis: { title: "entry", zeroline: true, zerolinecolor: c.quiet },
     },
   };

@@ -15,7 +15,7 @@ export function showSources(found) {
     { text: file.file, number: true }, { ...path(file.path), head: true }, file.format ?? "–",
     { text: count(file.rows), number: true }, { text: bytes(file.bytes), number: true },
     { text: file.state, state: STATES[file.state] },
-  ]), "No file was seen yet.");
+  ]), "No files seen yet.");
 }
 
 export function showQuarantine(found) {
@@ -25,7 +25,7 @@ export function showQuarantine(found) {
   fill(byId("quarantine"), files.map((file) => [
     time(file.at_unix_s, now()), { ...path(file.path), head: true }, { text: count(file.rows), number: true },
     { text: file.fault, state: "bad" }, { text: file.reason, title: file.reason },
-  ]), "Nothing was refused.");
+  ]), "No files refused.");
 }
 
 export function showLog(found) {
@@ -35,6 +35,6 @@ export function showLog(found) {
   const lines = found?.lines ?? [];
   place.replaceChildren(...lines.map((line) => make("li", { "data-level": line.level.toLowerCase() },
     make("time", {}, time(line.unix_ms / 1000, now())), make("b", {}, line.level.toLowerCase()), make("span", {}, line.message))));
-  if (lines.length === 0) place.append(make("li", { class: "quiet" }, "No lines yet."));
+  if (lines.length === 0) place.append(make("li", { class: "quiet" }, "No log lines yet."));
   if (isAtEnd) place.scrollTop = place.scrollHeight;
 }

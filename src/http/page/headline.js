@@ -54,7 +54,7 @@ function convergence(found) {
   say("converged", found.is_converged ? "yes" : "not yet");
   const error = found.angle_stderr_rad === null ? "error not known yet"
     : `±${degrees(found.angle_stderr_rad)}${found.component ? ` (component ${found.component})` : ""}, target ${target}`;
-  const more = found.is_converged ? "" : found.rows_more === null ? "; no number of rows is known to reach it" : `; ${count(found.rows_more)} rows more`;
+  const more = found.is_converged ? "" : found.rows_more === null ? "; how many rows it takes is not known" : `; ${count(found.rows_more)} more rows`;
   say("converged-more", error + more);
   byId("converged").dataset.state = found.is_converged ? "good" : "";
 }

@@ -7,7 +7,7 @@ import { picture, show } from "./pictures.js";
 const eigenvalues = picture("history-eigenvalues", "Eigenvalues over time");
 const distance = picture("history-distance", "Subspace distance");
 const drift = picture("history-drift", "Drift score");
-const rate = picture("history-rate", "Rows a second");
+const rate = picture("history-rate", "Rows per second");
 
 const timeAxis = { type: "date", showgrid: false, tickformatstops: [
   { dtickrange: [null, 60000], value: "%H:%M:%S" }, { dtickrange: [60000, 86400000], value: "%H:%M" },
@@ -16,7 +16,7 @@ const timeAxis = { type: "date", showgrid: false, tickformatstops: [
 export function showHistory(history) {
   const points = history?.points ?? [];
   if (points.length === 0) {
-    for (const one of [eigenvalues, distance, drift, rate]) show(one, { draw: null, data: null, words: "No point is recorded yet." });
+    for (const one of [eigenvalues, distance, drift, rate]) show(one, { draw: null, data: null, words: "No points recorded yet." });
     say("history-span", "");
     return;
   }
@@ -44,11 +44,11 @@ export function showHistory(history) {
       layout: { xaxis: timeAxis, yaxis: { type: "log", title: "eigenvalue" } },
     }),
   });
-  series(distance, points, x, mode, "subspace_distance", "√Σ sin²", (value) => `Between the last two points ${number(value, 3)}.`, "Known from the second point on.");
+  series(distance, points, x, mode, "subspace_distance", "√Σ sin²", (value) => `Between the last two points ${number(value, 3)}.`, "Available from the second point on.");
   const threshold = last.drift_threshold;
   series(drift, points, x, mode, "drift_score", "standard errors",
     (value) => `Now ${number(value, 3)}${threshold == null ? "" : `; a drift is above ${number(threshold, 3)}`}.`,
-    "Not watched: drift.short_half_life_rows is unset, or too few rows came.", "drift_threshold");
+    "Not watched: drift.short_half_life_rows is unset, or too few rows have come in.", "drift_threshold");
   series(rate, points, x, mode, "rows_per_s", "rows/s", (value) => `Now ${count(value)}, at most ${count(Math.max(...points.map((p) => p.rows_per_s ?? 0)))}.`, "");
 }
 

@@ -1,4 +1,4 @@
-//! The answer in the page's place where the program was built without it.
+//! The answer in place of the page if the program was built without it.
 
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -9,8 +9,7 @@ use super::answer::problem;
 pub(super) async fn index() -> Response {
     problem(
         StatusCode::NOT_FOUND,
-        "the page was left out of this program; build one with the feature `page`. The API is there: \
-         /openapi.json says what can be asked",
+        "the page is not part of this build; build with the feature `page`. The API works: see /openapi.json",
     )
 }
 

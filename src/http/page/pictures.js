@@ -16,7 +16,7 @@ function library() {
   plotly ??= new Promise((done, failed) => {
     const script = make("script", { src: "/assets/plotly.min.js" });
     script.addEventListener("load", () => done(window.Plotly));
-    script.addEventListener("error", () => { plotly = null; script.remove(); failed(new Error("Plotly.js did not come")); });
+    script.addEventListener("error", () => { plotly = null; script.remove(); failed(new Error("Plotly.js could not be loaded")); });
     document.head.append(script);
   });
   return plotly;

@@ -16,7 +16,7 @@ export function showRecent(next) {
   shown = next;
   const k = next?.components ?? 0;
   if (!next || next.rows.length === 0 || k === 0) {
-    show(recent, { draw: null, data: null, words: "No rows are known yet: they come with the next ones that are learned." });
+    show(recent, { draw: null, data: null, words: "No rows yet: they appear once more rows have been learned." });
     for (const id of ["largest-residual", "largest-t2"]) table(id, [], []);
     return;
   }

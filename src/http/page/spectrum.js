@@ -47,7 +47,7 @@ function draw() {
   const above = shown.components_above_noise;
   const words = `${active} of ${k} active. Largest ${number(first?.eigenvalue)}${first?.eigenvalue_stderr == null ? "" : ` ± ${number(first.eigenvalue_stderr, 2)}`}, `
     + `penalty ${number(shown.penalty)}, noise ${shown.noise_variance == null ? "unknown" : number(shown.noise_variance)}`
-    + (above == null ? "; how many stand above noise cannot be told." : `; ${shown.components_above_noise_is_lower_bound ? "at least " : ""}${count(above)} above noise.`);
+    + (above == null ? "; the number above noise cannot be determined." : `; ${shown.components_above_noise_is_lower_bound ? "at least " : ""}${count(above)} above noise.`);
   show(scree, { words, data, draw: (c) => drawScree(c, all, k) });
   const last = all.at(-1);
   show(explained, {

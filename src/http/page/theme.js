@@ -1,9 +1,9 @@
-// The button of the colours: as the system has them, light, dark. early.js applies what was chosen before.
+// The button of the colours: same as the system, light, dark. early.js applies what was chosen before.
 import { byId } from "./dom.js";
 import { redrawAll } from "./pictures.js";
 
 const THEMES = { auto: "Auto", light: "Light", dark: "Dark" };
-const SPOKEN = { auto: "as the system has them", light: "light", dark: "dark" };
+const SPOKEN = { auto: "same as the system", light: "light", dark: "dark" };
 const button = byId("theme");
 
 function theme(next) {

@@ -117,7 +117,7 @@ impl Open {
         let mut fields: Vec<FieldRef> = kept.collect();
         if let Some(taken) = fields.iter().find(|field| names.contains(field.name())) {
             let why = format!(
-                "column `{}` has the name of a score; rename it",
+                "column `{}` has the same name as a score column; rename it",
                 taken.name()
             );
             return Err(Refusal::features(why));
@@ -180,7 +180,7 @@ impl Open {
 fn refusal(error: PushedError) -> Refusal {
     match error {
         PushedError::Corrupt(reason) => {
-            let why = format!("the body is no Arrow IPC stream: {reason}");
+            let why = format!("the body is not an Arrow IPC stream: {reason}");
             Refusal::new(StatusCode::BAD_REQUEST, why)
         }
         PushedError::Bytes { limit } => too_large(limit),

@@ -44,8 +44,7 @@ impl Columns {
                 Some(Shape::AnyLists) => list(model, name, None),
                 Some(Shape::Lists(_)) | None if model.feature(name).is_some() => {
                     let found = field.data_type();
-                    let why =
-                        format!("column `{name}` is of type {found}, which is not one number");
+                    let why = format!("column `{name}` has type {found}, not a single number");
                     return Err(Refusal::features(why));
                 }
                 Some(Shape::Lists(_)) | None => None,
@@ -69,7 +68,7 @@ impl Columns {
             };
             for (place, j) in found.iter().enumerate() {
                 if std::mem::replace(&mut seen[*j], true) {
-                    let why = format!("feature `{}` comes twice", model.name(*j));
+                    let why = format!("feature `{}` appears twice", model.name(*j));
                     return Err(Refusal::features(why));
                 }
                 places[*j] = (taken.len(), place);

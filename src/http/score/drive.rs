@@ -1,8 +1,8 @@
 //! One request from its body to its answer: pieces in, work by the scoring threads, pieces out.
 //!
-//! The server's thread only passes pieces on. The body is taken as fast as it comes, the answer is
-//! made no faster than it is read; in between stands work that a scoring thread does a step at a time,
-//! so that a client that is slow at either end holds no thread.
+//! The server's thread only passes pieces on. The body is accepted as fast as it arrives, and the
+//! answer is produced no faster than it is read; the work in between is done step by step by a
+//! scoring thread, so that a slow client occupies no thread.
 
 use std::io;
 use std::pin::Pin;
@@ -21,30 +21,30 @@ use super::pool::Pool;
 use super::{DEADLINE, Held, Refusal, too_large};
 use crate::http::paced::{TOO_SLOW, is_too_slow};
 
-/// Pieces of an answer that wait to be sent; each is a step's, about a megabyte at most.
+/// Most pieces of an answer waiting to be sent; each comes from one step, about a megabyte at most.
 const PIECES_AHEAD: usize = 2;
-/// Bytes of an answer that wait for its first error: until then a refusal has its proper status.
+/// Bytes of an answer held back: an error within these still gets its proper status.
 const UNDECIDED_BYTES: usize = 1 << 20;
-/// Time in which the rest of a refused body is read.
+/// Longest time for reading the rest of a refused body.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// Scoring that goes on step by step.
+/// Scoring work that proceeds step by step.
 pub(super) trait Work: Send {
     /// Takes a piece of the body.
     fn push(&mut self, piece: Bytes);
-    /// The body is over.
+    /// Marks the end of the body.
     fn end(&mut self);
-    /// Goes on for some milliseconds.
+    /// Works for a few milliseconds.
     fn step(&mut self) -> Result<Step, Refusal>;
 }
 
 /// Outcome of a step.
 pub(super) enum Step {
-    /// So many bytes of the body are needed to go on, or its end.
+    /// This many more bytes of the body, or its end, are needed to continue.
     Hungry(usize),
     /// A piece of the answer.
     Answer(Vec<u8>),
-    /// All has been answered.
+    /// The answer is complete.
     Over,
 }
 
@@ -61,7 +61,7 @@ impl Intake {
     }
 }
 
-/// Takes a body in; the rest of one that is refused is read and forgotten.
+/// Receives a body; the rest of a refused one is read and discarded.
 pub(super) async fn pump(mut body: Body, bytes_max: u64, mut held: Held, to: Intake) {
     let taken = async {
         while let Some(frame) = body.frame().await {
@@ -71,7 +71,7 @@ pub(super) async fn pump(mut body: Body, bytes_max: u64, mut held: Held, to: Int
                     let refusal = if is_too_slow(&error) {
                         Refusal::new(StatusCode::REQUEST_TIMEOUT, TOO_SLOW)
                     } else {
-                        Refusal::new(StatusCode::BAD_REQUEST, "the body broke off")
+                        Refusal::new(StatusCode::BAD_REQUEST, "the body ended early")
                     };
                     let _ = to.0.send(Err(refusal));
                     return false;
@@ -99,13 +99,14 @@ pub(super) async fn pump(mut body: Body, bytes_max: u64, mut held: Held, to: Int
     }
 }
 
-/// Reads what is left of a body, within bounds, so that its sender comes to read the answer.
+/// Reads the rest of a body, within bounds, so that its sender gets to read the answer.
 pub(super) async fn drain(mut body: Body, bytes_max: u64) {
     let mut left = bytes_max;
     let read = async {
         while let Some(Ok(frame)) = body.frame().await {
             let len = frame.data_ref().map_or(0, Bytes::len) as u64;
             left = left.saturating_sub(len);
+            // A client that sends more than it may is cut off in the end.
             if left == 0 {
                 return;
             }
@@ -114,7 +115,7 @@ pub(super) async fn drain(mut body: Body, bytes_max: u64) {
     let _ = timeout(DRAIN, read).await;
 }
 
-/// Works a request off; `head` is told whether there is an answer.
+/// Processes a request; `head` is told whether there is an answer.
 pub(super) async fn drive(
     mut work: Box<dyn Work>,
     pool: &Pool,
@@ -151,10 +152,11 @@ pub(super) async fn drive(
                 work.end();
             }
             let step = work.step();
+            // Handed back: the work moves to a scoring thread and returns for its next piece.
             (work, step)
         });
         let Some((again, step)) = step.await else {
-            let why = "scoring failed; the log says more";
+            let why = "scoring failed; see the log";
             return break_off(head, Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, why));
         };
         work = again;
@@ -171,6 +173,7 @@ pub(super) async fn drive(
             }
             Ok(Step::Over) => true,
         };
+        // While nothing is sent, an error can still be answered with its status.
         if head.is_some() && !is_last && undecided.len() < UNDECIDED_BYTES {
             continue;
         }
@@ -189,12 +192,12 @@ pub(super) async fn drive(
     }
 }
 
-/// Refuses, or if it is too late for that ends the answer before its end.
+/// Refuses, or if it is too late for that cuts the answer short.
 fn break_off(head: Option<oneshot::Sender<Result<(), Refusal>>>, refusal: Refusal) {
     if let Some(head) = head {
         let _ = head.send(Err(refusal));
     } else {
-        tracing::info!(reason = refusal.detail, "an answer was broken off");
+        tracing::info!(reason = refusal.detail, "an answer was cut short");
     }
 }
 
@@ -223,7 +226,7 @@ impl hyper::body::Body for Answer {
             Some(Some(bytes)) => Some(Ok(Frame::data(bytes))),
             Some(None) => None,
             // Cut short: a client must not take it for whole.
-            None => Some(Err(io::Error::other("the answer breaks off"))),
+            None => Some(Err(io::Error::other("the answer was cut short"))),
         })
     }
 }

@@ -66,7 +66,10 @@ impl Document {
         let table = parse(&body, &model, &self.order)?;
         let names = model.columns(self.order.what);
         if let Some(taken) = table.kept.iter().find(|kept| names.contains(&kept.name)) {
-            let why = format!("column `{}` has the name of a score; rename it", taken.name);
+            let why = format!(
+                "column `{}` has the same name as a score column; rename it",
+                taken.name
+            );
             return Err(Refusal::features(why));
         }
         Ok(State::Scoring {

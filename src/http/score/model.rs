@@ -76,7 +76,7 @@ impl Model {
         if !unknown.is_empty() {
             let unknown: Vec<&str> = unknown.iter().map(String::as_str).collect();
             let how = "leave them out, or ask for `?extra=ignore` or `?extra=keep`";
-            why.push(format!("not of the model: {} ({how})", shown(&unknown)));
+            why.push(format!("not in the model: {} ({how})", shown(&unknown)));
         }
         if why.is_empty() {
             return Ok(());
@@ -91,6 +91,7 @@ impl Model {
     /// Refuses the first infinite value; `first` is the number of the first of these rows.
     pub fn finite(&self, rows: &Rows<'_>, scores: &Scores, first: u64) -> Result<(), Refusal> {
         let odd = scores.squared_norm.iter().enumerate();
+        // Found by the sum, which is there anyway; only then is the row searched.
         for (i, _) in odd.filter(|(_, squared_norm)| !squared_norm.is_finite()) {
             if let Some(j) = rows.infinity(i) {
                 let (row, name) = (first + i as u64, self.name(j));

@@ -94,7 +94,7 @@ pub(super) fn parse(body: &[u8], model: &Model, order: &Order) -> Result<Table, 
     parsed.map_err(|error| {
         let known = context.refusal.take();
         known.unwrap_or_else(|| {
-            let why = format!("the body is not JSON as it should be: {error}");
+            let why = format!("the body is not the expected JSON: {error}");
             Refusal::new(StatusCode::BAD_REQUEST, why)
         })
     })
@@ -110,6 +110,7 @@ struct Context<'a> {
 
 impl Context<'_> {
     fn fail<E: serde::de::Error>(&self, refusal: Refusal) -> E {
+        // Stored beside the parser, whose error type carries only text and would lose the status.
         *self.refusal.borrow_mut() = Some(refusal);
         E::custom("refused")
     }
@@ -154,7 +155,7 @@ impl<'de> Visitor<'de> for Whole<'_> {
                 }
                 "rows" => map.next_value_seed(AllRows(self.0, &mut new))?,
                 "columns" => map.next_value_seed(AllColumns(self.0, &mut new))?,
-                _ => return Err(A::Error::custom("there is only `rows` or `columns`")),
+                _ => return Err(A::Error::custom("the only keys are `rows` and `columns`")),
             }
             for kept in &mut new.kept {
                 kept.fill(new.rows);
@@ -198,6 +199,7 @@ impl<'de> Visitor<'de> for OneRow<'_> {
         let (row, m) = (table.rows, context.model.features());
         context.check_rows(row + 1)?;
         let start = row * m;
+        // A feature that is not given stays NaN until `refuse` has seen which are missing.
         table.values.resize(start + m, f64::NAN);
         let mut seen = vec![false; m];
         let mut unknown = Vec::new();
@@ -210,6 +212,8 @@ impl<'de> Visitor<'de> for OneRow<'_> {
             match context.extra {
                 Extra::Keep => {
                     let kept = keep(context, &mut table.kept, &name)?;
+                    // If a key appears twice in an object, the last one counts, as in other JSON
+                    // readers.
                     kept.cut(row);
                     kept.fill(row);
                     map.next_value_seed(Scalar(kept))?;
@@ -240,7 +244,7 @@ fn keep<'a, E: serde::de::Error>(
     let at = all.iter().position(|kept| kept.name == name);
     let at = at.unwrap_or(all.len());
     if at == KEPT_MAX {
-        let why = format!("more than {KEPT_MAX} columns are to be handed back");
+        let why = format!("more than {KEPT_MAX} extra columns to hand back");
         return Err(context.fail(Refusal::features(why)));
     }
     if at == all.len() {
@@ -291,7 +295,7 @@ impl<'de> Visitor<'de> for AllColumns<'_> {
             };
             if *rows.get_or_insert(len) != len {
                 let why =
-                    format!("column `{name}` has {len} values where others have another number");
+                    format!("column `{name}` has {len} values, others have a different number");
                 return Err(context.fail(Refusal::features(why)));
             }
         }
@@ -356,7 +360,7 @@ impl Visitor<'_> for Number<'_> {
 
     fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<f64, E> {
         let why = format!(
-            "row {} (from 0), column `{}`: a text where a number should be",
+            "row {} (from 0), column `{}`: text where a number is expected",
             self.2, self.1
         );
         Err(self.0.fail(Refusal::features(why)))

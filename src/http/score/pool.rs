@@ -31,20 +31,21 @@ impl Pool {
                 .spawn(move || {
                     // On Linux a priority is a thread's, and no process id means the thread that asks.
                     if let Err(error) = setpriority_process(None, NICE) {
-                        tracing::warn!(%error, "scoring runs at the priority of learning");
+                        tracing::warn!(%error, "could not lower the priority of scoring threads");
                     }
                     for task in waiting {
                         task();
                     }
                 });
             if let Err(error) = spawned {
-                tracing::error!(%error, "a scoring thread cannot start");
+                tracing::error!(%error, "cannot start a scoring thread");
             }
         }
         Self { tasks }
     }
 
-    /// Runs `task` and returns its result; nothing if the queue is full, no thread could start or the task panicked.
+    /// Runs `task` and returns its result; `None` if the queue is full, no thread could start or
+    /// the task panicked.
     pub async fn run<T: Send + 'static>(
         &self,
         task: impl FnOnce() -> T + Send + 'static,
@@ -53,6 +54,7 @@ impl Pool {
         let task: Task = Box::new(move || {
             // Whoever waited and went away needs no result; a panic is told by its hook.
             if !done.is_closed()
+                // The thread serves all requests, so a request that panics must not end it.
                 && let Ok(value) = catch_unwind(AssertUnwindSafe(task))
             {
                 let _ = done.send(value);

@@ -12,8 +12,8 @@ use tokio::net::TcpStream;
 pub enum TlsError {
     /// The configuration names a certificate.
     #[error(
-        "http.tls_certificate {}: TLS was left out of this program; build one with the feature `tls`, \
-         or put a proxy with TLS before it", path.display()
+        "http.tls_certificate {}: TLS is not part of this build; build with the feature `tls`, or \
+         put a TLS proxy in front of it", path.display()
     )]
     LeftOut {
         /// Path of the certificate.

@@ -5,7 +5,7 @@ use crate::learner::Estimate;
 use crate::plot::{Bar, Bars};
 use crate::rows::Features;
 
-/// Panels side by side.
+/// Panels per row.
 pub(super) const ACROSS: usize = 3;
 
 /// Components that get a panel.
@@ -44,7 +44,8 @@ pub(super) fn component(estimate: &Estimate, features: &Features, i: usize) -> B
     }
 }
 
-/// A name that fits: its beginning and its end, which tell `plant.line3.t1` from `plant.line3.t2`.
+/// Shortens a name to its beginning and end, which distinguish `plant.line3.t1` from
+/// `plant.line3.t2`.
 fn cut(name: &str) -> String {
     let characters: Vec<char> = name.chars().collect();
     if characters.len() <= NAME_MAX {

@@ -1,8 +1,9 @@
-//! Estimate → a picture: the scree with its error bars, and what each component is made of.
+//! Estimate → a picture: the scree plot with error bars, and the composition of each component.
 //!
 //! In: an estimate and the names of its features. Out: one SVG or PNG file, by the file's name,
-//! written beside its place and renamed when whole. Refuses other names. What cannot be drawn (a
-//! standard error that is not known, an eigenvalue of zero on a logarithmic axis) is left out.
+//! written under a temporary name and renamed when complete. Refuses other names. Values that
+//! cannot be drawn (an unknown standard error, an eigenvalue of zero on a logarithmic axis) are
+//! left out.
 
 mod loadings;
 mod scree;
@@ -30,7 +31,7 @@ struct Scree<'a> {
     features: &'a Features,
 }
 
-/// Draws `estimate` into the file `path`, which is replaced when the picture is whole.
+/// Draws `estimate` into the file `path`, which is replaced when the picture is complete.
 ///
 /// # Errors
 /// If the name ends in neither `.svg` nor `.png`, or the file cannot be written.
@@ -76,7 +77,7 @@ impl Figure for Scree<'_> {
     }
 }
 
-/// Sizes above are far below i32's range.
+/// The sizes above are far below i32's range.
 fn pixels(value: u32) -> i32 {
     i32::try_from(value).unwrap_or(i32::MAX)
 }

@@ -22,7 +22,7 @@ const VERSION: u8 = 1;
 /// Version of the section `tally`: 1 had no reasons of rejected rows.
 const TALLY_VERSION: u8 = 2;
 
-/// Added to the state of a file of which a segment was left on the way: the start of it follows.
+/// Added to the state of a file with an abandoned segment: the start of the segment follows.
 const WITHIN: u8 = 16;
 
 impl FileState {
@@ -74,7 +74,7 @@ impl FileEntry {
         Self::decode_behind_path(path, from)
     }
 
-    /// What the system said of a file, and what became of it, of what `encode_behind_path` wrote.
+    /// The metadata and the state of a file, read from what `encode_behind_path` wrote.
     pub(super) fn peek(bytes: &[u8]) -> Option<(FileMeta, FileState)> {
         let mut from = Decoder::new("a file", bytes);
         from.u8().ok()?;
@@ -85,7 +85,7 @@ impl FileEntry {
         Some((meta, FileState::of_code(code % WITHIN)?))
     }
 
-    /// What `encode_behind_path` wrote of the file at `path`.
+    /// Reads what `encode_behind_path` wrote about the file at `path`.
     pub(super) fn decode_behind_path(
         path: PathBuf,
         from: &mut Decoder<'_>,
@@ -94,7 +94,7 @@ impl FileEntry {
             u8::MAX => None,
             code => {
                 let format = Format::of_code(code);
-                Some(format.ok_or_else(|| from.refuse(format!("format {code}")))?)
+                Some(format.ok_or_else(|| from.refuse(format!("unknown format {code}")))?)
             }
         };
         let (fingerprint, rows, ahead) = (Fingerprint::decode(from)?, from.u64()?, from.u64()?);
@@ -112,7 +112,7 @@ impl FileEntry {
             rows,
             ahead,
             within,
-            state: state.ok_or_else(|| from.refuse(format!("state {code}")))?,
+            state: state.ok_or_else(|| from.refuse(format!("unknown state {code}")))?,
         })
     }
 }
@@ -131,10 +131,11 @@ impl Quarantined {
     /// Reads what was written.
     ///
     /// # Errors
-    /// If it is not there.
+    /// If it is missing.
     pub fn decode(from: &mut Decoder<'_>) -> Result<Self, CodecError> {
         let (file, path, rows, code) = (from.u64()?, decode_path(from)?, from.u64()?, from.u8()?);
-        let fault = Fault::of_code(code).ok_or_else(|| from.refuse(format!("fault {code}")))?;
+        let fault =
+            Fault::of_code(code).ok_or_else(|| from.refuse(format!("unknown fault {code}")))?;
         Ok(Self {
             file,
             path,
@@ -190,11 +191,11 @@ impl FeedState {
         }
     }
 
-    /// Reads the sections: `feed`, `tally`, `quarantine`, `pushed`. What is known of each file is
-    /// elsewhere; only a section of version 1 has it.
+    /// Reads the sections: `feed`, `tally`, `quarantine`, `pushed`. Data about individual files is
+    /// stored elsewhere; only a section of version 1 contains it.
     ///
     /// # Errors
-    /// If they are not what was written.
+    /// If they are damaged.
     pub fn decode(
         [feed, tally, quarantine, pushed]: [&[u8]; 4],
         params: &SourceParams,
@@ -202,7 +203,8 @@ impl FeedState {
         let mut from = Decoder::new("feed", feed);
         let feed_version = from.u8()?;
         if !(1..=FEED_VERSION).contains(&feed_version) {
-            let known = format!("version {feed_version}; this program knows {FEED_VERSION}");
+            let known =
+                format!("version {feed_version}; this program reads version {FEED_VERSION}");
             return Err(from.refuse(known));
         }
         let mut state = Self {
@@ -244,7 +246,7 @@ fn decode_tally(bytes: &[u8]) -> Result<Tally, CodecError> {
     let mut from = Decoder::new("tally", bytes);
     let version = from.u8()?;
     if !(1..=TALLY_VERSION).contains(&version) {
-        let known = format!("version {version}; this program knows {TALLY_VERSION}");
+        let known = format!("version {version}; this program reads version {TALLY_VERSION}");
         return Err(from.refuse(known));
     }
     let mut tally = Tally {
@@ -266,7 +268,9 @@ fn decode_tally(bytes: &[u8]) -> Result<Tally, CodecError> {
 fn version(from: &mut Decoder<'_>) -> Result<(), CodecError> {
     match from.u8()? {
         VERSION => Ok(()),
-        other => Err(from.refuse(format!("version {other}; this program knows {VERSION}"))),
+        other => Err(from.refuse(format!(
+            "version {other}; this program reads version {VERSION}"
+        ))),
     }
 }
 

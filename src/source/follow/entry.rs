@@ -1,4 +1,4 @@
-//! A file that was taken or refused, as it is remembered.
+//! The record of a file that was taken or refused.
 
 use std::path::PathBuf;
 
@@ -19,25 +19,25 @@ pub enum FileState {
 /// A file that was taken, wholly or in part, or refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileEntry {
-    /// Path under which it was seen last.
+    /// Path where it was last seen.
     pub path: PathBuf,
-    /// Its format; nothing for a file that was refused before it was known.
+    /// Its format; `None` if the file was refused before its format was known.
     pub format: Option<Format>,
-    /// Identity of the file; `fingerprint.bytes` were taken of a growing one.
+    /// Identity of the file; of a growing one, `fingerprint.bytes` were taken.
     pub fingerprint: Fingerprint,
     /// Rows taken.
     pub rows: u64,
-    /// Of these, rows of a segment that was left on the way: because the file was refused, or could
-    /// not be read any more.
+    /// Of these, rows of a segment abandoned midway because the file was refused or could no longer
+    /// be read.
     pub ahead: u64,
-    /// Start of that segment; nothing where none was left on the way.
+    /// Start of that segment; `None` if none was abandoned.
     pub within: Option<u64>,
     /// Its outcome.
     pub state: FileState,
 }
 
 impl FileEntry {
-    /// The byte from which on the file is still to be taken, but for the rows that are ahead.
+    /// The byte from which the file is still to be taken, except for the rows already taken ahead.
     pub fn start(&self) -> u64 {
         self.within.unwrap_or(match self.format {
             Some(Format::IpcStream) => self.fingerprint.bytes,
@@ -45,7 +45,7 @@ impl FileEntry {
         })
     }
 
-    /// True if the file grows in its place.
+    /// True if the file grows in place.
     pub(super) fn is_stream(&self) -> bool {
         self.format == Some(Format::IpcStream)
     }

@@ -1,11 +1,11 @@
-//! The files that are remembered: by number, by inode, and by the path where they were seen last.
+//! The remembered files: by number, by inode, and by the path where they were last seen.
 //!
-//! A million of them is nothing unusual, so that an entry is kept as the bytes that a checkpoint has of
-//! it, the directory's name once for all files in it: some 200 bytes a file in all, its places in the
-//! five indices among them. Entries come out by value.
+//! A million of them is not unusual, so an entry is kept as the bytes that a checkpoint stores,
+//! with the directory's name only once for all files in it: some 200 bytes per file in total,
+//! including its places in the five indices. Entries are returned by value.
 //!
-//! The feeder's table holds all files. The trainer looks nothing up: its table holds the latest ones,
-//! for people, and what changed since the last checkpoint ([`FileTable::latest`]).
+//! The feeder's table holds all files. The trainer looks up nothing: its table holds only the
+//! latest files, for people, and the changes since the last checkpoint ([`FileTable::latest`]).
 
 mod folders;
 mod loader;
@@ -26,7 +26,7 @@ use super::entry::{FileEntry, FileState};
 use crate::codec::{Decoder, Encoder};
 use crate::source::fingerprint::FileMeta;
 
-/// A place in a table: that of another file once its own is forgotten.
+/// A slot in a table; it is reused once its file is forgotten.
 pub(super) type Slot = u32;
 
 /// Change of a file since the last checkpoint: its entry, or nothing when it was forgotten.
@@ -43,7 +43,7 @@ pub struct FileTable {
     by_path: HashTable<Slot>,
     by_inode: HashTable<Slot>,
     growing: BTreeSet<u64>,
-    /// Keys of contents, and files: equal contents may stand in many places.
+    /// Keys of contents, and files: the same content may be in many places.
     by_content: BTreeSet<(u64, u64)>,
     latest: Option<Latest>,
 }
@@ -56,7 +56,7 @@ struct Row {
     packed: Box<[u8]>,
 }
 
-/// What a table has that holds the latest files alone.
+/// The extra data of a table that holds only the latest files.
 #[derive(Clone, Debug)]
 struct Latest {
     at_most: usize,
@@ -109,7 +109,7 @@ fn split(path: &[u8]) -> (&[u8], &[u8]) {
 }
 
 impl FileTable {
-    /// How many there are, those that a table of the latest has let go of among them.
+    /// Number of files, including those dropped from a table of the latest files.
     pub fn len(&self) -> usize {
         match &self.latest {
             Some(latest) => latest.known.len(),
@@ -142,7 +142,7 @@ impl FileTable {
         self.by_number.values().filter_map(|slot| self.entry(*slot))
     }
 
-    /// Those of which more may come.
+    /// Files that may still grow.
     pub fn growing(&self) -> impl Iterator<Item = (u64, FileEntry)> + '_ {
         let growing = self.growing.iter();
         growing.filter_map(|file| Some((*file, self.get(*file)?)))
@@ -169,7 +169,7 @@ impl FileTable {
         self.by_inode.find(hash, is_it).copied()
     }
 
-    /// Places that there are, those of forgotten files among them.
+    /// Number of slots, including those of forgotten files.
     pub(super) fn slots(&self) -> Slot {
         self.rows.len() as Slot
     }
@@ -181,12 +181,12 @@ impl FileTable {
         rows.filter_map(|(row, mark)| row.as_ref().filter(|_| !mark).map(|row| row.file))
     }
 
-    /// The file that was seen here last.
+    /// The file that was last seen here.
     pub fn by_path(&self, path: &Path) -> Option<(u64, FileEntry)> {
         self.entry(self.slot_at(path)?)
     }
 
-    /// The place of the file that was seen here last.
+    /// The slot of the file that was last seen here.
     pub(super) fn slot_at(&self, path: &Path) -> Option<Slot> {
         let path = path.as_os_str().as_bytes();
         let (folder, name) = split(path);
@@ -199,20 +199,20 @@ impl FileTable {
         self.by_path.find(hash, is_it).copied()
     }
 
-    /// The place of the file that was seen here last, if it is through and had this inode.
+    /// The slot of the file that was last seen here, if it is done and had this inode.
     pub(super) fn done_at(&self, path: &Path, inode: u64) -> Option<Slot> {
         let slot = self.slot_at(path)?;
         let (meta, state) = FileEntry::peek(self.row(slot)?.parts().1)?;
         (state != FileState::Growing && meta.inode == inode).then_some(slot)
     }
 
-    /// What the system said of the file in a place.
+    /// The metadata of the file in a slot.
     pub(super) fn meta_in(&self, slot: Slot) -> Option<FileMeta> {
         self.row(slot)?.meta()
     }
 
-    /// Remembers a file under its number, inode and path, in place of what had the number. Of files
-    /// with one inode or path the one that came last is found.
+    /// Remembers a file under its number, inode and path, replacing any file with the same number.
+    /// If several files have the same inode or path, the latest is found.
     #[expect(clippy::needless_pass_by_value, reason = "it goes over into the table")]
     pub fn put(&mut self, file: u64, entry: FileEntry) {
         self.take_out(file);
@@ -345,7 +345,7 @@ impl FileTable {
         table
     }
 
-    /// Notes that every file of `all` is to be written: no checkpoint has them.
+    /// Notes that every file of `all` must be written because no checkpoint contains them.
     pub fn owe(&mut self, all: &Self) {
         if let Some(latest) = &mut self.latest {
             for (file, entry) in all.iter() {
@@ -362,7 +362,7 @@ impl FileTable {
         changed.unwrap_or_default().into_iter().collect()
     }
 
-    /// Notes changes again that no checkpoint took; what came since stands.
+    /// Restores changes that no checkpoint has stored; newer changes take precedence.
     pub fn give_back(&mut self, changes: Vec<FileChange>) {
         if let Some(latest) = &mut self.latest {
             for (file, entry) in changes {
@@ -371,7 +371,7 @@ impl FileTable {
         }
     }
 
-    /// Those that were seen last in directories with this name, wherever these lie.
+    /// Files last seen in directories with this name, wherever these are.
     pub(super) fn in_folders(&self, name: &OsStr) -> Vec<(u64, FileEntry)> {
         let is_one = |folder: &[u8]| Path::new(OsStr::from_bytes(folder)).file_name() == Some(name);
         let folders = self.folders.numbers(is_one);

@@ -1,8 +1,8 @@
-//! Keys of pushed bodies: what a file in the spool is called, and which keys a checkpoint remembers.
+//! Keys of pushed bodies: file names in the spool, and the keys that a checkpoint remembers.
 //!
-//! A body's key and hash are the name of its file, so that rows and key become durable in one rename.
-//! When the file is through, they go over into [`PushedKeys`], a function of the feed's events alone:
-//! a checkpoint that has the rows has the key.
+//! A body's key and hash form the name of its file, so that rows and key become durable in one
+//! rename. When the file is done, they move to [`PushedKeys`], which depends only on the feed's
+//! events: a checkpoint that contains the rows contains the key.
 
 use std::collections::{HashMap, VecDeque};
 use std::path::Path;
@@ -10,9 +10,9 @@ use std::path::Path;
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::rows::hex;
 
-/// Keys that are remembered after their rows were taken; then the oldest goes. A client that repeats a
-/// request does so within minutes; this many at ten requests a second are three hours, and take 7 MB
-/// of a checkpoint.
+/// Number of keys remembered after their rows were taken; beyond it the oldest is dropped. A client
+/// that repeats a request does so within minutes; at ten requests per second this many keys cover
+/// three hours, and they take 7 MB of a checkpoint.
 pub const KEYS_MAX: usize = 100_000;
 /// Version of the section `pushed`.
 const VERSION: u8 = 1;
@@ -43,7 +43,7 @@ impl PushName {
         format!("{PREFIX}{:012}-{}-{key}-{body}", self.number, self.rows)
     }
 
-    /// Reads the name of a file; nothing for other files.
+    /// Reads the name of a file; `None` for other files.
     pub fn of(path: &Path) -> Option<Self> {
         let stem = path.file_name()?.to_str()?.strip_suffix(".arrows")?;
         let mut parts = stem.strip_prefix(PREFIX)?.split('-');
@@ -69,7 +69,7 @@ fn unhex(text: &str) -> Option<Hash> {
     Some(hash)
 }
 
-/// A body whose file is through.
+/// A body whose file is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PushedKey {
     /// Hash of the body.
@@ -80,7 +80,7 @@ pub struct PushedKey {
     pub is_refused: bool,
 }
 
-/// A body that an event of the feed settles.
+/// A body settled by an event of the feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settled {
     /// Hash of the key.
@@ -91,7 +91,7 @@ pub struct Settled {
     pub reason: Option<String>,
 }
 
-/// The keys of bodies that are through, in the order in which they were: the last [`KEYS_MAX`].
+/// The keys of finished bodies in order of completion: the last [`KEYS_MAX`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PushedKeys {
     order: VecDeque<Hash>,
@@ -99,7 +99,7 @@ pub struct PushedKeys {
 }
 
 impl PushedKeys {
-    /// Remembers a body; one that was refused and taken later keeps its place.
+    /// Remembers a body; one that was first refused and later taken keeps its position.
     pub fn record(&mut self, key: Hash, pushed: PushedKey) {
         if self.by_key.insert(key, pushed).is_some() {
             return;
@@ -146,10 +146,10 @@ impl PushedKeys {
         }
     }
 
-    /// Reads the section; an empty one, as checkpoints had before bodies could be pushed, has no key.
+    /// Reads the section; an empty one, from before bodies could be pushed, has no keys.
     ///
     /// # Errors
-    /// If it is not what was written.
+    /// If its content is not what was written.
     pub fn decode(section: &[u8]) -> Result<Self, CodecError> {
         let mut keys = Self::default();
         if section.is_empty() {
@@ -158,7 +158,9 @@ impl PushedKeys {
         let mut from = Decoder::new("pushed", section);
         let version = from.u8()?;
         if version != VERSION {
-            return Err(from.refuse(format!("version {version}; this program knows {VERSION}")));
+            return Err(from.refuse(format!(
+                "version {version}; this program reads version {VERSION}"
+            )));
         }
         for _ in 0..from.count(73)? {
             let key = from.array()?;

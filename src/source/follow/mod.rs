@@ -1,7 +1,7 @@
-//! Inputs that grow: which files are new, whole, and whose turn it is.
+//! Growing inputs: which files are new and complete, and which is next.
 //!
-//! In: directories, globs and files, and what was taken before ([`FeedState`]). Out: segments in a
-//! stated order, each exactly once, and notes about those that wait or are refused. Nothing here
+//! In: directories, globs and files, and what was already taken ([`FeedState`]). Out: segments in a
+//! defined order, each exactly once, and notes about files that wait or are refused. Nothing here
 //! decodes: heads and tails are compared as bytes.
 
 mod codec;

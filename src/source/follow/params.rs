@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::source::walk::Symlinks;
 
-/// In which order new files are taken.
+/// The order in which new files are taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Order {
@@ -19,14 +19,14 @@ pub enum Order {
     Changed,
 }
 
-/// Policy for a file with the content of one that was learned and is gone.
+/// Policy for a file with the same content as a learned file that is gone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnCopy {
-    /// Nothing: it is that file.
+    /// Treat it as that file.
     #[default]
     Leave,
-    /// It is learned as a new one.
+    /// Learn it as a new file.
     Learn,
 }
 
@@ -37,13 +37,13 @@ pub struct FollowParams {
     pub places: Vec<PathBuf>,
     /// The order of new files.
     pub order: Order,
-    /// Names with these endings are not looked at.
+    /// Files whose names have these endings are ignored.
     pub ignore_suffixes: Vec<String>,
     /// How far symbolic links are followed.
     pub symlinks: Symlinks,
-    /// Policy for a file with the content of one that was learned and is gone.
+    /// Policy for a file with the same content as a learned file that is gone.
     pub on_copy: OnCopy,
-    /// Directory of the daemon's own files, each under a name that no other ever has.
+    /// Directory of the daemon's own files, whose names are never reused.
     pub spool: Option<PathBuf>,
     /// How long a file may stay without its footer.
     pub incomplete_age: Duration,

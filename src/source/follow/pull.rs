@@ -1,9 +1,9 @@
-//! Sources that are asked for record batches, and can be asked again: logs, object stores, files of
-//! other formats.
+//! Pull sources, which deliver record batches on request and can replay them: logs, object stores,
+//! files of other formats.
 //!
-//! What a [`Source`] gives is kept in the spool, in files that name the position behind their last
-//! row: the row and the position become durable in one rename. From there on every promise is that
-//! for files; after a restart the source is sought to the position of the newest file.
+//! What a [`Source`] delivers is stored in the spool, in files that record the position after their
+//! last row: rows and position become durable in one rename. From then on the guarantees for files
+//! apply; after a restart the source continues from the position of the newest file.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Write as _};
@@ -30,23 +30,22 @@ const RETRY_MOST: Duration = Duration::from_secs(30);
 /// The key of the schema's metadata that holds the position, in hexadecimal digits.
 const POSITION_KEY: &str = "ojad.position";
 
-/// An input of rows that can be read again from a position.
+/// An input whose rows can be read again from a position.
 ///
-/// One that names its rows by positions that stay (offsets of a log, keys of an object store, row
-/// numbers of a file) is followed exactly once, to the bit. Methods run on a thread of their own and
-/// may wait.
+/// A source whose positions are stable (offsets of a log, keys of an object store, row numbers of a
+/// file) is followed exactly once, bit for bit. The methods run on a separate thread and may block.
 pub trait Source: Send {
-    /// Goes behind `position`, which [`Source::next`] gave in this run or an earlier one; to the
-    /// beginning where there is none.
+    /// Moves to just after `position`, which [`Source::next`] returned in this run or an earlier
+    /// one; to the beginning if there is none.
     ///
     /// # Errors
-    /// Why that cannot be done now; it is tried again.
+    /// Why that is impossible now; it will be retried.
     fn seek(&mut self, position: Option<&[u8]>) -> Result<(), String>;
 
     /// The next arrival. Must return within a second or so, with [`Arrival::Nothing`] if need be.
     ///
     /// # Errors
-    /// Why nothing can be had now; the source is sought and asked again.
+    /// Why nothing is available now; the source is repositioned and asked again.
     fn next(&mut self) -> Result<Arrival, String>;
 }
 
@@ -69,7 +68,7 @@ pub enum Arrival {
 /// A source by name, and how to open it.
 #[derive(Clone)]
 pub struct Connect {
-    /// The same in every run, and no other source's: letters, digits, `_`.
+    /// Unique, and the same in every run: letters, digits, `_`.
     pub name: String,
     /// Opens it; called again after an error.
     pub open: Arc<dyn Fn() -> Result<Box<dyn Source>, String> + Send + Sync>,
@@ -89,7 +88,7 @@ impl PartialEq for Connect {
 
 impl Eq for Connect {}
 
-/// Rows that are not in a file yet.
+/// Rows that are not yet in a file.
 #[derive(Default)]
 struct Pending {
     batches: Vec<RecordBatch>,
@@ -98,13 +97,13 @@ struct Pending {
     since: Option<Instant>,
 }
 
-/// Asks a source until it ends.
+/// Reads a source until it ends.
 pub(super) fn pull(connect: &Connect, shared: &Shared) {
     let mut pause = RETRY_FIRST;
     loop {
         match session(connect, shared, &mut pause) {
             Ok(()) => return,
-            Err(reason) => shared.fail(format!("{}: {reason}; it is tried again", connect.name)),
+            Err(reason) => shared.fail(format!("{}: {reason}; it will be retried", connect.name)),
         }
         let until = Instant::now() + pause;
         pause = (2 * pause).min(RETRY_MOST);
@@ -132,6 +131,7 @@ fn session(connect: &Connect, shared: &Shared, pause: &mut Duration) -> Result<(
             Arrival::Batch { batch, position } => {
                 *pause = RETRY_FIRST;
                 let is_other = |before: &RecordBatch| before.schema() != batch.schema();
+                // A stream has one schema: a batch with another one goes into the next file.
                 if pending.batches.first().is_some_and(is_other) {
                     keep(&mut pending, connect, shared).map_err(failed)?;
                 }
@@ -155,7 +155,7 @@ fn session(connect: &Connect, shared: &Shared, pause: &mut Duration) -> Result<(
     Ok(())
 }
 
-/// Puts the rows into a file of their own.
+/// Writes the rows to a new file.
 fn keep(pending: &mut Pending, connect: &Connect, shared: &Shared) -> io::Result<()> {
     let pending = std::mem::take(pending);
     let Some(first) = pending.batches.first() else {
@@ -183,6 +183,7 @@ fn keep(pending: &mut Pending, connect: &Connect, shared: &Shared) -> io::Result
     let file = to.get_ref();
     file.sync_all()?;
     let bytes = file.metadata()?.len();
+    // Again, because writing took a while: the directory may have been replaced meanwhile.
     shared.check_ours()?;
     fs::rename(&temporary, shared.directory.join(format!("{stem}.arrows")))?;
     File::open(&shared.directory)?.sync_all()?;
@@ -190,7 +191,7 @@ fn keep(pending: &mut Pending, connect: &Connect, shared: &Shared) -> io::Result
     Ok(())
 }
 
-/// Before a file is removed, its position is written down if nothing later knows one.
+/// Before a file is removed, saves its position if no later file has one.
 pub(super) fn before_removal(path: &Path) -> io::Result<()> {
     let (Some(directory), Some(stem)) = (path.parent(), path.file_stem()) else {
         return Ok(());
@@ -200,6 +201,7 @@ pub(super) fn before_removal(path: &Path) -> io::Result<()> {
         return Ok(());
     };
     let others = notes(directory, name)?;
+    // A later position is already recorded; going back to an earlier one would read rows twice.
     if others.iter().any(|(other, _)| *other > number) {
         return Ok(());
     }
@@ -252,7 +254,7 @@ fn numbered(
     Ok(found)
 }
 
-/// The position behind the last row that is kept, or was.
+/// The position after the last row ever stored.
 fn last_position(directory: &Path, name: &str) -> io::Result<Option<(u64, Vec<u8>)>> {
     let mut last: Option<(u64, Vec<u8>)> = None;
     let mut consider = |number: u64, position: Option<Vec<u8>>| {
@@ -271,7 +273,7 @@ fn last_position(directory: &Path, name: &str) -> io::Result<Option<(u64, Vec<u8
     Ok(last)
 }
 
-/// The position that a file names.
+/// The position recorded in a file.
 fn position_in(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let from = BufReader::new(File::open(path)?);
     // A stream of somebody else's, which names none.

@@ -1,9 +1,9 @@
 //! Pushed bodies → files of the spool, each learned exactly once.
 //!
-//! In: a key and the bytes of an Arrow IPC stream. Out: a file that appears whole or not at all, with the
-//! key in its name; from there on every promise is that for files. A key that was seen is not kept
-//! again, before and after its rows are in a checkpoint. Refused: a body that cannot be read, the key of
-//! another body, and everything while as much waits as may.
+//! In: a key and the bytes of an Arrow IPC stream. Out: a file that appears whole or not at all,
+//! with the key in its name; from then on the guarantees for files apply. A body with a known key
+//! is not stored again, both before and after its rows are in a checkpoint. Refused: an unreadable
+//! body, a key already used for another body, and everything while the spool is full.
 
 mod body;
 
@@ -25,10 +25,10 @@ use self::body::Expected;
 
 pub use body::Flaw;
 
-/// Files of pushed bodies in the spool: their decisions fit one write of the journal, and a look at
-/// them takes milliseconds.
+/// Most files of pushed bodies in the spool: their decisions fit into one write of the journal, and
+/// scanning them takes milliseconds.
 const FILES_MAX: usize = 4096;
-/// Wait of a client where nothing is known, and at most.
+/// Default and longest wait suggested to a client.
 const RETRY_UNKNOWN: Duration = Duration::from_secs(2);
 const RETRY_MOST: Duration = Duration::from_mins(1);
 
@@ -37,20 +37,20 @@ const RETRY_MOST: Duration = Duration::from_mins(1);
 pub enum Stage {
     /// On its way into a file.
     Writing,
-    /// In a file whose name the disk may not have: only a checkpoint makes it sure.
+    /// In a file whose name may not be on disk yet: only a checkpoint makes it certain.
     Unsure,
-    /// In a file that outlives the process and the machine.
+    /// In a file that survives a crash of the process and of the machine.
     Kept,
-    /// Taken by the learner; in every checkpoint of so many events.
+    /// Taken by the learner; contained in every checkpoint with this many events.
     Taken {
         /// Events of the feed.
         steps: u64,
     },
     /// In a checkpoint on the disk.
     Durable,
-    /// Refused, behind the rows that were taken.
+    /// Refused after the rows already taken.
     Refused {
-        /// Why, as far as it is still known.
+        /// The reason, if still known.
         reason: Option<String>,
     },
 }
@@ -60,7 +60,7 @@ pub enum Stage {
 pub struct Known {
     /// Hash of its bytes.
     pub body: Hash,
-    /// Its rows; those that were taken of one that was refused.
+    /// Its rows; for a refused body, the rows taken.
     pub rows: u64,
     /// Its position.
     pub stage: Stage,
@@ -77,26 +77,26 @@ pub enum Kept {
     OtherBody,
     /// The body cannot be taken.
     Flawed(Flaw),
-    /// As much waits as may: when to come again.
+    /// The spool is full: when to retry.
     Full(Duration),
-    /// The disk refuses it, or the daemon ends; the same request may be made again.
+    /// The disk reported an error, or the daemon is stopping; the same request may be retried.
     Failed(String),
 }
 
 #[derive(Debug, Default)]
 struct Index {
     known: HashMap<Hash, Known>,
-    /// Keys whose files are through, in order: the same as the feed's state has.
+    /// Keys whose files are done, in order: the same as in the feed's state.
     settled: VecDeque<Hash>,
-    /// Those of them that no checkpoint has, and the events that one must have.
+    /// Those not yet in a checkpoint, and the number of events that one must contain.
     pending: VecDeque<(u64, Hash)>,
     /// Files in the spool by number, and since when.
     files: BTreeMap<u64, Instant>,
-    /// How long the last file stayed that went.
+    /// How long the last removed file had stayed.
     stay: Option<Duration>,
 }
 
-/// Takes bodies, and knows what became of them.
+/// Accepts bodies and tracks their fate.
 pub struct Push {
     shared: Arc<Shared>,
     disk: Arc<dyn Disk>,
@@ -105,7 +105,7 @@ pub struct Push {
     /// The features, once they are fixed; until then, what may fix them.
     feature_schema: Mutex<Option<FeatureSchema>>,
     source: SourceParams,
-    /// Called after every change of a stage: whoever waits for one looks again.
+    /// Called after every change of a stage, so that those waiting check again.
     changed: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
@@ -116,10 +116,10 @@ impl std::fmt::Debug for Push {
 }
 
 impl Push {
-    /// Takes up what the run before left: keys in `state`, files in the spool.
+    /// Resumes from what the previous run left: keys in `state`, files in the spool.
     ///
     /// # Errors
-    /// If the spool cannot be listed, or the disk does not have its names.
+    /// If the spool cannot be listed or synced.
     pub(super) fn open(
         shared: Arc<Shared>,
         disk: Arc<dyn Disk>,
@@ -176,7 +176,7 @@ impl Push {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps a body, and waits until the disk has it. Blocks.
+    /// Stores a body and blocks until it is on disk.
     pub fn keep(&self, key: &str, body: &[u8]) -> Kept {
         let key: Hash = Sha256::digest(key.as_bytes()).into();
         let hash: Hash = Sha256::digest(body).into();
@@ -192,6 +192,7 @@ impl Push {
             Some(feature_schema) => Expected::Fixed(feature_schema),
             None => Expected::Any(&self.source),
         };
+        // Before the key is reserved: a body that is refused at once must not use it up.
         let rows = match body::check(body, expected) {
             Ok(rows) => rows,
             Err(flaw) => return Kept::Flawed(flaw),
@@ -216,6 +217,8 @@ impl Push {
             if there.stage == Stage::Writing {
                 there.stage = match &written {
                     Ok(()) => Stage::Kept,
+                    // Only the last fsync failed: the file will be learned, but may not outlive a
+                    // power cut.
                     Err(_) => Stage::Unsure,
                 };
             }
@@ -227,17 +230,18 @@ impl Push {
         match written {
             Ok(()) => Kept::Accepted(known),
             Err(error) => Kept::Failed(format!(
-                "the rows could not be kept: {error}; free space, or make `state.dir` writable, and \
-                 send the request again"
+                "the rows could not be kept: {error}; free up disk space, or make `state.dir` \
+                 writable, and send the request again"
             )),
         }
     }
 
-    /// State of a key, when nobody writes its file.
+    /// State of a key, once nobody is writing its file.
     fn known(&self, key: &Hash) -> Option<Known> {
         let mut index = self.index();
         loop {
             let known = index.known.get(key)?;
+            // Of two requests with one key, the second waits for the outcome of the first.
             if known.stage != Stage::Writing {
                 return Some(known.clone());
             }
@@ -248,10 +252,10 @@ impl Push {
         }
     }
 
-    /// Takes the key and the room for a body.
+    /// Reserves the key and the room for a body.
     fn reserve(&self, key: Hash, body: Hash, rows: u64, bytes: u64) -> Result<PushName, Kept> {
         if self.shared.is_stopped() {
-            let why = "the daemon ends; send the request again when it is back";
+            let why = "the daemon is shutting down; send the request again when it is back";
             return Err(Kept::Failed(why.to_owned()));
         }
         loop {
@@ -284,7 +288,7 @@ impl Push {
         }
     }
 
-    /// Writes the file; also whether it is there, sure or not.
+    /// Writes the file; also returns whether it exists, certain or not.
     fn write(&self, name: &PushName, body: &[u8]) -> (io::Result<()>, bool) {
         let directory = &self.shared.directory;
         let temporary = directory.join(format!("_push-{:012}.part", name.number));
@@ -315,19 +319,19 @@ impl Push {
         (Err(error), false)
     }
 
-    /// True if so much waits that a checkpoint, which lets files go, is worth while now.
+    /// True if so much is waiting that a checkpoint, which releases files, is worthwhile now.
     pub fn is_crowded(&self) -> bool {
         self.shared.is_half_full() || self.index().files.len() >= FILES_MAX / 2
     }
 
-    /// State of a body now.
+    /// The current state of a body.
     pub fn look(&self, key: &str) -> Option<Known> {
         let key: Hash = Sha256::digest(key.as_bytes()).into();
         self.index().known.get(&key).cloned()
     }
 
-    /// Calls `tell` after every change of a stage from now on; the first who says so is heard. It must not
-    /// block.
+    /// Has `tell` called after every change of a stage; only the first call has an effect. `tell`
+    /// must not block.
     pub fn on_change(&self, tell: impl Fn() + Send + Sync + 'static) {
         let _ = self.changed.set(Box::new(tell));
     }
@@ -338,14 +342,14 @@ impl Push {
         }
     }
 
-    /// The features were fixed.
+    /// Records that the features were fixed.
     pub fn agreed(&self, feature_schema: &FeatureSchema) {
         if let Ok(mut known) = self.feature_schema.lock() {
             *known = Some(feature_schema.clone());
         }
     }
 
-    /// A body's file is through, by the event of this number.
+    /// Records that a body's file is done, by the event of this number.
     pub fn settled(&self, settled: Settled, steps: u64) {
         let Settled {
             key,
@@ -361,7 +365,7 @@ impl Push {
         self.tell_change();
     }
 
-    /// A checkpoint of so many events is on the disk.
+    /// Records that a checkpoint with this many events is on disk.
     pub fn durable(&self, steps: u64) {
         let mut index = self.index();
         while let Some((taken, key)) = index.pending.pop_front() {
@@ -375,11 +379,12 @@ impl Push {
                 known.stage = Stage::Durable;
             }
         }
+        // Unlocked first, because those who are notified may ask for the index at once.
         drop(index);
         self.tell_change();
     }
 
-    /// A file went.
+    /// Records that a file was removed.
     pub(super) fn released(&self, path: &Path) {
         if let Some(name) = PushName::of(path) {
             let mut index = self.index();
@@ -401,7 +406,7 @@ impl Known {
 }
 
 impl Index {
-    /// The same as the state of the feed does with its keys.
+    /// Mirrors what the feed's state does with its keys.
     fn settle(&mut self, key: Hash, pushed: PushedKey, stage: Stage) {
         if let Stage::Taken { steps } = stage {
             self.pending.push_back((steps, key));
@@ -423,7 +428,7 @@ impl Index {
         self.settled.push_back(key);
     }
 
-    /// When there will be room: what the last file stayed, less what the oldest has been there.
+    /// When there will be room: how long the last file stayed, less the age of the oldest.
     fn retry_after(&self) -> Duration {
         let Some(stay) = self.stay else {
             return RETRY_UNKNOWN;

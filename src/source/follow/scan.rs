@@ -1,7 +1,7 @@
-//! Directories and globs → the regular files in them that are not known to be as they were.
+//! Directories and globs → the regular files in them that may have changed.
 //!
-//! All of them are listed now and then; in between, directories of which nothing is heard when they
-//! change, and names of which something is.
+//! Everything is listed now and then; in between, only directories without change notification, and
+//! names with news.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
@@ -22,20 +22,20 @@ use crate::source::place::Place;
 use crate::source::table::Table;
 use crate::source::walk::{FILES_MAX, Folder, Inode, Named, Target, Walk, is_left_out};
 
-/// Bytes of names that the system gives at once.
+/// Bytes of names read from the system at once.
 const LISTED_BYTES: usize = 1 << 16;
 
-/// Directory times are told in steps of up to two seconds by some file systems.
+/// Some file systems record directory times in steps of up to two seconds.
 const TIME_STEP_NS: i64 = 2_000_000_000;
 
-/// A regular file of this moment.
+/// A regular file as seen now.
 #[derive(Clone, Debug)]
 pub struct Seen {
     /// Where.
     pub path: PathBuf,
     /// Which.
     pub meta: FileMeta,
-    /// True if it is a place by itself: then it is taken at its word.
+    /// True if it was named explicitly as a place: then it must be data.
     pub is_named: bool,
     /// True if the name is a symbolic link.
     pub is_link: bool,
@@ -51,38 +51,38 @@ impl Named for Seen {
     }
 }
 
-/// File or directory that a scan could not take.
+/// A file or directory that a scan could not process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
     /// Where.
     pub path: PathBuf,
     /// Why, and what to do.
     pub reason: String,
-    /// True if the configuration wants it left out: then nothing is wrong.
+    /// True if the configuration excludes it: then nothing is wrong.
     pub is_wanted: bool,
 }
 
 /// Result of a listing.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
-    /// Files that are not known to be as they were.
+    /// Files that may have changed.
     pub seen: Vec<Seen>,
     /// Errors on the way.
     pub troubles: Vec<Trouble>,
-    /// Names that were asked for and are not there.
+    /// Requested names that do not exist.
     pub vanished: Vec<PathBuf>,
-    /// True if there were more files than one look takes in.
+    /// True if there were more files than one scan accepts.
     pub is_cut: bool,
 }
 
-/// Files that are believed to be as they were, because their names lead to the inodes that they led to.
+/// Files assumed unchanged because their names still lead to the same inodes.
 pub(super) struct Believed<'a> {
     pub files: &'a FileTable,
-    /// Those whose metadata is looked at all the same.
+    /// Those whose metadata is checked anyway.
     pub checked: Range<Slot>,
-    /// Names that somebody waits for: all of them are looked at.
+    /// Names being waited for: all of them are checked.
     pub awaited: &'a dyn Fn(&Path) -> bool,
-    /// Files that were seen where they were, by place in the table.
+    /// Files seen at their known paths, by slot in the table.
     pub marks: Vec<bool>,
 }
 
@@ -108,21 +108,21 @@ impl Believed<'_> {
     }
 }
 
-/// A directory as it was listed last.
+/// A directory as last listed.
 #[derive(Debug)]
 struct Listed {
-    /// The places that reach it, and as what.
+    /// The places that contain it, and in what form.
     members: Vec<(usize, Folder)>,
     /// Time of its last change.
     changed_ns: i64,
     at_ns: i64,
-    /// True if the kernel tells what happens in it.
+    /// True if the kernel reports changes in it.
     is_watched: bool,
-    /// A time of change before which nothing was heard.
+    /// A modification time for which no notification came.
     unheard_ns: Option<i64>,
 }
 
-/// Lists places, and tells which of their directories and names are worth another look.
+/// Lists places, and tells which of their directories and names need another look.
 #[derive(Debug, Default)]
 pub(super) struct Scanner {
     places: Vec<Arc<Place>>,
@@ -133,7 +133,7 @@ pub(super) struct Scanner {
 }
 
 impl Scanner {
-    /// Listens to what happens in directories from their next listing on, and calls `wake` for it.
+    /// Subscribes to changes in directories from their next listing on, and calls `wake` for each.
     ///
     /// # Errors
     /// If the system has no notification.
@@ -142,7 +142,7 @@ impl Scanner {
         Ok(())
     }
 
-    /// Hears what happened, so that the kernel need not keep it.
+    /// Collects events, so that the kernel's queue does not overflow.
     pub fn hear(&mut self) {
         if let Some(watch) = &mut self.watch {
             watch.hear();
@@ -154,14 +154,15 @@ impl Scanner {
         self.watch.as_mut().map(Watch::take).unwrap_or_default()
     }
 
-    /// Adds directories that have changed without being heard of; `is_slow` looks at those, too, of
-    /// which it would be heard.
+    /// Adds directories that changed without notification; `is_slow` also checks those with
+    /// notification.
     pub fn changed(&mut self, news: &mut News, is_slow: bool) {
         for (path, listed) in &mut self.folders {
             if listed.is_watched && !is_slow {
                 continue;
             }
             let Ok(meta) = fs::metadata(path) else {
+                // A directory that cannot be read may have moved, so everything is listed.
                 news.is_lost = true;
                 return;
             };
@@ -181,7 +182,7 @@ impl Scanner {
         }
     }
 
-    /// All regular files of the places but those that are believed, and what was in the way.
+    /// All regular files of the places except those assumed unchanged, and any problems.
     pub fn list(
         &mut self,
         params: &FollowParams,
@@ -189,6 +190,7 @@ impl Scanner {
         wall_ns: i64,
     ) -> Listing {
         self.wall_ns = wall_ns;
+        // A full listing starts from nothing, so that directories that are gone are forgotten.
         self.folders.clear();
         self.places.clear();
         if let Some(watch) = &mut self.watch {
@@ -216,8 +218,8 @@ impl Scanner {
         std::mem::take(&mut self.listing)
     }
 
-    /// What is at these names and in these directories now, and at places that are no directories.
-    /// A directory that was one of a place makes a listing of everything necessary: then nothing.
+    /// The current state of these names and directories, and of places that are not directories.
+    /// `None` if a directory of a place has vanished, so that everything must be listed.
     pub fn look(
         &mut self,
         params: &FollowParams,
@@ -253,7 +255,7 @@ impl Scanner {
         Some(std::mem::take(&mut self.listing))
     }
 
-    /// Looks at one name in a directory that was listed.
+    /// Checks one name in a listed directory.
     fn name(
         &mut self,
         path: &Path,
@@ -332,6 +334,8 @@ impl Scanner {
             Err(error) => return self.trouble(&folder.path, &io::Error::from(error).to_string()),
         };
         let mut buffer = Vec::with_capacity(LISTED_BYTES);
+        // Raw getdents returns the inode with the name, so a file that is believed unchanged costs
+        // no system call of its own.
         let mut entries = RawDir::new(opened, buffer.spare_capacity_mut());
         // Of a million names most are believed: they share one buffer.
         let mut path = folder.path.as_os_str().as_bytes().to_vec();
@@ -359,7 +363,7 @@ impl Scanner {
         }
     }
 
-    /// Takes in one name in a directory.
+    /// Processes one name in a directory.
     fn entry(
         &mut self,
         (place, folder): (&Place, &Folder),
@@ -401,7 +405,7 @@ impl Scanner {
         });
     }
 
-    /// What the root of a place is; a file is taken in.
+    /// Checks the root of a place; if it is a file, it is processed.
     fn root(&mut self, place: &Place) -> Option<Metadata> {
         let root = &place.root;
         let found = fs::metadata(root);
@@ -411,6 +415,8 @@ impl Scanner {
             return Some(meta);
         }
         if let Some(watch) = &mut self.watch {
+            // The root is a file or does not exist yet; watching the directory above reports when
+            // it appears.
             watch.add_near(root);
         }
         match fs::metadata(root) {
@@ -422,7 +428,7 @@ impl Scanner {
             }),
             Ok(_) => self.trouble(root, "neither a file nor a directory"),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.trouble(root, "not there yet; it is looked for again");
+                self.trouble(root, "not there yet; it will be looked for again");
             }
             Err(error) => self.trouble(root, &error.to_string()),
         }
@@ -437,7 +443,7 @@ impl Scanner {
         });
     }
 
-    /// Tells once that the files of a table are not taken.
+    /// Reports once that the files of a table are not taken.
     fn in_table(&mut self, table: &Table) {
         if self
             .listing
@@ -450,7 +456,8 @@ impl Scanner {
         }
     }
 
-    /// What a name leads to, and whether it is a symbolic link; nothing for what is not taken.
+    /// What a name leads to, and whether it is a symbolic link; `None` for names that are not
+    /// taken.
     fn target(
         &mut self,
         place: &Place,
@@ -462,9 +469,8 @@ impl Scanner {
             Target::Other => None,
             Target::Away(target) => {
                 let target = target.display();
-                let reason = format!(
-                    "a symbolic link to {target}, which `source.symlinks` does not let pass"
-                );
+                let reason =
+                    format!("a symbolic link to {target}, which `source.symlinks` does not allow");
                 self.listing.troubles.push(Trouble {
                     path: path.to_owned(),
                     reason,

@@ -1,4 +1,5 @@
-//! What all threads share that bring rows into the spool: its directory, and how much waits in it.
+//! State shared by all threads that bring rows into the spool: its directory, and how much is
+//! waiting in it.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 /// Bytes read at once.
 const BUFFER: usize = 1 << 18;
-/// How often a reader that may not go on looks again.
+/// How often a paused reader checks again.
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// State that the readers share.
@@ -22,13 +23,13 @@ pub(super) struct Shared {
     pub(super) held: AtomicU64,
     /// Number of the next file.
     pub(super) next: AtomicU64,
-    /// Inputs that may still bring something.
+    /// Number of inputs that may still deliver something.
     pub(super) live: AtomicUsize,
     pub(super) stop: AtomicBool,
     pub(super) failures: Mutex<Vec<String>>,
     /// Silent connections that were closed because others waited.
     pub(super) made_way: AtomicU64,
-    /// Files whose connections last.
+    /// Files whose connections are open.
     pub(super) open: Mutex<HashSet<PathBuf>>,
     pub(super) is_ours: Box<dyn Fn() -> bool + Send + Sync>,
     pub(super) wake: Box<dyn Fn() + Send + Sync>,
@@ -44,25 +45,25 @@ impl Shared {
         (self.wake)();
     }
 
-    /// True if as many bytes wait as may.
+    /// True if the limit of waiting bytes is reached.
     pub(super) fn is_full(&self) -> bool {
         self.held.load(Ordering::Relaxed) >= self.bytes_max
     }
 
-    /// True if half as many do.
+    /// True if half of the limit is reached.
     pub(super) fn is_half_full(&self) -> bool {
         self.held.load(Ordering::Relaxed) >= self.bytes_max / 2
     }
 
-    /// So many bytes do not wait after all.
+    /// Releases bytes counted as waiting.
     pub(super) fn unhold(&self, bytes: u64) {
         self.held.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// Refuses to make a file where the directory may be that of another run by now: the rows would go
-    /// there.
+    /// Refuses to create a file if the directory may meanwhile belong to another run, which would
+    /// get the rows.
     pub(super) fn check_ours(&self) -> io::Result<()> {
-        let gone = || io::Error::other("the state directory is that of this run no more");
+        let gone = || io::Error::other("the state directory no longer belongs to this run");
         if (self.is_ours)() {
             Ok(())
         } else {
@@ -70,7 +71,7 @@ impl Shared {
         }
     }
 
-    /// Something came.
+    /// Signals that something arrived.
     pub(super) fn wake(&self) {
         (self.wake)();
     }
@@ -87,7 +88,7 @@ impl Shared {
         self.next.fetch_add(1, Ordering::AcqRel)
     }
 
-    /// So many bytes more wait.
+    /// Counts more bytes as waiting.
     pub(super) fn hold(&self, bytes: u64) {
         self.held.fetch_add(bytes, Ordering::Relaxed);
         (self.wake)();
@@ -100,7 +101,7 @@ impl Shared {
         (self.wake)();
     }
 
-    /// Keeps one stream, to its end.
+    /// Stores one stream to its end.
     pub(super) fn session(&self, name: &str, from: &mut dyn Read) {
         if let Err(error) = self.check_ours() {
             return self.fail(error.to_string());
@@ -111,6 +112,7 @@ impl Shared {
         let path = self.directory.join(format!("{name}-{number:012}.arrows"));
         open.insert(path.clone());
         drop(open);
+        // The session ends as after the last byte: what came before the error is kept.
         if let Err(error) = self.copy(from, &path) {
             self.fail(format!("{}: {error}", path.display()));
         }
@@ -141,6 +143,7 @@ impl Shared {
             let n = match from.read(&mut buffer) {
                 Ok(0) => return Ok(()),
                 Ok(n) => n,
+                // A signal arrived; no byte is lost.
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             };
@@ -150,7 +153,7 @@ impl Shared {
                 match to.write(&buffer[done..n]) {
                     Ok(written) => done += written,
                     Err(error) if error.kind() == io::ErrorKind::StorageFull => {
-                        self.fail(format!("{}: {error}; free space", path.display()));
+                        self.fail(format!("{}: {error}; free up disk space", path.display()));
                         thread::sleep(50 * LOOK_EVERY);
                         if self.is_stopped() {
                             return Ok(());

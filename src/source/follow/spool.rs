@@ -1,10 +1,10 @@
 //! Standard input, FIFOs and sockets → growing stream files. Pushed bodies: `push.rs`.
 //!
-//! What came through a pipe cannot be read again, so it is kept in a file until a checkpoint holds
-//! its rows: every other promise then follows from those for growing files. One connection is one
-//! file, `NAME-NUMBER.arrows`, a name that it keeps for its life: decisions name it. Whether its
-//! connection lasts is known to this process alone, because none outlives it. When as many bytes wait
-//! as may, nothing more is read, and the producer waits.
+//! Data from a pipe cannot be read again, so it is kept in a file until a checkpoint contains its
+//! rows: the other guarantees then follow from those for growing files. Each connection gets one
+//! file, `NAME-NUMBER.arrows`, whose name never changes because decisions refer to it. Only this
+//! process knows whether a connection is open, because none outlives it. When the limit of waiting
+//! bytes is reached, nothing more is read, and the producer has to wait.
 
 use std::fs::{self, File};
 use std::io;
@@ -29,7 +29,7 @@ mod sockets;
 
 pub use connections::Connections;
 
-/// Beginnings of the names of files that no source gave.
+/// Name prefixes of files that do not come from a source.
 const PIPES: [&str; 4] = ["stdin-", "fifo-", "socket-", "push-"];
 
 /// Origin of a stream.
@@ -39,9 +39,9 @@ pub enum SpoolInput {
     Stdin,
     /// A FIFO, writer after writer.
     Fifo(PathBuf),
-    /// A Unix socket that is listened on.
+    /// A Unix socket to listen on.
     Socket(PathBuf),
-    /// A source that is asked.
+    /// A pull source.
     Source(Connect),
     /// Bodies that clients push: see [`Spool::take_pushed`].
     Push,
@@ -76,11 +76,11 @@ impl Drop for Spool {
 
 impl Spool {
     /// Starts to read `inputs` into `directory`, at most `bytes_max` ahead of [`Spool::release`];
-    /// `is_ours` says whether the directory is still that of this process, and `wake` is called when
-    /// something came.
+    /// `is_ours` says whether the directory still belongs to this process, and `wake` is called
+    /// when something arrives.
     ///
     /// # Errors
-    /// If the directory cannot be made, or an input cannot be opened.
+    /// If the directory cannot be created, or an input cannot be opened.
     pub fn start(
         directory: &Path,
         inputs: &[SpoolInput],
@@ -113,10 +113,11 @@ impl Spool {
         Ok(Self { shared, push: None })
     }
 
-    /// Takes what clients push from now on, behind what `state` knows of, judged as `source` says.
+    /// Accepts pushed bodies from now on, continuing after those known to `state`; they are checked
+    /// according to `source`.
     ///
     /// # Errors
-    /// If the spool cannot be listed, or the disk does not have its names.
+    /// If the spool cannot be listed or synced.
     pub fn take_pushed(
         &mut self,
         disk: Arc<dyn Disk>,
@@ -140,7 +141,7 @@ impl Spool {
         self.push.is_some()
     }
 
-    /// True if no input will ever bring anything again; clients that push are not counted.
+    /// True if no input will ever deliver anything again; pushing clients do not count.
     pub fn is_ended(&self) -> bool {
         self.shared.live.load(Ordering::Acquire) == 0
     }
@@ -159,10 +160,10 @@ impl Spool {
         self.shared.made_way.swap(0, Ordering::Relaxed)
     }
 
-    /// Removes a file of which everything that counts is in a checkpoint; bytes it had.
+    /// Removes a file whose rows are all in a checkpoint; returns its size in bytes.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any error of the system.
     pub fn release(&self, path: &Path) -> io::Result<u64> {
         let bytes = fs::metadata(path)?.len();
         // Only files of sources name a position; what others sent is not looked into here.
@@ -178,8 +179,10 @@ impl Spool {
         Ok(bytes)
     }
 
-    /// The connections that last now.
+    /// The connections open now.
     pub fn connections(&self) -> Connections {
+        // The lock is held while the next number is read, so that a connection that begins now is
+        // either in both or in neither.
         let open = self.shared.open();
         Connections {
             open: open.clone(),
@@ -187,17 +190,17 @@ impl Spool {
         }
     }
 
-    /// True if `path` is a file of bytes that nobody has sent twice: of a pipe or a socket, as opposed
-    /// to pushed bodies and sources, which wait for the disk before anybody hears of them.
+    /// True if `path` holds bytes that cannot be sent again: from a pipe or a socket, as opposed to
+    /// pushed bodies and sources, which are on disk before they are acknowledged.
     pub fn is_pipe(path: &Path) -> bool {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let mut pipes = PIPES.iter().filter(|pipe| **pipe != "push-");
         pipes.any(|pipe| name.starts_with(pipe))
     }
 
-    /// The name in `directory` of a file that a state calls `path`: states of the first version call
-    /// it `.open` while its connection lasted, and the state directory may have been moved. Nothing
-    /// where it has that name, or is no file of a spool.
+    /// The current name in `directory` of a file that a state calls `path`: states of the first
+    /// version use `.open` while its connection is open, and the state directory may have been
+    /// moved. `None` if the name has not changed or the file is not in a spool.
     pub fn name_now(directory: &Path, path: &Path) -> Option<PathBuf> {
         if path.parent()?.file_name() != directory.file_name() {
             return None;
@@ -241,7 +244,7 @@ fn spawn(input: &SpoolInput, shared: &Arc<Shared>) -> Result<(), SpoolError> {
                 if meta.file_type().is_fifo() {
                     Ok(())
                 } else {
-                    Err(io::Error::other("it is no FIFO"))
+                    Err(io::Error::other("it is not a FIFO"))
                 }
             });
             is_fifo.map_err(failed(path, "cannot be read", "make it with mkfifo"))?;
@@ -293,9 +296,10 @@ fn fifo(path: &Path, shared: &Shared) {
     }
 }
 
-/// A socket left by a dead daemon is taken over; one that somebody answers on is not.
+/// Listens on a socket; one left by a dead daemon is taken over, but not one that is in use.
 fn listen(path: &Path) -> io::Result<UnixListener> {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
+    // Connecting is the only way to tell a socket in use from one that a dead process left.
     if is_socket && UnixStream::connect(path).is_err() {
         fs::remove_file(path)?;
     }

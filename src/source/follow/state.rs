@@ -1,7 +1,7 @@
-//! Everything taken of the feed: plain data that a checkpoint holds, moved on by events alone.
+//! Everything taken from the feed: plain data stored in a checkpoint and changed only by events.
 //!
 //! The feeder is ahead of the trainer. Both hold a [`FeedState`] and apply the same [`Event`]s, so
-//! that a checkpoint never speaks of rows that the learner has not seen.
+//! that a checkpoint never covers rows that the learner has not seen.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use crate::rows::{Position, Tally, Watermark};
 use crate::source::worker::Refusal;
 use crate::source::{FeatureSchema, SegmentRead};
 
-/// Entries about refused files that are kept; older ones are only counted.
+/// Most entries kept about refused files; older ones are only counted.
 const QUARANTINE_MAX: usize = 10_000;
 
 /// A file that was refused.
@@ -21,7 +21,7 @@ const QUARANTINE_MAX: usize = 10_000;
 pub struct Quarantined {
     /// The number of the file.
     pub file: u64,
-    /// Where it was.
+    /// Its path at the time.
     pub path: PathBuf,
     /// Rows taken before.
     pub rows: u64,
@@ -34,10 +34,10 @@ pub struct Quarantined {
 /// A step of the feed.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// The file whose turn comes has these features: they are fixed with the first row taken of it,
-    /// and go when it ends before ([`FeedState::is_fixed`]).
+    /// The next file has these features: they are fixed when its first row is taken, and dropped if
+    /// it ends before that ([`FeedState::is_fixed`]).
     Resolved(FeatureSchema),
-    /// A segment's turn has come, by the decision of this number.
+    /// A segment was begun by the decision of this number.
     Began {
         /// Number of the decision.
         sequence: u64,
@@ -48,7 +48,7 @@ pub enum Event {
     },
     /// Rows of the current segment.
     Rows(Tally),
-    /// The current segment is through.
+    /// The current segment is done.
     Ended,
     /// The current segment ended early: its file is refused from here on.
     Cut(Quarantined),
@@ -61,21 +61,21 @@ pub enum Event {
     },
     /// A file was found under another name, or touched.
     Refreshed(u64, FileEntry),
-    /// The current segment is left: its rows so far stay, and the file is looked for again. What is to
-    /// be remembered of it, if anything.
+    /// The current segment is abandoned: its rows so far stay, and the file is looked for again.
+    /// The entry to remember, if any.
     PutOff(Option<(u64, FileEntry)>),
-    /// Every decision up to this number was carried out or taken back.
+    /// Every decision up to this number was carried out or revoked.
     Passed {
         /// Number of the decision.
         sequence: u64,
     },
-    /// A refused file is to be tried again; what is known of it then comes as an event of its own.
+    /// A refused file is to be retried; its new entry comes as a separate event.
     Retried(u64),
-    /// A file that is not there any more need not be remembered.
+    /// A vanished file need no longer be remembered.
     Forgot(u64),
 }
 
-/// All that is known of the feed.
+/// Everything known about the feed.
 #[derive(Clone, Debug, Default)]
 pub struct FeedState {
     /// Number of the last decision that was carried out or begun.
@@ -90,7 +90,7 @@ pub struct FeedState {
     pub next_file: u64,
     /// The segment that is being read.
     pub reading: Option<SegmentRead>,
-    /// Rows of its file before the segment; a function of the files, and in no checkpoint.
+    /// Rows of its file before the segment; derived from the files and not stored in checkpoints.
     pub rows_before: u64,
     /// Rows and values counted.
     pub tally: Tally,
@@ -98,14 +98,15 @@ pub struct FeedState {
     pub flushes: u64,
     /// Refused files, the newest last.
     pub quarantine: VecDeque<Quarantined>,
-    /// How many were refused in all.
+    /// Total number refused.
     pub quarantined: u64,
-    /// Keys of pushed bodies that are through.
+    /// Keys of finished pushed bodies.
     pub pushed: PushedKeys,
 }
 
 impl FeedState {
-    /// Moves on. An event carries all that it needs: the trainer's state does not have every file.
+    /// Applies an event. Events are self-contained, because the trainer's state does not hold every
+    /// file.
     pub fn apply(&mut self, event: &Event) {
         self.steps += 1;
         if let Some(settled) = self.settled_by(event) {
@@ -166,14 +167,13 @@ impl FeedState {
         }
     }
 
-    /// True if rows were taken, which fixes the features. Before, they are those of the file under way
-    /// alone, and go with it.
+    /// True if rows were taken, which fixes the features. Before that they belong only to the
+    /// current file and are dropped with it.
     pub fn is_fixed(&self) -> bool {
         self.tally.rows_accepted > 0
     }
 
-    /// Forgets the features of a file that is over and of which no row was taken: it may have been
-    /// anything.
+    /// Drops the features of a finished file of which no row was taken: it may have been anything.
     pub(super) fn free_features(&mut self) {
         if self.is_fixed() || self.reading.is_some() {
             return;
@@ -186,8 +186,7 @@ impl FeedState {
         }
     }
 
-    /// Gives files in directories of this name other names: `now` says what a file is called now, if
-    /// not so.
+    /// Renames files in directories with this name: `now` returns a file's new name, if it changed.
     pub fn rename(
         &mut self,
         folder: &std::ffi::OsStr,
@@ -205,7 +204,7 @@ impl FeedState {
         }
     }
 
-    /// The pushed body whose file is through with this event, which comes next.
+    /// The pushed body whose file this next event finishes.
     pub fn settled_by(&self, event: &Event) -> Option<Settled> {
         let reading = self.reading.as_ref();
         let (path, rows, refused) = match event {
@@ -259,12 +258,12 @@ impl FeedState {
         entry.map_or(0, |entry| entry.rows - entry.ahead.min(entry.rows))
     }
 
-    /// Rows of the whole file that were taken when the segment that is being read stands there.
+    /// Rows taken of the whole file at this position of the current segment.
     pub fn rows_of(&self, reading: &SegmentRead) -> u64 {
         self.rows_before + reading.rows
     }
 
-    /// The rows read so far stay: the file stands where they end.
+    /// Ends the file's position after the rows read so far, which stay.
     fn cut(&mut self, file: u64) {
         let Some(reading) = self.reading.take() else {
             return;
@@ -273,7 +272,7 @@ impl FeedState {
         self.files.put(file, entry);
     }
 
-    /// What is remembered of a file of which a segment is left on the way.
+    /// The entry for a file whose segment is abandoned midway.
     pub(crate) fn left(&self, reading: &SegmentRead, state: FileState) -> FileEntry {
         FileEntry {
             rows: self.rows_of(reading),
@@ -294,7 +293,7 @@ impl FeedState {
         self.quarantine.push_back(quarantined.clone());
     }
 
-    /// The position behind the last row, file by file; at most the `most` latest files.
+    /// The position after the last row of each file; at most the `most` latest files.
     pub fn watermark(&self, most: usize) -> Watermark {
         let done = self.files.iter().rev().take(most);
         let mut inputs: Vec<Position> = done

@@ -1,4 +1,4 @@
-//! Files of this moment against what was taken → whose turn it is, who waits, who is refused.
+//! Compares the current files with what was taken → which are next, which wait, which are refused.
 
 mod former;
 mod judge;
@@ -26,16 +26,16 @@ use crate::source::fingerprint::{FileMeta, open_quietly};
 use crate::source::worker::{Decode, Refusal};
 use crate::source::{Format, Segment};
 
-/// Files that one scan gives: their decisions are written in one go.
+/// Most files per scan: their decisions are written at once.
 const TAKES_MAX: usize = 4096;
 
-/// Looks at the same file in the same state after which it counts as not being written.
+/// Number of scans that find a file unchanged, after which it counts as no longer being written.
 const LOOKS_AT_REST: u32 = 2;
 
 /// A segment whose turn has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Take {
-    /// Number of the file; nothing for one that is new.
+    /// Number of the file; `None` for a new file.
     pub file: Option<u64>,
     /// The rows.
     pub segment: Segment,
@@ -54,20 +54,21 @@ pub struct Found {
     pub refreshed: Vec<(u64, FileEntry)>,
     /// Files whose consumed part changed, by number, as they are now.
     pub changed: Vec<(u64, FileEntry)>,
-    /// Files that hold what was learned from one that is gone: as they are now, and where that one was.
+    /// Files with the content of a learned file that is gone: their path, and that of the former
+    /// one.
     pub copies: Vec<(PathBuf, PathBuf)>,
     /// Files that cannot be taken at all.
     pub refused: Vec<(FileEntry, Refusal)>,
-    /// Files whose turn had come and that were replaced or removed before it: what they held cannot be
-    /// had any more.
+    /// Files that were replaced or removed before their turn: their content is lost.
     pub lost: Vec<PathBuf>,
-    /// Files that are no data and left out: how many by now and one of them, when there are more.
+    /// Files left out because they are not data: the number so far and an example, if there are new
+    /// ones.
     pub left_out: Option<(usize, PathBuf)>,
-    /// Errors on the way, each told once.
+    /// Errors during the scan, each reported once.
     pub troubles: Vec<Trouble>,
 }
 
-/// Looks at places again and again.
+/// Scans places repeatedly.
 #[derive(Debug)]
 pub struct Follower {
     params: FollowParams,
@@ -76,42 +77,43 @@ pub struct Follower {
     told: HashMap<PathBuf, Trouble>,
     /// Files that the system refuses to read, and why.
     unreadable: HashMap<PathBuf, String>,
-    /// Those of them that nobody was told of.
+    /// Those not reported yet.
     untold: Vec<Trouble>,
-    /// Files that are not looked at for a while, because the system refused to read them.
+    /// Files left alone for a while because the system refused to read them.
     resting: HashMap<PathBuf, Rest>,
-    /// Streams that begin as another one does which is still there.
+    /// Streams with the same beginning as another existing one.
     twins: HashMap<PathBuf, (FileMeta, u32)>,
-    /// Files of the state that a file of this look was found to be: each can be one only.
+    /// Files of the state matched by a file of this scan: each can match only once.
     claimed: HashSet<u64>,
-    /// Files that are not where they were, and those of them that have a key by their keys.
+    /// Files missing from their paths, and those with a key by key.
     gone: BTreeSet<u64>,
     missing: BTreeSet<(u64, u64)>,
-    /// True if somebody may be writing a file of this look that was taken before.
+    /// True if a file that was taken before may be being written now.
     is_unsettled: bool,
-    /// Looks that a run which ends when nothing is left has waited for files to settle.
+    /// Scans during which a run that ends when nothing is left has waited for files to settle.
     patience: u32,
-    /// Files that are no data, as they were when their first bytes said so.
+    /// Files that are not data, with their metadata when that was found.
     left_out: HashMap<PathBuf, FileMeta>,
-    /// How many of them somebody was told of.
+    /// How many of them were reported.
     left_out_told: usize,
-    /// Files that were seen and wait for the looks to come, in the order of their turns.
+    /// Files seen that wait for the next scans, in order.
     backlog: VecDeque<Seen>,
-    /// Names of files that wait for something: each look looks at them.
+    /// Names of files that wait for something: every scan checks them.
     awaited: HashSet<PathBuf>,
-    /// Contents whose turn had come and that are looked for.
+    /// Contents that are being looked for because their turn had come.
     sought: Vec<Sought>,
-    /// When everything was listed last, and how long that took.
+    /// When everything was last listed, and how long that took.
     full: Option<(Instant, Duration)>,
-    /// True if that found more files than one look takes in.
+    /// True if that found more files than one scan accepts.
     is_cut: bool,
-    /// When all directories were looked at last.
+    /// When all directories were last checked.
     slow: Option<Instant>,
-    /// The first file whose metadata the next listing looks at though its name says that it is as it was.
+    /// The first file whose metadata the next listing checks even though it seems unchanged.
     check_from: Option<Slot>,
     /// The moment of the last look.
     looked: Option<Instant>,
-    /// Directory where streams are kept, and the connections that last: other files there grow no more.
+    /// Directory where streams are stored, and the open connections: other files there no longer
+    /// grow.
     spool: Option<(PathBuf, Connections)>,
 }
 
@@ -119,7 +121,7 @@ pub struct Follower {
 enum Verdict {
     Known,
     Refreshed(u64, FileEntry),
-    /// What a file that is gone held; where that one was.
+    /// It has the content of a file that is gone, which was at this path.
     Copy(u64, FileEntry, PathBuf),
     Changed(u64, FileEntry),
     Wait,
@@ -127,7 +129,7 @@ enum Verdict {
     Refuse(FileEntry, Refusal),
 }
 
-/// Result of a look so far.
+/// Result of the scan so far.
 #[derive(Default)]
 struct Judged {
     takes: Vec<Take>,
@@ -135,7 +137,7 @@ struct Judged {
 }
 
 impl Follower {
-    /// Nothing looked at yet.
+    /// A follower that has scanned nothing yet.
     pub fn new(params: FollowParams) -> Self {
         Self {
             params,
@@ -165,8 +167,8 @@ impl Follower {
         }
     }
 
-    /// Listens to what happens in directories, and calls `wake` for it; without, all that is not in
-    /// their times of change is found by listing them.
+    /// Subscribes to changes in directories, and calls `wake` for each; without this, changes that
+    /// do not show in directory times are found only by listing.
     ///
     /// # Errors
     /// If the system has no notification.
@@ -174,17 +176,17 @@ impl Follower {
         self.scanner.listen(wake)
     }
 
-    /// Hears what happened since, so that a long time between two looks loses nothing.
+    /// Collects events, so that a long time between two scans loses none.
     pub fn hear(&mut self) {
         self.scanner.hear();
     }
 
-    /// True if a file was not where it was when its place was looked at last.
+    /// True if a file was missing when its place was last scanned.
     pub fn is_missing(&self, file: u64) -> bool {
         self.gone.contains(&file)
     }
 
-    /// Files that are gone beyond the `most` latest: they need not be remembered.
+    /// Vanished files beyond the `most` latest: they need not be remembered.
     pub fn gone_beyond(&mut self, most: usize) -> Vec<u64> {
         let mut beyond = Vec::new();
         while self.gone.len() > most {
@@ -193,13 +195,13 @@ impl Follower {
         beyond
     }
 
-    /// Nothing below `directory` grows any more but the files of `connections`, as of before the next
-    /// scan.
+    /// Declares that below `directory` only the files of `connections` still grow, as of just
+    /// before the next scan.
     pub fn set_connections(&mut self, directory: PathBuf, connections: Connections) {
         self.spool = Some((directory, connections));
     }
 
-    /// Of what could not be read at the last look: how many, and one of them.
+    /// The number of files that could not be read at the last scan, and an example.
     pub fn trouble(&self) -> Option<(usize, String)> {
         let told = self.told.values().filter(|trouble| !trouble.is_wanted);
         let told = told.map(|trouble| (&trouble.path, &trouble.reason));
@@ -209,7 +211,7 @@ impl Follower {
         Some((count, format!("{}: {reason}", path.display())))
     }
 
-    /// Follows other places, or by other rules, from the next scan on.
+    /// Changes places or rules from the next scan on.
     pub fn set_params(&mut self, params: FollowParams) {
         self.params = params;
         self.full = None;
@@ -217,8 +219,7 @@ impl Follower {
         self.told.clear();
     }
 
-    /// Looks at what may not be as it was: all names that are not known, now and then, and those of
-    /// which something was heard.
+    /// Scans everything that may have changed: unknown names now and then, and names with news.
     pub fn scan(
         &mut self,
         state: &FeedState,
@@ -321,7 +322,7 @@ impl Follower {
         }
     }
 
-    /// How many files are left out, when there are more than were told of.
+    /// The number of files left out, if there are more than were reported.
     fn tell_left_out(&mut self) -> Option<(usize, PathBuf)> {
         let before = std::mem::replace(&mut self.left_out_told, self.left_out.len());
         let example = self
@@ -340,8 +341,9 @@ fn refreshed(entry: &FileEntry, seen: &Seen) -> FileEntry {
     entry
 }
 
-/// Rotation by copy: a stream was emptied in its place, whatever it holds by now, and a new file begins
-/// with what was taken of it. The copy takes the stream's place; whether there is one.
+/// Handles rotation by copy: a stream was truncated in place, whatever it holds now, and a new file
+/// begins with what was taken of it. The copy takes the stream's place; returns whether there is
+/// one.
 fn rotated(state: &FeedState, takes: &mut [Take], file: u64) -> bool {
     let Some(old) = state.files.get(file).filter(FileEntry::is_stream) else {
         return false;

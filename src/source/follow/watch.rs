@@ -1,10 +1,10 @@
-//! Directory notification: which names have news. A hint that spares looking at all of them; what a
-//! listing finds is the truth.
+//! Directory notification: which names have changed. It is a hint that avoids checking all of them;
+//! a listing is authoritative.
 //!
-//! In: directories, each watched before it is listed, so that what comes after the listing is heard of.
-//! Out: names, directories that are to be listed again, or that something was missed and everything is.
-//! The kernel keeps what happened until it is asked for, so that a look knows of all that came before
-//! it. A thread only waits for it to have something, and wakes whoever looks.
+//! In: directories, each watched before it is listed, so that changes after the listing are
+//! reported. Out: names, directories to list again, or the notice that events were missed and
+//! everything must be listed. The kernel queues events until they are read, so that a scan knows of
+//! everything before it. A thread only waits for events and wakes the feeder.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::{CStr, OsStr};
@@ -20,12 +20,13 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 
-/// Names that are kept between two looks: with more the directories are listed.
+/// Most names kept between two scans: beyond that, the directories are listed.
 const NAMES_MAX: usize = 1 << 17;
 /// Bytes of news that are read at once.
 const BUFFER_BYTES: usize = 1 << 16;
 
-/// What is heard of in a directory. Opening and reading are not: the feeder does it all the time.
+/// The events subscribed to. Opening and reading are not among them: the feeder does that all the
+/// time.
 const HEARD: WatchFlags = WatchFlags::CREATE
     .union(WatchFlags::MOVED_TO)
     .union(WatchFlags::MOVED_FROM)
@@ -43,11 +44,11 @@ const HEARD: WatchFlags = WatchFlags::CREATE
 pub(super) struct News {
     /// Names that came, went or changed.
     pub names: BTreeSet<PathBuf>,
-    /// Directories that came: nothing was heard of what is in them.
+    /// New directories, about whose contents nothing was reported.
     pub folders: BTreeSet<PathBuf>,
-    /// Watched directories of which something was heard.
+    /// Watched directories with events.
     pub heard: BTreeSet<PathBuf>,
-    /// True if something was missed, or a directory has another name.
+    /// True if events were missed, or a directory was renamed.
     pub is_lost: bool,
 }
 
@@ -60,19 +61,19 @@ pub(super) struct Watch {
     queue: Arc<OwnedFd>,
     /// Names of the directories that are watched, by the kernel's number.
     folders: HashMap<i32, Vec<PathBuf>>,
-    /// Directories of which nothing is told, but for whom a look is worth while.
+    /// Directories whose events are not reported but trigger a scan.
     near: HashSet<i32>,
-    /// Directories watched before the listing that is under way.
+    /// Directories watched before the current listing.
     before: HashSet<i32>,
     news: News,
     buffer: Vec<MaybeUninit<u8>>,
-    /// Tells the thread that what it woke for was heard.
+    /// Tells the thread that the events were read.
     listen: Sender<()>,
     end: Arc<OwnedFd>,
 }
 
 impl Watch {
-    /// Listens to nothing yet; `wake` is called from a thread that ends with this.
+    /// A watch of nothing yet; `wake` is called from a thread that ends with this value.
     ///
     /// # Errors
     /// If the system has no notification, or no room for one more.
@@ -99,7 +100,7 @@ impl Watch {
         })
     }
 
-    /// Watches a directory; whether what comes after this is heard of.
+    /// Watches a directory; returns whether its changes will be reported.
     pub(super) fn add(&mut self, folder: &Path) -> bool {
         let Ok(number) = inotify::add_watch(&*self.queue, folder, HEARD) else {
             return false;
@@ -109,11 +110,12 @@ impl Watch {
             names.push(folder.to_owned());
         }
         self.before.remove(&number);
+        // Watched even if shared: changes made on this machine are heard at once all the same.
         is_told_by_the_kernel(folder)
     }
 
-    /// Wakes, and no more, for what happens in the directory where something is missing, or in the one
-    /// above that is there.
+    /// Only triggers scans for events in the directory where something is missing, or in its
+    /// nearest existing parent.
     pub(super) fn add_near(&mut self, path: &Path) {
         let there = path.ancestors().skip(1).find(|folder| folder.is_dir());
         let added = there.map(|folder| inotify::add_watch(&*self.queue, folder, HEARD));
@@ -123,14 +125,15 @@ impl Watch {
         }
     }
 
-    /// Everything is listed anew: what is not added until [`Watch::end`] need not be watched.
+    /// Begins a new listing of everything: directories not added until [`Watch::end`] need no
+    /// longer be watched.
     pub(super) fn begin(&mut self) {
         let before = std::mem::take(&mut self.folders).into_keys();
         self.before.extend(before.chain(self.near.drain()));
         self.news = News::default();
     }
 
-    /// Lets go of directories that are not there any more.
+    /// Drops directories that no longer exist.
     pub(super) fn end(&mut self) {
         for number in self.before.drain() {
             // It went with its directory, if that is gone.
@@ -138,7 +141,7 @@ impl Watch {
         }
     }
 
-    /// Hears what there is, and keeps it until it is asked for.
+    /// Collects pending events and keeps them until requested.
     pub(super) fn hear(&mut self) {
         let mut reader = inotify::Reader::new(&*self.queue, &mut self.buffer);
         while let Ok(event) = reader.next() {
@@ -180,6 +183,7 @@ impl News {
         };
         let Some(name) = name else {
             // The directory itself: it moved, went, or may be read by others now.
+            // IGNORED only confirms that a watch was removed.
             self.is_lost |= !events.contains(ReadFlags::IGNORED);
             return;
         };
@@ -218,7 +222,7 @@ impl News {
     }
 }
 
-/// Wakes whenever there is news, and waits until it was heard, until the end.
+/// Until the end, calls `wake` whenever there are events and waits until they were read.
 fn wait(queue: &OwnedFd, end: &OwnedFd, listening: &Receiver<()>, wake: &Wake) {
     loop {
         let mut waits = [
@@ -233,6 +237,8 @@ fn wait(queue: &OwnedFd, end: &OwnedFd, listening: &Receiver<()>, wake: &Wake) {
         if !waits[1].revents().is_empty() {
             return;
         }
+        // Permissions from before this event no longer count, because each wake must be answered
+        // by hearing the news once.
         while listening.try_recv().is_ok() {}
         wake();
         // The other side is gone: so is its queue.
@@ -242,8 +248,8 @@ fn wait(queue: &OwnedFd, end: &OwnedFd, listening: &Receiver<()>, wake: &Wake) {
     }
 }
 
-/// True if all that happens in a directory goes through this kernel: what another machine does to a
-/// shared one nobody is told.
+/// True if all changes in a directory go through this kernel: changes by other machines to a shared
+/// one are not reported.
 fn is_told_by_the_kernel(folder: &Path) -> bool {
     /// `statfs` of NFS, SMB (three), 9P, Ceph, AFS, FUSE, Lustre, GFS2, OCFS2 and VirtualBox.
     const SHARED: [u32; 12] = [

@@ -62,7 +62,10 @@ impl BatchDecoder {
         }
         let Some(words) = message.header_as_dictionary_batch() else {
             let found = message.header_type();
-            return Err(corrupt(format!("a message of type {found:?} in the stream")).into());
+            return Err(corrupt(format!(
+                "a message of an unexpected type, {found:?}, in the stream"
+            ))
+            .into());
         };
         check_dictionary(words, body).map_err(corrupt)?;
         if let Some(data) = words.data() {
@@ -86,10 +89,11 @@ impl BatchDecoder {
         let schema = try_fb_to_schema(schema).map_err(|error| error.to_string())?;
         if let Some(difference) = difference(first.fields(), schema.fields()) {
             return Err(StreamError::Behind(format!(
-                "a stream of other columns follows the end of the stream ({difference})"
+                "a stream with other columns follows the end of the stream ({difference})"
             )));
         }
         self.schema = Some(Arc::new(schema));
+        // Dictionary ids belong to one stream; the next stream may reuse them for other words.
         self.dictionaries.clear();
         Ok(())
     }

@@ -59,7 +59,7 @@ impl Prefix {
         let len = len as usize;
         if len > METADATA_BYTES_MAX {
             return Err(StreamError::Corrupt(format!(
-                "a message header of {len} bytes, more than the {METADATA_BYTES_MAX} that are read"
+                "a message header of {len} bytes, above the limit of {METADATA_BYTES_MAX}"
             )));
         }
         Ok(match len {
@@ -83,6 +83,7 @@ pub(super) fn begins(bytes: &[u8]) -> Option<bool> {
         return number(0).map(|_| true);
     }
     let len = number(0)?;
+    // The four bytes of length and the header together end at a multiple of eight.
     if len as usize > METADATA_BYTES_MAX || len % 8 != 4 {
         return Some(false);
     }
@@ -204,6 +205,7 @@ impl Place {
 
     /// Holds the bytes of the next message, or its beginning, against what may come here.
     fn check(self, bytes: &[u8]) -> Result<(), StreamError> {
+        // Inside a stream the bytes of a message may look like anything.
         let is_odd = self != Self::Inside && begins(bytes) == Some(false);
         match self {
             Self::Start if is_odd && Prefix::of(bytes).is_ok_and(is_end) => {
@@ -212,7 +214,7 @@ impl Place {
             Self::Start if is_odd => {
                 let head = &bytes[..bytes.len().min(PREFIX)];
                 Err(StreamError::Corrupt(format!(
-                    "it begins with \"{}\", as no Arrow IPC stream does",
+                    "it begins with \"{}\", which does not begin an Arrow IPC stream",
                     head.escape_ascii()
                 )))
             }
@@ -237,7 +239,7 @@ impl Place {
                 "a message of type {kind:?} follows the end of the stream"
             ))),
             (Self::Inside, _) => Err(StreamError::Corrupt(format!(
-                "a message of type {kind:?} in the stream"
+                "a message of an unexpected type, {kind:?}, in the stream"
             ))),
         }
     }
@@ -258,7 +260,7 @@ impl Place {
     pub fn fault(self, error: StreamError) -> StreamError {
         match (self, error) {
             (Self::Behind, StreamError::Corrupt(reason)) => StreamError::Behind(format!(
-                "bytes that are no further stream follow the end of the stream ({reason})"
+                "bytes that are not another stream follow the end of the stream ({reason})"
             )),
             (_, error) => error,
         }
@@ -271,7 +273,7 @@ fn is_end(prefix: Prefix) -> bool {
 
 fn behind(head: &[u8]) -> StreamError {
     StreamError::Behind(format!(
-        "bytes that are no further stream follow the end of the stream (\"{}\")",
+        "bytes that are not another stream follow the end of the stream (\"{}\")",
         head.escape_ascii()
     ))
 }

@@ -260,8 +260,8 @@ impl<'a> Check<'a> {
         self.uncompressed = self.uncompressed.saturating_add(declared);
         if declared > most || self.uncompressed > self.uncompressed_max {
             return Err(format!(
-                "a buffer declares {declared} bytes uncompressed, more than its values take or \
-                 its record batch may ({})",
+                "a buffer declares {declared} bytes uncompressed, more than its values need or \
+                 its record batch may take ({})",
                 self.uncompressed_max
             ));
         }

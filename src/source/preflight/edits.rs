@@ -58,7 +58,7 @@ impl Edits {
         }
     }
 
-    /// The bytes as changed; nothing where they may stay.
+    /// The bytes as changed; `None` where they may stay.
     pub fn apply(mut self, bytes: &[u8]) -> Option<Vec<u8>> {
         self.0.sort_by_key(|edit| edit.at);
         let is_needed = |edit: &Edit| {

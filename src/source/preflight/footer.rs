@@ -54,7 +54,7 @@ pub(in crate::source) fn read_footer(path: &Path, file: &Positioned) -> Result<R
     let footer_at = trailer_at.checked_sub(len as u64).ok_or_else(short)?;
     if len > METADATA_BYTES_MAX {
         return Err(corrupt(format!(
-            "a footer of {len} bytes, more than the {METADATA_BYTES_MAX} that are read"
+            "a footer of {len} bytes, above the limit of {METADATA_BYTES_MAX}"
         )));
     }
     let mut bytes = vec![0; len];
@@ -193,7 +193,7 @@ impl Visit for Footer {
         if of == Name::Element {
             if len > FIELDS_MAX {
                 return wrong(format!(
-                    "a schema of {len} columns and groups, more than the {FIELDS_MAX} that are read"
+                    "a schema of {len} columns and groups, above the limit of {FIELDS_MAX}"
                 ));
             }
             self.tree.left = len;
@@ -298,7 +298,7 @@ impl Tree {
             }
             if self.open.len() > DEPTH_MAX {
                 return wrong(format!(
-                    "its schema nests deeper than the {DEPTH_MAX} levels that are read"
+                    "its schema nests deeper than the limit of {DEPTH_MAX} levels"
                 ));
             }
         } else if element.children < 0 {

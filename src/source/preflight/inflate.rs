@@ -61,7 +61,9 @@ impl Codec {
             read.map_err(|error| format!("a page cannot be uncompressed: {error}"))?;
         }
         if bytes.len() != size {
-            return Err(format!("a page that is to hold {size} bytes does not"));
+            return Err(format!(
+                "a page does not hold the {size} bytes that it declares"
+            ));
         }
         *buf = Bytes::from(bytes);
         Ok(())

@@ -149,6 +149,7 @@ impl<'a> Levels<'a> {
             self.bytes = rest;
             let level = level.iter().rev().take(2);
             let level = level.fold(0, |level, &byte| level << 8 | u16::from(byte));
+            // A run may be declared longer than the page has levels.
             let len = count.min(self.left);
             self.left -= len;
             return Some(Run::Same { level, len });

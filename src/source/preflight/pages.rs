@@ -120,6 +120,8 @@ pub(super) fn open(
     let codec = Codec::of(column.compression());
     let inner = if codec.is_some() {
         let plain = column.clone().into_builder();
+        // Told that pages are uncompressed, the decoder hands them on as stored. They are inflated
+        // here, to the declared size and no further.
         let plain = plain.set_compression(Compression::UNCOMPRESSED).build()?;
         SerializedPageReader::new(shared, &plain, rows, None)?
     } else {
@@ -269,6 +271,8 @@ impl Header {
                     self.bytes.truncate(used);
                     return self.chunk.check(&fields).map_err(io::Error::other);
                 }
+                // It is short only because not enough was read; at the end of the file more
+                // reading would not help.
                 Err(Fault::Short) if read == len && len < HEADER_BYTES_MAX => len *= 4,
                 Err(Fault::Short) => {
                     return Err(io::Error::other("a page header ends before it is complete"));
@@ -330,10 +334,10 @@ impl Chunk {
         let size = count(page.uncompressed);
         let bad = |why: String| Err(format!("a page declares {size} bytes uncompressed, {why}"));
         if size > PAGE_BYTES_MAX {
-            return bad(format!("more than the {PAGE_BYTES_MAX} that are read"));
+            return bad(format!("above the limit of {PAGE_BYTES_MAX}"));
         }
         if count(page.levels[0]) + count(page.levels[1]) > size {
-            return bad("less than its levels take".to_owned());
+            return bad("less than its levels need".to_owned());
         }
         let is_described = match page.kind {
             0 | 3 if page.is_new != (page.kind == 3) => false,
@@ -342,22 +346,22 @@ impl Chunk {
             _ => page.data.is_none() && page.words.is_none(),
         };
         if !is_described {
-            return bad(format!("and is not of the type {} that it says", page.kind));
+            return bad(format!("but is not of its declared type {}", page.kind));
         }
         let values = count(page.data.unwrap_or(0));
         if values > self.values {
             let all = self.values;
-            return bad(format!("and {values} values in a column chunk of {all}"));
+            return bad(format!("with {values} values in a column chunk of {all}"));
         }
         let words = count(page.words.unwrap_or(0));
         // A word of bytes begins with four bytes of length.
         if words.saturating_mul(self.width.unwrap_or(32)) > size.saturating_mul(8) {
-            return bad(format!("less than {words} words take"));
+            return bad(format!("less than {words} words need"));
         }
         if let (Some(width), Some(_)) = (self.width, page.data) {
             let each = width.div_ceil(8).saturating_add(RUN_BYTES);
             if size > values.saturating_mul(each).saturating_add(PAGE_SLACK) {
-                return bad(format!("more than {values} values take"));
+                return bad(format!("more than {values} values need"));
             }
         }
         // An index is passed over, not handed on.
@@ -366,12 +370,14 @@ impl Chunk {
         {
             sizes.push_back(usize::try_from(size).unwrap_or(0));
         }
+        // Only the growth beyond the largest page so far counts: a column holds one page at a
+        // time.
         let before = self.largest.fetch_max(size, Ordering::Relaxed);
         let more = size.saturating_sub(before);
         let held = self.budget.held.fetch_add(more, Ordering::Relaxed);
         if held.saturating_add(more) > self.budget.max {
             let max = self.budget.max;
-            return bad(format!("with the pages beside it more than {max}"));
+            return bad(format!("which with the pages beside it exceeds {max}"));
         }
         Ok(())
     }

@@ -63,12 +63,12 @@ fn check_fields(schema: Schema<'_>, (max, fields_max): (usize, usize)) -> Result
         open.extend(children.map(|child| (child, depth + 1)));
         if depth == DEPTH_MAX && open.len() > before {
             return Err(format!(
-                "its schema nests deeper than the {DEPTH_MAX} levels that are read"
+                "its schema nests deeper than the limit of {DEPTH_MAX} levels"
             ));
         }
         if fields + open.len() > fields_max {
             return Err(format!(
-                "a schema of more than the {fields_max} columns that are read"
+                "a schema with more columns than the limit of {fields_max}"
             ));
         }
     }

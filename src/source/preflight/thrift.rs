@@ -146,7 +146,7 @@ struct Walk<'a> {
     bytes: &'a [u8],
     at: usize,
     frames: Vec<Frame>,
-    /// What is to be changed; nothing where all must be as it should.
+    /// What is to be changed; `None` where all must be as it should.
     edits: Option<Edits>,
 }
 
@@ -227,7 +227,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Reads a field that must be of this kind; whether it stays.
+    /// Reads a field that must be of this kind; returns whether it stays.
     fn known(
         &mut self,
         of: Name,
@@ -394,7 +394,7 @@ impl<'a> Walk<'a> {
 /// The type of a list's items: not booleans.
 fn item(wire: u8) -> Result<u8, Fault> {
     match wire {
-        wire::TRUE | wire::FALSE => wrong("a list of booleans, which Parquet does not have here"),
+        wire::TRUE | wire::FALSE => wrong("a list of booleans, which Parquet does not use here"),
         other => Ok(other),
     }
 }

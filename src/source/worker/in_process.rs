@@ -43,6 +43,7 @@ impl InProcess {
         let (Some(job), Some(feature_schema)) = (self.jobs.front(), &self.feature_schema) else {
             return Err(SourceError::Ended);
         };
+        // Put back only after success, because after an error nothing may be read from it again.
         let mut open = if let Some(open) = self.open.take() {
             open
         } else {

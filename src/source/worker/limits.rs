@@ -37,6 +37,7 @@ pub(super) fn environment() -> impl Iterator<Item = (OsString, OsString)> {
 
 /// Dies with the daemon, leaves its signals to it, and takes no more memory than it may.
 pub(super) fn apply() -> io::Result<()> {
+    // The kernel must do this, because a daemon that is killed cannot end its worker itself.
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     // Ctrl-C and the service manager reach all processes of the group: the daemon drains first.
     for signal in [SIGINT, SIGTERM, SIGHUP, SIGUSR1] {
@@ -52,6 +53,8 @@ pub(super) fn apply() -> io::Result<()> {
 
 fn limit(resource: Resource, most: u64) -> io::Result<()> {
     let hard = getrlimit(resource).maximum;
+    // The limit that the process was started with cannot be raised, and asking for more would
+    // fail.
     let most = hard.map_or(most, |hard| hard.min(most));
     setrlimit(
         resource,

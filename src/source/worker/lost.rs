@@ -22,7 +22,7 @@ pub(super) fn not_started(why: &str) -> Refusal {
     Refusal {
         fault: Fault::Unreadable,
         reason: format!(
-            "the system has no room for the worker that reads files ({why}); raise the limits on \
+            "the system cannot start the worker that reads files ({why}); raise the limits on \
              open files, processes or memory (`ulimit`, `LimitNOFILE=`)"
         ),
     }
@@ -31,6 +31,7 @@ pub(super) fn not_started(why: &str) -> Refusal {
 /// What an error of the socket says of the worker behind it.
 pub(super) fn lost(error: &io::Error) -> Lost {
     match error.kind() {
+        // A read timeout of a socket is reported as either, depending on the system.
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Lost::Silent,
         io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Lost::Died(String::new()),
         _ => Lost::Died(error.to_string()),

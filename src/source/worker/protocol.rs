@@ -86,17 +86,19 @@ pub(super) struct Sent {
 pub(super) fn send(to: &mut impl Write, message: Encoder) -> io::Result<()> {
     let bytes = message.into_bytes();
     let len = u32::try_from(bytes.len()).map_err(io::Error::other)?;
+    // One write for both, because each is a system call.
     let mut framed = Vec::with_capacity(bytes.len() + 4);
     framed.extend_from_slice(&len.to_le_bytes());
     framed.extend_from_slice(&bytes);
     to.write_all(&framed)
 }
 
-/// Receives a message; nothing at the end.
+/// Receives a message; `None` at the end.
 pub(super) fn receive(from: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
     let mut len = [0; 4];
     match from.read_exact(&mut len) {
         Ok(()) => {}
+        // The other side has closed its end, which is how it says that it is done.
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
         Err(error) => return Err(error),
     }
@@ -192,7 +194,7 @@ impl Request {
                 with_ids: from.bool()?,
             },
             5 => Self::Credit(from.usize()?),
-            other => return Err(from.refuse(format!("request {other}"))),
+            other => return Err(from.refuse(format!("unknown request {other}"))),
         };
         from.finish()?;
         Ok(request)
@@ -282,7 +284,7 @@ impl Reply {
             }),
             4 => Self::Failed(from.u64()?, decode_refusal(&mut from)?),
             5 => Self::Ready,
-            other => return Err(from.refuse(format!("reply {other}"))),
+            other => return Err(from.refuse(format!("unknown reply {other}"))),
         };
         from.finish()?;
         Ok(reply)
@@ -305,7 +307,7 @@ fn encode_refusal(refusal: &Refusal, to: &mut Encoder) {
 fn decode_refusal(from: &mut Decoder<'_>) -> Result<Refusal, CodecError> {
     let code = from.u8()?;
     Ok(Refusal {
-        fault: Fault::of_code(code).ok_or_else(|| from.refuse(format!("fault {code}")))?,
+        fault: Fault::of_code(code).ok_or_else(|| from.refuse(format!("unknown fault {code}")))?,
         reason: from.str()?.to_owned(),
     })
 }

@@ -109,6 +109,7 @@ impl Worker {
             } => {
                 self.want = minibatch_rows;
                 self.free = (0..slots).collect();
+                // The previous slots are forgotten, because the daemon has released all of them.
                 self.room = Some(Room {
                     places: SlotPool::of(&self.memory, slots, slot_bytes, None)?,
                     feature_schema,
@@ -128,7 +129,7 @@ impl Worker {
     /// Reads a job to its end; false when the daemon is gone.
     fn work(&mut self, job: &Job, want: Option<usize>, with_ids: bool) -> io::Result<bool> {
         let Some(room) = &self.room else {
-            return Err(io::Error::other("a job before the features"));
+            return Err(io::Error::other("a job arrived before the features"));
         };
         self.want = want.unwrap_or(self.want);
         let opened = SegmentReader::open(&job.read, &room.feature_schema, with_ids);
@@ -140,6 +141,8 @@ impl Worker {
             }
         };
         loop {
+            // The daemon holds every slot, so requests are read until one of them gives a slot
+            // back.
             while self.free.is_empty() {
                 if !self.take_request()? {
                     return Ok(false);
@@ -156,7 +159,8 @@ impl Worker {
         }
     }
 
-    /// Hands over rows up to the border of the minibatch; whether they are the last of the job.
+    /// Hands over rows up to the border of the minibatch; returns whether they are the last of the
+    /// job.
     fn piece(
         &mut self,
         job: &Job,
@@ -164,10 +168,10 @@ impl Worker {
         with_ids: bool,
     ) -> io::Result<Result<bool, Refusal>> {
         let Some(room) = &mut self.room else {
-            return Err(io::Error::other("a job before the features"));
+            return Err(io::Error::other("a job arrived before the features"));
         };
         let Some(slot) = self.free.last().copied() else {
-            return Err(io::Error::other("no place for a piece"));
+            return Err(io::Error::other("no slot for a piece"));
         };
         let mut batch = room
             .feature_schema

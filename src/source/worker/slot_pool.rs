@@ -74,12 +74,15 @@ impl SlotPool {
         number: usize,
         bytes: usize,
     ) -> io::Result<Box<dyn Lent>> {
-        let wrong = |what: &str| io::Error::other(format!("place {number} for rows {what}"));
+        let wrong = |what: &str| io::Error::other(format!("slot {number} for rows {what}"));
         if bytes > self.bytes {
             return Err(wrong("is too small"));
         }
+        // A thread that panicked with the lock left plain states behind, each of which is valid.
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let slot = slots.get_mut(number).ok_or_else(|| wrong("is none"))?;
+        let slot = slots
+            .get_mut(number)
+            .ok_or_else(|| wrong("does not exist"))?;
         let map = match std::mem::replace(slot, State::Leased) {
             State::Here(map) => map,
             State::Leased => return Err(wrong("is taken")),
@@ -131,6 +134,8 @@ impl Drop for Slot {
         if let (Some(slot), Some(map)) = (slots.get_mut(self.number), self.map.take()) {
             *slot = State::Here(map);
         }
+        // Unlocked before the message: sending may wait for the worker, and leases of other slots
+        // must not wait with it.
         drop(slots);
         if let Some(control) = &self.places.control
             && let Ok(message) = Request::Credit(self.number).encode()

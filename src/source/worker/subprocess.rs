@@ -200,7 +200,7 @@ impl Subprocess {
         let Some(mut running) = self.running.take() else {
             return not_started(match &lost {
                 Lost::Died(reason) | Lost::NotStarted(reason) => reason,
-                Lost::Silent => "it is silent",
+                Lost::Silent => "it does not answer",
             });
         };
         let deadline = self.params.deadline.as_secs();
@@ -209,7 +209,7 @@ impl Subprocess {
             Lost::Silent => Refusal {
                 fault: Fault::Silent,
                 reason: format!(
-                    "the worker that read it said nothing for {deadline} s and was ended; \
+                    "the worker reading it was silent for {deadline} s and was killed; \
                      raise `source.decode_deadline_s` if the file is sound"
                 ),
             },
@@ -268,7 +268,7 @@ impl Subprocess {
 
     fn take(&mut self, batch: &mut Minibatch, at: usize, sent: Sent) -> Result<Next, Lost> {
         let wrong = |what: &str| Lost::Died(format!("it sent {what}"));
-        let job = self.jobs.front().ok_or_else(|| wrong("rows unasked"))?;
+        let job = self.jobs.front().ok_or_else(|| wrong("unrequested rows"))?;
         let rows = usize::try_from(sent.tally.rows_accepted).unwrap_or(usize::MAX);
         let fits = job.ticket == sent.ticket
             && rows <= sent.capacity
@@ -309,7 +309,7 @@ impl Subprocess {
         Ok(next)
     }
 
-    /// The place of a piece; nothing if there is none, or it is not as long as the piece.
+    /// The place of a piece; `None` if there is none, or it is not as long as the piece.
     fn piece(&self, sent: &Sent) -> Option<Minibatch> {
         let places = self.running.as_ref()?.places.as_ref()?;
         let (feature_schema, _) = self.in_use.as_ref()?;
@@ -328,7 +328,7 @@ impl Subprocess {
                 self.finish_job();
                 Ok(Next::Failed { ticket, refusal })
             }
-            _ => Err(Lost::Died("it sent another answer".to_owned())),
+            _ => Err(Lost::Died("it sent a wrong reply".to_owned())),
         }
     }
 }
@@ -346,7 +346,8 @@ impl Running {
         minibatch_rows: usize,
     ) -> io::Result<()> {
         let bytes = feature_schema.bytes(minibatch_rows);
-        let bytes = bytes.ok_or_else(|| io::Error::other("a minibatch beyond all memory"))?;
+        let bytes =
+            bytes.ok_or_else(|| io::Error::other("a minibatch larger than memory can be"))?;
         // Whole pages, so that no two places share one.
         let page = rustix::param::page_size();
         let slot_bytes = bytes.max(1).next_multiple_of(page);
@@ -376,7 +377,7 @@ impl Decode for Subprocess {
         match self.ask(&Request::Resolve(segment.clone()))? {
             Reply::Resolved(feature_schema) => Ok(feature_schema),
             Reply::Refused(refusal) => Err(refusal),
-            _ => Err(self.reap(Lost::Died("it sent another answer".to_owned()))),
+            _ => Err(self.reap(Lost::Died("it sent a wrong reply".to_owned()))),
         }
     }
 
@@ -384,7 +385,7 @@ impl Decode for Subprocess {
         match self.ask(&Request::Frames(path.to_owned()))? {
             Reply::Framed(frames) => Ok(frames),
             Reply::Refused(refusal) => Err(refusal),
-            _ => Err(self.reap(Lost::Died("it sent another answer".to_owned()))),
+            _ => Err(self.reap(Lost::Died("it sent a wrong reply".to_owned()))),
         }
     }
 
@@ -396,7 +397,7 @@ impl Decode for Subprocess {
         if feature_schema.bytes(minibatch_rows).is_none() {
             return Err(Refusal {
                 fault: Fault::File,
-                reason: "a minibatch of these rows is beyond all memory".to_owned(),
+                reason: "a minibatch of these rows is larger than memory can be".to_owned(),
             });
         }
         self.in_use = Some((feature_schema.clone(), minibatch_rows));

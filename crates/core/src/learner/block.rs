@@ -14,8 +14,9 @@ use crate::rows::{Buffer, Layout};
 ///   C_new = (n₀/N)·C_old + (1/N)·Σ ỹᵢ ỹᵢᵀ
 ///
 /// is exact. Early blocks are centred on their own mean and carry the row √(n₀s/N)(x̄ − μ) that
-/// makes up for it (Chan, Golub, LeVeque 1983); later ones are centred on the running mean, where
-/// one pass does, and Σyyᵀ − (s²/N)ȳȳᵀ is written as Σỹỹᵀ by `mean_shrinkage` = 1 − √(1 − s/N).
+/// makes up for it (Chan, Golub, LeVeque 1983); later ones are centred on the running mean, which
+/// takes only one pass, and Σyyᵀ − (s²/N)ȳȳᵀ is written as Σỹỹᵀ by `mean_shrinkage` = 1 − √(1 −
+/// s/N).
 #[derive(Debug)]
 pub struct Block<T> {
     values: Buffer<T>,
@@ -24,7 +25,7 @@ pub struct Block<T> {
     stride: usize,
     features: usize,
     rows: usize,
-    /// True if the storage is the minibatch's own, which then has none of its values left.
+    /// True if the storage was taken from the minibatch, which then no longer has its values.
     is_exchanged: bool,
     /// c of ỹᵢ = yᵢ − c·ȳ; 0 for a block centred on its own mean.
     pub mean_shrinkage: f64,
@@ -34,14 +35,14 @@ pub struct Block<T> {
     pub weight: f64,
     /// n₀, the weight of all earlier rows.
     pub prior_weight: f64,
-    /// γ^b, by which that weight has decayed since the block before.
+    /// γ^b, by which that weight has decayed since the previous block.
     pub decay: f64,
     /// Σ‖ỹᵢ‖², the squared Frobenius norm of the rows ỹ.
     pub squared_norm: f64,
 }
 
-/// Room for `rows` rows and the one that corrects the mean, in whole vectors of sixteen: columns
-/// that begin anywhere cost every load and store of a vector twice.
+/// Room for `rows` rows and the one that corrects the mean, rounded up to vectors of sixteen: with
+/// unaligned columns every vector load and store would cost twice.
 fn room(rows: usize) -> usize {
     (rows + 1).next_multiple_of(16)
 }
@@ -65,7 +66,7 @@ impl<T: Real> Block<T> {
         }
     }
 
-    /// Makes room for `rows` rows of the minibatch to come, laid out like it.
+    /// Makes room for `rows` rows of the next minibatch, in its layout.
     pub fn begin(&mut self, rows: usize, layout: Layout) {
         self.layout = layout;
         self.rows = rows;
@@ -85,12 +86,13 @@ impl<T: Real> Block<T> {
         self.layout = layout;
         self.rows = rows;
         self.is_exchanged = true;
+        // The minibatch gets back a buffer at least as large as the one that it gave.
         self.values.make_room(values.len());
         std::mem::swap(&mut self.values, values);
         self.stride = stride;
     }
 
-    /// The rows as they were read, if this took their storage: y ÷ factor + pivot, in f64.
+    /// The original rows, if this block took their storage: y ÷ factor + pivot, in f64.
     pub fn as_read(&self, pivot: &Pivot<T>) -> Option<Vec<f64>> {
         let y = self.is_exchanged.then(|| self.as_mat())?;
         let (b, m) = (y.nrows(), y.ncols());
@@ -113,7 +115,7 @@ impl<T: Real> Block<T> {
         &mut self.values
     }
 
-    /// Rows held, with the one that corrects the mean.
+    /// Number of rows held, including the one that corrects the mean.
     pub fn rows(&self) -> usize {
         self.rows
     }
@@ -123,7 +125,7 @@ impl<T: Real> Block<T> {
         self.mean_shrinkage * (2.0 - self.mean_shrinkage)
     }
 
-    /// N, the weight of all rows, these included.
+    /// N, the weight of all rows including these.
     pub fn total(&self) -> f64 {
         self.prior_weight + self.weight
     }
@@ -138,7 +140,7 @@ impl<T: Real> Block<T> {
         }
     }
 
-    /// Y, b×m, as it is stored.
+    /// Y, b×m, as stored.
     pub fn as_mat(&self) -> MatRef<'_, T> {
         self.sub_rows(0, self.rows)
     }
@@ -157,7 +159,7 @@ impl<T: Real> Block<T> {
         }
     }
 
-    /// Y, b×m, to be changed.
+    /// Y, b×m, mutable.
     pub fn as_mat_mut(&mut self) -> MatMut<'_, T> {
         let (rows, features) = (self.rows, self.features);
         match self.layout {
@@ -190,7 +192,7 @@ impl<T: Real> Block<T> {
         sums.iter().sum()
     }
 
-    /// Squared distance of two rows, ‖yᵢ − yₗ‖².
+    /// Squared distance between two rows, ‖yᵢ − yₗ‖².
     pub fn squared_distance(&self, i: usize, l: usize) -> f64 {
         let y = self.as_mat();
         let apart = (0..self.features).map(|j| y[(i, j)].wide() - y[(l, j)].wide());
@@ -206,7 +208,7 @@ impl<T: Real> Block<T> {
         }
     }
 
-    /// Turns the rows into ỹ, for rules that want them as they stand.
+    /// Turns the rows into ỹ, for rules that need them explicitly.
     pub fn apply_mean_shrinkage(&mut self) {
         if self.mean_shrinkage == 0.0 {
             return;

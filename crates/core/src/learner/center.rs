@@ -1,9 +1,9 @@
-//! The first pass over a minibatch: take the pivot off, scale, and sum.
+//! The first pass over a minibatch: subtract the pivot, scale, and sum.
 //!
-//! In: b×m values as they were decoded. Out: y = (x − pivot)·factor in the same layout, with
-//! Σy and Σy² per feature. One read and one write of the block, in its own place where the types
-//! agree, so that it stays in the second-level cache for the products that follow; every other
-//! pass of an update is over smaller things.
+//! In: b×m values as decoded. Out: y = (x − pivot)·factor in the same layout, with Σy and Σy² per
+//! feature. It reads and writes the block once, in place where the types agree, so that the block
+//! stays in the second-level cache for the products that follow. Every other pass of an update
+//! covers less data.
 //!
 //! f32 values stay f32: the pivot is split into a leading and a trailing part, so that
 //! (x − high) is exact where x is near the mean (Sterbenz) and no digit of the signal is lost
@@ -17,9 +17,9 @@ use crate::rows::{Buffer, Layout};
 
 /// A value of a minibatch that becomes a value of a block.
 pub trait Centred<T>: Real {
-    /// x − pivot, in the wider of the two types or without losing what that would keep.
+    /// x − pivot, computed in the wider of the two types or as precisely as that would be.
     fn centred(self, pivot: f64, high: T, low: T) -> T;
-    /// The values as values of a block, where they are of its type.
+    /// The values as values of a block, if the types are the same.
     fn same(values: &mut Buffer<Self>) -> Option<&mut Buffer<T>>;
 }
 
@@ -97,7 +97,7 @@ impl<T: Real> Pivot<T> {
     }
 }
 
-/// b×m values: how they lie.
+/// Shape and memory layout of b×m values.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
     /// Number of rows, b.
@@ -106,12 +106,12 @@ pub struct Shape {
     pub features: usize,
     /// Order of the values in memory.
     pub layout: Layout,
-    /// Distance from a row (row-major) or feature (column-major) to the next where it is read.
+    /// Distance from a row (row-major) or feature (column-major) to the next in the source.
     pub stride: usize,
 }
 
-/// Buffers that values are read from and written to. The loops stand alone, on slices that the compiler knows to
-/// be apart: only then does it make vector code of them.
+/// Buffers that values are read from and written to. The loops are separate functions on slices
+/// that the compiler knows do not overlap: only then does it vectorize them.
 pub trait Buffers<T> {
     /// Writes row `i` and adds y to `sum`, y² to `squares`, length m each.
     fn row(&mut self, i: usize, shape: Shape, by: &Pivot<T>, sum: &mut [T], squares: &mut [T]);
@@ -121,9 +121,9 @@ pub trait Buffers<T> {
 
 /// From one buffer into another.
 pub struct Apart<'a, X, T> {
-    /// Values as they were read.
+    /// Values as read.
     pub x: &'a [X],
-    /// Values of the block, to be written.
+    /// Values of the block (output).
     pub y: &'a mut [T],
     /// Distance from a row or feature to the next in `y`.
     pub stride: usize,
@@ -144,6 +144,8 @@ impl<X: Centred<T>, T: Real> Buffers<T> for Apart<'_, X, T> {
         let y = &mut self.y[j * self.stride..][rows];
         let (shift, high) = (by.shift[j], by.high[j]);
         let (low, factor) = (by.low[j], by.factor[j]);
+        // Sixteen sums side by side, because in a single one every addition would wait for the one
+        // before.
         let (mut s, mut q) = ([T::of(0.0); WIDTH], [T::of(0.0); WIDTH]);
         let ((x, x_rest), (y, y_rest)) = (x.as_chunks::<WIDTH>(), y.as_chunks_mut::<WIDTH>());
         for (x, y) in x.iter().zip(y) {
@@ -164,7 +166,7 @@ impl<X: Centred<T>, T: Real> Buffers<T> for Apart<'_, X, T> {
     }
 }
 
-/// One buffer, read and written in its place.
+/// One buffer, read and written in place.
 pub struct InPlace<'a, T>(pub &'a mut [T]);
 
 impl<T: Centred<T>> Buffers<T> for InPlace<'_, T> {
@@ -208,6 +210,7 @@ fn row_apart<X: Centred<T>, T: Real>(
     squares: &mut [T],
 ) {
     let m = x.len();
+    // All slices are cut to one length, so that the loop needs no bounds checks and is vectorised.
     let (y, sum, squares) = (&mut y[..m], &mut sum[..m], &mut squares[..m]);
     let (shift, high) = (&by.shift[..m], &by.high[..m]);
     let (low, factor) = (&by.low[..m], &by.factor[..m]);
@@ -233,17 +236,17 @@ fn row_in_place<T: Centred<T>>(y: &mut [T], by: &Pivot<T>, sum: &mut [T], square
     }
 }
 
-/// Rows of a column that are summed side by side.
+/// Rows of a column summed in parallel.
 const WIDTH: usize = 16;
 
-/// Shifts and factors of a learner's blocks, with the sums of the block made last.
+/// Shifts and factors of a learner's blocks, with the sums of the latest block.
 #[derive(Clone, Debug)]
 pub struct Centring<T> {
     /// Shift and factor of each feature.
     pub pivot: Pivot<T>,
-    /// Sums of the block made last.
+    /// Sums of the latest block.
     pub sums: ColumnSums<T>,
-    /// Old ÷ new scale of each feature, length m, where the scale has moved.
+    /// Old ÷ new scale of each feature, length m, if the scale has changed.
     pub ratios: Vec<f64>,
 }
 
@@ -258,7 +261,7 @@ impl<T: Real> Centring<T> {
     }
 }
 
-/// Σy and Σy² of a block, length m each, and room to sum in.
+/// Σy and Σy² of a block, length m each, with scratch space.
 #[derive(Clone, Debug)]
 pub struct ColumnSums<T> {
     /// Σy of each feature.
@@ -270,7 +273,7 @@ pub struct ColumnSums<T> {
 }
 
 impl<T: Real> ColumnSums<T> {
-    /// Sums of no row.
+    /// All sums zero.
     pub fn new(features: usize) -> Self {
         Self {
             sum: vec![0.0; features],
@@ -298,7 +301,7 @@ pub fn center<T: Real>(
     });
 }
 
-/// The pass as a value, so that its loops are compiled for the vector width found at run time.
+/// The pass as a value, so that its loops can be compiled for the vector width found at run time.
 struct Pass<'a, B, T> {
     buffers: &'a mut B,
     shape: Shape,
@@ -370,7 +373,7 @@ fn center_columns<T: Real>(
     }
 }
 
-/// Sum in f64 by halves: a chain of sixteen additions would take longer than a column of rows.
+/// Pairwise sum in f64: a chain of sixteen additions would take longer than a column of rows.
 #[inline(always)]
 fn pairwise<T: Real>(values: &[T; WIDTH]) -> f64 {
     let mut sums: [f64; WIDTH] = std::array::from_fn(|l| values[l].wide());

@@ -1,4 +1,4 @@
-//! What the rules have in common, so that moments, scale and error bars are written once.
+//! The interface shared by all rules, so that moments, scale and error bars are implemented once.
 
 use faer::{Mat, MatRef};
 
@@ -6,7 +6,7 @@ use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::block::Block;
 use crate::linalg::{LinalgError, Real};
 
-/// Totals of the covariance of all rows, for the moment when a block is learned or a state is read.
+/// Totals of the covariance of all rows at the moment a block is learned or a state is read.
 #[derive(Clone, Copy, Debug)]
 pub struct CovarianceTotals {
     /// Trace of the covariance of all rows, the block's included, in block units.
@@ -24,9 +24,9 @@ pub struct Directions {
     pub vectors: Mat<f64>,
     /// Length h, descending; the noise variance is part of each.
     pub eigenvalues: Vec<f64>,
-    /// σ², the mean variance of the directions outside that the rule itself reckons with.
+    /// σ², the mean variance of the remaining directions that the rule itself assumes.
     pub noise: f64,
-    /// r, the directions that could be held.
+    /// r, the maximum number of directions held.
     pub max_rank: usize,
 }
 
@@ -35,10 +35,10 @@ pub trait Engine: Send {
     /// The float that the block is stored in.
     type Float: Real;
 
-    /// Takes a block in; may change it.
+    /// Learns from a block; may modify it.
     ///
     /// # Errors
-    /// If the block holds a value that is no finite number.
+    /// If the block holds a non-finite value.
     fn update(
         &mut self,
         block: &mut Block<Self::Float>,
@@ -48,16 +48,16 @@ pub trait Engine: Send {
     /// Follows a change of units: with D = diag(`ratios`), the covariance becomes DCD.
     ///
     /// # Errors
-    /// If the state holds a value that is no finite number.
+    /// If the state holds a non-finite value.
     fn rescale(&mut self, ratios: &[f64]) -> Result<(), LinalgError>;
 
-    /// Orthonormal rows (h×m) that the error bars take scores in, roughly in order.
+    /// Orthonormal rows (h×m) in which the error bars compute scores, roughly in order.
     fn basis(&self) -> MatRef<'_, Self::Float>;
 
-    /// Writes all that later updates depend on.
+    /// Writes everything that later updates depend on.
     fn save(&self, to: &mut Encoder);
 
-    /// Reads what an engine of the same parameters and features wrote.
+    /// Reads what an engine with the same parameters and features wrote.
     ///
     /// # Errors
     /// If the bytes are not what was written.
@@ -66,6 +66,6 @@ pub trait Engine: Send {
     /// The state as directions and eigenvalues.
     ///
     /// # Errors
-    /// If the state holds a value that is no finite number.
+    /// If the state holds a non-finite value.
     fn directions(&self, totals: CovarianceTotals) -> Result<Directions, LinalgError>;
 }

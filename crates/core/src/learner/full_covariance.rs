@@ -1,9 +1,9 @@
-//! The closed form when all m directions are held: nothing is cut, so nothing is lost.
+//! The closed form with all m directions held: nothing is truncated, so nothing is lost.
 //!
-//! With r = m the rule's fixed point keeps C itself, λ = σ² = 0, and the eigenvectors are only
-//! needed when somebody asks. Where m is at most a few times r this costs less than the r held
-//! directions would (m² against 4mr flops a row, no small algebra at all) in the same O(m·r)
-//! memory, and it is exact to f64 round-off.
+//! With r = m the rule's fixed point keeps C itself, λ = σ² = 0, and the eigenvectors are needed
+//! only for a read-out. Where m is at most a few times r, this costs less than r held directions
+//! would (m² against 4mr flops per row, with no small algebra at all), takes the same O(m·r)
+//! memory, and is exact to f64 round-off.
 
 use faer::linalg::matmul::triangular::{BlockStructure, matmul};
 use faer::{Accum, Mat, MatRef, Par};
@@ -18,7 +18,7 @@ use crate::linalg::{LinalgError, Scratch, Spectrum};
 /// Features per held direction up to which all directions are held.
 const FEATURES_PER_DIRECTION: usize = 8;
 
-/// Weight grows by this factor between two looks at the eigenvectors for the error bars.
+/// Factor by which the weight grows between two updates of the eigenvectors for the error bars.
 const REFRESH_GROWTH: f64 = 1.5;
 
 /// The covariance, lower triangle.
@@ -38,7 +38,7 @@ impl FullCovariance {
         features <= FEATURES_PER_DIRECTION * max_rank
     }
 
-    /// An empty state; error bars look at `max_rank` directions.
+    /// An empty state; the error bars use `max_rank` directions.
     pub fn new(features: usize, max_rank: usize) -> Self {
         Self {
             covariance: Mat::zeros(features, features),

@@ -1,11 +1,11 @@
-//! Two states of disjoint rows become the state of all of them.
+//! Merges two states of disjoint rows into the state of all of them.
 //!
-//! Mean, variance and trace add exactly (Chan, Golub, LeVeque 1983), each feature's by the weight of
-//! its observed values. The directions are the best
-//! rank-r part of both shrunk histories, weighted by their rows, and the row that accounts for the
-//! distance of the means; each side's σ² is subtracted before and its weighted sum added back, as
-//! in an update. What truncation loses is at most the eigenvalue cut, so the order of merging
-//! changes an eigenvalue by no more than the sum of what was cut.
+//! Mean, variance and trace add exactly (Chan, Golub, LeVeque 1983), each feature's by the weight
+//! of its observed values. The directions are the best rank-r part of both shrunk histories,
+//! weighted by their rows, and the row that accounts for the distance of the means; each side's σ²
+//! is subtracted before and its weighted sum added back, as in an update. Truncation loses at most
+//! the eigenvalue that is cut, so the order of merging changes an eigenvalue by no more than the
+//! sum of all that was cut.
 
 use faer::Mat;
 
@@ -14,7 +14,7 @@ use crate::learner::moments::CONSTANT_SHARE;
 use crate::learner::summary::Summary;
 use crate::linalg::{ThinSvd, thin_svd};
 
-/// Why two states do not merge.
+/// Why states cannot be merged.
 ///
 /// ```
 /// use ojad_core::{MergeError, Pca};
@@ -30,9 +30,9 @@ pub enum MergeError {
     /// There is nothing to merge.
     #[error("no state to merge; name at least one")]
     Empty,
-    /// They have seen other features.
+    /// Their features differ.
     #[error(
-        "one state has {left} features, the other {right}; only states of the same features merge"
+        "one state has {left} features, the other {right}; only states with the same features can be merged"
     )]
     Features {
         /// m of the first.
@@ -40,7 +40,7 @@ pub enum MergeError {
         /// m of the second.
         right: usize,
     },
-    /// They see features in other ways.
+    /// Their settings differ.
     #[error(
         "`learner.{key}` differs between the states; \
          fit both with the same setting and merge again"
@@ -49,12 +49,12 @@ pub enum MergeError {
         /// Name of the setting.
         key: &'static str,
     },
-    /// A value is no finite number.
-    #[error("a state holds a value that is no finite number; fit it again")]
+    /// A value is not finite.
+    #[error("a state holds a value that is not finite; fit it again")]
     NotFinite,
 }
 
-/// The state of the rows of both: [`merge_all`] of two.
+/// The state of both sets of rows: [`merge_all`] of two.
 ///
 /// # Errors
 /// As [`merge_all`].
@@ -65,7 +65,7 @@ pub fn merge(a: &Summary, b: &Summary) -> Result<Summary, MergeError> {
 /// The state of the rows of all: one cut for all of them, where merging in pairs cuts each time.
 ///
 /// # Errors
-/// If the states have other features or settings, hold a NaN, or if there is none.
+/// If the states differ in features or settings, if one holds a NaN, or if there is none.
 pub fn merge_all(states: &[&Summary]) -> Result<Summary, MergeError> {
     let first = *states.first().ok_or(MergeError::Empty)?;
     for state in states {
@@ -118,6 +118,8 @@ pub fn merge_all(states: &[&Summary]) -> Result<Summary, MergeError> {
         };
         (variance[j] + square) / (scale[j] * scale[j])
     };
+    // If the parts held different numbers of directions, the result holds as many as the best of
+    // them.
     let max_rank = states.iter().map(|state| state.max_rank).max().unwrap_or(0);
     let noise = sum(&|state| state.noise);
     let rows = factor_rows(states, &shares, &mean, &scale);
@@ -177,7 +179,8 @@ fn check(a: &Summary, b: &Summary) -> Result<(), MergeError> {
 /// √(share·(d − σ²))·U of every state and, where means are taken off, √share·(μᵢ − μ), by the share
 /// of each feature's observed values, in the units of `scale`.
 ///
-/// Without centring, what a state has not seen of a feature becomes that feature's mean there.
+/// Without centring, values of a feature that a state has not seen count as that feature's mean
+/// there.
 fn factor_rows(states: &[&Summary], shares: &[f64], mean: &[f64], scale: &[f64]) -> Mat<f64> {
     let m = scale.len();
     let ranks: usize = states.iter().map(|state| state.eigenvalues.len()).sum();
@@ -185,6 +188,8 @@ fn factor_rows(states: &[&Summary], shares: &[f64], mean: &[f64], scale: &[f64])
     let mut at = 0;
     for (state, share) in states.iter().zip(shares) {
         for (i, value) in state.eigenvalues.iter().enumerate() {
+            // Each side enters without its isotropic tail; the weighted sum of the tails is added
+            // back at the end.
             let root = (share * (value - state.noise).max(0.0)).sqrt();
             for j in 0..m {
                 rows[(at, j)] = root * state.vectors[(i, j)] * state.scale[j] / scale[j];
@@ -224,7 +229,7 @@ fn best_part(
     Ok((u.subcols(0, found).transpose().to_owned(), eigenvalues))
 }
 
-/// Geometric mean of what is known of ordinary rows.
+/// Geometric mean of the variances of ordinary rows, where known.
 fn typical_variance(states: &[&Summary], shares: &[f64]) -> Option<f64> {
     let known = || {
         let all = states.iter().zip(shares);
@@ -235,7 +240,7 @@ fn typical_variance(states: &[&Summary], shares: &[f64]) -> Option<f64> {
     (weight > 0.0).then(|| (sum / weight).exp())
 }
 
-/// Weighted averages of what all have; components of the same rank stand for each other.
+/// Weighted averages of what all states have; components of the same rank are averaged.
 fn average(states: &[&Summary], shares: &[f64]) -> FourthMoments {
     let known = || {
         states
@@ -244,6 +249,8 @@ fn average(states: &[&Summary], shares: &[f64]) -> FourthMoments {
             .map(|(state, share)| (&state.fourth_moments, *share))
             .filter(|(fourth_moments, _)| !fourth_moments.square.is_empty())
     };
+    // Parts may hold different numbers of directions; only what all of them measured can be
+    // averaged.
     let Some(h) = known()
         .map(|(fourth_moments, _)| fourth_moments.square.len())
         .min()

@@ -1,9 +1,9 @@
 //! Minibatches in, state, estimate out.
 //!
-//! [`new`] gives the [`Learner`] that the parameters ask for. Underneath, [`moments`] centres and
-//! scales a minibatch into a [`block`], an [`engine`] (the closed form on held directions, on all
-//! directions or in full precision; Oja's rule; the matrix step) learns from it, and [`fourth_moments`]
-//! gathers what the error bars need. A [`Summary`] is the state as plain data.
+//! [`new`] returns the [`Learner`] that the parameters describe. Underneath, [`moments`] centres
+//! and scales a minibatch into a [`block`], an [`engine`] (the closed form on held directions, on
+//! all directions or in full precision; Oja's rule; the matrix step) learns from it, and
+//! [`fourth_moments`] gathers what the error bars need. A [`Summary`] is the state as plain data.
 
 pub mod block;
 pub mod center;
@@ -67,7 +67,7 @@ pub enum LearnError {
         /// Number of features, m.
         features: usize,
     },
-    /// A minibatch of another width.
+    /// A minibatch with another number of features.
     #[error("a minibatch has {found} features, the learner {expected}")]
     Features {
         /// m of the learner.
@@ -75,7 +75,7 @@ pub enum LearnError {
         /// m of the minibatch.
         found: usize,
     },
-    /// Squares of a feature's values are below what f64 holds.
+    /// The squares of a feature's values are too small for f64.
     #[error(
         "after row {first_row}, feature {name}: its values vary by so little (below 1e-145) that their \
          squares are lost: multiply the column by a power of ten and read it again, or leave it out \
@@ -92,7 +92,7 @@ pub enum LearnError {
     /// The state stopped being finite.
     #[error(
         "after row {first_row}: {source}; its values are too large or too small for this precision: \
-         set `learner.precision = \"f64\"`, take other units, or clean the row"
+         set `learner.precision = \"f64\"`, use other units, or clean the row"
     )]
     NotFinite {
         /// Accepted rows before the minibatch.
@@ -126,10 +126,11 @@ impl LearnError {
 
 /// A rule that learns from minibatches, and what it has learned.
 pub trait Learner: Send {
-    /// Learns the rows of a minibatch, in O(b·m·r) time, and returns it without rows, to be filled again.
+    /// Learns the rows of a minibatch in O(b·m·r) time, and returns the minibatch empty, ready to
+    /// be refilled.
     ///
-    /// The minibatch is taken by value because its values are centred where they lie: learned a second
-    /// time, they would be other rows.
+    /// The minibatch is taken by value because its values are centred in place: if it were learned
+    /// again, the rows would be different ones.
     ///
     /// ```compile_fail,E0382
     /// use ojad_core::learner::{LearnerParams, new};
@@ -143,7 +144,7 @@ pub trait Learner: Send {
     ///
     /// # Errors
     /// If the minibatch has another number of features or a value that is not a finite number. The
-    /// minibatch is dropped then.
+    /// minibatch is then dropped.
     fn update(&mut self, batch: Minibatch) -> Result<Minibatch, LearnError>;
 
     /// The state as plain data.
@@ -152,22 +153,23 @@ pub trait Learner: Send {
     /// If the state is not finite.
     fn summary(&self) -> Result<Summary, LearnError>;
 
-    /// The parameters that it was made with.
+    /// The parameters it was created with.
     fn params(&self) -> &LearnerParams;
 
     /// Number of rows learned from.
     fn rows(&self) -> u64;
 
-    /// Writes all that later updates depend on.
+    /// Writes everything that later updates depend on.
     fn save(&self, to: &mut Encoder);
 
-    /// Reads what a learner of the same parameters and features wrote; then goes on with its bits.
+    /// Restores what a learner with the same parameters and features wrote; it then continues bit
+    /// for bit.
     ///
     /// # Errors
-    /// If the bytes are not what was written; the learner is of no use then.
+    /// If the bytes are not a saved state; the learner is then unusable.
     fn restore(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError>;
 
-    /// The components and all that is known of them.
+    /// The components and everything known about them.
     ///
     /// # Errors
     /// If the state is not finite.
@@ -177,8 +179,9 @@ pub trait Learner: Send {
     }
 }
 
-/// Returns the summary of `learner` as if it had learned `waiting` too: a copy learns these rows and is dropped,
-/// so that the borders of minibatches, and with them the bits, do not depend on who looked and when.
+/// Returns the summary of `learner` as if it had learned `waiting` too: a copy learns these rows
+/// and is dropped, so that the boundaries of minibatches, and with them the bits of the state, do
+/// not depend on who looked and when.
 ///
 /// # Errors
 /// If the state is not finite, or becomes so.
@@ -198,7 +201,7 @@ pub fn summary_with(learner: &dyn Learner, mut waiting: Minibatch) -> Result<Sum
     copy.summary()
 }
 
-/// The learner that `params` ask for, for `features` features.
+/// The learner that `params` describe, for `features` features.
 ///
 /// # Errors
 /// If there are fewer features than components.

@@ -1,41 +1,43 @@
-//! Features that only number the rows, told by how they move: row numbers, times, meters, sorted ids.
+//! Finds features that only number the rows, by how they move: row numbers, times, meters, sorted
+//! ids.
 //!
-//! In: minibatches that are not learned yet. Out: features whose values rise again and again and hardly
-//! ever fall, and those that count in equal steps and fall to where they began and nowhere else, however
-//! often. All of the first rows are looked at, then the last few of each minibatch, and a feature that
-//! falls otherwise no more: what it costs is a small part of one pass over the values, and which
-//! rows are looked at depends on their positions alone.
+//! In: minibatches not yet learned. Out: features whose values rise again and again and hardly ever
+//! fall, and features that count in equal steps and fall only to where they began, however often.
+//! All of the first rows are examined, then the last few of each minibatch; a feature that falls in
+//! any other way is no longer examined. The cost is a small part of one pass over the values, and
+//! which rows are examined depends only on their positions.
 
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::linalg::Real;
 use crate::rows::{Minibatch, Values};
 
-/// Rows of a feed that are all looked at: few files have fewer, and of values in any other order hardly
-/// a feature is left after ten.
+/// Rows at the start of a feed that are all examined: few files have fewer, and if values are in
+/// any other order hardly a feature is left after ten.
 const FIRST_ROWS: u64 = 128;
-/// Rows at the end of a minibatch looked at behind those: a minibatch has 64 and more.
+/// Rows examined at the end of each later minibatch, which has 64 or more.
 const ROWS_A_MINIBATCH: usize = 4;
-/// Rises that show something: a feature that moves either way rises 20 times out of 20 once in 10⁶.
+/// Rises needed as evidence: a feature that moves either way rises 20 times out of 20 once in 10⁶.
 const RISES_LEAST: u64 = 20;
-/// Rises for one fall that a counter may show: it starts over with a file, a day, a power cut.
+/// Rises required per fall of a counter, which may start over with a file, a day or a power cut.
 const RISES_A_FALL: u64 = 100;
-/// Steps from its start that something must have counted to be told if it falls there again and again.
-/// Hours, minutes and seconds of a clock have fewer, and may be features that somebody wants.
+/// Steps that a counter which keeps starting over must reach to be reported. Hours, minutes and
+/// seconds of a clock have fewer, and may be wanted as features.
 const STEPS_LEAST: f64 = 64.0;
-/// Falls beside these after which a feature is looked at no more.
+/// Further falls after which a feature is no longer examined.
 const FALLS_SPARE: u64 = 2;
-/// Roundings by which two equal steps may differ: those of the two values and of their reading.
+/// Rounding errors by which two equal steps may differ: those of the two values and of their
+/// decoding.
 const ROUNDINGS: f64 = 4.0;
 /// Version of what is written.
 const VERSION: u8 = 2;
-/// The version before it, of which the steps are taken from then on.
+/// The previous version, without steps: these are counted from then on.
 const WITHOUT_STEPS: u8 = 1;
 
 /// Moves of one feature so far.
 #[derive(Clone, Debug)]
 struct Watched {
     feature: usize,
-    /// The last value looked at; NaN before the first, and where it was missing.
+    /// The last value examined; NaN before the first, and where it was missing.
     last: f64,
     rises: u64,
     falls: u64,
@@ -45,14 +47,14 @@ struct Watched {
 /// Moves of a feature from a row to the very next one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Steps {
-    /// The least value looked at: where counting starts.
+    /// The smallest value examined: where counting starts.
     start: f64,
-    /// The largest value looked at.
+    /// The largest value examined.
     end: f64,
     /// The step of every rise so far; 0 before the first.
     size: f64,
     rises: u64,
-    /// True once it has moved by other steps, or fallen elsewhere.
+    /// True once it has moved by another step, or fallen elsewhere.
     is_uneven: bool,
 }
 
@@ -81,7 +83,7 @@ impl Steps {
         }
     }
 
-    /// Takes any value looked at: whole steps from the start, as far as rounding tells.
+    /// Takes any examined value: whole steps from the start, as far as rounding tells.
     fn visit(&mut self, value: f64, rounding: f64) {
         if self.rises > 0 && !self.is_uneven {
             let steps = (value - self.start) / self.size;
@@ -100,14 +102,15 @@ impl Steps {
 }
 
 impl Watched {
-    /// Takes the next value, that of the row behind the last one if `is_next`; whether the feature may
-    /// still be one that counts.
+    /// Takes the next value, that of the row behind the last one if `is_next`; returns whether the
+    /// feature may still be one that counts.
     fn update<X: Real>(&mut self, value: X, is_next: bool) -> bool {
         let value = value.wide();
         if value > self.last {
             self.rises += 1;
         } else if value < self.last {
             self.falls += 1;
+        // A comparison with NaN is false both ways: a missing value is neither a rise nor a fall.
         } else if !value.is_nan() && !self.last.is_nan() {
             // It has not moved: pixels at the border of a picture never do.
             return true;
@@ -139,7 +142,7 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// Before the first row of m features.
+    /// A monitor of m features that has seen no rows.
     pub fn new(features: usize) -> Self {
         let watched = (0..features).map(|feature| Watched {
             feature,
@@ -155,7 +158,7 @@ impl Monitor {
         }
     }
 
-    /// Looks at the next minibatch, of as many features.
+    /// Examines the next minibatch, which must have as many features.
     pub fn update(&mut self, batch: &Minibatch) {
         if batch.features() != self.features {
             return;
@@ -176,6 +179,8 @@ impl Monitor {
         let all = rows.min(usize::try_from(left).unwrap_or(usize::MAX));
         let last = rows - ROWS_A_MINIBATCH.min(rows - all);
         let (row, col) = (batch.row_stride(), batch.col_stride());
+        // A feature that moves both ways is dropped for good, so that after a few minibatches
+        // hardly any is left to check.
         self.watched.retain_mut(|watched| {
             let x = &x[watched.feature * col..];
             // The last row of a minibatch is always looked at, so that the first one follows it.
@@ -186,7 +191,7 @@ impl Monitor {
         });
     }
 
-    /// Features that only count, in their order, and how often each was seen to begin anew.
+    /// Features that only count, in order, and how often each was seen to start over.
     pub fn counting(&self) -> Vec<(usize, u64)> {
         let counting = self.watched.iter().filter(|watched| watched.counts());
         counting
@@ -194,7 +199,7 @@ impl Monitor {
             .collect()
     }
 
-    /// Writes all that later looks depend on.
+    /// Writes everything that later minibatches depend on.
     pub fn save(&self, to: &mut Encoder) {
         to.u8(VERSION);
         to.u64(self.rows);
@@ -213,7 +218,7 @@ impl Monitor {
         }
     }
 
-    /// Reads what a monitor of as many features wrote.
+    /// Reads what a monitor with as many features wrote.
     ///
     /// # Errors
     /// If the bytes are not what was written.

@@ -1,4 +1,4 @@
-//! How many components stand above noise.
+//! Number of components above noise.
 
 /// Quantile of the Tracy–Widom law (β = 1) at 99.5%: a false component in one of 200 data sets.
 /// Source: Bejan 2005, table of the quantiles of F₁.
@@ -14,12 +14,13 @@ const ROWS_PER_SQUARE: f64 = 4.0;
 /// Outcome of the sequence of tests.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AboveNoise {
-    /// Components whose eigenvalue noise alone would not show. `None`: every direction is held, and
-    /// no two of the smallest could be the same noise, so that nothing tells how large noise is.
+    /// Number of components with larger eigenvalues than noise alone would show. `None`: every
+    /// direction is held, and no two of the smallest could be the same noise, so that the size of
+    /// the noise is unknown.
     pub count: Option<usize>,
-    /// The largest eigenvalue that noise alone would show beside them; 0 if that cannot be told.
+    /// The largest eigenvalue that noise alone would show; 0 if unknown.
     pub threshold: f64,
-    /// True if every direction held was above, so that there may be more.
+    /// True if every held direction was above noise, so that there may be more.
     pub is_lower_bound: bool,
 }
 
@@ -34,12 +35,14 @@ impl AboveNoise {
 /// Tests the eigenvalues in descending order until one could be noise.
 ///
 /// Where directions are left out, they are the noise (`against_the_rest`); where all are held, few
-/// of them and many rows, noise is eigenvalues that could be equal (`until_equal`). A single one is
-/// equal to nothing: noise then has no size that could be told.
+/// of them and many rows, noise is eigenvalues that could be equal (`until_equal`). A single
+/// eigenvalue has none to be equal to, so the size of the noise is then unknown.
 ///
 /// Shapes: `eigenvalues` of length h ≤ `active` = p, divisor n; `total` is the trace.
 pub fn above_noise(eigenvalues: &[f64], total: f64, active: usize, sample: f64) -> AboveNoise {
     let (h, p) = (eigenvalues.len(), active as f64);
+    // Only if all directions are held can the smallest be compared with each other; the χ² law
+    // needs many rows.
     let is_whole = h > 0 && h == active;
     if is_whole && sample >= ROWS_PER_SQUARE * p * p {
         return until_equal(eigenvalues, sample);
@@ -86,10 +89,10 @@ fn against_the_rest(eigenvalues: &[f64], total: f64, active: usize, sample: f64)
     }
 }
 
-/// All p eigenvalues of n ≫ p² rows: the first j are above noise if the other q = p − j are equal but
-/// for chance, by the likelihood ratio (n − 1 − j − (2q² + q + 2)/6q)·(q ln λ̄ − Σ ln λ), whose law is χ²
-/// with (q − 1)(q + 2)/2 degrees of freedom. Rows with heavier tails than a Gaussian, or that follow each
-/// other, look less equal than they are.
+/// All p eigenvalues of n ≫ p² rows: the first j are above noise if the other q = p − j are equal
+/// except for chance, by the likelihood ratio (n − 1 − j − (2q² + q + 2)/6q)·(q ln λ̄ − Σ ln λ),
+/// whose law is χ² with (q − 1)(q + 2)/2 degrees of freedom. Rows with heavier tails than a
+/// Gaussian, or that follow each other, look less equal than they are.
 ///
 /// Source: Bartlett 1954; Jolliffe 2002, section 6.1.4.
 fn until_equal(eigenvalues: &[f64], sample: f64) -> AboveNoise {

@@ -1,7 +1,7 @@
 //! The plain rules, for comparison and teaching: regularized Oja's rule and the matrix step.
 //!
 //! Both keep W (m×k, stored as its transpose) and a running k×k second moment M ≈ QᵀCQ in the
-//! orthonormal Q = W(WᵀW)^(−1/2), by which the read-out orders and rotates: the SVD of W alone
+//! orthonormal Q = W(WᵀW)^(−1/2), which the read-out uses to order and rotate: the SVD of W alone
 //! orders directions poorly when λ is small, because all its singular values are then near 1.
 
 use faer::linalg::matmul::matmul;
@@ -20,7 +20,7 @@ use crate::linalg::{LinalgError, Scratch, Spectrum, product, thin_q};
 /// b₀ of AdaOja's step: small against any gradient (Henriksen and Ward 2019, section 4).
 const ADA_START: f64 = 1e-5;
 
-/// W, M and the minibatches counted.
+/// W, M and the number of minibatches.
 #[derive(Clone)]
 struct Weights {
     /// Transposed weights, Wᵀ, k×m.
@@ -84,11 +84,13 @@ impl Weights {
             Par::Seq,
         );
         let root = self.inverse_root()?;
+        // Measured in Q and not in W, because the penalty shrinks W and the moment must not shrink
+        // with it.
         let qcq = product(product(&root, &wcw), &root);
         Ok(Gradient { cw, wcw, qcq })
     }
 
-    /// (WᵀW)^(−1/2), k×k, without the directions that have no weight.
+    /// (WᵀW)^(−1/2), k×k, leaving out directions of zero weight.
     fn inverse_root(&self) -> Result<Mat<f64>, LinalgError> {
         let gram = product(&self.w, self.w.transpose());
         inverse_power(&gram, 0.0, 0.5)
@@ -149,7 +151,7 @@ impl Weights {
     }
 }
 
-/// (A + λI)^(−power) of a symmetric A, without the directions that A does not have.
+/// (A + λI)^(−power) of a symmetric A, leaving out the null space of A.
 fn inverse_power(a: &Mat<f64>, penalty: f64, power: f64) -> Result<Mat<f64>, LinalgError> {
     let mut spectrum = Spectrum::default();
     Scratch::default().eigen(a.as_ref(), &mut spectrum)?;

@@ -14,10 +14,10 @@ use crate::rows::Width;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Rule {
-    /// Regularized Oja's rule iterated to its end on [history; minibatch]: nothing to tune.
+    /// Regularized Oja's rule iterated to convergence on [history; minibatch]: nothing to tune.
     #[default]
     ClosedForm,
-    /// Regularized Oja's rule, one gradient step a minibatch.
+    /// Regularized Oja's rule, one gradient step per minibatch.
     Oja(Step),
     /// The preconditioned rule: W ← (1−η)W + η·C_b W (WᵀC_b W + λI)⁻¹ with η = min(1, c/t).
     MatrixStep {
@@ -60,14 +60,14 @@ pub enum Step {
     serde(rename_all = "lowercase")
 )]
 pub enum Precision {
-    /// f32 products, f64 mean and small algebra, while f32 resolves the wanted components; f64 products
-    /// for the minibatches where it does not, and wherever all directions are held. Wanted eigenvalues
-    /// down to 1e-10 of the top come out as float64 batch PCA has them; what is below 1e-14 of it is
-    /// rounding, and [`Estimate::unresolved`](crate::learner::Estimate::unresolved) says so.
+    /// f32 products, f64 mean and small algebra, while f32 resolves the wanted components; f64
+    /// products for the minibatches where it does not, and whenever all directions are held. Wanted
+    /// eigenvalues down to 1e-10 of the largest match float64 batch PCA; anything below 1e-14 of it
+    /// is rounding, and [`Estimate::unresolved`](crate::learner::Estimate::unresolved) says so.
     #[default]
     F32,
-    /// f64 and orthogonal factorisations throughout, never a Gram matrix: keeps eigenvalues 1e-18 below
-    /// the top.
+    /// f64 and orthogonal factorisations throughout, never a Gram matrix: keeps eigenvalues down to
+    /// 1e-18 of the largest.
     F64,
 }
 
@@ -106,7 +106,7 @@ impl Precision {
     serde(rename_all = "lowercase")
 )]
 pub enum Scale {
-    /// As it is read.
+    /// As read.
     #[default]
     None,
     /// Divided by its running standard deviation.
@@ -145,17 +145,17 @@ pub enum Penalty {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Forgetting {
-    /// Every row counts the same, for ever.
+    /// Every row counts the same for ever.
     #[default]
     None,
-    /// Weight of all earlier rows is multiplied by this factor in (0, 1) at each row.
+    /// At each row the weight of all earlier rows is multiplied by this factor in (0, 1).
     PerRow(f64),
     /// The weight of a row halves every so many rows.
     HalfLifeRows(f64),
 }
 
 impl Forgetting {
-    /// γ, the factor a row, in (0, 1].
+    /// γ, the factor per row, in (0, 1].
     pub fn factor_per_row(self) -> f64 {
         match self {
             Self::None => 1.0,
@@ -180,13 +180,13 @@ impl Forgetting {
 pub struct LearnerParams {
     /// k, the components reported.
     pub components: usize,
-    /// p, directions held beside them; `None`: max(10, k).
+    /// p, additional directions held; `None`: max(10, k).
     pub oversampling: Option<usize>,
     /// The rule that learns from minibatches.
     pub rule: Rule,
     /// The width of the large products.
     pub precision: Precision,
-    /// b, rows a minibatch; `None`: chosen from m and r.
+    /// b, rows per minibatch; `None`: chosen from m and r.
     pub minibatch: Option<usize>,
     /// True to subtract the running mean.
     pub center: bool,
@@ -225,19 +225,19 @@ impl LearnerParams {
     }
 }
 
-/// Bytes of a block that stay in the second-level cache beside the directions: of the 1 MiB that
-/// today's cores have, four fifths.
+/// Bytes of a block that stay in the second-level cache together with the directions; together they
+/// take four fifths of the 1 MiB that today's cores have.
 const BLOCK_BYTES: usize = 600 << 10;
 
-/// Largest minibatch chosen: beyond it the small algebra is no longer what an update costs.
+/// Largest minibatch chosen: beyond it the small algebra no longer dominates the cost of an update.
 const LARGEST_MINIBATCH: usize = 512;
 
 impl LearnerParams {
-    /// b: the `minibatch` key, or what m and r ask for.
+    /// b: the `minibatch` key, or a choice that depends on m and r.
     ///
-    /// At least 2r rows, so that a cut leaves something out; as many as the cache holds, so that
-    /// the r×r algebra of an update is spread over them; at most 12r where an exact step costs b²
-    /// a minibatch.
+    /// At least 2r rows, so that truncation leaves something out; as many as the cache holds, to
+    /// spread the r×r algebra of an update over them; at most 12r where an exact step costs b² per
+    /// minibatch.
     pub fn minibatch_rows(&self, features: usize) -> usize {
         if let Some(rows) = self.minibatch {
             return rows.max(1);

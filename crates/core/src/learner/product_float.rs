@@ -1,7 +1,7 @@
 //! The width of the closed form's products and directions, and what follows from it.
 //!
-//! f32 is twice as fast and resolves what ordinary rows hold. f64 is for rows of which one
-//! direction outweighs the wanted ones so far that they drown in the rounding of f32
+//! f32 is twice as fast and resolves what ordinary rows contain. f64 is for rows in which one
+//! direction outweighs the wanted ones so much that they drown in the rounding of f32
 //! (`widening.rs`).
 
 use crate::codec::{CodecError, Decoder, Encoder};
@@ -9,22 +9,22 @@ use crate::learner::center::Centred;
 use crate::learner::saved::{EngineTag, finites, finites_f32};
 use crate::linalg::Real;
 
-/// Directions with less than this share of the leading eigenvalue are rounding of f64 products: beside
-/// one row that outweighs all others, eigenvalues of ten times the share are right to parts in a
-/// thousand, those of the share itself to parts in ten.
+/// Directions with less than this share of the leading eigenvalue are rounding noise of f64
+/// products: next to one row that outweighs all others, eigenvalues of ten times this share are
+/// accurate to about 0.1%, and those at this share to about 10%.
 pub(super) const HELD_SHARE: f64 = 1e-14;
 
 /// A width of the closed form's products: f32 or f64.
 pub trait ProductFloat: Centred<Self> + Default {
-    /// The number of such an engine in a checkpoint.
+    /// The tag of such an engine in a checkpoint.
     const ENGINE: EngineTag;
-    /// Directions with less than this share of the leading eigenvalue are rounding of the
+    /// Directions with less than this share of the leading eigenvalue are rounding noise of the
     /// products.
     const PRECISION: f64;
-    /// A block whose squared norm outside U is below this share of its own lies in U, as far as the
-    /// products can say.
+    /// A block whose squared norm outside U is below this share of the whole lies in U, as far as
+    /// the products can tell.
     const IN_SPAN: f64;
-    /// True if what a direction gains by a step counts against what it holds itself.
+    /// True if the gain of a direction is measured relative to what it holds itself.
     const GAIN_IS_RELATIVE: bool;
 
     /// Writes a list of values.

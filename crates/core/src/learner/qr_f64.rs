@@ -1,8 +1,8 @@
 //! `precision = "f64"`: the closed form by orthogonal factorization of its rows.
 //!
-//! The rows √dₛ·U and Ỹ/√N are never squared into a Gram matrix, so an eigenvalue 1e-18 below the
-//! top (a singular value 1e-9 below) keeps digits. The tail is carried as the sum of what was cut,
-//! never as total − Σd, which would lose it to cancellation. Costs (r+b)²·m flops a minibatch.
+//! The rows √dₛ·U and Ỹ/√N are never squared into a Gram matrix, so an eigenvalue of 1e-18 of the
+//! largest (a singular value of 1e-9) keeps digits. The tail is kept as the sum of what was cut,
+//! never as total − Σd, which would lose it to cancellation. Costs (r+b)²·m flops per minibatch.
 
 use faer::{Mat, MatRef};
 
@@ -44,7 +44,8 @@ impl QrF64 {
         }
     }
 
-    /// Replaces the state by the best rank-r part of `rows`ᵀ`rows`; what is cut joins the tail.
+    /// Replaces the state by the best rank-r part of `rows`ᵀ`rows`; what is cut is added to the
+    /// tail.
     fn compress(&mut self, rows: &Mat<f64>) -> Result<(), LinalgError> {
         let ThinSvd { u, s } = thin_svd(rows.transpose())?;
         let top = s.iter().copied().fold(0.0, f64::max);

@@ -4,7 +4,7 @@ use faer::Mat;
 
 use crate::codec::{CodecError, Decoder, Encoder};
 
-/// The numbers of engines in the section.
+/// The tags of the engines in the section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum EngineTag {
@@ -22,7 +22,7 @@ pub enum EngineTag {
     WideLowRank = 6,
 }
 
-/// Reads the number of an engine, which must be `tag`.
+/// Reads the tag of an engine, which must be `tag`.
 pub(super) fn expect(from: &mut Decoder<'_>, tag: EngineTag) -> Result<(), CodecError> {
     let found = from.u8()?;
     if found == tag as u8 {
@@ -43,7 +43,7 @@ pub(super) fn save_mat(mat: &Mat<f64>, to: &mut Encoder) {
     }
 }
 
-/// A matrix of just this shape and of finite entries.
+/// A matrix of exactly this shape with finite entries.
 pub(super) fn restore_mat(
     from: &mut Decoder<'_>,
     rows: usize,
@@ -65,13 +65,13 @@ pub(super) fn restore_mat(
     Ok(mat)
 }
 
-/// A number that is no infinity and no NaN.
+/// A finite number.
 pub(super) fn finite(from: &mut Decoder<'_>) -> Result<f64, CodecError> {
     let value = from.f64()?;
     if value.is_finite() {
         Ok(value)
     } else {
-        Err(from.refuse(format!("{value} is no finite number")))
+        Err(from.refuse(format!("{value} is not a finite number")))
     }
 }
 
@@ -81,16 +81,16 @@ pub(super) fn finites(from: &mut Decoder<'_>, len: usize) -> Result<Vec<f64>, Co
     if values.iter().all(|value| value.is_finite()) {
         Ok(values)
     } else {
-        Err(from.refuse("a value is no finite number"))
+        Err(from.refuse("a value is not a finite number"))
     }
 }
 
-/// `len` finite numbers of single precision.
+/// `len` finite single-precision numbers.
 pub(super) fn finites_f32(from: &mut Decoder<'_>, len: usize) -> Result<Vec<f32>, CodecError> {
     let values = from.f32s_of(len)?;
     if values.iter().all(|value| value.is_finite()) {
         Ok(values)
     } else {
-        Err(from.refuse("a value is no finite number"))
+        Err(from.refuse("a value is not a finite number"))
     }
 }

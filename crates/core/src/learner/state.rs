@@ -1,7 +1,7 @@
 //! Learner ↔ bytes: the section `learner` of a checkpoint.
 //!
-//! Only what later updates depend on is written, every bit of it; buffers are not. A restored
-//! learner goes on with the bits of the one that was saved. `docs/checkpoint.md` has the layout.
+//! Everything that later updates depend on is written, to the last bit; buffers are not. A restored
+//! learner continues bit for bit where the saved one was. The layout is in `docs/checkpoint.md`.
 
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::fourth_moments::FourthMoments;
@@ -9,11 +9,11 @@ use crate::learner::moments::Moments;
 use crate::learner::saved::{finite, finites, restore_mat, save_mat};
 use crate::learner::typical::TypicalVariance;
 
-/// Version of the section. Version 1 has nothing of ordinary rows.
+/// Version of the section. Version 1 lacks the variance of ordinary rows.
 pub(super) const VERSION: u8 = 2;
 
 impl Moments {
-    /// Writes what later minibatches depend on.
+    /// Writes everything that later minibatches depend on.
     pub(super) fn save(&self, to: &mut Encoder) {
         to.u8(VERSION);
         to.u64(self.rows);
@@ -27,7 +27,7 @@ impl Moments {
         to.f64(self.typical_variance.blocks);
     }
 
-    /// Reads what was written with its version before it, for as many features.
+    /// Reads a saved state, preceded by its version, with as many features.
     pub(super) fn restore(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError> {
         let version = from.u8()?;
         if !(1..=VERSION).contains(&version) {
@@ -58,7 +58,7 @@ impl Moments {
 }
 
 impl FourthMoments {
-    /// Writes what later minibatches depend on.
+    /// Writes everything that later minibatches depend on.
     pub(super) fn save(&self, to: &mut Encoder) {
         to.usize(self.blocks);
         to.f64(self.outside);

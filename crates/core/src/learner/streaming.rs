@@ -1,4 +1,4 @@
-//! A rule with its moments, scale and error bars: what the trainer owns.
+//! A rule with its moments, scale and error bars: the learner that the trainer owns.
 
 use faer::Mat;
 
@@ -61,10 +61,10 @@ where
     f64: Centred<E::Float>,
     E::Float: Centred<E::Float>,
 {
-    /// Moves the moments on and makes a block of the minibatch; true if the units have changed.
+    /// Updates the moments and makes a block from the minibatch; true if the units have changed.
     ///
     /// # Errors
-    /// If the minibatch has another number of features, or squares of its values are lost.
+    /// If the minibatch has another number of features, or squares of its values underflow.
     pub(super) fn begin_block(&mut self, batch: &mut Minibatch) -> Result<bool, LearnError> {
         if batch.features() != self.moments.features() {
             return Err(LearnError::Features {
@@ -85,15 +85,15 @@ where
         Ok(rescaled)
     }
 
-    /// Lets the engine learn from the block, with what is known of all rows.
+    /// Lets the engine learn from the block, given the totals of all rows.
     ///
     /// # Errors
-    /// If the block holds a value that is no finite number.
+    /// If the block holds a non-finite value.
     pub(super) fn update_engine(&mut self, totals: CovarianceTotals) -> Result<(), LinalgError> {
         self.engine.update(&mut self.block, totals)
     }
 
-    /// Lets the error bars look at the block, of `rows` rows as they were read.
+    /// Updates the error bars from the block of `rows` original rows.
     pub(super) fn update_error_bars(&mut self, rows: usize) {
         let gamma = self.params.forgetting.factor_per_row();
         self.fourth_moments
@@ -143,6 +143,7 @@ where
         let scale: Vec<f64> = (0..m).map(|j| self.moments.current_scale(j)).collect();
         let totals = self.totals(&scale);
         let directions = if self.params.scale == Scale::Standard {
+            // The engine is in the scale of the last block, the estimate in that of all rows.
             let ratios: Vec<f64> = self
                 .moments
                 .scale

@@ -1,21 +1,25 @@
-//! How rows vary that are not extreme: what tells whether directions are hidden by some that are.
+//! The variance of rows that are not extreme, which tells whether a few extreme rows hide
+//! directions.
 //!
-//! In: half the squared distance of two rows of each block. Out: their geometric mean, in O(1) memory.
+//! In: half the squared distance between two rows of each block. Out: their geometric mean, in O(1)
+//! memory.
 
-/// Variation of rows that are not extreme: the geometric mean of half the squared distances of two
-/// rows, one pair a block. The variance cannot say, nor can the distance from the mean: one row of 10⁹
-/// times the others is all of both.
+/// Variation of rows that are not extreme: the geometric mean of half the squared distance between
+/// two rows, one pair per block. Neither the variance nor the distance from the mean would do: a
+/// single row 10⁹ times the others would dominate both.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct TypicalVariance {
     /// Mean of ln ½‖y − y'‖², in units of `scale`.
     pub(super) log: f64,
-    /// Blocks that it is the mean of, faded as rows are.
+    /// Number of blocks averaged, with the same forgetting as the rows.
     pub(super) blocks: f64,
 }
 
 impl TypicalVariance {
-    /// Takes half the squared distance of two rows of the next block.
+    /// Takes half the squared distance between two rows of the next block.
     pub(super) fn update(&mut self, square: f64, decay: f64) {
+        // Faded even if this pair adds nothing, as two equal rows do, whose distance has no
+        // logarithm.
         self.blocks *= decay;
         if square > 0.0 && square.is_finite() {
             self.blocks += 1.0;
@@ -31,7 +35,7 @@ impl TypicalVariance {
         }
     }
 
-    /// Total variance of ordinary rows, where two were seen in a block.
+    /// Total variance of ordinary rows, if any block had two rows.
     pub(super) fn variance(&self) -> Option<f64> {
         (self.blocks > 0.0).then(|| self.log.exp())
     }

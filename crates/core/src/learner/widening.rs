@@ -1,13 +1,12 @@
-//! The closed form in f32 for as long as that resolves the wanted components, and in f64 when
-//! it does not.
+//! The closed form in f32 as long as that resolves the wanted components, and in f64 otherwise.
 //!
 //! One direction that outweighs all others (a counter, a sentinel of 999999, one row of 10⁶) leaves
 //! in f32 products a rounding error of 10⁻⁷ of its own variance in every other direction: a wanted
-//! eigenvalue of 10⁻⁸ of the top one drowns, and so does its direction. So before a block is
-//! learned, the state is asked whether f32 will do: by the share that its k-th eigenvalue has of
-//! the variance of all rows, the block's included. If it will not, the state goes on in f64 from
-//! this block, which is centred anew, and comes back when it would do again. What was
-//! learned in f32 until then had errors of 10⁻⁷ of a variance that was small.
+//! eigenvalue of 10⁻⁸ of the largest is lost, and so is its direction. So before a block is
+//! learned, the share of the k-th eigenvalue in the variance of all rows, including the block's,
+//! decides whether f32 is enough. If it is not, the state continues in f64 from this block, which
+//! is centred again, and returns to f32 once that is enough. What was learned in f32 until then had
+//! errors of 10⁻⁷ of a variance that was still small.
 //!
 //! The answer is a function of the rows, so that a resumed run repeats the bits.
 
@@ -26,7 +25,7 @@ use crate::rows::Minibatch;
 /// The k-th eigenvalue must hold this share of the total variance for f32 to resolve it.
 const SHARE: f64 = 1e-5;
 
-/// And so many times it before f64 gives way to f32 again.
+/// And this share before f64 switches back to f32.
 const SHARE_TO_RETURN: f64 = 16.0 * SHARE;
 
 /// Total variances whose products neither overflow nor lose digits to underflow in f32, with room
@@ -39,7 +38,8 @@ pub struct Widening {
     minibatch_rows: usize,
     /// The moments before the minibatch that is being learned.
     before: Moments,
-    /// The engine before it, where that changes it before anybody knows whether f32 will do.
+    /// The engine before that minibatch, in cases where the engine changes before it is known
+    /// whether f32 is enough.
     engine_before: LowRank<f32>,
     state: State,
 }
@@ -80,16 +80,16 @@ fn streaming<T: crate::learner::product_float::ProductFloat>(
 }
 
 impl Streaming<LowRank<f32>> {
-    /// True if the block is in units that f32 holds: values below 10⁻³⁸, divided by their deviation, are
-    /// not.
+    /// True if f32 can represent the block's units: values below 10⁻³⁸, divided by their deviation,
+    /// cannot be represented.
     fn holds_units(&self) -> bool {
         let factors = self.centring.pivot.factor.iter().enumerate();
         let mut beyond = factors.filter(|(_, factor)| **factor >= f32::MAX);
         beyond.all(|(j, _)| self.block.as_mat().col(j).iter().all(|v| *v == 0.0))
     }
 
-    /// Takes a minibatch in if f32 resolves it. If not, of all this is only the error bars are of use any
-    /// more, and `before` is the engine as it was.
+    /// Takes in a minibatch if f32 resolves it. If not, only the error bars of this state remain
+    /// valid, and `before` holds the previous engine.
     fn try_update(
         &mut self,
         batch: &mut Minibatch,
@@ -99,6 +99,8 @@ impl Streaming<LowRank<f32>> {
         let totals = self.totals(&self.moments.scale);
         // Fewer directions than are wanted tell nothing before the block is learned.
         let is_young = !self.engine.holds_all_wanted();
+        // Only in these two cases does the engine change before it is known whether f32 suffices.
+        // Otherwise the current state can be asked, which saves the copy.
         let is_kept = rescaled || is_young;
         if is_kept {
             before.copy_from(&self.engine);
@@ -160,6 +162,8 @@ impl Learner for Widening {
                 wide.moments.copy_from(&self.before);
                 std::mem::swap(&mut wide.fourth_moments, &mut narrow.fourth_moments);
                 wide.engine = self.engine_before.converted();
+                // Centring in place has used up the minibatch: its values are restored from the
+                // block.
                 let again = narrow.block.as_read(&narrow.centring.pivot).map(|values| {
                     let mut again = Minibatch::from_rows(&values, m);
                     again.set_first_row(batch.first_row());
@@ -208,6 +212,7 @@ impl Learner for Widening {
     fn restore(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError> {
         let (params, m, rows) = (self.params().clone(), self.features, self.minibatch_rows);
         let mut narrow: Streaming<LowRank<f32>> = streaming(params.clone(), m, rows);
+        // The tag that says which width was saved comes after the moments.
         let mut ahead = from.clone();
         narrow.restore_moments(&mut ahead)?;
         self.state = if ahead.u8()? == EngineTag::WideLowRank as u8 {

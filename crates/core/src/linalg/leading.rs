@@ -40,6 +40,7 @@ impl Scratch {
         out: &mut Spectrum,
     ) -> Result<(), LinalgError> {
         let (n, width) = (a.nrows(), seeds.max(wanted) + RANDOM_COLUMNS);
+        // The basis would grow as large as the matrix itself.
         if n < BLOCKS_MAX * width {
             return self.eigen(a, out);
         }
@@ -51,6 +52,8 @@ impl Scratch {
                 sign(i * width + j)
             }
         });
+        // One power iteration before the first orthonormalization, because the random columns
+        // point nowhere in particular.
         let mut block = product(a, &start);
         let (mut basis, mut image) = (Mat::<f64>::new(), Mat::<f64>::new());
         let mut before = 0.0;
@@ -64,6 +67,7 @@ impl Scratch {
             let projected = product(basis.transpose(), &image);
             self.eigen(projected.as_ref(), out)?;
             let sum: f64 = out.values.iter().take(wanted).sum();
+            // The first sum has none before it to be compared with.
             if blocks > 1 && sum - before <= GAIN * (trace - sum).max(0.0) {
                 out.values.truncate(wanted);
                 out.vectors = product(&basis, out.vectors.subcols(0, wanted));

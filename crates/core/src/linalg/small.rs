@@ -109,6 +109,7 @@ impl Scratch {
         )
         .map_err(|_| LinalgError::NoConvergence)?;
         out.values.clear();
+        // faer sorts in ascending order, components are numbered from the largest.
         out.values.extend(self.ascending.iter().rev());
         out.vectors.resize_with(n, n, |_, _| 0.0);
         for j in 0..n {
@@ -116,6 +117,7 @@ impl Scratch {
                 .col_mut(j)
                 .copy_from(self.unsorted.col(n - 1 - j));
         }
+        // Checked here and not left to faer alone: a NaN must never pass for an eigenvalue.
         if out.values.iter().all(|v| v.is_finite()) {
             Ok(())
         } else {
@@ -142,6 +144,7 @@ impl Scratch {
             faer::prelude::default(),
         )
         .map_err(|_| LinalgError::NotPositive)?;
+        // faer leaves the upper triangle as it was, and callers multiply by the whole factor.
         for j in 1..n {
             for i in 0..j {
                 a[(i, j)] = 0.0;

@@ -128,7 +128,7 @@ fn restore_params(from: &mut Decoder<'_>) -> Result<LearnerParams, CodecError> {
         (2, alpha) => Rule::Oja(Step::Constant(alpha)),
         (3, c) => Rule::Oja(Step::COverT(c)),
         (4, c) => Rule::MatrixStep { c },
-        (other, _) => return Err(from.refuse(format!("rule {other}"))),
+        (other, _) => return Err(from.refuse(format!("unknown rule {other}"))),
     };
     let precision = if from.bool()? {
         Precision::F64
@@ -150,7 +150,7 @@ fn restore_params(from: &mut Decoder<'_>) -> Result<LearnerParams, CodecError> {
         (0, _) => Forgetting::None,
         (1, factor) => Forgetting::PerRow(factor),
         (2, rows) => Forgetting::HalfLifeRows(rows),
-        (other, _) => return Err(from.refuse(format!("forgetting {other}"))),
+        (other, _) => return Err(from.refuse(format!("unknown forgetting {other}"))),
     };
     Ok(LearnerParams {
         components,

@@ -33,7 +33,7 @@ impl<T: Pod> Buffer<T> {
         Self(Kind::Own(vec![T::zeroed(); len]))
     }
 
-    /// The values that lie in `lent`; nothing if its bytes are not a whole number of them.
+    /// The values that lie in `lent`; `None` if its bytes are not a whole number of them.
     pub fn lent(lent: Box<dyn Lent>) -> Option<Self> {
         bytemuck::try_cast_slice::<u8, T>(lent.bytes()).ok()?;
         Some(Self(Kind::Lent(lent, PhantomData)))

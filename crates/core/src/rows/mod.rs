@@ -85,8 +85,8 @@ impl Minibatch {
         }
     }
 
-    /// An empty minibatch with room for `capacity` rows of `features` values in memory that is lent;
-    /// nothing if that is not exactly as long as they are.
+    /// An empty minibatch with room for `capacity` rows of `features` values in memory that is
+    /// lent; `None` if that is not exactly as long as they are.
     pub fn lent(
         lent: Box<dyn Lent>,
         width: Width,

@@ -287,6 +287,8 @@ impl pulp::NullaryFnOnce for LanePass<'_> {
             let by = (*mean, *factor);
             let first = lane.start + at * lane.stride;
             match (lane.cells, lane.stride) {
+                // Contiguous lanes are passed as slices, which the compiler vectorises; it does
+                // not vectorise strides.
                 (Cells::F32(x), 1) => column(&x[first..first + b], z, by, self.squared_norm),
                 (Cells::F64(x), 1) => column(&x[first..first + b], z, by, self.squared_norm),
                 (Cells::F32(x), stride) => strided(&x[first..], stride, z, by, self.squared_norm),

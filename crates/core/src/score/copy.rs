@@ -51,8 +51,8 @@ impl Rows<'_> {
         }
     }
 
-    /// Copies `count` rows from `at` on to row `to` and those behind it of a minibatch that has buffers for
-    /// them; whether one of the values is NaN.
+    /// Copies `count` rows from `at` on to row `to` and those behind it of a minibatch that has
+    /// buffers for them; returns whether one of the values is NaN.
     pub(crate) fn copy_to(
         &self,
         (at, count): (usize, usize),
@@ -127,7 +127,7 @@ impl Lane<'_> {
     }
 }
 
-/// Every `stride`-th value to every `row`-th place; whether one is NaN.
+/// Every `stride`-th value to every `row`-th place; returns whether one is NaN.
 fn copy<S: Real, T: Real>(from: &[S], stride: usize, to: &mut [T], row: usize) -> bool {
     let mut has_missing = false;
     let pairs = from

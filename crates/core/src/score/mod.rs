@@ -54,7 +54,7 @@ const ORTHONORMAL: f64 = 1e-14;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Projection {
-    /// Column of the minibatch for each feature, length m; nothing where it is the same.
+    /// Column of the minibatch for each feature, length m; `None` where it is the same.
     order: Option<Vec<usize>>,
     shifts: Shifts,
     /// Transposed components, Vᵀ, m×k.
@@ -197,6 +197,8 @@ impl Projection {
             squared_norm: Vec::with_capacity(b),
             ..Scores::default()
         };
+        // Very wide rows get fewer rows per block than the minimum, rather than gigabytes for a
+        // block.
         let least = BLOCK_ROWS.0.min((BLOCK_VALUES_MAX / m.max(1)).max(1));
         let block = (BLOCK_VALUES / m.max(1)).clamp(least, BLOCK_ROWS.1).min(b);
         buffers.z.resize(block * m, 0.0);
@@ -256,6 +258,8 @@ impl Projection {
             both.for_each(|(residual, score)| *residual -= score * score);
             to.components[l].extend_from_slice(score);
         }
+        // ‖z − VᵀVz‖² = ‖z‖² − ‖s‖² + s(VVᵀ − I)sᵀ: merged or rounded components are not quite
+        // orthonormal.
         if let Some(skew) = &self.skew {
             let turned = product(&*scores, skew); // b×k
             for l in 0..k {
@@ -265,6 +269,7 @@ impl Projection {
             }
         }
         let is_small = |i: usize| residual[i] < SHARE_MIN * squared_norm[i];
+        // This is rare, so it is simplest to compute the residual rows of the whole block.
         if (0..b).any(is_small) {
             outside.resize(b * m, 0.0);
             let mut outside = MatMut::from_column_major_slice_mut(outside, b, m);

@@ -29,7 +29,7 @@ use crate::learner::Estimate;
 pub(super) struct Probability {
     /// Eigenvalues λ₁…λ_q of the active components.
     eigenvalues: Vec<f64>,
-    /// σ²; nothing when no direction is left for it.
+    /// σ²; `None` when no direction is left for it.
     noise: Option<f64>,
     /// m·ln 2π + ln|C|.
     norm: f64,

@@ -60,6 +60,7 @@ impl Algorithm for Svd {
         let svd = batch.all().thin_svd().map_err(|_| LabError::NotFinite)?;
         let values = svd.S().column_vector().iter().map(|s| s * s);
         let mut values: Vec<f64> = values.take(k).collect();
+        // Fewer rows than components: the rest have no variance.
         values.resize(k, 0.0);
         let directions = Mat::from_fn(weights.features(), k, |i, j| {
             if j < svd.V().ncols() {
@@ -185,6 +186,7 @@ impl Algorithm for Streaming {
         let values: Vec<f64> = estimate
             .eigenvalues
             .iter()
+            // The lab counts in units of XᵀX, the learner in those of the covariance.
             .map(|variance| variance * rows.nrows() as f64)
             .collect();
         *weights = weights_of(&self.loss, directions.as_ref(), &values);

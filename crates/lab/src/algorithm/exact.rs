@@ -55,6 +55,7 @@ impl Algorithm for Synchronized {
         let first = self.loss.best_decoder(weights.decoder.transpose(), batch)?;
         weights.encoder = first.transpose().to_owned();
         weights.decoder = self.loss.best_decoder(weights.encoder.as_ref(), batch)?;
+        // Two exact steps do not end as transposes by themselves, but the coupling demands it.
         *weights = weights.averaged();
         Ok(true)
     }

@@ -23,6 +23,7 @@ impl StepSize {
                 let encoder = &weights.encoder;
                 let inner = encoder * batch.apply(encoder.transpose()); // k×k
                 let norm = spectrum_of(inner.as_ref())?.values.first().copied();
+                // An encoder of zeros has a norm of 0.
                 Ok(alpha / norm.unwrap_or(0.0).max(f64::MIN_POSITIVE))
             }
         }
@@ -52,6 +53,7 @@ impl Algorithm for Untied {
         let alpha = Scale(self.step.at(weights, batch)?);
         let gradient = self.loss.encoder_gradient(weights, batch);
         weights.encoder -= gradient * alpha;
+        // With the encoder just moved, as the paper's program does.
         let gradient = self.loss.decoder_gradient(weights, batch);
         weights.decoder -= gradient * alpha;
         Ok(true)

@@ -52,7 +52,7 @@ pub trait Algorithm {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum Kind {
-    /// Gradient descent, encoder and decoder apart.
+    /// Gradient descent, encoder and decoder separate.
     UntiedGradient,
     /// Gradient descent from W1 = W2ᵀ, both set to their average at each step.
     SynchronizedGradient,
@@ -68,7 +68,7 @@ pub enum Kind {
     TiedExact,
     /// Full singular value decomposition.
     Svd,
-    /// Randomized singular value decomposition, one power iteration more each step.
+    /// Randomized singular value decomposition, one more power iteration each step.
     RandomizedSvd,
     /// The learner of `ojad fit`.
     Streaming,

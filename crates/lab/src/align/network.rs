@@ -118,6 +118,8 @@ impl Network {
                     deviation * value
                 };
                 Layer {
+                    // Two sources: forward weights are the same whatever is drawn for the backward
+                    // ones.
                     forward: Mat::from_fn(output, input, |_, _| draw(forward)),
                     backward: Mat::from_fn(input, output, |_, _| draw(backward)),
                     bias: vec![0.0; output],
@@ -220,6 +222,7 @@ pub fn accuracy(logits: MatRef<'_, f64>, classes: &[usize]) -> f64 {
         let own = row[**class];
         row.iter()
             .enumerate()
+            // A tie is not a hit, for example if all logits are equal or NaN.
             .all(|(j, z)| j == **class || own > *z)
     });
     hits.count() as f64 / classes.len().max(1) as f64

@@ -30,7 +30,7 @@ pub enum TaskError {
     /// Nothing to tell apart.
     #[error(
         "every row has the label `{label}`: there is nothing to tell apart; name another column \
-         with `--label`, or take rows of at least two classes"
+         with `--label`, or use rows of at least two classes"
     )]
     OneClass {
         /// The label that every row has.
@@ -38,7 +38,7 @@ pub enum TaskError {
     },
     /// Labels that are no classes.
     #[error(
-        "{classes} distinct labels in {rows} rows are no classes; name a column with few values \
+        "{classes} distinct labels in {rows} rows are too many for classes; name a column with few values \
          with `--label` (at most {CLASSES_MAX}, and two rows a class on average)"
     )]
     ManyClasses {
@@ -48,13 +48,13 @@ pub enum TaskError {
         rows: usize,
     },
     /// There are too few rows to hold some back.
-    #[error("{rows} rows are too few to learn from and to test on; take at least {ROWS_MIN}")]
+    #[error("{rows} rows are too few to learn from and to test on; use at least {ROWS_MIN}")]
     FewRows {
         /// The number of rows, n.
         rows: usize,
     },
     /// Every feature is constant over the rows.
-    #[error("no feature varies over the rows; take others, or other columns")]
+    #[error("no feature varies over the rows; use other rows or columns")]
     Constant,
 }
 

@@ -15,7 +15,7 @@ const COMPARED: usize = 500;
 /// The settings that all rules share.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Setup {
-    /// Units of the hidden layers, from the rows up.
+    /// Units of each hidden layer, from the input up.
     pub hidden: Vec<usize>,
     /// Of the hidden layers.
     pub nonlinearity: Nonlinearity,
@@ -50,22 +50,22 @@ impl Default for Setup {
 #[non_exhaustive]
 pub enum SetupError {
     /// There is no hidden layer.
-    #[error("no hidden layer: without one no error is passed down; take at least one, such as 100")]
+    #[error("no hidden layer: without one no error is passed down; use at least one, such as 100")]
     NoLayer,
     /// A layer of no units, or too many.
-    #[error("a hidden layer of {units} units; take 1 to {UNITS_MAX}")]
+    #[error("a hidden layer of {units} units; use 1 to {UNITS_MAX}")]
     Units {
         /// The number of units that was given.
         units: usize,
     },
     /// A number below one.
-    #[error("{what} 0: take at least 1")]
+    #[error("{what} 0: use at least 1")]
     Zero {
         /// The name of the setting.
         what: &'static str,
     },
     /// A rate that is none.
-    #[error("learning rate {value}: take a number above 0, such as 0.003")]
+    #[error("learning rate {value}: use a number above 0, such as 0.003")]
     Rate {
         /// The value that was given.
         value: f64,
@@ -130,6 +130,8 @@ enum Stream {
 
 fn source(seed: u64, stream: Stream) -> ChaCha8Rng {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
+    // Each purpose has its own stream, so that a rule that draws more noise does not shift the
+    // other numbers.
     random.set_stream(stream as u64);
     random
 }
@@ -192,6 +194,7 @@ impl Trainer {
             }
         }
         self.network.add(-self.learning_rate, &self.velocity);
+        // Only after the forward weights have moved, because B = Wᵀ must hold at the next pass.
         if self.rule == Rule::Backprop {
             self.network.transport();
         }
@@ -225,6 +228,7 @@ impl Trainer {
 /// The angle whose cosine is inner/√(a·b), a and b squared lengths.
 fn degrees(inner: f64, a: f64, b: f64) -> f64 {
     (inner / (a * b).sqrt())
+        // Rounding may take a cosine just beyond 1.
         .clamp(-1.0, 1.0)
         .acos()
         .to_degrees()

@@ -50,11 +50,11 @@ impl Asked {
             let Some(place) = place else {
                 let all = NAMES.join(", ");
                 return Err(QueryError(format!(
-                    "`{name}` is no parameter; there are {all}"
+                    "unknown parameter `{name}`; the parameters are {all}"
                 )));
             };
             if values[place].replace(value).is_some() {
-                return Err(QueryError(format!("`{name}` comes twice; give it once")));
+                return Err(QueryError(format!("`{name}` is given twice; give it once")));
             }
         }
         let [loss, scatter, lambda, step, minibatch, seed, w1, w2] = values;

@@ -47,6 +47,7 @@ pub(crate) fn chart<B: DrawingBackend>(
         x: Axis::between(x, chart.x.is_logarithmic),
         y: Axis::between(y, chart.y.is_logarithmic),
     };
+    // Again, for what is left inside the margins: fewer pixels may mean fewer ticks.
     let (below, beside) = sides(x, y, inside);
     let mut context = plane::open(canvas, frame, margins, (&below, &beside), true)?;
     series::all(canvas.pen(), &mut context, &plot, chart)?;

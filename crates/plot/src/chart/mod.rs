@@ -40,7 +40,7 @@ pub struct Scale {
     pub label: String,
     /// True if it is logarithmic; values that are not positive are left out then.
     pub is_logarithmic: bool,
-    /// From where to where; nothing for what holds all points.
+    /// From where to where; `None` for what holds all points.
     pub range: Option<(f64, f64)>,
     /// Places and their names, instead of round numbers.
     pub ticks: Vec<(f64, String)>,

@@ -13,7 +13,7 @@ pub(super) struct Plot {
 }
 
 impl Plot {
-    /// The place of a point, outside too; nothing where it has none.
+    /// The place of a point, outside too; `None` where it has none.
     pub fn place(&self, (x, y): (f64, f64)) -> Option<Place> {
         Some((self.x.place(x)?, self.y.place(y)?))
     }

@@ -82,8 +82,7 @@ pub(super) fn table(setup: &Setup, rules: &[Rule], runs: &[Run]) -> String {
         let diverged = of.iter().filter(|run| run.is_diverged()).count();
         if diverged > 0 {
             notes.push_str(&format!(
-                "{}: {diverged} of {} networks diverged and find no class; a smaller \
-                 `--learning-rate` may keep them\n",
+                "{}: {diverged} of {} networks diverged and cannot classify; try a smaller `--learning-rate`\n",
                 rule.name(),
                 of.len()
             ));
@@ -177,7 +176,7 @@ pub(super) fn json(
     });
     serde_json::to_string_pretty(&value)
         .map(|text| text + "\n")
-        .map_err(|error| CliError::Failed(format!("cannot put the figures together: {error}")))
+        .map_err(|error| CliError::Failed(format!("cannot assemble the results: {error}")))
 }
 
 /// A row for each rule, seed and epoch.
@@ -232,7 +231,7 @@ pub(super) fn parquet(path: &Path, runs: &[Run]) -> Result<(), CliError> {
     let schema = Arc::new(Schema::new(fields));
     let columns = columns.into_iter().map(|(_, column)| column).collect();
     let batch = RecordBatch::try_new(Arc::clone(&schema), columns)
-        .map_err(|error| CliError::Failed(format!("cannot put the epochs together: {error}")))?;
+        .map_err(|error| CliError::Failed(format!("cannot assemble the epochs: {error}")))?;
     let mut file = TableFile::create(path, &schema)?;
     file.write(&batch)?;
     file.finish()

@@ -1,8 +1,8 @@
-//! The features: found in the file whose turn comes, fixed with the first row that is taken.
+//! The features: found in the first file whose turn comes, and fixed when its first row is taken.
 //!
-//! Until then they are that file's alone. When it ends without a row, refused or empty, they go
-//! ([`FeedState`](crate::source::follow::FeedState) says so by itself, from the same events in every
-//! run), and the next file is as free as the first was.
+//! Until then they apply only to that file. If it ends without a row, because it is refused or
+//! empty, they are dropped ([`FeedState`](crate::source::follow::FeedState) does so from the same
+//! events in every run), and the next file can choose again.
 
 use tracing::info;
 
@@ -10,17 +10,17 @@ use super::{Decision, Event, Loop, SegmentRead, Stop, shown};
 use crate::source::FeatureSchema;
 use crate::source::worker::Refusal;
 
-/// Jobs handed to the decoder ahead: the next file is opened while the last rows of this one are on
-/// their way.
+/// Jobs queued with the decoder: the next file is opened while the last rows of this one are still
+/// on their way.
 const JOBS_AHEAD: usize = 2;
-/// Of small files so many, and so many bytes of them: neither side waits for the other at each file.
-/// What is asked for and what is answered must fit into the buffers of a socket.
+/// For small files, the most jobs and bytes queued, so that neither side waits for the other at
+/// each file. Requests and answers must fit into the socket buffers.
 const JOBS_AHEAD_MOST: usize = 32;
 const BYTES_AHEAD: u64 = 1 << 20;
 
 impl Loop {
-    /// True if the decoder may have one more job: one behind a file that may take its features along
-    /// would be opened for the wrong ones.
+    /// True if the decoder may get another job: if the current file's features may still be
+    /// dropped, the next file would be opened for the wrong ones.
     pub(super) fn may_queue(&self) -> bool {
         let queued = self.feeder.decode.queued();
         if queued == 0 {
@@ -38,16 +38,19 @@ impl Loop {
             _ => 0,
         };
         let ahead: u64 = self.queued.iter().map(|(_, reading)| bytes(reading)).sum();
+        // Two are always ahead, whatever their size; more only while they are small.
         queued < JOBS_AHEAD || (queued < JOBS_AHEAD_MOST && ahead + next <= BYTES_AHEAD)
     }
 
-    /// Hands a segment to the decoder; while no features are fixed, its own are those that count.
+    /// Hands a segment to the decoder; while no features are fixed, its own apply.
     pub(super) fn take(&mut self, ticket: u64, reading: SegmentRead) -> Result<(), Stop> {
         if self.was_put_off(ticket, &reading) {
             return Ok(());
         }
         if self.feeder.state.feature_schema.is_none() {
             let end = self.ends.get(&ticket);
+            // A resumed run must repeat what the previous run did. The file is not even opened,
+            // because it may have become readable.
             if end.is_some_and(|end| end.rows() == reading.rows) {
                 // Refused before any of its rows, as the run before found.
                 return self.refuse_first(ticket, &reading, None);
@@ -60,7 +63,7 @@ impl Loop {
                     let (m, columns) =
                         (feature_schema.features().len(), feature_schema.selection());
                     let file = shown(&reading.segment.path);
-                    info!(features = m, %file, %columns, "features found; its first row fixes them");
+                    info!(features = m, %file, %columns, "features found; the first accepted row settles them");
                     self.emit(Event::Resolved(feature_schema));
                 }
                 Err(refusal) if refusal.fault.is_passing() => {
@@ -73,7 +76,7 @@ impl Loop {
         Ok(())
     }
 
-    /// The segment is refused before any of its rows; it fixes nothing.
+    /// Refuses the segment before any of its rows; it fixes no features.
     fn refuse_first(
         &mut self,
         ticket: u64,
@@ -88,10 +91,10 @@ impl Loop {
         Ok(())
     }
 
-    /// Lets go of the room for rows of other features; none has any.
+    /// Releases the buffers for rows of the dropped features; they hold no rows.
     pub(super) fn free_features(&mut self) {
         if self.batch.take().is_some() {
-            info!("no row was taken: the next file finds the features");
+            info!("no row was accepted; the next file determines the features");
         }
         (self.at, self.made) = (0, 0);
     }

@@ -1,4 +1,4 @@
-//! The feeder between files: looking for new ones, and waiting.
+//! The feeder between files: it looks for new ones and waits.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -15,15 +15,15 @@ use crate::rows::unix_s;
 use crate::source::follow::FileState;
 use crate::source::worker::{Fault, Refusal};
 
-/// Files that are gone and still remembered: one that comes back is known. As many as one listing
-/// may hold, so that a whole directory may go away and come back.
+/// Number of vanished files that are remembered, so that a file that comes back is recognized. It
+/// equals the most files in a listing, so that a whole directory may disappear and come back.
 const GONE_MAX: usize = 1_000_000;
 
-/// Pause after a look that found nothing to take.
+/// Pause after a scan that found nothing to take.
 const LOOK_PAUSE: Duration = Duration::from_millis(4);
 
 impl Loop {
-    /// Looks at the places; whether there is something to take.
+    /// Scans the places; returns whether there is something to take.
     pub(super) fn look(&mut self) -> Result<bool, Stop> {
         while let Ok(params) = self.feeder.reload.try_recv() {
             self.follower.set_params(params.follow.clone());
@@ -48,7 +48,7 @@ impl Loop {
         if let Ok(mut trouble) = self.feeder.shared.trouble.lock() {
             *trouble = self.follower.trouble().map(|(count, one)| match count {
                 1 => format!("a source cannot be read: {one}"),
-                _ => format!("{count} sources cannot be read, {one} among them"),
+                _ => format!("{count} sources cannot be read, among them {one}"),
             });
         }
         self.listed = Instant::now();
@@ -58,15 +58,15 @@ impl Loop {
         self.handle(found)
     }
 
-    /// Acts on what a look found.
+    /// Acts on the result of a scan.
     fn handle(&mut self, found: Found) -> Result<bool, Stop> {
         for trouble in &found.troubles {
-            warn!(place = %shown(&trouble.path), reason = %trouble.reason.escape_debug(), "in the way");
+            warn!(place = %shown(&trouble.path), reason = %trouble.reason.escape_debug(), "skipping a path for now");
         }
         if let Some((path, before)) = found.copies.first() {
             info!(
                 file = %shown(path), before = %shown(before), files = found.copies.len(),
-                "what it holds is known already: not learned again (`source.on_copy`)"
+                "a copy of a file that is already known: not learned again (`source.on_copy`)"
             );
         }
         if let Some((files, example)) = &found.left_out {
@@ -85,8 +85,8 @@ impl Loop {
         for path in &found.lost {
             warn!(
                 file = %shown(path),
-                "replaced, changed or removed before its turn: the rows that it had cannot be had any \
-                 more; give new rows a name of their own"
+                "replaced, changed or removed before it was read, so its former rows are gone; \
+                 write new rows to a new file name"
             );
         }
         for file in self.follower.gone_beyond(GONE_MAX) {
@@ -110,7 +110,10 @@ impl Loop {
             })
         });
         let decisions: Vec<Decision> = readings.collect();
+        // Written to the journal before anything is read, so that a resumed run reads the same
+        // files in the same order.
         let last = self.decide(&decisions)?;
+        // The journal numbers decisions consecutively and returns only the last number.
         let first = last + 1 - decisions.len() as u64;
         self.feeder.planned.extend((first..).zip(decisions));
         Ok(true)
@@ -155,7 +158,7 @@ impl Loop {
         self.emit(Event::Refused(entry, quarantined));
     }
 
-    /// Files that somebody wants to be tried again: `ojad quarantine retry` leaves their numbers.
+    /// Retries refused files on request: `ojad quarantine retry` leaves their numbers.
     fn retries(&mut self) {
         let directory = self.feeder.params.state_dir.join("retry");
         let Ok(entries) = std::fs::read_dir(&directory) else {
@@ -165,7 +168,7 @@ impl Loop {
             let name = entry.file_name();
             let file = name.to_str().and_then(|name| name.parse::<u64>().ok());
             if let Some(file) = file {
-                info!(file, "a refused file is tried again");
+                info!(file, "retrying a refused file");
                 let entry = self.feeder.state.files.get(file);
                 let refused = self.feeder.state.quarantine.iter();
                 let is_changed = refused
@@ -184,12 +187,14 @@ impl Loop {
                 }
                 self.follower.set_params(self.feeder.params.follow.clone());
             }
+            // Even if the number was unknown. If it stays, the request is repeated, which does no
+            // harm.
             let _ = std::fs::remove_file(entry.path());
         }
     }
 
-    /// Nothing to take: tells the trainer, and waits for news. `is_ended`: no stream had more to give
-    /// before the look; one that ended since may have left something.
+    /// With nothing to take, tells the trainer and waits for news. `is_ended`: no stream had more
+    /// data before the scan; one that ended since may have left some.
     pub(super) fn rest(&mut self, is_ended: bool) -> Result<(), Stop> {
         self.marker.clear();
         self.note_lag();
@@ -204,7 +209,7 @@ impl Loop {
         if is_ended && is_idle && !self.is_patient() {
             if let Some((files, path, reason)) = self.follower.unfinished() {
                 let file = shown(path);
-                warn!(%file, reason, files, "not whole: left for a later run; write it again or leave it out");
+                warn!(%file, reason, files, "incomplete: left for a later run; write it again or leave it out");
             }
             return Err(Stop::Done);
         }
@@ -214,6 +219,8 @@ impl Loop {
         if let (Some(latency), true) = (latency, self.at > 0) {
             let waited = self.since.elapsed();
             if waited >= latency {
+                // The clock decides when rows have waited long enough, so the decision is recorded
+                // and a resumed run flushes at the same row.
                 let last = self.decide(&[Decision::Flush])?;
                 self.feeder.planned.push_back((last, Decision::Flush));
                 return Ok(());

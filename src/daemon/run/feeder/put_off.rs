@@ -1,7 +1,8 @@
-//! The feeder when a file cannot be read now: the system refuses, or the file is elsewhere or another.
+//! The feeder when a file cannot be read now: the system refuses, or the file was moved or
+//! replaced.
 //!
-//! Nobody is refused for it. The decision is taken back, in writing; the rows that were learned
-//! stay; and the file is looked for again, by what it is, under whatever name it has by then.
+//! No file is refused for this. The decision is revoked in the journal, the rows already learned
+//! stay, and the file is looked for again by its content, under whatever name it then has.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -12,25 +13,25 @@ use super::{Decision, Event, Loop, Quarantined, SegmentRead, Stop, Until, shown}
 use crate::source::follow::FileState;
 use crate::source::worker::{Fault, Refusal};
 
-/// Pause of all reading after the second file in a row that the system would not have read, and at
-/// most; it doubles from file to file.
+/// First and longest pause of all reading after consecutive files that the system refused to read;
+/// it starts with the second file and doubles with each further one.
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
 const PAUSE_MOST: Duration = Duration::from_secs(5);
-/// Doublings up to the longest pause.
+/// Number of doublings up to the longest pause.
 const DOUBLINGS_MOST: u32 = 10;
-/// Setbacks in a row after which a run that ends when nothing is left waits no more.
+/// Consecutive setbacks after which a run that ends when nothing is left stops waiting.
 const SETBACKS_PATIENT: u32 = 6;
 
-/// How a segment ended before its end, in the run before.
+/// How a segment ended early in the previous run.
 pub(super) enum End {
-    /// Behind so many rows, because its file was refused.
+    /// After this many rows, because its file was refused.
     Cut(u64, Quarantined),
-    /// Behind so many rows, because it could not be read.
+    /// After this many rows, because it could not be read.
     PutOff(u64),
 }
 
 impl End {
-    /// Rows of the segment that were taken.
+    /// Rows taken of the segment.
     pub(super) fn rows(&self) -> u64 {
         match self {
             Self::Cut(rows, _) | Self::PutOff(rows) => *rows,
@@ -38,7 +39,7 @@ impl End {
     }
 }
 
-/// Takes the decisions about segments that ended early out of those that are planned.
+/// Extracts the decisions about segments that ended early from the planned ones.
 pub(super) fn ends_of(planned: &mut VecDeque<(u64, Decision)>) -> HashMap<u64, End> {
     let mut ends = HashMap::new();
     planned.retain(|(_, decision)| {
@@ -62,8 +63,8 @@ pub(super) fn ends_of(planned: &mut VecDeque<(u64, Decision)>) -> HashMap<u64, E
 }
 
 impl Loop {
-    /// True if the run before put a segment off behind the rows that were taken of it: then it is
-    /// not opened for them.
+    /// True if the previous run put a segment off after exactly the rows taken of it: then it need
+    /// not be opened.
     pub(super) fn was_put_off(&mut self, ticket: u64, reading: &SegmentRead) -> bool {
         let end = self.ends.get(&ticket);
         let is_so = matches!(end, Some(End::PutOff(rows)) if *rows == reading.rows);
@@ -73,8 +74,8 @@ impl Loop {
         is_so
     }
 
-    /// Takes back the decision about a segment that cannot be read now, and all that are planned
-    /// behind it: what moved one file may have moved them all, and a look finds where to.
+    /// Revokes the decision about a segment that cannot be read now, and all planned after it:
+    /// whatever moved one file may have moved them all, and a scan finds out where.
     pub(super) fn put_off(
         &mut self,
         ticket: u64,
@@ -109,9 +110,9 @@ impl Loop {
         if self.follower.put_off(path, refusal, now) {
             let reason = refusal.reason.escape_debug();
             if refusal.fault == Fault::Gone {
-                info!(file = %shown(path), files = many, "not where it was: it is looked for");
+                info!(file = %shown(path), files = many, "file not found where it was; looking for it elsewhere");
             } else {
-                warn!(file = %shown(path), files = many, %reason, "file waits");
+                warn!(file = %shown(path), files = many, %reason, "file postponed");
             }
         }
         if refusal.fault == Fault::Unreadable {
@@ -121,7 +122,7 @@ impl Loop {
         Ok(())
     }
 
-    /// The segment under way is left behind its rows so far.
+    /// Leaves the current segment after the rows read so far.
     pub(super) fn leave(&mut self) {
         let state = &self.feeder.state;
         let begun = state.reading.as_ref().filter(|begun| begun.rows > 0);
@@ -129,8 +130,8 @@ impl Loop {
         self.emit(Event::PutOff(left));
     }
 
-    /// Before a look, when nothing is planned: what was taken back need not be read again from the
-    /// journal. After a setback that was not the first it waits.
+    /// Before a scan, when nothing is planned: notes that revoked decisions need not be read from
+    /// the journal again. After the second and further setbacks it also waits.
     pub(super) fn pass(&mut self) -> Result<(), Stop> {
         let sequence = self.passed;
         if sequence > self.feeder.state.sequence && self.feeder.planned.is_empty() {
@@ -139,11 +140,14 @@ impl Loop {
         if !std::mem::take(&mut self.is_set_back) {
             return Ok(());
         }
+        // The first setback is most often a single file that moved, which is no reason to pause.
         let Some(doublings) = self.setbacks.checked_sub(2) else {
             return Ok(());
         };
         if self.feeder.params.until == Until::Idle && self.setbacks > SETBACKS_PATIENT {
-            warn!("the system lets no file be read; what is left waits for the next run");
+            warn!(
+                "the system does not let any file be read; the remaining files wait for the next run"
+            );
             return Err(Stop::Done);
         }
         self.pause();
@@ -151,7 +155,8 @@ impl Loop {
         self.wait(pause.min(PAUSE_MOST))
     }
 
-    /// True if a run that ends when nothing is left should wait for what may be over soon.
+    /// True if a run that ends when nothing is left should wait because the problem may soon be
+    /// over.
     pub(super) fn is_patient(&mut self) -> bool {
         if (1..=SETBACKS_PATIENT).contains(&self.setbacks) {
             // A look that found nothing to read is one more: it may be the looks that fail.

@@ -19,7 +19,7 @@ impl Loop {
         let refusal = Refusal {
             fault: Fault::Died,
             reason: format!(
-                "{}: the daemon died with it again and again; write it again, or set \
+                "{}: the daemon died repeatedly while reading it; write it again, or set \
                  `source.isolation` = \"process\" and retry it",
                 shown(&reading.segment.path)
             ),
@@ -29,7 +29,7 @@ impl Loop {
         self.cut(ticket, reading, refusal)
     }
 
-    /// The segment's file is refused from where it stands.
+    /// Refuses the segment's file from its current position on.
     pub(super) fn cut(
         &mut self,
         ticket: u64,
@@ -83,9 +83,11 @@ impl Loop {
         let place = to.join(format!("{file:06}-{name}"));
         let done = std::fs::create_dir_all(to).and_then(|()| {
             let meta = std::fs::symlink_metadata(path)?;
+            // Copying a FIFO or a device would never end.
             if !meta.is_file() {
                 return Ok(());
             }
+            // A rename fails between file systems; then it is copied and removed.
             if is_move && std::fs::rename(path, &place).is_ok() {
                 return Ok(());
             }
@@ -96,31 +98,34 @@ impl Loop {
             Ok(())
         });
         if let Err(error) = done {
-            warn!(file = %shown(path), to = %shown(to), %error, "a refused file could not be set aside");
+            warn!(file = %shown(path), to = %shown(to), %error, "a refused file could not be \
+              moved or copied to `source.quarantine_dir`");
         }
     }
 
-    /// Nothing is being read any more. Where the state directory is another one by now, so is the note.
+    /// Clears the note: nothing is being read any more. If the state directory has been replaced,
+    /// the note is left alone.
     pub(super) fn clear_note(&mut self) {
         if self.feeder.lock.displaced().is_none() {
             self.marker.clear();
         }
     }
 
-    /// Lets time pass, but for being stopped.
+    /// Pauses, unless stopped.
     pub(super) fn wait(&self, pause: Duration) -> Result<(), Stop> {
         let until = Instant::now() + pause;
         while Instant::now() < until {
             if self.is_stopped() {
                 return Err(Stop::Done);
             }
+            // Waiting on purpose must not look like a hang to the watchdog.
             self.feeder.shared.turns.fetch_add(1, Ordering::Relaxed);
             thread::sleep(Duration::from_millis(10));
         }
         Ok(())
     }
 
-    /// Writes decisions to the journal; waits for as long as the disk refuses them.
+    /// Writes decisions to the journal; waits as long as the disk refuses them.
     pub(super) fn decide(&mut self, decisions: &[Decision]) -> Result<u64, Stop> {
         let payloads: Vec<Vec<u8>> = decisions.iter().map(Decision::encode).collect();
         let mut pause = RETRY_FIRST;
@@ -135,14 +140,14 @@ impl Loop {
                 Ok(last) => {
                     let shared = &self.feeder.shared;
                     if shared.is_journal_down.swap(false, Ordering::Relaxed) {
-                        info!("the journal can be written again");
+                        info!("the journal is writable again");
                     }
                     return Ok(last);
                 }
                 Err(error) => {
                     let shared = &self.feeder.shared;
                     if !shared.is_journal_down.swap(true, Ordering::Relaxed) {
-                        error!(%error, "the journal cannot be written; reading waits");
+                        error!(%error, "the journal cannot be written; reading is paused");
                     }
                     self.wait(pause)?;
                     pause = (2 * pause).min(RETRY_MOST);
@@ -152,7 +157,7 @@ impl Loop {
     }
 }
 
-/// One line for a file that is refused.
+/// Logs one line about a refused file.
 pub(super) fn told(quarantined: &Quarantined) {
     warn!(
         file = %shown(&quarantined.path),

@@ -1,5 +1,5 @@
-//! Files of the spool: on the disk before a decision names their bytes, gone when two checkpoints have
-//! their rows.
+//! Files of the spool: they are on disk before a decision names their bytes, and are removed once
+//! two checkpoints contain their rows.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,35 +11,35 @@ use tracing::warn;
 use super::{Decision, Event, Loop, Spool, shown};
 use crate::source::follow::Connections;
 
-/// Silent connections that were closed are told at most so often, together.
+/// Shortest interval between reports of closed silent connections.
 const TELL_EVERY: Duration = Duration::from_mins(1);
 
-/// Files that are through, until they go.
+/// Files that are finished, until they are removed.
 #[derive(Debug, Default)]
 pub(super) struct Spooled {
     through: Vec<Through>,
-    /// Connections that were closed and not told of, and when that was done last.
+    /// Closed connections not yet reported, and when the last report was.
     made_way: u64,
     told_at: Option<Instant>,
-    /// As of before the look whose findings are acted on: the files of all others were seen with all
-    /// that they will ever hold.
+    /// The connections as of just before the scan being acted on: the files of all others were seen
+    /// in their final form.
     pub(super) connections: Connections,
 }
 
-/// A file of a connection that has ended, of which everything was taken.
+/// A file of an ended connection from which everything was taken.
 #[derive(Debug)]
 struct Through {
     file: u64,
-    /// Bytes that were taken.
+    /// Bytes taken.
     bytes: u64,
     /// Events that a checkpoint must contain.
     steps: u64,
-    /// True if somebody knows that it cannot be removed.
+    /// True if it was reported that it cannot be removed.
     is_told: bool,
 }
 
 impl Spooled {
-    /// Says how many silent connections were closed, now and then.
+    /// Occasionally reports how many silent connections were closed.
     fn tell(&mut self, made_way: u64) {
         self.made_way += made_way;
         let was_told = self.told_at.is_some_and(|at| at.elapsed() < TELL_EVERY);
@@ -48,7 +48,7 @@ impl Spooled {
         }
         warn!(
             connections = self.made_way,
-            "silent connections to a socket were closed: it had as many as it takes, and others waited"
+            "closed silent connections to a socket that was full, to admit others"
         );
         self.made_way = 0;
         self.told_at = Some(Instant::now());
@@ -61,13 +61,13 @@ impl Loop {
         self.feeder.params.state_dir.join("spool")
     }
 
-    /// True if the file is one that nobody but the daemon can put right.
+    /// True if it is a spool file, which only the daemon itself can repair.
     pub(super) fn is_spooled(&self, path: &Path) -> bool {
         path.starts_with(self.spool_dir())
     }
 
-    /// Waits until the disk has the bytes that decisions name: after a power cut they could be had from
-    /// nowhere else, and the decision would stand.
+    /// Waits until the bytes that decisions name are on disk: after a power failure they would be
+    /// lost for good, while the decision would remain.
     pub(super) fn sync_spooled(&self, decisions: &[Decision]) -> io::Result<()> {
         let mut is_named = false;
         for decision in decisions {
@@ -88,18 +88,20 @@ impl Loop {
             }
         }
         if is_named {
+            // Syncing the files is not enough: after a power cut their names must be there as
+            // well.
             self.feeder.disk.sync_dir(&self.spool_dir())?;
         }
         Ok(())
     }
 
-    /// Removes spool files of which a checkpoint has everything, once the older one has it too.
+    /// Removes spool files whose rows are all in both checkpoints, the older one included.
     pub(super) fn release(&mut self) {
         let Some(spool) = &self.feeder.spool else {
             return;
         };
         for failure in spool.failures() {
-            warn!(reason = %failure.escape_debug(), "a stream could not be kept");
+            warn!(reason = %failure.escape_debug(), "a stream could not be kept in the spool");
         }
         let made_way = spool.made_way();
         self.spooled.tell(made_way);
@@ -123,6 +125,8 @@ impl Loop {
             }
             !is_gone
         });
+        // Goes by the names in the directory, because `connections` can only say of a given path
+        // whether it has ended.
         let there = std::fs::read_dir(self.spool_dir()).into_iter().flatten();
         let there = there.flatten().map(|entry| entry.path());
         let Spooled {
@@ -153,12 +157,15 @@ impl Loop {
     }
 }
 
-/// Removes a file; whether it is gone. One that stays must stay known, or it would be learned again.
+/// Removes a file; returns whether it is gone. One that stays must be remembered, or it would be
+/// learned again.
 fn remove(spool: &Spool, path: &Path, through: &mut Through) -> bool {
     match spool.release(path) {
+        // What is beyond the last complete message can never be completed: its connection has
+        // ended.
         Ok(bytes) if bytes > through.bytes => {
             let bytes = bytes - through.bytes;
-            warn!(file = %shown(path), bytes, "a stream ended within a message");
+            warn!(file = %shown(path), bytes, "a stream ended in the middle of a message");
             true
         }
         Ok(_) => true,

@@ -7,7 +7,7 @@ use crate::source::FeatureSchema;
 /// Version of the section.
 const WAITING_VERSION: u8 = 1;
 
-/// Rows one after the other, each value in the minibatch's width.
+/// The rows one after another, each value in the minibatch's float width.
 pub(super) fn encode_waiting(batch: &Minibatch) -> Vec<u8> {
     let mut to = Encoder::new();
     to.u8(WAITING_VERSION);
@@ -15,14 +15,14 @@ pub(super) fn encode_waiting(batch: &Minibatch) -> Vec<u8> {
     to.into_bytes()
 }
 
-/// How many they are.
+/// Number of waiting rows.
 pub(super) fn waiting_rows(bytes: &[u8]) -> Result<usize, CodecError> {
     let mut from = Decoder::new("waiting", bytes);
     from.u8()?;
     from.usize()
 }
 
-/// The rows that were written, in a minibatch of so many.
+/// The stored rows, in a minibatch of the given size.
 pub(super) fn decode_waiting(
     bytes: &[u8],
     feature_schema: &FeatureSchema,

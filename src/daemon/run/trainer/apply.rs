@@ -1,4 +1,4 @@
-//! Events of the feed → the state, the learner of its features, and whoever waits for news of them.
+//! Applies events of the feed to the state and the learner, and notifies those waiting for them.
 
 use super::Trainer;
 use crate::daemon::run::messages::RunError;
@@ -6,7 +6,7 @@ use crate::learner::{self, Monitor};
 use crate::source::follow::Event;
 
 impl Trainer<'_> {
-    /// Moves the state on, as the feeder did.
+    /// Advances the state exactly as the feeder did.
     pub(super) fn apply(&mut self, events: &[Event]) -> Result<(), RunError> {
         for event in events {
             if let Event::Resolved(agreement) = event {

@@ -1,4 +1,5 @@
-//! The beginning: the state directory and the output are this process's own, and belong together.
+//! Startup: locks the state directory and the output for this process, and checks that they belong
+//! together.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,18 +18,18 @@ use crate::daemon::run::restore::{self, Found};
 use crate::disk::{Disk, Displaced};
 use crate::snapshot::{Output, SnapshotError};
 
-/// How long whoever moves or removes a directory may take for it, before it is said what happened.
+/// Time allowed for a directory to be moved or removed completely before the event is reported.
 pub(super) const SETTLED_AFTER: Duration = Duration::from_millis(500);
 
-/// Parts of a run that begins, beside the state.
+/// Parts of a starting run besides the state.
 pub(super) struct Begun {
     pub(super) lock: StateLock,
-    /// The disk, as long as the state directory is where it is now.
+    /// The disk, usable as long as the state directory stays where it is.
     pub(super) disk: Arc<dyn Disk>,
     pub(super) publisher: Publisher,
 }
 
-/// Locks state and output, and finds the state of the run before, or begins one.
+/// Locks state and output, and finds the state of the previous run or starts a new one.
 pub(super) fn begin(
     params: &RunParams,
     disk: &Arc<dyn Disk>,
@@ -38,6 +39,8 @@ pub(super) fn begin(
     let lock = StateLock::acquire(&params.state_dir, disk.as_ref())?;
     let begun = begin_locked(params, &lock, disk, shared);
     if begun.is_err() && !was_there {
+        // A run that was refused leaves no empty directory, which would stand in the way of one
+        // that is restored.
         lock.leave(disk.as_ref());
     }
     begun
@@ -60,7 +63,7 @@ fn begin_locked(
         Ok(_) => {}
         Err(held @ SnapshotError::Held { .. }) => return Err(held.into()),
         // A disk that is full or out of reach stops no run: the first snapshot tries again.
-        Err(error) => warn!(%error, "the output directory cannot be had yet"),
+        Err(error) => warn!(%error, "the output directory is not available yet"),
     }
     if params.begin == Begin::Anew {
         belonging::begin_anew(params, disk.as_ref())?;
@@ -84,18 +87,19 @@ fn begin_locked(
     Ok((begun, found))
 }
 
-/// Why a run ends whose state directory is not where it was; `rows` are those of its last checkpoint.
+/// The error for a run whose state directory was moved or removed; `rows` are those of its last
+/// checkpoint.
 pub(super) fn displaced(directory: &Path, displaced: &Displaced, rows: u64) -> RunError {
     let remedy = match displaced {
-        Displaced::Renamed(_) => "give it its name back and start again",
+        Displaced::Renamed(_) => "rename it back and start again",
         Displaced::Replaced(Some(_)) => {
-            "put it back in the place of the other one, or name it in `state.dir`, and start again"
+            "move it back in place of the other one, or point `state.dir` to it, and start again"
         }
         Displaced::Removed | Displaced::Replaced(None) => {
-            "put it back from a copy and start again, or begin anew with `--reset-state`"
+            "restore it from a backup and start again, or start over with `--reset-state`"
         }
         Displaced::Unlocked => {
-            "make sure that no other ojad has it, leave its lock alone, and start again"
+            "make sure that no other ojad uses it, leave its lock file alone, and start again"
         }
     };
     RunError::Displaced {

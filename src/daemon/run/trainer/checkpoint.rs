@@ -16,13 +16,15 @@ impl Trainer<'_> {
             }
             Err(unsent) => {
                 if let Job::Checkpoint { changes, .. } = unsent.into_inner() {
+                    // The publisher is busy: the changes belong to the next checkpoint, or they
+                    // would be lost.
                     self.learned.state.files.give_back(changes);
                 }
             }
         }
     }
 
-    /// The state as it is now, and what changed of the files since the last of these.
+    /// The current state, and the changes to files since the previous job.
     pub(super) fn checkpoint_job(&mut self, rows: u64, steps: u64) -> Job {
         Job::Checkpoint {
             checkpoint: self.learned.checkpoint(&self.params, self.run_id),

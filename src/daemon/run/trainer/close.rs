@@ -20,7 +20,7 @@ impl Trainer<'_> {
             rows_waiting: self.learned.waiting.as_ref().map_or(0, Minibatch::rows) as u64,
             is_durable: false,
         };
-        let mut reason = String::from("its time was over");
+        let mut reason = String::from("it ran out of time");
         // What is under way was made before the last rows were learned.
         while self.checkpoints.is_under_way || self.snapshots.is_under_way {
             match done.recv_deadline(deadline) {
@@ -34,6 +34,7 @@ impl Trainer<'_> {
             matches!(sent, Some(Ok(())))
         };
         let steps = self.learned.state.steps;
+        // Nothing was ever read: the directory is left as it was found.
         if steps == 0 {
             return Ok(outcome);
         }

@@ -1,4 +1,4 @@
-//! Drift: watched beside the learner, told, counted.
+//! Drift: watched alongside the learner, reported and counted.
 
 use tracing::{info, warn};
 
@@ -9,7 +9,8 @@ use crate::learner::{LearnError, Learner};
 use crate::rows::Minibatch;
 
 impl Trainer<'_> {
-    /// Looks at a minibatch that is not learned yet; whether a drift shows that wants a snapshot.
+    /// Examines a minibatch before it is learned; returns whether it shows a drift that calls for a
+    /// snapshot.
     pub(super) fn watch(&mut self, batch: &Minibatch) -> Result<bool, LearnError> {
         if let Some(monitor) = &mut self.learned.monitor {
             monitor.update(batch);
@@ -29,7 +30,7 @@ impl Trainer<'_> {
             explained_variance_short = report.explained_variance_short,
             explained_variance_long = report.explained_variance_long,
             events = report.events,
-            "drift: the last rows differ from those before"
+            "drift: recent rows differ from earlier ones"
         );
         let rows = learner.rows();
         self.show_drift(&report, rows);
@@ -37,7 +38,7 @@ impl Trainer<'_> {
         Ok(self.params.keys.drift.on_event == OnEventKey::Snapshot)
     }
 
-    /// Begins to watch, or to watch otherwise, or ceases to.
+    /// Starts, changes or stops watching, as configured.
     pub(super) fn watch_as_configured(&mut self) {
         let features = self.learned.state.feature_schema.as_ref();
         let features = features.map(|agreement| agreement.features().len());
@@ -66,8 +67,8 @@ fn warn_if_short(params: &DriftParams, learner: Option<&dyn Learner>, features: 
         warn!(
             short_half_life_rows = params.short_half_life_rows,
             least,
-            "drift.short_half_life_rows is less than sixteen minibatches: a drift may take that \
-             long to be found; set learner.minibatch smaller, or the half-life longer"
+            "drift.short_half_life_rows is less than sixteen minibatches, and finding a drift may \
+             take that many; use a smaller learner.minibatch, or a longer half-life"
         );
     }
 }

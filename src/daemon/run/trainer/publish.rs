@@ -1,4 +1,4 @@
-//! The values that are published: renewed now and then, and never at the cost of learning.
+//! The published values: refreshed now and then, but never at the cost of learning.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,34 +16,34 @@ use crate::published::{
 use crate::rows::{Minibatch, unix_s};
 use crate::snapshot::Snapshot;
 
-/// How often the status is renewed.
+/// How often the status is refreshed.
 const STATUS_EVERY: Duration = Duration::from_millis(200);
-/// How often the components and the lists of files are, at most.
+/// How often the components and the lists of files are refreshed, at most.
 const COMPONENTS_EVERY: Duration = Duration::from_secs(1);
-/// Reading the components out may take one part in so many of the time.
+/// Reading out the components may take at most 1/this of the time.
 const COMPONENTS_SHARE: u32 = 50;
-/// Time over which rows a second are counted.
+/// Period over which rows per second are averaged.
 const RATE_OVER: Duration = Duration::from_secs(10);
-/// Time without a row after which none are coming.
+/// Time without a row after which the feed counts as quiet.
 const QUIET_AFTER: Duration = Duration::from_secs(2);
 
-/// Published values, and when each is to be renewed.
+/// Published values, and when each is to be refreshed.
 pub(super) struct Shown {
     pub(super) published: Arc<Published>,
     pub(super) sampler: Sampler,
     started_unix_s: u64,
     status_at: Instant,
     components_at: Instant,
-    /// Events in the components that are shown.
+    /// Number of events covered by the components shown.
     steps: u64,
     history: History,
-    /// True if it differs from what is on the disk.
+    /// True if it differs from the copy on disk.
     is_history_new: bool,
     /// Components of its last point.
     before: Option<Estimate>,
-    /// When how many rows were learned.
+    /// Row counts at recent moments.
     rates: VecDeque<(Instant, u64)>,
-    /// When that changed last.
+    /// When that last changed.
     moved: Instant,
     state: RunState,
     since_unix_s: u64,
@@ -80,7 +80,7 @@ impl Shown {
         }
     }
 
-    /// Rows learned a second of late.
+    /// Recent rows learned per second.
     fn rate(&mut self, now: Instant, rows: u64) -> f64 {
         if self.rates.back().is_some_and(|(_, before)| *before != rows) {
             self.moved = now;
@@ -100,7 +100,7 @@ impl Shown {
         })
     }
 
-    /// Takes in components that are about to be shown.
+    /// Records components that are about to be shown.
     fn remember(&mut self, snapshot: &Snapshot, report: Option<&DriftReport>) {
         let (now, rows) = (unix_s(), snapshot.estimate.rows);
         if self.history.is_due(now, rows) {
@@ -119,7 +119,7 @@ impl Shown {
 }
 
 impl Trainer<'_> {
-    /// Renews what is due.
+    /// Refreshes what is due.
     pub(super) fn show(&mut self) {
         let now = Instant::now();
         let Some(shown) = &self.shown else {
@@ -163,11 +163,14 @@ impl Trainer<'_> {
             shown.published.snapshot.set(Some(Arc::new(snapshot)));
         }
         let cost = now.elapsed();
+        // Scaled by its cost, so that a wide model is read out less often rather than at the
+        // expense of learning.
         shown.components_at = now + COMPONENTS_EVERY.max(COMPONENTS_SHARE * cost);
     }
 
     fn show_status(&mut self, now: Instant) {
         let rows = self.rows();
+        // Taken out for as long as `self.status` borrows the trainer.
         let Some(mut shown) = self.shown.take() else {
             return;
         };
@@ -183,7 +186,7 @@ impl Trainer<'_> {
         self.shown = Some(shown);
     }
 
-    /// Remembers a drift for the history.
+    /// Adds a drift to the history.
     pub(super) fn show_drift(&mut self, report: &DriftReport, rows: u64) {
         if let Some(shown) = &mut self.shown {
             shown.history.drifted(Drifted {
@@ -195,7 +198,7 @@ impl Trainer<'_> {
         }
     }
 
-    /// Has the history written, if there is news.
+    /// Has the history written if it changed.
     pub(super) fn keep_history(&mut self) {
         let (Some(shown), Some(jobs)) = (&mut self.shown, &self.jobs) else {
             return;
@@ -213,7 +216,7 @@ impl Trainer<'_> {
         }
     }
 
-    /// Why the run is not ready, if it is not.
+    /// Reasons why the run is not ready; empty if it is.
     fn reasons(&self) -> Vec<String> {
         let failing = |what: &Schedule| {
             (what.failures > 0).then(|| format!("the last {} could not be written", what.what))
@@ -225,12 +228,12 @@ impl Trainer<'_> {
             failing(&self.snapshots),
             is_journal_down.then(|| "the journal cannot be written".to_owned()),
             trouble.ok().and_then(|trouble| trouble.clone()),
-            (!self.pulse.is_alive()).then(|| "reading has stood still for minutes".to_owned()),
+            (!self.pulse.is_alive()).then(|| "nothing has been read for minutes".to_owned()),
         ];
         reasons.into_iter().flatten().collect()
     }
 
-    /// True if the feed has changed and too little has come since to be sure of what it is now.
+    /// True if the feed has changed and too few rows have arrived since to know its new state.
     fn is_drifted(&self, shown: &Shown) -> bool {
         let last = shown.history.drifts.last();
         last.zip(self.params.drift.as_ref())
@@ -296,7 +299,7 @@ impl Trainer<'_> {
     }
 }
 
-/// Files that were seen and are not read to their end, and their bytes.
+/// Number of files seen but not fully read, and their bytes.
 fn lag(shared: &crate::daemon::run::feeder::Shared) -> (u64, u64) {
     let of = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
     (of(&shared.lag_files), of(&shared.lag_bytes))

@@ -1,8 +1,8 @@
-//! The state → what is known now, of every row that was read.
+//! The state → everything known now, from all rows read.
 //!
-//! Rows that wait for a full minibatch are learned by a copy that is thrown away: whoever looks sees
-//! them, and the state keeps the borders of its minibatches, and so its bits, whenever somebody looked
-//! and however often the run was stopped.
+//! Rows waiting for a full minibatch are learned by a temporary copy: readers see them, while the
+//! state keeps its minibatch boundaries, and so its bits, whenever someone looked and however often
+//! the run was stopped.
 
 use tracing::{info, warn};
 
@@ -12,11 +12,11 @@ use crate::learner::{self, Estimate, LearnError, Monitor};
 use crate::rows::Features;
 use crate::snapshot::{Provenance, Snapshot, Warning, warnings};
 
-/// Files named in a snapshot's watermark: the latest.
+/// Number of files listed in a snapshot's watermark: the latest ones.
 const WATERMARK_FILES: usize = 1000;
 
 impl Trainer<'_> {
-    /// The components and all that is known of them now; nothing before the first row.
+    /// The components and everything known about them now; `None` before the first row.
     pub(super) fn read_out(&self) -> Result<Option<Snapshot>, LearnError> {
         let state = &self.learned.state;
         let (Some(learner), Some(agreement)) = (&self.learned.learner, &state.feature_schema)
@@ -54,7 +54,7 @@ impl Trainer<'_> {
         warnings(estimate, features, is_scaled, &counting)
     }
 
-    /// Says what a snapshot warns of, and that f32 does not do for it, once each.
+    /// Logs the warnings of a snapshot, and that f32 was not precise enough, once each.
     pub(super) fn warn(&mut self, snapshot: &Snapshot) {
         for warning in &snapshot.provenance.warnings {
             if self.told.insert(warning.key()) {
@@ -64,8 +64,8 @@ impl Trainer<'_> {
         if snapshot.estimate.is_widened && self.told.insert("f64".to_owned()) {
             info!(
                 rows = snapshot.estimate.rows,
-                "learning in f64 products: beside the largest direction, f32 would lose wanted \
-                 components; it goes back to f32 when that would do"
+                "learning with f64 products: beside the largest direction, f32 would lose wanted \
+                 components; f32 resumes when it suffices"
             );
         }
     }

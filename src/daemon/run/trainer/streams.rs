@@ -1,4 +1,4 @@
-//! The beginning: streams and pushed rows are kept from now on.
+//! Startup: from now on streams and pushed rows are stored.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::daemon::run::params::RunParams;
 use crate::disk::Disk;
 use crate::source::follow::{FeedState, Push, Spool, SpoolInput};
 
-/// Starts to keep streams, and follows the directory where they are kept.
+/// Starts to store streams, and follows the directory where they are stored.
 pub(super) fn start_spool(
     params: &mut RunParams,
     wake: &Sender<()>,

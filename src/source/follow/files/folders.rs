@@ -31,7 +31,7 @@ impl Folders {
         number
     }
 
-    /// The numbers of the directories whose names are so.
+    /// The numbers of the directories whose names match.
     pub(super) fn numbers(&self, is_so: impl Fn(&[u8]) -> bool) -> HashSet<u32> {
         let numbers = self.numbers.iter();
         let numbers = numbers.filter(|(name, _)| is_so(name));

@@ -1,4 +1,4 @@
-//! A table of files from what a checkpoint has of them: all at once, which costs less than one by one.
+//! Loads a table of files from a checkpoint all at once, which costs less than one by one.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::{FileEntry, FileTable};
 use crate::codec::{CodecError, Decoder};
 
-/// Files for which room is made ahead, at most.
+/// Most files for which room is reserved in advance.
 const ROOM_MAX: usize = 1 << 22;
 
 /// A table that is being filled.
@@ -15,14 +15,14 @@ pub struct FileLoader {
     table: FileTable,
     /// Keys of contents, and files: they are put in order at the end.
     keys: Vec<(u64, u64)>,
-    /// Files of which another entry came.
+    /// Files with more than one entry.
     again: HashSet<u64>,
-    /// The largest number so far: most that come are larger.
+    /// The largest number so far: most new ones are larger.
     last: Option<u64>,
 }
 
 impl FileLoader {
-    /// Nothing yet, with room for about so many files.
+    /// An empty loader with room for about `files` files.
     pub fn with_room_for(files: usize) -> Self {
         let files = files.min(ROOM_MAX);
         let mut loader = Self::default();
@@ -34,10 +34,10 @@ impl FileLoader {
         loader
     }
 
-    /// Takes in what was written of a file; the last entry of a number counts.
+    /// Adds an entry of a file; the last entry of a number counts.
     ///
     /// # Errors
-    /// If it is not what was written.
+    /// If its content is not what was written.
     pub fn take_up(&mut self, file: u64, entry: Option<&[u8]>) -> Result<(), CodecError> {
         let is_new = self.last.is_none_or(|last| file > last);
         self.last = self.last.max(Some(file));

@@ -1,4 +1,4 @@
-//! A set of numbers that mostly follow each other, as ranges.
+//! A set of mostly consecutive numbers, stored as ranges.
 
 use std::collections::BTreeMap;
 

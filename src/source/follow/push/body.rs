@@ -1,8 +1,8 @@
-//! A pushed body, looked at before it is kept: its messages, one behind the other, and its schema.
+//! Checks a pushed body before it is stored: its messages, one after another, and its schema.
 //!
-//! Values are not decoded here: that is done where a crash is survivable. Refused: what is no whole
-//! Arrow IPC stream, and columns that do not agree with the features, or, while those are not fixed,
-//! that could fix none.
+//! Values are not decoded here, but where a crash is survivable. Refused: anything but a complete
+//! Arrow IPC stream, and columns that disagree with the features or, while those are not fixed,
+//! could not fix any.
 
 use std::path::{Path, PathBuf};
 
@@ -20,23 +20,23 @@ const NAME: &str = "body";
 /// Fault of a body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Flaw {
-    /// It is no whole Arrow IPC stream.
+    /// It is not a complete Arrow IPC stream.
     NoStream(String),
-    /// Its columns are not those of the rows before.
+    /// Its columns differ from those of earlier rows.
     Disagrees(String),
 }
 
 /// Requirements on the columns.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Expected<'a> {
-    /// Those of the rows before.
+    /// The columns of earlier rows.
     Fixed(&'a FeatureSchema),
-    /// Such as can fix the features: no row was taken yet.
+    /// Any columns that can fix the features: no row was taken yet.
     Any(&'a SourceParams),
 }
 
-/// Checks a body of one stream, or of several with the same columns; the rows that its record batches
-/// declare.
+/// Checks a body of one stream, or of several with the same columns; returns the rows that its
+/// record batches declare.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -71,8 +71,9 @@ pub(super) fn check(body: &[u8], expected: Expected<'_>) -> Result<u64, Flaw> {
                 return Err(Flaw::NoStream(why));
             }
             Err(SourceError::Behind { what, .. }) => {
-                let why =
-                    format!("{what}; after the end only streams of the same columns are read");
+                let why = format!(
+                    "{what}; after the end of a stream, only streams with the same columns may follow"
+                );
                 return Err(Flaw::NoStream(why));
             }
             Err(SourceError::BigEndian { .. }) => {
@@ -83,14 +84,15 @@ pub(super) fn check(body: &[u8], expected: Expected<'_>) -> Result<u64, Flaw> {
     }
 }
 
-/// Why a body does not fit; where the first rows lie is no business of a client.
+/// Why a body does not fit, without the location of the first rows, which is none of a client's
+/// business.
 fn disagreement(error: &SourceError) -> String {
     match error {
         SourceError::Missing { column, .. } => {
-            format!("the feature `{column}` of the rows before is missing; add it")
+            format!("the feature `{column}` of earlier rows is missing; add it")
         }
         SourceError::Extra { column, .. } => format!(
-            "the rows before had no column `{column}`; leave it out, or exclude it with \
+            "earlier rows had no column `{column}`; leave it out, or exclude it with \
              `features.exclude`"
         ),
         SourceError::TooFewFeatures {
@@ -98,8 +100,8 @@ fn disagreement(error: &SourceError) -> String {
             features,
             ..
         } => format!(
-            "components = {components}, but there are only {features} features; push rows with \
-             {components} numeric values at least"
+            "components = {components}, but there are only {features} features; push rows with at \
+             least {components} numeric values"
         ),
         other => other.to_string(),
     }
@@ -115,7 +117,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Passes over the next message; its rows, or nothing at the end of the body.
+    /// Skips the next message; returns its rows, or `None` at the end of the body.
     fn step(&mut self) -> Result<Option<u64>, SourceError> {
         let name = Path::new(NAME);
         let place = self.place;
@@ -166,7 +168,7 @@ impl Walk<'_> {
 }
 
 fn cut_short() -> StreamError {
-    "the stream ends too soon (it must end with its mark: close the writer)".into()
+    "the stream ends too soon: it has no end marker (close the writer)".into()
 }
 
 #[cfg(test)]

@@ -1,21 +1,21 @@
-//! Files of the spool that still grow: those of connections that last.
+//! Files of the spool that still grow: those of open connections.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::Spool;
 
-/// The connections that lasted at one instant.
+/// The connections open at one instant.
 #[derive(Clone, Debug, Default)]
 pub struct Connections {
     /// Their files.
     pub(super) open: HashSet<PathBuf>,
-    /// Number of the first file of those that came later.
+    /// Number of the first file created after that instant.
     pub(super) next: u64,
 }
 
 impl Connections {
-    /// True if whoever looks at a file of the spool now sees all that it will ever hold.
+    /// True if a file of the spool has reached its final form.
     pub fn has_ended(&self, path: &Path) -> bool {
         !Spool::is_pipe(path)
             || (number(path).is_some_and(|number| number < self.next) && !self.open.contains(path))

@@ -1,8 +1,8 @@
-//! Remains of the run before in a spool, and their owner: the file `_run` says so, that no run learns
-//! what came to another.
+//! Remains of the previous run in a spool, and their owner: the file `_run` records it, so that no
+//! run learns data meant for another.
 //!
-//! The name begins as those that nobody learns from. A spool without the file is of before runs had
-//! ids, or was released by `--reset-state`: it becomes the run's that finds it.
+//! Its name begins like those of ignored files. A spool without it is from before runs had ids, or
+//! was released by `--reset-state`: the run that finds it takes it over.
 
 use std::fs;
 use std::io;
@@ -16,15 +16,15 @@ use crate::source::follow::keys::PushName;
 
 /// The file.
 const NAME: &str = "_run";
-/// On its way; removed as every other part.
+/// The file while it is being written; removed like any other partial file.
 const TEMPORARY: &str = "_run.part";
 
 impl Spool {
-    /// Makes the spool in `directory`, which is made if it is not there, that of `run`. Where it holds
-    /// what came to another run, nothing is changed, and that run is returned.
+    /// Claims the spool in `directory` for `run`, creating it if necessary. If it belongs to
+    /// another run, nothing is changed and that run is returned.
     ///
     /// # Errors
-    /// If the disk refuses it, or nobody can say whose it is.
+    /// If the disk reports an error, or the owner cannot be determined.
     pub fn claim(directory: &Path, run: RunId, disk: &dyn Disk) -> io::Result<Option<RunId>> {
         disk.create_dir_all(directory)?;
         let path = directory.join(NAME);
@@ -40,6 +40,8 @@ impl Spool {
                     return Ok(None);
                 }
                 let holds = |name: &Path| !is_aside(name);
+                // An empty spool of another run can be taken over: no row is lost or learned
+                // twice.
                 if disk.list(directory)?.iter().any(|name| holds(name)) {
                     return Ok(Some(owner));
                 }
@@ -57,10 +59,10 @@ impl Spool {
         Ok(None)
     }
 
-    /// Lets the spool in `directory` be whose it may: the next run takes it up.
+    /// Releases the spool in `directory`: the next run takes it over.
     ///
     /// # Errors
-    /// If the disk refuses it.
+    /// If the disk reports an error.
     pub fn release_claim(directory: &Path, disk: &dyn Disk) -> io::Result<()> {
         match disk.remove_file(&directory.join(NAME)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -70,13 +72,13 @@ impl Spool {
     }
 }
 
-/// True if a file of a spool holds nothing that came.
+/// True if a file of a spool holds no received data.
 fn is_aside(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name == NAME)
         || path.extension().is_some_and(|e| e == "part")
 }
 
-/// Takes up what a dead daemon left; bytes held and the number of the next file.
+/// Takes over what a dead daemon left; returns the bytes held and the number of the next file.
 pub(super) fn recover(directory: &Path) -> io::Result<(u64, u64)> {
     fs::create_dir_all(directory)?;
     let (mut held, mut next) = (0, 0);
@@ -96,6 +98,7 @@ pub(super) fn recover(directory: &Path) -> io::Result<(u64, u64)> {
             .map(|name| name.number)
             .or_else(|| number(&path));
         next = next.max(number.map_or(0, |number| number + 1));
+        // A connection that never sent anything; its number is used up all the same.
         if bytes == 0 && Spool::is_pipe(&path) {
             fs::remove_file(&path)?;
             continue;

@@ -1,33 +1,34 @@
-//! How far the stream of a connection has come: in the middle of a message, or between two.
+//! Progress of a connection's stream: in the middle of a message, or between two.
 //!
-//! Only what cuts a stream into messages is looked at; what is wrong with it is found and told where it
-//! is decoded.
+//! Only the framing of messages is examined; errors in them are found and reported where they are
+//! decoded.
 
 use std::path::Path;
 
 use crate::source::catch_panic;
 use crate::source::framing::{Next, Place};
 
-/// Longest header that is gathered here; behind a longer one it is not known any more where messages end.
+/// Longest header that is collected here; after a longer one the message boundaries are no longer
+/// known.
 const HEADER_MAX: usize = 16 << 20;
 
 /// How far a stream has come.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     place: Place,
-    /// Bytes of the header under way.
+    /// Bytes of the current header.
     header: Vec<u8>,
-    /// Length up to which the header must be known to go on.
+    /// Header length required to continue.
     need: usize,
-    /// Bytes of the body under way that have not come.
+    /// Bytes of the current body that are still missing.
     body_left: usize,
     has_rows: bool,
-    /// True if it is no stream that can be told apart into messages.
+    /// True if the stream cannot be split into messages.
     is_lost: bool,
 }
 
 impl Progress {
-    /// The next bytes came.
+    /// Processes the next bytes.
     pub fn take(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() && !self.is_lost {
             let of_body = self.body_left.min(bytes.len());
@@ -43,7 +44,7 @@ impl Progress {
         }
     }
 
-    /// Reads as much of a header as was needed.
+    /// Evaluates the required part of a header.
     fn step(&mut self) {
         let name = Path::new("a connection");
         let (place, header) = (&mut self.place, &self.header);
@@ -60,13 +61,13 @@ impl Progress {
         }
     }
 
-    /// Goes on behind a header, with its body.
+    /// Continues after a header with its body.
     fn go_on(&mut self, body: usize) {
         self.header.clear();
         (self.need, self.body_left) = (0, body);
     }
 
-    /// True if rows have come, in a message that has begun at least.
+    /// True if a message with rows has at least begun.
     pub fn has_rows(&self) -> bool {
         self.has_rows
     }

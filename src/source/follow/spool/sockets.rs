@@ -1,9 +1,10 @@
-//! Connections to a Unix socket: so many at a time, and silent ones make way.
+//! Connections to a Unix socket: their number is limited, and silent ones make way.
 //!
-//! A client that connects and says nothing would keep another one out for ever. So where all places are
-//! taken and one more is waiting, the one that has been silent longest is closed: first among those that
-//! sent no row, then between two messages, in the middle of one only after ten seconds. What a closed
-//! connection had sent is read to its end, and its client is told by the system (`EPIPE`) if it goes on.
+//! A client that connects and sends nothing could keep others out for ever. So when all places are
+//! taken and another client is waiting, the connection silent longest is closed: first those that
+//! have sent no rows, then those between two messages, and those within a message only after ten
+//! seconds. Data sent before is read to its end, and a client that continues gets an error from the
+//! system (`EPIPE`).
 
 use std::collections::HashMap;
 use std::io::{self, Read};
@@ -17,13 +18,13 @@ use std::time::{Duration, Instant};
 use super::progress::Progress;
 use crate::source::follow::shared::{LOOK_EVERY, Shared};
 
-/// Connections of one socket at a time; one more is accepted and waits.
+/// Most simultaneous connections per socket; one more is accepted and waits.
 const CONNECTIONS_MAX: usize = 64;
-/// Silence after which a connection may be closed that has sent no row.
+/// Silence after which a connection that has sent no rows may be closed.
 const SILENT_WITHOUT_ROWS: Duration = Duration::from_secs(1);
-/// The same behind a whole message.
+/// The same after a complete message.
 const SILENT_BETWEEN: Duration = Duration::from_secs(5);
-/// The same in the middle of one, of which nothing could be learned then.
+/// The same in the middle of a message, which is then lost.
 const SILENT_WITHIN: Duration = Duration::from_secs(10);
 
 /// A client.
@@ -37,13 +38,14 @@ struct Client {
 #[derive(Debug, Default)]
 struct Seen {
     progress: Progress,
-    /// Since when it is waited for; nothing while it is the daemon that does not read.
+    /// Since when the daemon has been waiting for it; `None` while the daemon itself is not
+    /// reading.
     waiting_since: Option<Instant>,
     is_closed: bool,
 }
 
 impl Seen {
-    /// In which order connections are closed, and the silence that each must have kept for it.
+    /// Rank in the order of closing, and the required silence.
     fn standing(&self) -> (u8, Duration) {
         match (self.progress.has_rows(), self.progress.is_between()) {
             (false, _) => (0, SILENT_WITHOUT_ROWS),
@@ -75,7 +77,7 @@ impl Read for Bytes {
     }
 }
 
-/// All that are connected.
+/// All connected clients.
 #[derive(Debug, Default)]
 struct Clients(Mutex<HashMap<u64, Arc<Client>>>);
 
@@ -84,8 +86,8 @@ impl Clients {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Closes the connection that has been silent longest, of those that come first; whether there was one
-    /// that has been silent for long enough.
+    /// Closes the connection that has been silent longest within the first rank; returns whether
+    /// one had been silent long enough.
     fn make_way(&self, now: Instant) -> bool {
         let all = self.all();
         let mut first: Option<(u8, Instant, Duration, &Arc<Client>)> = None;
@@ -99,6 +101,7 @@ impl Clients {
             let Some(since) = seen.waiting_since else {
                 continue;
             };
+            // Released early, because the connection's thread takes this lock for every read.
             drop(seen);
             if first.is_none_or(|(other, before, ..)| (class, since) < (other, before)) {
                 first = Some((class, since, silent, client));
@@ -117,7 +120,7 @@ impl Clients {
     }
 }
 
-/// Takes connections until the spool is stopped.
+/// Accepts connections until the spool is stopped.
 pub(super) fn accept(listener: &UnixListener, shared: &Arc<Shared>) {
     let clients = Arc::new(Clients::default());
     for id in 0_u64.. {
@@ -130,6 +133,7 @@ pub(super) fn accept(listener: &UnixListener, shared: &Arc<Shared>) {
                 continue;
             }
         };
+        // After `accept`, so that somebody is known to be waiting before anybody is closed.
         while clients.all().len() >= CONNECTIONS_MAX {
             if shared.is_stopped() {
                 return;
@@ -154,7 +158,7 @@ pub(super) fn accept(listener: &UnixListener, shared: &Arc<Shared>) {
             });
         if let Err(error) = started {
             clients.all().remove(&id);
-            shared.fail(format!("no thread for a connection: {error}"));
+            shared.fail(format!("cannot start a thread for a connection: {error}"));
         }
     }
 }

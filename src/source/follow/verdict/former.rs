@@ -1,9 +1,9 @@
-//! Old files in new clothes: found by their contents where the metadata says nothing.
+//! Old files in new guises: recognized by their contents where the metadata does not help.
 //!
-//! A content that was learned and is not where it was any more, and stands somewhere else now, was
-//! renamed, moved to another disk, or restored from a copy: it is the same file, and each file that is
-//! gone can be one that has come. A content that stands in two places at once is two files: two sensors
-//! may say the same.
+//! If learned content has vanished from its path and appears elsewhere, the file was renamed, moved
+//! to another disk, or restored from a copy: it is the same file, and each vanished file can match
+//! one new file. The same content in two places at once is two files: two sensors may report the
+//! same.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -16,12 +16,12 @@ use crate::source::follow::params::OnCopy;
 use crate::source::follow::scan::Seen;
 use crate::source::follow::state::FeedState;
 
-/// Files of one content whose places are looked at, when none of them is known to be gone. A feed
-/// of many equal files must not have all of them looked at for each new one.
+/// Most files with one content whose paths are checked if none of them is known to be gone. In a
+/// feed of many equal files, a new one must not cause all of them to be checked.
 const LOOKED_AT_MOST: usize = 8;
 
 impl Follower {
-    /// The file of the state that a whole file with this content is.
+    /// The file of the state that a complete file with this content matches.
     pub(super) fn former(
         &mut self,
         seen: &Seen,
@@ -58,7 +58,7 @@ impl Follower {
         Ok(None)
     }
 
-    /// The stream of the state that a file goes on with.
+    /// The stream of the state that a file continues.
     pub(super) fn former_stream(
         &mut self,
         seen: &Seen,
@@ -87,8 +87,9 @@ impl Follower {
         Ok(None)
     }
 
-    /// True if a stream is, so far, a copy of one that grows in its place: a rotation that copies and
-    /// then empties is under way. A copy that lies at rest beside its original is a file by itself.
+    /// True if a stream is, so far, a copy of one that grows in its place: a rotation that copies
+    /// and then empties is under way. A copy that stays unchanged next to its original is a
+    /// separate file.
     pub(super) fn has_twin(
         &mut self,
         seen: &Seen,
@@ -121,13 +122,14 @@ impl Follower {
     fn claim(&mut self, found: Option<(u64, FileEntry)>) -> Option<(u64, FileEntry)> {
         if let Some((file, entry)) = &found {
             self.claimed.insert(*file);
+            // A file that is gone can reappear as at most one other file.
             self.missing.remove(&(entry.key().unwrap_or(0), *file));
         }
         found
     }
 
-    /// Files with this key that are not found to be another one: those that are missing, and a few
-    /// others, which may have gone since.
+    /// Files with this key that are not yet matched: the missing ones, and a few others, which may
+    /// have vanished since.
     fn candidates(&self, seen: &Seen, key: u64, state: &FeedState) -> Vec<(u64, FileEntry)> {
         let spool = self.params.spool.as_ref();
         let is_ours = |path: &Path| spool.is_some_and(|spool| path.starts_with(spool));
@@ -145,7 +147,7 @@ impl Follower {
         entries.filter(|(_, entry)| !is_ours(&entry.path)).collect()
     }
 
-    /// True if the content of a file is not where it was.
+    /// True if the content of a file has vanished from its path.
     fn is_gone(&self, entry: &FileEntry) -> io::Result<bool> {
         let is_place = |place: &PathBuf| entry.path.starts_with(fixed(place));
         // The feed itself may have moved to another directory.
@@ -160,6 +162,8 @@ impl Follower {
             if now == *then {
                 return Ok(false);
             }
+            // Different metadata need not mean different content, so the content is read before
+            // the file counts as gone.
             let handle = open_quietly(&entry.path)?;
             let is_there = if entry.is_stream() {
                 entry.fingerprint.is_prefix_of(&handle)
@@ -179,7 +183,7 @@ impl Follower {
     }
 }
 
-/// True if two identities are of one content.
+/// True if two identities describe the same content.
 fn is_content(one: &Fingerprint, other: &Fingerprint) -> bool {
     one.bytes == other.bytes && one.print == other.print && one.head == other.head
 }
@@ -192,7 +196,7 @@ fn growing_key(seen: &Seen, handle: &File) -> io::Result<Option<u64>> {
     Ok(Fingerprint::of(handle, PAGE_BYTES)?.growing_key())
 }
 
-/// True if one of two streams begins with the other, as far as that was taken.
+/// True if one of the streams begins with the taken part of the other.
 fn is_copy(seen: &Seen, handle: &File, entry: &FileEntry) -> io::Result<bool> {
     if seen.meta.bytes >= entry.fingerprint.bytes {
         return entry.fingerprint.is_prefix_of(handle);
@@ -205,7 +209,7 @@ fn is_copy(seen: &Seen, handle: &File, entry: &FileEntry) -> io::Result<bool> {
     Fingerprint::of(handle, seen.meta.bytes)?.is_prefix_of(&original)
 }
 
-/// A place up to where it becomes a glob.
+/// The part of a place before the glob begins.
 fn fixed(place: &Path) -> PathBuf {
     let is_glob = |part: &std::path::Component<'_>| {
         let mut bytes = part.as_os_str().as_encoded_bytes().iter();

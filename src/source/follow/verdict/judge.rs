@@ -1,4 +1,4 @@
-//! One file of this moment against what was taken.
+//! Compares one current file with what was taken.
 
 use std::fs::File;
 use std::io;
@@ -24,6 +24,7 @@ impl Follower {
         decode: &mut dyn Decode,
         now: Instant,
     ) -> Verdict {
+        // Judged before and unchanged since, so it is not opened again at every scan.
         if self.left_out.get(&seen.path) == Some(&seen.meta) {
             return Verdict::Known;
         }
@@ -64,6 +65,7 @@ impl Follower {
                     Verdict::Refreshed(file, refreshed(entry, seen))
                 };
             }
+            // The worker has it open: what it finds decides.
             if state.reading.as_ref().is_some_and(|r| r.file == file) {
                 return Verdict::Wait;
             }
@@ -89,7 +91,7 @@ impl Follower {
             .unwrap_or_else(|error| self.unreadable(seen, now, &error))
     }
 
-    /// A file of which something was taken, and that is not as it was.
+    /// Judges a changed file of which something was taken.
     fn judge_known(
         &mut self,
         seen: &Seen,
@@ -152,7 +154,7 @@ impl Follower {
         }
     }
 
-    /// A file that is new, or of which more may have come.
+    /// Judges a file that is new or may have grown.
     fn judge_new(
         &mut self,
         seen: &Seen,
@@ -169,6 +171,8 @@ impl Follower {
         if format == Format::IpcStream {
             return self.judge_stream(seen, (&handle, now), known, state, decode);
         }
+        // Parquet and Arrow files are written from front to back: only the footer says that the
+        // writer is done.
         if !has_footer(&handle, format, seen.meta.bytes)? {
             return Ok(self.wait(seen, now, "it has no footer", None));
         }
@@ -201,7 +205,7 @@ impl Follower {
         }))
     }
 
-    /// A file of no format that is read: left out, or refused when it was meant to be data.
+    /// Judges a file of unknown format: left out, or refused if it was meant to be data.
     fn judge_unknown(&mut self, seen: &Seen, told: &Told, now: Instant) -> Verdict {
         let is_meant = seen.is_named
             || self.is_spooled(seen)
@@ -291,8 +295,9 @@ impl Follower {
     }
 }
 
-/// True if the last bytes are those of a whole file.
+/// True if the last bytes are those of a complete file.
 fn has_footer(file: &File, format: Format, bytes: u64) -> io::Result<bool> {
+    // The minimum is both magic numbers and the length of the footer.
     let (tail, least): (&[u8], u64) = match format {
         Format::Parquet => (b"PAR1", 12),
         _ => (b"ARROW1", 18),

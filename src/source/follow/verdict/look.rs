@@ -1,4 +1,4 @@
-//! What a look looks at: everything, now and then, and in between what something was heard of.
+//! What a scan covers: everything now and then, and in between what was reported as changed.
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
@@ -13,15 +13,15 @@ use crate::source::follow::scan::{Believed, Listing, Seen, Trouble};
 use crate::source::follow::state::FeedState;
 use crate::source::walk;
 
-/// Everything is listed at least this often, whatever was heard: notification is a hint.
+/// Everything is listed at least this often, whatever was reported: notification is only a hint.
 const LIST_EVERY: Duration = Duration::from_mins(1);
-/// A listing of everything may take one part in so many of the time, when there is no reason for one.
+/// A listing of everything without a specific reason may take 1/this of the time.
 const LIST_SHARE: u32 = 100;
-/// All directories are looked at this often.
+/// All directories are checked this often.
 const FOLDERS_EVERY: Duration = Duration::from_secs(1);
-/// Files whose metadata a listing looks at though names and inodes are as they were. With more files the
-/// next listings look at the others: a file that was changed in its place, on a disk of which nothing is
-/// heard, is found in the end.
+/// Files whose metadata a listing checks even though names and inodes are unchanged. If there are
+/// more files, the next listings check the others, so that a file changed in place on a disk
+/// without notification is found eventually.
 const CHECKED_MAX: Slot = 50_000;
 
 impl Seen {
@@ -36,7 +36,7 @@ impl Seen {
 }
 
 impl Follower {
-    /// Files that are not known to be as they were, and whether these are all of them.
+    /// Files that may have changed, and whether everything was listed.
     pub(super) fn see(
         &mut self,
         state: &FeedState,
@@ -48,6 +48,7 @@ impl Follower {
         let is_due = self
             .full
             .is_none_or(|(at, cost)| now.duration_since(at) >= LIST_EVERY.max(LIST_SHARE * cost));
+        // The last listing stopped at its limit of files; the rest is listed once these are done.
         let is_due = is_due || (self.is_cut && self.backlog.is_empty());
         if !is_due && !news.is_lost {
             let slow = self.slow;
@@ -132,7 +133,7 @@ impl Follower {
         seen
     }
 
-    /// What is at these names and in these directories; nothing if everything must be listed.
+    /// The current state of these names and directories; `None` if everything must be listed.
     fn see_some(
         &mut self,
         asked: (BTreeSet<PathBuf>, BTreeSet<PathBuf>),
@@ -142,6 +143,8 @@ impl Follower {
     ) -> Option<Vec<Seen>> {
         let files = &state.files;
         let awaited = &self.awaited;
+        // A small number of files is checked completely every time; a large number only by full
+        // listings, in turns.
         let checked = if files.slots() <= CHECKED_MAX {
             0..Slot::MAX
         } else {
@@ -172,6 +175,8 @@ impl Follower {
             self.vanished(&path, files);
         }
         let mut seen = listing.seen;
+        // Streams that grow are looked at every time: an append changes no directory, and may go
+        // unheard.
         seen.extend(growing(state));
         walk::once(&mut seen);
         // A link beside a file that is known brings nothing.
@@ -183,7 +188,7 @@ impl Follower {
         Some(seen)
     }
 
-    /// Tells a trouble that was not told before.
+    /// Reports a problem that was not reported before.
     fn tell(&mut self, trouble: Trouble, found: &mut Found) {
         if self.told.get(&trouble.path) != Some(&trouble) {
             found.troubles.push(trouble.clone());
@@ -191,7 +196,7 @@ impl Follower {
         }
     }
 
-    /// Notes which files are not where they were, of all.
+    /// Notes which of all files are missing from their paths.
     fn find_gone(&mut self, files: &FileTable, marks: &[bool]) {
         let gone: BTreeSet<u64> = files.unmarked(marks).collect();
         self.missing.retain(|(_, file)| gone.contains(file));
@@ -203,7 +208,7 @@ impl Follower {
         self.gone = gone;
     }
 
-    /// Nothing is at this name any more.
+    /// Notes that nothing is at this name any more.
     fn vanished(&mut self, path: &Path, files: &FileTable) {
         if let Some((file, entry)) = files.by_path(path) {
             self.went(file, &entry);
@@ -215,7 +220,7 @@ impl Follower {
         self.left_out.remove(path);
     }
 
-    /// A new file is at this name: the one that was there is gone, if it is not found elsewhere.
+    /// Notes that a new file is at this name: the former one is gone, unless it is found elsewhere.
     pub(super) fn replaced(&mut self, seen: &Seen, state: &FeedState) {
         if let Some((file, entry)) = state.files.by_path(&seen.path)
             && !self.claimed.contains(&file)
@@ -231,7 +236,7 @@ impl Follower {
         }
     }
 
-    /// A file is where this says.
+    /// Notes that a file is where this entry says.
     pub(super) fn came_back(&mut self, file: u64, entry: &FileEntry) {
         if self.gone.remove(&file)
             && let Some(key) = entry.key()
@@ -254,8 +259,8 @@ impl Follower {
             .retain(|path, _| paths.contains(path.as_path()));
     }
 
-    /// While files of a look wait for the next ones, the copy of a stream that was emptied may be among
-    /// them: nobody is refused before.
+    /// While files wait for the next scans, the copy of a truncated stream may be among them, so
+    /// nothing is refused yet.
     pub(super) fn await_copies(&mut self, state: &FeedState, found: &mut Found) {
         if self.backlog.is_empty() {
             return;

@@ -7,12 +7,12 @@ use super::Follower;
 use crate::source::follow::scan::Seen;
 use crate::source::worker::{Fault, Refusal};
 
-/// Pause before a file is tried again, at first and at most; it doubles from try to try.
+/// First and longest pause before a file is retried; it doubles with each attempt.
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
 const PAUSE_MOST: Duration = Duration::from_secs(30);
 /// A run that ends when nothing is left to do waits for pauses up to this.
 const PAUSE_PATIENT: Duration = Duration::from_secs(1);
-/// Looks in all that such a run waits for files to settle.
+/// Total scans that such a run waits for files to settle.
 const LOOKS_PATIENT: u32 = 3 * super::LOOKS_AT_REST;
 
 /// How long a file is left alone.
@@ -24,11 +24,12 @@ pub(super) struct Rest {
 }
 
 impl Follower {
-    /// Leaves a file alone that could not be read, the longer the more often it is so; whether the
-    /// reason is a new one.
+    /// Leaves alone a file that could not be read, for longer each time; returns whether the reason
+    /// is new.
     pub fn put_off(&mut self, path: &Path, refusal: &Refusal, now: Instant) -> bool {
         let rest = self.resting.entry(path.to_owned()).or_insert_with(|| Rest {
             until: now,
+            // Doubled at once, below.
             pause: PAUSE_FIRST / 2,
             reason: String::new(),
         });
@@ -47,7 +48,8 @@ impl Follower {
         self.resting.get(path).is_some_and(|rest| now < rest.until)
     }
 
-    /// True if a run that ends when nothing is left should look again: something may be over soon.
+    /// True if a run that ends when nothing is left should scan again because a problem may soon be
+    /// over.
     pub fn is_patient(&mut self) -> bool {
         // As of the last look: a file whose rest has ended since has not been looked at yet.
         let is_short = |rest: &Rest| {
@@ -62,8 +64,8 @@ impl Follower {
         is_unsettled && self.patience <= LOOKS_PATIENT
     }
 
-    /// True if a file that is not what was taken of it has been the same for some looks: nobody is
-    /// writing it.
+    /// True if a file that differs from what was taken of it has been stable for some scans:
+    /// nothing is writing to it.
     pub(super) fn is_settled(&mut self, seen: &Seen, now: Instant) -> bool {
         let is_settled = self.looks_at(seen, now) > super::LOOKS_AT_REST;
         self.is_unsettled |= !is_settled;

@@ -1,7 +1,7 @@
 //! Files that were replaced, renamed or removed between their decision and their turn.
 //!
-//! What a decision names by its content is looked for, under whatever name it may have by now. What
-//! cannot be found is lost, and that is said: nobody else can.
+//! A file that a decision names by its content is looked for under whatever name it has now. If it
+//! cannot be found it is lost, and that is reported, because nothing else can report it.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use crate::source::fingerprint::{FileMeta, Fingerprint, open_quietly};
 use crate::source::follow::state::FeedState;
 use crate::source::{Format, Segment};
 
-/// Contents that are looked for at once: as many as the decisions of some looks.
+/// Most contents looked for at once: as many as the decisions of a few scans.
 const SOUGHT_MAX: usize = 1 << 14;
 
 /// A content whose turn had come.
@@ -26,13 +26,14 @@ impl Sought {
         content_key(self.format, &self.fingerprint)
     }
 
-    /// True if a take is of it.
+    /// True if a take has this content.
     fn is_in(&self, take: &Take) -> bool {
         let segment = &take.segment;
         if segment.format != self.format {
             return false;
         }
         if let Some(key) = self.key() {
+            // `!key` is never equal to `key`: a take without a key is another one.
             return key == content_key(segment.format, &segment.fingerprint).unwrap_or(!key);
         }
         // A stream of less than a page has no key.
@@ -41,7 +42,7 @@ impl Sought {
             .unwrap_or(false)
     }
 
-    /// True if the file is as it was: then its turn comes again.
+    /// True if the file is unchanged: then its turn comes again.
     fn is_there(&self) -> bool {
         let meta = std::fs::metadata(&self.path);
         meta.is_ok_and(|meta| FileMeta::of(&meta) == self.fingerprint.meta)
@@ -56,8 +57,8 @@ fn content_key(format: Format, fingerprint: &Fingerprint) -> Option<u64> {
 }
 
 impl Follower {
-    /// Looks again for what these segments name, whose decisions were taken back; `is_elsewhere` if the
-    /// first is not where it was: then everywhere.
+    /// Looks again for the files of these segments, whose decisions were revoked; `is_elsewhere` if
+    /// the first is missing from its path: then everything is searched.
     pub fn look_for(&mut self, segments: Vec<Segment>, is_elsewhere: bool) {
         for segment in segments {
             self.awaited.insert(segment.path.clone());
@@ -74,7 +75,8 @@ impl Follower {
         }
     }
 
-    /// Ends the search for what was found, and, after everything was listed, for what was not.
+    /// Ends the search for files that were found and, after a complete listing, for those that were
+    /// not.
     pub(super) fn seek(
         &mut self,
         state: &FeedState,

@@ -1,4 +1,4 @@
-//! Files that cannot be taken now: how long they wait, and what is told of them.
+//! Files that cannot be taken now: how long they wait, and what is reported about them.
 
 use std::fs::File;
 use std::io;
@@ -12,7 +12,7 @@ use crate::source::follow::entry::{FileEntry, FileState};
 use crate::source::follow::scan::{Seen, Trouble};
 use crate::source::worker::{Fault, Refusal};
 
-/// A file that is not whole yet.
+/// A file that is not complete yet.
 #[derive(Debug)]
 pub(super) struct Waiting {
     pub(super) meta: FileMeta,
@@ -23,8 +23,9 @@ pub(super) struct Waiting {
 }
 
 impl Follower {
-    /// Waits for a file that the system refuses to read, for as long as it takes, and tells so once.
+    /// Waits for a file that the system refuses to read as long as it takes, and reports it once.
     pub(super) fn unreadable(&mut self, seen: &Seen, now: Instant, error: &io::Error) -> Verdict {
+        // Only the system gives a number; without one the error is of reading beyond the end.
         if error.raw_os_error().is_none() {
             // It became shorter while it was read.
             return self.wait(seen, now, &error.to_string(), None);
@@ -36,7 +37,7 @@ impl Follower {
         Verdict::Wait
     }
 
-    /// Tells once that a file cannot be read now.
+    /// Reports once that a file cannot be read now.
     pub(super) fn cannot_read(&mut self, path: &Path, reason: String) {
         if self.unreadable.get(path) != Some(&reason) {
             self.unreadable.insert(path.to_owned(), reason.clone());
@@ -48,7 +49,7 @@ impl Follower {
         }
     }
 
-    /// True if nothing can come any more: the connection whose bytes it keeps has ended.
+    /// True if nothing more can come because the connection behind the file has ended.
     pub(super) fn has_ended(&self, seen: &Seen) -> bool {
         let spool = self.spool.as_ref();
         spool.is_some_and(|(directory, connections)| {
@@ -56,7 +57,7 @@ impl Follower {
         })
     }
 
-    /// True if it keeps the bytes of a connection: what is there stays as it is.
+    /// True if it stores the bytes of a connection: existing bytes never change.
     pub(super) fn is_spooled(&self, seen: &Seen) -> bool {
         let spool = self.spool.as_ref();
         spool.is_some_and(|(directory, _)| seen.path.starts_with(directory))
@@ -73,7 +74,7 @@ impl Follower {
         self.wait(seen, now, "its last message is incomplete", Some(looks))
     }
 
-    /// How many files are not whole yet, the first of them, and what it lacks.
+    /// The number of incomplete files, the first of them, and what it lacks.
     pub fn unfinished(&self) -> Option<(usize, &Path, &str)> {
         let waiting = self.waiting.iter();
         let waiting = waiting.filter(|(_, waiting)| !waiting.is_told && !waiting.reason.is_empty());
@@ -98,6 +99,7 @@ impl Follower {
                 is_told: false,
                 reason: String::new(),
             });
+        // It still changes: its rest is counted from now on.
         if waiting.meta != seen.meta {
             (waiting.meta, waiting.since, waiting.looks) = (seen.meta.clone(), now, 0);
         }
@@ -105,8 +107,8 @@ impl Follower {
         waiting
     }
 
-    /// Waits for the rest of a file, until it has been at rest for too long: for so many looks, or
-    /// for the age that the configuration says. A growing stream waits for ever, told once.
+    /// Waits for the rest of a file until it has been unchanged for too long: for a number of
+    /// scans, or for the configured age. A growing stream waits for ever and is reported once.
     pub(super) fn wait(
         &mut self,
         seen: &Seen,
@@ -134,8 +136,8 @@ impl Follower {
             format!("{path}: {reason}, and its connection has ended; send the stream again")
         } else {
             format!(
-                "{path}: {reason}, and it has not changed for {} s; write it again, or leave it out \
-                 by its name (`source.ignore_suffixes`)",
+                "{path}: {reason}, and it has not changed for {} s; write it again, or have it \
+                 ignored by its name (`source.ignore_suffixes`)",
                 age.as_secs()
             )
         };
@@ -160,12 +162,12 @@ fn remedy(error: &io::Error) -> &'static str {
         Some(Errno::MFILE | Errno::NFILE) => {
             "raise the limit on open files (`ulimit -n`, `LimitNOFILE=`)"
         }
-        Some(Errno::NOMEM) => "the system has no memory left for it; it is tried again",
-        _ => "it is tried again; look at the disk or the network that it lies on",
+        Some(Errno::NOMEM) => "the system has no memory left for it; it will be retried",
+        _ => "it will be retried; check the disk or network that it is on",
     }
 }
 
-/// What is remembered of a file that is refused unread.
+/// The entry for a file that is refused unread.
 pub(super) fn entry_of(
     seen: &Seen,
     format: Option<Format>,

@@ -1,5 +1,5 @@
-//! The coordinates in which rows are watched: the components of some moment, and random
-//! directions beside them.
+//! The coordinates in which rows are watched: the components at some moment, plus random
+//! directions.
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatRef, Par};
@@ -13,34 +13,34 @@ use crate::learner::{Estimate, LearnError, Learner};
 use crate::linalg::{LinalgError, Real, thin_q};
 use crate::rows::{Layout, Minibatch, Values};
 
-/// Random directions beside the components: rows that turn out of the subspace show in them,
-/// whichever way they turn.
+/// Number of random directions besides the components: rows that leave the subspace show up in
+/// these, whichever way they turn.
 const SKETCH: usize = 16;
 
-/// Standard deviations beyond which a coordinate counts no more: the statistics are bounded, so
-/// that one wild row is no drift and their means are soon normal.
+/// Standard deviations at which a coordinate is clipped: this bounds the statistics, so that a
+/// single outlier is not a drift and the means soon become normal.
 const CLIP: f64 = 6.0;
 
-/// k components and q directions orthogonal to them, in units in which a row has variance 1.
+/// k components and q directions orthogonal to them, scaled so that rows have unit variance.
 #[derive(Debug)]
 pub(super) struct Frame {
     /// Number of components, k.
     pub(super) components: usize,
     /// Mean of each feature, length m.
     mean: Vec<f64>,
-    /// The means as sums of two numbers of single precision.
+    /// The means as sums of two single-precision numbers.
     split: Vec<(f32, f32)>,
     /// 1 ÷ scale of each feature, length m.
     per_scale: Vec<f64>,
     /// Eigenvalues, length k, squared scaled units.
     pub(super) eigenvalues: Vec<f64>,
-    /// Variance beside the components, squared scaled units; 0 if there is none.
+    /// Variance outside the components, in squared scaled units; 0 if there is none.
     pub(super) outside: f64,
     /// m×(k+q): a centred, scaled row times it is the row's coordinates.
     directions: Mat<f32>,
     /// The centred, scaled rows of a minibatch.
     rows: Vec<f32>,
-    /// Σ of their squares, a row each.
+    /// Σ of their squares, one per row.
     squared_norm: Vec<f32>,
     projected: Mat<f32>,
     /// Coordinates of a minibatch's rows, b×(k+q), clipped.
@@ -50,7 +50,7 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// The frame of what a learner knows; nothing while no direction varies.
+    /// The frame for what a learner has learned; `None` while no direction varies.
     pub(super) fn of(
         learner: &dyn Learner,
         most: usize,
@@ -61,6 +61,7 @@ impl Frame {
         let estimate = learner.summary()?.estimate(most, params.penalty);
         let top = estimate.eigenvalues.first().copied().unwrap_or(0.0);
         let varies = estimate.eigenvalues.iter();
+        // A component that consists of rounding alone has no variance to measure against.
         let k = varies.take_while(|v| **v > 1e-9 * top).count();
         if k == 0 {
             return Ok(None);
@@ -81,6 +82,8 @@ impl Frame {
             if j < k {
                 estimate.vector(j)[i]
             } else {
+                // Random signs: the QR below turns them into directions spread evenly outside the
+                // components.
                 f64::from(random.random::<bool>()) - 0.5
             }
         });
@@ -90,6 +93,7 @@ impl Frame {
             1.0 / variance.unwrap_or(outside / beside as f64).sqrt()
         };
         let directions = Mat::from_fn(m, k + q, |i, j| {
+            // Not from the QR, which may have flipped the signs of the components.
             let entry = if j < k {
                 estimate.vector(j)[i]
             } else {
@@ -146,7 +150,7 @@ impl Frame {
     }
 
     /// Statistics of a row: products of a component's coordinate with that of each component from
-    /// itself on and of each direction beside them, the coordinates, and the squared norm beside the
+    /// itself on and of each other direction, the coordinates, and the squared norm outside the
     /// components.
     pub(super) fn statistics(&self) -> usize {
         let (k, c) = (self.components, self.width());
@@ -170,6 +174,7 @@ impl Frame {
                 }
                 self.coordinates[(i, j)] = z.clamp(-CLIP, CLIP);
             }
+            // Without variance outside, the ratio would be rounding divided by rounding.
             if self.outside > 0.0 {
                 let left = if left.is_nan() { f64::MAX } else { left };
                 squared_norm += (left / self.outside).clamp(0.0, CLIP * CLIP);
@@ -199,7 +204,8 @@ impl Frame {
         put(squared_norm);
     }
 
-    /// Centred, scaled rows in the minibatch's layout without gaps; what is missing is at the mean.
+    /// Centred, scaled rows in the minibatch's layout without gaps; missing values are set to the
+    /// mean.
     fn center(&mut self, batch: &Minibatch) {
         let (b, m) = (batch.rows(), self.mean.len());
         self.rows.resize(b * m, 0.0);

@@ -1,22 +1,23 @@
-//! Drift: whether the last rows still come from what the rows before came from.
+//! Drift detection: do the latest rows still come from the same distribution as the earlier ones?
 //!
-//! At some moment the learner's components, and random directions beside them, become a `Frame`.
-//! From then on every row gives bounded statistics in its coordinates: products of pairs of them
-//! (the components' variances, and their turning out of the subspace or into each other), the
-//! coordinates (the mean), and the squared norm beside the components. Two states keep means of these over
-//! blocks of rows: the short-term state over the last two short half-lives, the long-term state over
-//! everything before. Whatever the frame is, a feed that stays the same has the same means in both:
-//! how good the components are decides what is found, never how often there is a false alarm.
+//! At some moment the learner's components, together with random directions, become a `Frame`. From
+//! then on every row yields bounded statistics in these coordinates: products of pairs (the
+//! components' variances, and rotation out of the subspace or into each other), the coordinates
+//! themselves (the mean), and the squared norm outside the components. Two states keep means of
+//! these over blocks of rows: the short-term state over the last two short half-lives, the
+//! long-term state over everything before. Whatever the frame, an unchanged feed has the same means
+//! in both: the quality of the components decides which changes are found, but never the rate of
+//! false alarms.
 //!
 //! After every block each of the p differences is divided by its standard error. By the union bound
 //! over the p statistics and both signs, an alarm level of
 //!
-//!   u = t⁻¹(1 − r·n/(2p))    n rows a block, r false alarms a row, t Student's law
+//!   u = t⁻¹(1 − r·n/(2p))    n rows per block, r false alarms per row, t: Student's law
 //!
-//! makes at most r false alarms a row, whatever the statistics have to do with each other. What it
-//! rests on: means of a block are close to normal (the statistics are bounded, a block has a
-//! sixteenth of a half-life), and the autocorrelation of rows dies out within a few blocks (its
-//! first lag is estimated and paid for).
+//! gives at most r false alarms per row, however the statistics are correlated. It assumes that the
+//! means of a block are close to normal (the statistics are bounded, and a block covers a sixteenth
+//! of a half-life) and that the autocorrelation of rows dies out within a few blocks (its first lag
+//! is estimated and corrected for).
 
 mod frame;
 mod quantile;
@@ -32,24 +33,24 @@ use crate::learner::{LearnError, Learner};
 use crate::linalg::{mean_sin2, thin_q};
 use crate::rows::Minibatch;
 
-/// Settings of [`Drift`]: what is watched, and how often a false alarm may be.
+/// Settings of [`Drift`]: what is watched, and the accepted rate of false alarms.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct DriftParams {
     /// Rows after which a row's weight in the short-term state has halved: a sudden change is found
-    /// within as many.
+    /// within about as many rows.
     pub short_half_life_rows: u64,
     /// Rows after which a row's weight in the long-term state has halved.
     pub long_half_life_rows: u64,
     /// Components watched, at most k.
     pub components: usize,
-    /// False alarms on a feed that stays the same, per row; 0: report only, no alarm.
+    /// False alarms per row on an unchanged feed; 0: report only, no alarm.
     pub false_alarms_per_row: f64,
     /// Seed of the random directions.
     pub seed: u64,
 }
 
-/// The kind of change that is largest.
+/// The largest kind of change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",
@@ -57,9 +58,9 @@ pub struct DriftParams {
     serde(rename_all = "lowercase")
 )]
 pub enum DriftKind {
-    /// Directions: components turned out of the subspace, or into each other.
+    /// Directions: components rotated out of the subspace, or into each other.
     Rotation,
-    /// Variances along the components, or beside them.
+    /// Variances along the components, or outside them.
     Variance,
     /// Mean of the features.
     Mean,
@@ -73,10 +74,10 @@ pub struct DriftReport {
     pub kind: DriftKind,
     /// Largest difference of each kind, in standard errors: rotation, variance, mean.
     pub scores: [f64; 3],
-    /// Score above which there is a drift; nothing where no alarm is wanted.
+    /// Score above which there is a drift; `None` if alarms are off.
     pub threshold: Option<f64>,
-    /// √Σsin² of the angles between the principal subspaces of the two states, as far as the random
-    /// directions show them.
+    /// √Σsin² of the angles between the principal subspaces of the two states, as estimated from
+    /// the random directions.
     pub subspace_distance: f64,
     /// Share of the variance along the components in the short-term state.
     pub explained_variance_short: f64,
@@ -99,12 +100,12 @@ impl DriftReport {
     }
 }
 
-/// Watches a feed beside its learner.
+/// Watches a feed alongside its learner.
 #[derive(Debug)]
 pub struct Drift {
     params: DriftParams,
     features: usize,
-    /// Rows since there is no frame.
+    /// Rows seen since the frame was dropped.
     rows: u64,
     watched: Option<(Frame, Windows)>,
     last: Option<Difference>,
@@ -112,7 +113,7 @@ pub struct Drift {
 }
 
 impl Drift {
-    /// Nothing seen yet, of `features` features.
+    /// A detector for `features` features that has seen no rows.
     pub fn new(params: DriftParams, features: usize) -> Self {
         Self {
             params,
@@ -124,7 +125,7 @@ impl Drift {
         }
     }
 
-    /// The parameters that it was made with.
+    /// The parameters it was created with.
     pub fn params(&self) -> &DriftParams {
         &self.params
     }
@@ -134,9 +135,9 @@ impl Drift {
         self.events
     }
 
-    /// Takes in a minibatch that `learner` has not learned from yet: O(b·m·(k + 16)) time. Gives
-    /// the report of a drift that shows with it, and then begins anew: what comes after the drift
-    /// is compared with what came since.
+    /// Takes in a minibatch that `learner` has not learned yet, in O(b·m·(k + 16)) time. If it
+    /// reveals a drift, returns the report and starts over: later rows are compared only with rows
+    /// since the drift.
     ///
     /// # Errors
     /// If the learner's state is not finite.
@@ -178,8 +179,8 @@ impl Drift {
         }))
     }
 
-    /// Compares the two states at the end of the last block; nothing while the long-term
-    /// state has too few rows.
+    /// Compares the two states at the end of the last block; `None` while the long-term state has
+    /// too few rows.
     pub fn report(&self) -> Option<DriftReport> {
         let (frame, _) = self.watched.as_ref()?;
         let difference = self.last.as_ref()?;
@@ -211,7 +212,7 @@ impl Drift {
         (k * mean_sin2(short.as_ref().transpose(), long.as_ref().transpose())).sqrt()
     }
 
-    /// Writes all that later minibatches depend on.
+    /// Writes everything that later minibatches depend on.
     pub fn save(&self, to: &mut Encoder) {
         to.u8(VERSION);
         to.u64(self.params.short_half_life_rows);
@@ -228,10 +229,10 @@ impl Drift {
         }
     }
 
-    /// Reads what was saved over as many features; it goes on with its bits.
+    /// Restores a saved state with the same number of features; it then continues bit for bit.
     ///
     /// # Errors
-    /// If the bytes are not what was written.
+    /// If the bytes are not a saved state.
     pub fn restore(from: &mut Decoder<'_>, features: usize) -> Result<Self, CodecError> {
         let version = from.u8()?;
         if version != VERSION {
@@ -262,7 +263,8 @@ impl Drift {
 const VERSION: u8 = 1;
 
 impl DriftParams {
-    /// The least short half-life that minibatches of so many rows allow: a block is one at least.
+    /// The shortest short half-life that minibatches of this size allow: a block is at least one
+    /// minibatch.
     pub fn least_half_life_rows(minibatch_rows: usize) -> u64 {
         (BLOCKS * minibatch_rows) as u64
     }
@@ -277,12 +279,13 @@ impl DriftParams {
         Windows::new(frame.statistics(), rows, long_blocks.max(1.0))
     }
 
-    /// u of the module's text.
+    /// u of the module documentation.
     fn threshold(&self, statistics: usize, freedom: f64) -> Option<f64> {
         if self.false_alarms_per_row <= 0.0 {
             return None;
         }
         let a_block = self.false_alarms_per_row * self.block_rows() as f64;
+        // The expansion of the quantile holds for small tails only.
         let tail = (a_block / (2.0 * statistics as f64)).min(0.05);
         Some(quantile::student_quantile(tail, freedom))
     }

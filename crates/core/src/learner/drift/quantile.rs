@@ -1,10 +1,11 @@
-//! Quantiles of the normal and of Student's law, far out in the tail.
+//! Quantiles of the normal and Student's t distributions, far out in the tail.
 
 /// Upper tail Q(u) of the standard normal law, for u ≥ 1.
 ///
 /// Source: Abramowitz and Stegun 1964, equation 26.2.14 (a continued fraction).
 fn normal_tail(u: f64) -> f64 {
     let density = (-0.5 * u * u).exp() / (2.0 * std::f64::consts::PI).sqrt();
+    // Evaluated from the innermost term outwards; 300 terms are plenty for u ≥ 1.
     let fraction = (1..=300).rev().fold(u, |below, n| u + f64::from(n) / below);
     density / fraction
 }

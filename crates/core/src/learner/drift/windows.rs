@@ -1,37 +1,37 @@
-//! The short-term and the long-term state: means of block after block.
+//! The short-term and long-term states: means over successive blocks.
 
 use std::collections::VecDeque;
 
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::saved::{finite, finites};
 
-/// Blocks of a short half-life.
+/// Blocks per short half-life.
 pub(super) const BLOCKS: usize = 16;
 
 /// Blocks of the short-term state: two of its half-lives.
 const SHORT: usize = 2 * BLOCKS;
 
-/// Blocks of the long-term state before anything is judged.
+/// Blocks needed in the long-term state before anything is judged.
 pub(super) const CALIBRATION: u64 = 64;
 
 /// A larger autocorrelation of blocks cannot be told from a trend.
 const AUTOCORRELATION_MOST: f64 = 0.95;
 
-/// Means of p statistics over the last blocks and over all that were before those.
+/// Means of p statistics over the latest blocks and over all blocks before those.
 ///
-/// The two share no row, so that their difference has the variance σ²(κₛ + κₗ), with σ² the
-/// variance of a block's mean and κ = Σw² of the weights w (which sum to 1). Where the blocks are
-/// autocorrelated, with a coefficient ρ > 0 from one to the next, that is larger by (1+ρ)/(1−ρ).
+/// The two share no rows, so their difference has the variance σ²(κₛ + κₗ), with σ² the variance of
+/// a block's mean and κ = Σw² of the weights w (which sum to 1). If consecutive blocks are
+/// autocorrelated with coefficient ρ > 0, it is larger by a factor of (1+ρ)/(1−ρ).
 #[derive(Debug)]
 pub(super) struct Windows {
-    /// Rows of a block.
+    /// Rows per block.
     block_rows: u64,
-    /// Weight of a block of the long-term state one block later.
+    /// Factor by which a block of the long-term state loses weight with each further block.
     decay: f64,
-    /// Sums of the block under way.
+    /// Sums of the current block.
     pub(super) sums: Vec<f64>,
     rows: u64,
-    /// Means of the last blocks, newest first.
+    /// Means of the latest blocks, newest first.
     recent: VecDeque<Vec<f64>>,
     long: Long,
 }
@@ -45,7 +45,7 @@ struct Long {
     mean: Vec<f64>,
     /// Σw(y − mean)², weighted sums of squares.
     squares: Vec<f64>,
-    /// Σw(y − mean)(y' − mean), y' the block before.
+    /// Σw(y − mean)(y' − mean), y' the previous block.
     lagged: Vec<f64>,
     last: Vec<f64>,
 }
@@ -80,7 +80,7 @@ impl Windows {
         }
     }
 
-    /// Ends a block if it has its rows, `rows` of them new; whether it did.
+    /// Ends the block if it is full after `rows` new rows; returns whether it was.
     pub(super) fn end_block(&mut self, rows: u64) -> bool {
         self.rows += rows;
         if self.rows < self.block_rows {
@@ -99,7 +99,7 @@ impl Windows {
         true
     }
 
-    /// Compares the two; nothing before both are full.
+    /// Compares the two; `None` before both are full.
     pub(super) fn difference(&self) -> Option<Difference> {
         if self.long.blocks < CALIBRATION {
             return None;
@@ -120,6 +120,8 @@ impl Windows {
         let unbiased = long.weight * (1.0 - kappa_long);
         let scores = short.iter().enumerate().map(|(i, short)| {
             let variance = long.squares[i] / unbiased;
+            // A negative correlation would make the error smaller, but the bound on false alarms
+            // must not rely on it.
             let rho = (long.lagged[i] / long.squares[i]).clamp(0.0, AUTOCORRELATION_MOST);
             let of_difference = variance * (kappa_short + kappa_long) * (1.0 + rho) / (1.0 - rho);
             let score = (short - long.mean[i]) / of_difference.sqrt();
@@ -148,7 +150,7 @@ impl Windows {
         }
     }
 
-    /// Reads what windows of the same size wrote.
+    /// Reads what windows of the same size have written.
     pub(super) fn restore(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError> {
         let p = self.sums.len();
         self.sums = finites(from, p)?;
@@ -177,7 +179,7 @@ impl Windows {
 }
 
 impl Long {
-    /// Takes a block's means in (West 1979, weighted mean and sum of squares).
+    /// Adds a block's means (West 1979, weighted mean and sum of squares).
     fn update(&mut self, block: Vec<f64>, decay: f64) {
         self.blocks += 1;
         self.weight = decay * self.weight + 1.0;

@@ -1,8 +1,8 @@
 //! The closed form's exact step: eigenvectors of the Gram matrix of all factor rows.
 //!
-//! With H = V diag(e) Vᵀ the rows √e·VᵀU and Ỹ/√N are a factor of A; their (h+b)×(h+b) Gram
-//! matrix has A's eigenvalues, and its vectors say how the rows combine into A's. Costs
-//! m·b² + O((h+b)³): for the first minibatches and for drifts.
+//! With H = V diag(e) Vᵀ the rows √e·VᵀU and Ỹ/√N are a factor of A; their (h+b)×(h+b) Gram matrix
+//! has A's eigenvalues, and its vectors say how the rows combine into A's. It costs m·b² +
+//! O((h+b)³) and is used for the first minibatches and for drifts.
 
 use faer::linalg::matmul::{matmul, triangular};
 use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
@@ -15,12 +15,13 @@ use crate::learner::low_rank::{Buffers, LowRank};
 use crate::learner::product_float::ProductFloat;
 use crate::linalg::{LinalgError, Spectrum, product};
 
-/// A row that should have unit length and is off by more than this factor is rounding noise that
-/// an overestimated eigenvalue let through.
+/// A row that should have unit length but is off by more than this is rounding noise that got past
+/// an overestimated eigenvalue.
 const UNIT_TOLERANCE: f64 = 0.5;
 
-/// Variance that probes may see in the held directions, of that of a direction outside. Directions that
-/// turn slowly stay far below it; one of 10⁸ times the noise that comes at once is far above.
+/// Variance that probes may see in the held directions, relative to that of a direction outside.
+/// Directions that turn slowly stay far below this; a sudden one with 10⁸ times the noise is far
+/// above.
 const LEAK: f64 = 1e3;
 
 /// √e·VᵀU and Ỹ/√N as factors of A: their Gram matrix, (h+b)×(h+b), with H = V diag(e) Vᵀ.
@@ -36,6 +37,7 @@ struct Factors {
 impl Factors {
     /// Of the history H (`spectrum`), the block's `scores` in U and the block itself.
     fn new<T: ProductFloat>(spectrum: Spectrum, scores: &Scores<T>, block: &Block<T>) -> Self {
+        // H = kept·D − σ²I is negative along directions that hold less than the tail.
         let roots: Vec<f64> = spectrum.values.iter().map(|e| e.max(0.0).sqrt()).collect();
         let rotation = spectrum.vectors;
         let (h, b, n) = (roots.len(), block.rows(), block.total());
@@ -171,7 +173,7 @@ impl<T: ProductFloat> LowRank<T> {
     }
 
     /// Orthonormalizes the rows in `next` and makes them the held directions, with the covariance
-    /// nextᵀ·diag(`values`)·next; as many as there are values, but for those that are rounding.
+    /// nextᵀ·diag(`values`)·next; one for each value, except those that are rounding noise.
     fn become_next(&mut self, values: &[f64]) -> Result<(), LinalgError> {
         let m = self.features;
         let next = rows_of(&self.next, values.len(), m);
@@ -203,9 +205,9 @@ impl<T: ProductFloat> LowRank<T> {
         Ok(())
     }
 
-    /// True if the probes, which were outside the held directions when their epoch began, see so much
-    /// more in those of now than is outside that what leaks out of them would pass for something found:
-    /// a direction that outweighs all others has come.
+    /// True if the probes, which were orthogonal to the held directions when their epoch began, now
+    /// see so much variance in the held directions that leakage from these would pass for a
+    /// discovery: a direction that outweighs all others has appeared.
     pub(super) fn probes_leak(&self, noise: f64) -> bool {
         let (h, m, c) = (self.rank, self.features, self.probes.count());
         let (basis, rest) = self.weights.split_at(h * m);
@@ -221,7 +223,7 @@ impl<T: ProductFloat> LowRank<T> {
         })
     }
 
-    /// Probes: starts them, and at the end of an epoch lets what they found take its place.
+    /// Starts the probes, and at the end of an epoch absorbs what they found.
     pub(super) fn update_probes(&mut self, totals: CovarianceTotals) -> Result<(), LinalgError> {
         if self.probes.are_active() && !self.probes.have_finished() || self.probes.count() == 0 {
             return Ok(());
@@ -236,8 +238,7 @@ impl<T: ProductFloat> LowRank<T> {
         Ok(())
     }
 
-    /// Lets what the probes gathered take the place of the weakest held directions, if it
-    /// outweighs them.
+    /// Replaces the weakest held directions by what the probes gathered, if that outweighs them.
     pub(super) fn absorb(&mut self, totals: CovarianceTotals) -> Result<(), LinalgError> {
         let CovarianceTotals {
             total,
@@ -248,6 +249,7 @@ impl<T: ProductFloat> LowRank<T> {
         if !self.probes.are_active() || h == 0 {
             return Ok(());
         }
+        // Sorted first, so that the weakest directions are the last.
         self.rotate()?;
         let (basis, rest) = self.weights.split_at_mut(h * m);
         let found = self.probes.extract(rows_of(basis, h, m), &rest[..c * m])?;
@@ -270,7 +272,7 @@ impl<T: ProductFloat> LowRank<T> {
 
     /// Follows a change of units: with D = diag(`ratios`), the covariance becomes DCD.
     ///
-    /// U·D is orthonormalized again and the core carries the rest, so nothing is lost.
+    /// U·D is orthonormalized again and the core absorbs the rest, so nothing is lost.
     pub(super) fn rescale_state(&mut self, ratios: &[f64]) -> Result<(), LinalgError> {
         let (h, m) = (self.rank, self.features);
         for row in self.weights[..h * m].chunks_exact_mut(m) {
@@ -298,6 +300,8 @@ impl<T: ProductFloat> LowRank<T> {
         scratch.eigen(gram.as_ref(), spectrum)?;
         // Gram = QΛQᵀ: U⁺ = Λ^(−1/2)QᵀUD and core⁺ = Λ^(1/2)Qᵀ·core·QΛ^(1/2).
         let (q, values) = (&spectrum.vectors, &spectrum.values);
+        // A direction that the new units make shorter than this has lost its digits; without the
+        // floor, its noise would be blown up to unit length.
         let floor = 1e-12 * values[0];
         let root = |i: usize| values[i].max(floor).sqrt();
         let forward = Mat::<f64>::from_fn(h, h, |i, j| q[(i, j)] * root(j));

@@ -1,12 +1,13 @@
 //! The closed form on r held directions, in products of one width and O(m·r) memory.
 //!
 //! State: U (h×m, orthonormal rows), the h×h core D with C ≈ Uᵀ(D − σ²I)U + σ²I, h ≤ r. The
-//! isotropic tail σ² stands for everything outside U. With H = (n₀/N)·D − σ²I and the block's rows
+//! isotropic tail σ² represents everything outside U. With H = (n₀/N)·D − σ²I and the block's rows
 //! Ỹ, the regularized rule's fixed point on [history; minibatch] is the best rank-r part of
 //!
 //!   A = UᵀHU + ỸᵀỸ/N
 //!
-//! and D = that + σ²I: λ = σ² is subtracted and added back, never left off. Two ways lead there:
+//! and D = that + σ²I: λ = σ² is subtracted and added back, never left off. There are two ways to
+//! compute it:
 //!
 //! * **Matrix step** (`step.rs`). One product with Ỹ and back; it agrees with the best rank-r
 //!   part to first order in the block's share of all rows, so it is what runs for ever.
@@ -41,7 +42,7 @@ use crate::linalg::{LinalgError, Scratch, Spectrum, product};
 /// Steps between two rotations of U to the core's eigenvectors; only round-off asks for them.
 const STEPS_BETWEEN_ROTATIONS: u32 = 16;
 
-/// The closed form's state and its buffers.
+/// State and buffers of the closed form.
 #[derive(Clone)]
 pub struct LowRank<T> {
     features: usize,
@@ -53,8 +54,8 @@ pub struct LowRank<T> {
     next: Vec<T>,
     /// U after the first of two matrix steps, r×m.
     between: Vec<T>,
-    /// Squared lengths of U's rows: f32 keeps them 1 to 1e-7 only, and what is off in every step
-    /// would add up over thousands of them.
+    /// Squared lengths of U's rows: in f32 they are 1 only to within 1e-7, and an error made at
+    /// every step would add up over thousands of steps.
     lengths: Vec<f64>,
     core: Mat<f64>,
     probes: Probes<T>,
@@ -62,14 +63,14 @@ pub struct LowRank<T> {
     buffers: Buffers<T>,
 }
 
-/// Storage of an update; nothing in it outlives one.
+/// Scratch storage of an update; nothing in it is kept.
 #[derive(Clone, Default)]
 struct Buffers<T> {
     scores: Scores<T>,
     history: Remembered,
-    /// A first matrix step, or the one that is taken.
+    /// The first matrix step, or the final one.
     factors: StepFactors<T>,
-    /// The history as a second matrix step needs it.
+    /// The history in the form that a second matrix step needs.
     second: History,
     rounded: Rounded<T>,
     scratch: Scratch,
@@ -130,6 +131,8 @@ impl<T: ProductFloat> Engine for LowRank<T> {
                 self.core[(i, j)] = finite(from)?;
             }
         }
+        // Read from a copy of the decoder, because the length of the weights says whether active
+        // probes follow.
         let len = from.clone().usize()?;
         let rows = len / m.max(1);
         let is_active = rows.checked_sub(self.rank);
@@ -147,6 +150,7 @@ impl<T: ProductFloat> Engine for LowRank<T> {
     }
 
     fn directions(&self, totals: CovarianceTotals) -> Result<Directions, LinalgError> {
+        // Works on a copy, because reading an estimate must not change what is learned next.
         let mut copy = self.clone();
         copy.absorb(totals)?;
         copy.rotate()?;
@@ -216,7 +220,10 @@ impl<T: ProductFloat> LowRank<T> {
         let met = self.rank;
         self.probes.advance(block);
         self.project(scores, block);
+        // The earlier variance outside U follows by difference, because the total is known
+        // exactly. Rounding can make it negative.
         let tail = (total - block.squared_norm / n - kept * trace(self.core())).max(0.0);
+        // While U has room nothing has been cut, so there is no tail.
         let noise = if self.is_full() && active > self.rank {
             tail / (active - self.rank) as f64
         } else {
@@ -224,6 +231,7 @@ impl<T: ProductFloat> LowRank<T> {
         };
         history.set(self.core(), &self.lengths, kept, noise);
         let may_step = self.may_step(scores, block);
+        // One product serves both: the probes are stored right behind U.
         if may_step || self.probes.are_sampling() {
             let (rows, u) = (
                 self.rows_in_use(),
@@ -245,6 +253,8 @@ impl<T: ProductFloat> LowRank<T> {
                 self.probes.stop();
             }
         }
+        // λ = σ² was subtracted from the history; without adding it back, every eigenvalue would
+        // shrink.
         for i in 0..self.rank {
             self.core[(i, i)] += noise;
         }
@@ -252,6 +262,7 @@ impl<T: ProductFloat> LowRank<T> {
             self.rotate()?;
         }
         if self.is_full() {
+            // Until U is full nothing is truncated, so probes would have nothing to find.
             self.update_probes(totals)?;
         } else {
             self.probes.stop();
@@ -259,8 +270,8 @@ impl<T: ProductFloat> LowRank<T> {
         Ok(())
     }
 
-    /// UᵀDU in f64 with orthonormal rows: f32 rows are so to 1e-7 only. U = LQ by Cholesky of its
-    /// Gram matrix, and LᵀDL is diagonalized.
+    /// UᵀDU in f64 with orthonormal rows: f32 rows are orthonormal only to within 1e-7. U = LQ by
+    /// Cholesky of its Gram matrix, and LᵀDL is diagonalized.
     fn in_f64(&mut self) -> Result<(Mat<f64>, Vec<f64>), LinalgError> {
         let (h, m) = (self.rank, self.features);
         if h == 0 {
@@ -281,7 +292,7 @@ impl<T: ProductFloat> LowRank<T> {
         Ok((vectors, spectrum.values.clone()))
     }
 
-    /// True if as many directions are held as are wanted.
+    /// True if all wanted directions are held.
     pub(super) fn holds_all_wanted(&self) -> bool {
         self.rank >= self.components
     }
@@ -301,7 +312,7 @@ impl<T: ProductFloat> LowRank<T> {
         self.rank >= wanted && self.resolves(totals, 1.0, share)
     }
 
-    /// Becomes a copy of `other`'s state; allocates nothing where it was one before.
+    /// Becomes a copy of `other`'s state; allocates nothing if it already was one.
     pub(super) fn copy_from(&mut self, other: &Self) {
         (self.features, self.max_rank) = (other.features, other.max_rank);
         (self.components, self.rank) = (other.components, other.rank);
@@ -314,14 +325,14 @@ impl<T: ProductFloat> LowRank<T> {
         self.steps_since_rotation = other.steps_since_rotation;
     }
 
-    /// Gives back what a copy takes most of.
+    /// Frees the largest buffers of a copy.
     pub(super) fn release(&mut self) {
         if self.weights.capacity() > 0 {
             self.weights = Vec::new();
         }
     }
 
-    /// Converts the state to the other width.
+    /// Converts the state to the other float width.
     pub(super) fn converted<W: ProductFloat>(&self) -> LowRank<W> {
         let mut other = LowRank {
             features: self.features,
@@ -337,6 +348,7 @@ impl<T: ProductFloat> LowRank<T> {
             steps_since_rotation: self.steps_since_rotation,
             buffers: Buffers::default(),
         };
+        // Rounding to the other width has changed the lengths.
         other.measure();
         other
     }
@@ -345,7 +357,7 @@ impl<T: ProductFloat> LowRank<T> {
         self.rank == self.max_rank
     }
 
-    /// Rows of weights in use: U and, where they look at this block, the probes.
+    /// Rows of `weights` in use: U and, if they sample this block, the probes.
     fn rows_in_use(&self) -> usize {
         self.rank
             + if self.probes.are_sampling() {

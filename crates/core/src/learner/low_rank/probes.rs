@@ -1,11 +1,12 @@
-//! Probes: random directions that gather what every minibatch's cut throws away, until it shows.
+//! Probes: random directions that collect what each minibatch's truncation discards, until it
+//! becomes significant.
 //!
-//! A direction that is always just below the cut of each minibatch ("drip") never enters U,
-//! however much it adds up to. A few probes V outside U therefore run the block power method over
-//! long epochs: Z = mean of ỹ(ỹᵀV) over the epoch has no cut at all, and its Nyström form gives
-//! directions with their variance. At the end of an epoch, half as long as all that went before,
-//! those that outweigh the weakest held ones take their place; the rest start the next epoch, so
-//! that the power iteration goes on.
+//! A direction that is always just below the cut of each minibatch ("drip") never enters U, however
+//! much it accumulates. A few probes V outside U therefore run the block power method over long
+//! epochs: Z = mean of ỹ(ỹᵀV) over the epoch has no cut at all, and its Nyström form gives
+//! directions with their variance. An epoch is half as long as everything before it. At its end,
+//! directions that outweigh the weakest held ones replace them; the rest start the next epoch, so
+//! that the power iteration continues.
 //!
 //! Source: Mitliagkas, Caramanis, Jain 2013, Algorithm 1 (block-stochastic power method).
 
@@ -22,34 +23,34 @@ use crate::learner::product_float::{ProductFloat, converted};
 use crate::learner::saved::finite;
 use crate::linalg::{LinalgError, Scratch, Spectrum, product};
 
-/// c: as many columns as the microkernels of f32 products take at a time.
+/// c: the number of columns that the microkernels of f32 products process at a time.
 const PROBES: usize = 4;
 
-/// Once an epoch is this many blocks long, a quarter of its blocks tells enough: four probes beside
-/// twenty held directions would cost a sixth of an update.
+/// Once an epoch is this many blocks long, a quarter of its blocks is enough: sampling all of them
+/// would cost a sixth of an update with four probes and twenty held directions.
 const LONG_EPOCH_BLOCKS: f64 = 32.0;
 
-/// 2⁶⁴ ÷ the golden ratio: multiples of it fall evenly and without a period into 2⁶⁴, so that no
-/// rhythm of the feed hides from the blocks looked at.
+/// 2⁶⁴ ÷ the golden ratio: its multiples modulo 2⁶⁴ are evenly spread and aperiodic, so that no
+/// rhythm of the feed can hide from the sampled blocks.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// Weight of an epoch as a share of all that went before it.
+/// Weight of an epoch relative to everything before it.
 const EPOCH_SHARE: f64 = 0.5;
 
-/// Squared lengths of the probes that changes of units leave within an epoch.
+/// Range of the probes' squared lengths that changes of units may lead to within an epoch.
 const UNIT_LENGTHS: std::ops::Range<f64> = 0.5..2.0;
 
-/// c probes outside the held directions, and what an epoch has gathered of them.
+/// c probes outside the held directions, and what the epoch has gathered with them.
 #[derive(Clone)]
 pub struct Probes<T> {
     features: usize,
     count: usize,
     is_active: bool,
-    /// Seed of the next random start; counts up, so that a state is plain data.
+    /// Seed of the next random start; it counts up, so that the state is plain data.
     seed: u64,
     /// Z, c×m: mean of P̃ᵀỸ over the epoch's rows.
     gathered: Vec<T>,
-    /// Weight of the rows looked at in this epoch.
+    /// Weight of the rows sampled in this epoch.
     weight: f64,
     /// Weight of all rows of this epoch.
     elapsed: f64,
@@ -60,7 +61,7 @@ pub struct Probes<T> {
     spectrum: Spectrum,
 }
 
-/// Directions that an epoch found: j rows of m entries, and their variance over the epoch.
+/// Directions found in an epoch: j rows of m entries, and their variance over the epoch.
 pub struct Found<T> {
     /// Row-major, unit length, orthogonal to the held directions.
     pub vectors: Vec<T>,
@@ -71,7 +72,7 @@ pub struct Found<T> {
 }
 
 impl<T: ProductFloat> Probes<T> {
-    /// Probes for `features` of which `max_rank` directions are held.
+    /// Probes for `features` features of which `max_rank` directions are held.
     pub fn new(features: usize, max_rank: usize, seed: u64) -> Self {
         let count = PROBES.min(features.saturating_sub(max_rank));
         Self {
@@ -100,7 +101,7 @@ impl<T: ProductFloat> Probes<T> {
         self.weight_at_start = other.weight_at_start;
     }
 
-    /// Converts the probes to the other width; their directions are the engine's to convert.
+    /// Converts the probes to the other float width; the engine converts their directions.
     pub(super) fn converted<W: ProductFloat>(&self) -> Probes<W> {
         Probes {
             features: self.features,
@@ -162,7 +163,7 @@ impl<T: ProductFloat> Probes<T> {
         self.count
     }
 
-    /// True while an epoch is under way.
+    /// True during an epoch.
     pub fn are_active(&self) -> bool {
         self.is_active
     }
@@ -177,7 +178,7 @@ impl<T: ProductFloat> Probes<T> {
         self.is_active = false;
     }
 
-    /// A block comes: time passes, and the turn is decided.
+    /// Accounts for a new block and decides whether to sample it.
     pub fn advance(&mut self, block: &Block<T>) {
         self.blocks += 1;
         self.weight *= block.decay;
@@ -196,13 +197,13 @@ impl<T: ProductFloat> Probes<T> {
         }
     }
 
-    /// True if the epoch has run its length.
+    /// True if the epoch is complete.
     pub fn have_finished(&self) -> bool {
         self.is_active && self.weight > 0.0 && self.elapsed >= EPOCH_SHARE * self.weight_at_start
     }
 
     /// Starts an epoch: writes V (c×m) orthonormal and outside `basis`, from what was gathered or,
-    /// at first and where that is too little, from the random source.
+    /// at first and where that does not suffice, at random.
     pub fn start(&mut self, basis: MatRef<'_, T>, probes: &mut [T], weight: f64) {
         let was_active = self.is_active;
         self.is_active = self.count > 0;
@@ -226,7 +227,8 @@ impl<T: ProductFloat> Probes<T> {
         }
     }
 
-    /// Twice is enough (Kahan, in Parlett 1980): false if the rows are not independent.
+    /// Orthonormalizes twice, which is enough (Kahan, in Parlett 1980); false if the rows are not
+    /// independent.
     fn orthonormalize(&mut self, basis: MatRef<'_, T>, rows: &mut [T]) -> bool {
         (0..2).all(|_| {
             deflate(basis, rows, self.count, self.features);
@@ -242,6 +244,8 @@ impl<T: ProductFloat> Probes<T> {
                 gram[(i, j)] = dot(&rows[i * m..(i + 1) * m], &rows[j * m..(j + 1) * m]);
             }
         }
+        // The factor holds the roots of the pivots. A pivot that is only rounding means that a row
+        // depends on the others.
         let largest = (0..c).map(|i| gram[(i, i)]).fold(0.0, f64::max);
         if self.scratch.cholesky(gram.as_mut()).is_err()
             || (0..c).any(|i| gram[(i, i)] * gram[(i, i)] <= 1e-10 * largest)
@@ -266,7 +270,7 @@ impl<T: ProductFloat> Probes<T> {
     /// Directions that the epoch found outside `basis`; `probes` is V.
     ///
     /// # Errors
-    /// If a gathered value is no finite number.
+    /// If a gathered value is not finite.
     pub fn extract(&mut self, basis: MatRef<'_, T>, probes: &[T]) -> Result<Found<T>, LinalgError> {
         let (c, m) = (self.count, self.features);
         deflate(basis, &mut self.gathered, c, m);
@@ -278,6 +282,7 @@ impl<T: ProductFloat> Probes<T> {
                     &probes[j * m..(j + 1) * m],
                 )
             };
+            // Symmetric but for rounding, and the solver reads only one triangle.
             0.5 * (half(i, j) + half(j, i))
         });
         self.scratch.eigen(k.as_ref(), &mut self.spectrum)?;
@@ -286,6 +291,7 @@ impl<T: ProductFloat> Probes<T> {
             .spectrum
             .values
             .iter()
+            // The rest is rounding, which K^(−1/2) would blow up.
             .filter(|v| **v > 1e-6 * top && **v > 0.0)
             .count();
         let factors = self.combine(&self.gathered, kept, |i| {
@@ -324,9 +330,9 @@ impl<T: ProductFloat> Probes<T> {
 
     /// Follows a change of units: with D = diag(`ratios`), C becomes DCD, V becomes D⁻¹V.
     ///
-    /// Where the units have changed so much that V is far from orthonormal, the epoch ends without a
-    /// result: what little U leaves of its own directions in it would come back as many times as large
-    /// as V has grown, and pass for something found.
+    /// If the units have changed so much that V is far from orthonormal, the epoch ends without a
+    /// result: the small remainder of U's own directions in V would be amplified by as much as V
+    /// has grown, and pass for a discovery.
     pub fn rescale(&mut self, probes: &mut [T], ratios: &[f64]) {
         let m = self.features;
         for (v, z) in probes

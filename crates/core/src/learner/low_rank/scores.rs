@@ -1,5 +1,5 @@
-//! What one stage of the closed form hands to the next: scores of a block, and the share of the earlier
-//! rows in a step.
+//! Data passed between the stages of the closed form: the scores of a block, and the contribution
+//! of the earlier rows to a step.
 
 use std::ops::{Deref, DerefMut};
 
@@ -11,7 +11,7 @@ use crate::learner::product_float::ProductFloat;
 
 /// P = YWᵀ − e·1p̄ᵀ of a block Y and q directions W, b×q, and p̄, the means of YWᵀ.
 ///
-/// With this shift PᵀY = (ỸWᵀ)ᵀỸ: no q×m correction is left to do.
+/// With this shift PᵀY = (ỸWᵀ)ᵀỸ: no q×m correction is needed.
 #[derive(Clone, Default)]
 pub(super) struct Scores<T> {
     values: Vec<T>,
@@ -67,7 +67,7 @@ impl<T: ProductFloat> Scores<T> {
     }
 }
 
-/// The earlier rows as a step from some basis B (h×m) needs them, H = (n₀/N)·D − σ²I.
+/// The earlier rows in the form that a step from some basis B (h×m) needs, H = (n₀/N)·D − σ²I.
 #[derive(Clone, Default)]
 pub(super) struct History {
     /// The factor of U in Z: BUᵀ·H, h×h.
@@ -76,7 +76,7 @@ pub(super) struct History {
     pub(super) k: Mat64,
 }
 
-/// H (h×h), and the history as the step from U itself needs it.
+/// H (h×h), and the history in the form that a step from U itself needs.
 #[derive(Clone, Default)]
 pub(super) struct Remembered {
     /// The history itself, H.
@@ -103,7 +103,7 @@ impl Remembered {
     }
 }
 
-/// A small matrix in storage that is used again.
+/// A small matrix in reused storage.
 #[derive(Clone)]
 pub(super) struct Mat64(Mat<f64>);
 
@@ -128,14 +128,14 @@ impl DerefMut for Mat64 {
 }
 
 impl Mat64 {
-    /// Makes it `rows`×`cols`; entries that it had stay.
+    /// Resizes it to `rows`×`cols`; existing entries stay.
     pub(super) fn sized(&mut self, rows: usize, cols: usize) -> MatMut<'_, f64> {
         self.0.resize_with(rows, cols, |_, _| 0.0);
         self.0.as_mut()
     }
 }
 
-/// A small matrix rounded to the width of the products, in storage that is used again.
+/// A small matrix rounded to the width of the products, in reused storage.
 #[derive(Clone, Default)]
 pub(super) struct Rounded<T>(Vec<T>);
 
@@ -153,7 +153,7 @@ impl<T: ProductFloat> Rounded<T> {
     }
 }
 
-/// Σv², in eight sums side by side.
+/// Σv², in eight parallel sums.
 #[inline(always)]
 pub(super) fn squared_length<T: ProductFloat>(row: &[T]) -> f64 {
     let mut sums = [0.0; 8];
@@ -176,7 +176,7 @@ pub(super) fn rows_of<T: ProductFloat>(
     MatRef::from_row_major_slice(&values[..rows * features], rows, features)
 }
 
-/// `rows`×m view of row-major storage, to be written.
+/// Mutable `rows`×m view of row-major storage.
 pub(super) fn rows_of_mut<T: ProductFloat>(
     values: &mut [T],
     rows: usize,

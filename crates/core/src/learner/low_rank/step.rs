@@ -1,9 +1,9 @@
-//! The closed form's matrix step: one product with the rows and back, for ever.
+//! The closed form's matrix step: one product with the rows and back, used from then on.
 //!
-//! Z = A·Uᵀ, K = UZ, and the Nyström form ZᵀK⁻¹Z is the preconditioned Oja step
-//! W ← CW(WᵀCW)⁻¹ with its eigenvalues. What the k leading directions gain by it tells how far U
-//! was from the answer: a little, and the step has arrived; more, and a second one from there
-//! arrives; much, and the exact answer is asked for ([`super::exact`]).
+//! Z = A·Uᵀ, K = UZ, and the Nyström form ZᵀK⁻¹Z is the preconditioned Oja step W ← CW(WᵀCW)⁻¹ with
+//! its eigenvalues. The gain of the k leading directions tells how far U was from the answer: if it
+//! is small, one step suffices; if larger, a second step does; if large, the exact answer is
+//! computed ([`super::exact`]).
 
 use faer::linalg::matmul::matmul;
 use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
@@ -17,49 +17,49 @@ use crate::learner::low_rank::scores::{
 use crate::learner::product_float::ProductFloat;
 use crate::linalg::{LinalgError, Scratch};
 
-/// A matrix step whose gain in the k leading directions is above this share of the block's squared norm
-/// has not come far enough. At 2e-4 all data sets of the accuracy bench stay within a few percent
-/// of always-exact; at 1e-3 one component of a thousand features is 17% worse, a drift 30%.
+/// A matrix step whose gain in the k leading directions exceeds this share of the block's squared
+/// norm has not gone far enough. At 2e-4 all data sets of the accuracy bench stay within a few
+/// percent of always-exact; at 1e-3 one component of a thousand features is 17% worse, a drift 30%.
 const STEP_GAIN: f64 = 2e-4;
 
-/// The squared norm that [`STEP_GAIN`] is a share of is at most so many times what the block would have if it
-/// had no more in each of the k leading directions than in the least of them: one that dwarfs the others
-/// must not make their gains look small.
+/// Cap on the squared norm that [`STEP_GAIN`] refers to, as a multiple of what the block would have
+/// if each of the k leading directions held no more than the smallest of them: one that dwarfs the
+/// others must not make their gains look small.
 const MOST_SQUARED_NORM: f64 = 4.0;
 
-/// Times the least of the k leading variances from which on one is large beside it: what f32 loses of the
-/// sum of its row's squares, 1e-7 of it and more, would be seen in the gain.
+/// Multiple of the smallest of the k leading variances above which another one dwarfs it: what f32
+/// loses of that one's sum of squares, 1e-7 of it or more, would show in the gain.
 const DWARFS: f64 = 16.0;
 
-/// A gain up to so many times that leaves to a second step what the first one missed; beyond it the
-/// exact answer is looked for at once.
+/// Up to this multiple of the allowed gain a second step catches what the first one missed; beyond
+/// it the exact answer is computed at once.
 const SECOND_STEP: f64 = 16.0;
 
-/// Share of what the k leading directions hold that a gain must exceed to be one: the sums that it
-/// is the difference of come from f32 products, and a late block's squared norm is as small as their
-/// rounding.
+/// Share of what the k leading directions hold that a gain must exceed to be significant: it is a
+/// difference of sums that come from f32 products, and a late block's squared norm is as small as
+/// their rounding.
 const ROUNDING: f64 = 1e-7;
 
-/// f64 products are there because one direction dwarfs the others, whose gain is then a small share
-/// of any squared norm: it counts as a share of what the direction itself holds. So much of it, a wanted
-/// direction and a block's share of all rows, has not come far enough; [`STEP_GAIN`] is about that
-/// where noise holds most of the squared norm.
+/// f64 products are used when one direction dwarfs the others, whose gain is then a small share of
+/// any squared norm, so here the gain is relative to what the direction itself holds. A gain above
+/// this share, per wanted direction and per block's share of all rows, has not gone far enough;
+/// [`STEP_GAIN`] amounts to about the same where noise holds most of the squared norm.
 const RELATIVE_STEP_GAIN: f64 = 1e-3;
 
-/// Earlier rows must weigh this many blocks before a matrix step is tried at all.
+/// The earlier rows must weigh as much as this many blocks before a matrix step is tried.
 const STEP_MINIBATCHES: f64 = 8.0;
 
-/// Progress of a solved step: what the k leading directions held before it, and gained by it. In f64
-/// the logarithms of the volumes (determinants) stand for the sums.
+/// Progress of a solved step: what the k leading directions held before it, and gained by it. In
+/// f64 the logarithms of the volumes (determinants) replace the sums.
 struct Progress {
     before: f64,
     gain: f64,
-    /// The block's squared norm that the gain is measured by.
+    /// The block's squared norm that the gain is compared with.
     squared_norm: f64,
 }
 
 impl Progress {
-    /// True if the step gained so much that `steps` further ones would not do.
+    /// True if the step gained so much that `steps` further ones would not suffice.
     fn is_far<T: ProductFloat>(&self, block: &Block<T>, wanted: usize, steps: f64) -> bool {
         if T::GAIN_IS_RELATIVE {
             let most = steps * RELATIVE_STEP_GAIN * wanted as f64 * block.weight;
@@ -71,7 +71,7 @@ impl Progress {
     }
 }
 
-/// The factors of a step, in storage that the next one uses again: K = LLᵀ and ZZᵀ = SSᵀ, h×h.
+/// The factors of a step, in storage that the next step reuses: K = LLᵀ and ZZᵀ = SSᵀ, h×h.
 #[derive(Clone, Default)]
 pub(super) struct StepFactors<T> {
     /// Factor L of K.
@@ -80,7 +80,7 @@ pub(super) struct StepFactors<T> {
     moment: Mat64,
     /// L⁻¹S, whose columns hold what each direction gains.
     quotient: Mat64,
-    /// The new basis in the old one, U⁺Uᵀ = S⁻¹K.
+    /// The new basis expressed in the old one, U⁺Uᵀ = S⁻¹K.
     turned: Mat64,
     /// PᵀP/N, then ZZᵀ, in the width of the products.
     narrow: Vec<T>,
@@ -94,7 +94,8 @@ impl<T: ProductFloat> StepFactors<T> {
     /// Factors the step that leads to `z`, Z (h×m, row-major), from the block's `scores` in the basis that it
     /// began from and the `history`'s part of K.
     ///
-    /// Returns how far it leads the `top` leading directions; nothing where K is not positive definite.
+    /// Returns the progress of the `top` leading directions; `None` where K is not positive
+    /// definite.
     fn solve(
         &mut self,
         z: &[T],
@@ -154,6 +155,7 @@ impl<T: ProductFloat> StepFactors<T> {
             let row = &z[i * m..(i + 1) * m];
             moment[(i, i)] = pulp::Arch::new().dispatch(|| squared_length(row));
         }
+        // Directions that depend on each other have no inverse; the exact step needs none.
         if self.scratch.cholesky(k).is_err() || self.scratch.cholesky(moment).is_err() {
             return Ok(None);
         }
@@ -199,10 +201,10 @@ impl<T: ProductFloat> StepFactors<T> {
         Some((before, log_volume(self.square.as_ref(), top)))
     }
 
-    /// The history as the step from U⁺ needs it, in `next`.
+    /// Writes the history in the form that the step from U⁺ needs to `next`.
     ///
-    /// U⁺ = S⁻¹Z and U⁺Uᵀ = S⁻¹K, so that the history costs nothing of order m but one product:
-    /// Z⁺ = (S⁻¹K·H)U + P⁺ᵀY/N, K⁺ = S⁻¹K·H·(S⁻¹K)ᵀ + P⁺ᵀP⁺/N.
+    /// U⁺ = S⁻¹Z and U⁺Uᵀ = S⁻¹K, so that the history costs only one product of order m: Z⁺ =
+    /// (S⁻¹K·H)U + P⁺ᵀY/N, K⁺ = S⁻¹K·H·(S⁻¹K)ᵀ + P⁺ᵀP⁺/N.
     fn follow(&mut self, history: MatRef<'_, f64>, next: &mut History) {
         let h = history.nrows();
         let replace = |to: MatMut<'_, f64>, a: MatRef<'_, f64>, b: MatRef<'_, f64>| {
@@ -272,7 +274,7 @@ pub(super) fn accumulate<T: ProductFloat>(
 }
 
 impl<T: ProductFloat> LowRank<T> {
-    /// True if enough rows went before, and U can hold what the block brings.
+    /// True if there were enough earlier rows, and U can hold what the block adds.
     pub(super) fn may_step(&self, scores: &Scores<T>, block: &Block<T>) -> bool {
         if self.rank == 0 || block.prior_weight < STEP_MINIBATCHES * block.weight {
             return false;
@@ -286,8 +288,8 @@ impl<T: ProductFloat> LowRank<T> {
         block.squared_norm - inside - missing <= T::IN_SPAN * block.squared_norm
     }
 
-    /// One matrix step, or two, from the block's scores in U and from Z in `next`. False, and U and D have
-    /// not changed, if the exact answer is called for; `scores` are those in U then, as before.
+    /// One matrix step, or two, from the block's scores in U and from Z in `next`. Returns false,
+    /// with U, D and `scores` unchanged, if the exact answer is needed.
     pub(super) fn matrix_step(
         &mut self,
         scores: &mut Scores<T>,
@@ -307,6 +309,8 @@ impl<T: ProductFloat> LowRank<T> {
                 return Ok(false);
             }
             factors.follow(history.matrix.as_ref(), second);
+            // Not written into U, because the exact step starts from U if the second step does not
+            // converge either.
             factors.orthonormalize(rows_of(next, h, m), &mut self.between);
             scores.project(rows_of(&self.between, h, m), block);
             let coefficients = self.buffers.rounded.of(second.coefficients.as_ref());
@@ -315,6 +319,7 @@ impl<T: ProductFloat> LowRank<T> {
             match factors.solve(&next[..h * m], scores, k, block, wanted)? {
                 Some(progress) if !progress.is_far(block, wanted, 1.0) => {}
                 _ => {
+                    // The second step has overwritten the scores in U, which the exact step needs.
                     self.project(scores, block);
                     return Ok(false);
                 }

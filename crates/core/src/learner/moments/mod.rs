@@ -1,7 +1,8 @@
 //! Running mean, variance and scale of every feature, and the blocks that they centre.
 //!
 //! In: minibatches. Out: [`Block`]s, and the moments of all rows so far, in f64 and O(m) memory.
-//! Exact whatever the minibatches: a mean 10⁶ times the signal costs no digit.
+//! Exact however the rows are split into minibatches: even a mean 10⁶ times the signal costs no
+//! digits.
 
 mod weighted;
 
@@ -14,20 +15,20 @@ use crate::linalg::Real;
 use crate::rows::{Buffer, Layout, Minibatch, Values};
 
 /// While the earlier rows weigh less than this many minibatches, a block is centred on its own
-/// mean: the running one is too young to be near it, and f32 differences would lose digits.
+/// mean: the running mean is not yet close to it, and f32 differences would lose digits.
 const EARLY_MINIBATCHES: f64 = 8.0;
 
-/// A feature whose variance is below this share of its squared mean has not moved: the share is
-/// the square of the relative rounding of an f64 mean, with room for the sums.
+/// A feature whose variance is below this share of its squared mean is constant: the share is the
+/// square of the relative rounding error of an f64 mean, with a margin for the sums.
 pub(super) const CONSTANT_SHARE: f64 = 1e-26;
 
-/// Variances below this are sums of squares that f64 holds with few digits or none.
+/// Below this, a variance is a sum of squares that f64 holds with few digits or none.
 pub(super) const UNDERFLOW: f64 = 1e-290;
 
 /// A feature whose standard deviation grows by this factor in one block has outgrown its scale.
 const OUTGROWN: f64 = 1.25;
 
-/// Sums of squared norm that run side by side.
+/// Number of squared-norm sums that run in parallel.
 const NORM_LANES: usize = 8;
 
 /// Running moments of m features.
@@ -44,24 +45,24 @@ pub struct Moments {
     pub squared_weight: f64,
     /// μ, length m, feature units: of the observed values; 0 before the first.
     pub mean: Vec<f64>,
-    /// Variance about μ, length m, squared feature units, divisor N: a missing value counts as one
-    /// at μ, wherever it stood, so that n observed ones of variance v among N give v·n/N.
+    /// Variance about μ, length m, squared feature units, divisor N. A missing value counts as μ
+    /// wherever it occurred, so n observed values of variance v among N rows give v·n/N.
     pub variance: Vec<f64>,
-    /// Divisor of each feature in the blocks made last, length m.
+    /// Divisor of each feature in the latest block, length m.
     pub scale: Vec<f64>,
     /// Weight of the observed values of each feature; empty until a value was missing.
     pub observed: Vec<f64>,
-    /// A feature whose last values differ by so little that their squares are lost.
+    /// A feature whose latest values differ by so little that their squares underflow.
     pub(super) underflowing: Option<usize>,
-    /// Of ordinary rows, a few extreme ones left aside.
+    /// Variance of ordinary rows, ignoring a few extreme ones.
     pub(super) typical_variance: TypicalVariance,
     pub(super) block_center: Vec<f64>,
     pub(super) zeros: Vec<f64>,
-    /// Moments as they were before a block, while it is made in two passes.
+    /// Moments before a block, while it is made in two passes.
     two_pass: Before,
 }
 
-/// Weights of a block's rows, and what is left of the moments before them.
+/// Weights of a block's rows, and what remains of the moments before them.
 #[derive(Clone, Debug, Default)]
 struct Before {
     weights: Vec<f64>,
@@ -69,12 +70,12 @@ struct Before {
     prior_weight: f64,
     mean: Vec<f64>,
     observed: Vec<f64>,
-    /// Features of which the state holds nothing that a change of scale could change.
+    /// Features about which the state holds nothing that a change of scale would affect.
     empty: Vec<bool>,
 }
 
 impl Moments {
-    /// Moments of no row.
+    /// Moments of zero rows.
     pub fn new(params: &LearnerParams, features: usize) -> Self {
         Self {
             center: params.center,
@@ -95,7 +96,7 @@ impl Moments {
         }
     }
 
-    /// Becomes a copy of `other`; allocates nothing where both have seen as much.
+    /// Becomes a copy of `other`; allocates nothing if both are of the same size.
     pub(super) fn copy_from(&mut self, other: &Self) {
         let Self {
             center,
@@ -126,7 +127,7 @@ impl Moments {
         self.typical_variance = *typical_variance;
     }
 
-    /// A feature that has moved in the minibatch taken last, by too little for its square to be known.
+    /// A feature that moved in the latest minibatch by too little for its square to be known.
     pub(super) fn underflowing(&self) -> Option<usize> {
         self.underflowing
     }
@@ -160,7 +161,7 @@ impl Moments {
             .count()
     }
 
-    /// Divisor of feature `j` by what is known now, a missing value counting as one at the mean.
+    /// Current divisor of feature `j`; a missing value counts as the mean.
     pub fn current_scale(&self, j: usize) -> f64 {
         if self.scaled && !self.is_constant(j) {
             self.variance[j].sqrt()
@@ -169,13 +170,13 @@ impl Moments {
         }
     }
 
-    /// Divisor of feature `j` in blocks, by what is known now: as [`Moments::current_scale`] while no
-    /// value is missing, but as if at least m rows had a value.
+    /// Current divisor of feature `j` in blocks: [`Moments::current_scale`] while no value is
+    /// missing, otherwise as if at least m rows had a value.
     ///
-    /// Divided by the root of a variance to which few rows contribute, those rows weigh as much as all
-    /// others: b rows of p late features have p eigenvalues up to (1 + √(p/b))² for a noise of 1 (Marchenko
-    /// and Pastur 1967), and those push out of U what all earlier rows have shown. From p rows on it is 4
-    /// at most.
+    /// If a feature were divided by the root of a variance to which few rows contribute, those rows
+    /// would weigh as much as all others: b rows of p late features have p eigenvalues up to (1 +
+    /// √(p/b))² for a noise of 1 (Marchenko and Pastur 1967), and those push out of U what all
+    /// earlier rows have shown. From p rows on it is 4 at most.
     fn block_scale(&self, j: usize) -> f64 {
         let scale = self.current_scale(j);
         let observed = self.observed_weight(j);
@@ -217,9 +218,9 @@ impl Moments {
         }
     }
 
-    /// Takes a minibatch in: moments move, `block` is filled in units of `scale`, and
-    /// `centring.ratios` holds old ÷ new scale if the function returns true. The minibatch's
-    /// storage may be exchanged for the block's.
+    /// Takes in a minibatch: updates the moments and fills `block` in units of `scale`. If it
+    /// returns true, `centring.ratios` holds old ÷ new scale. The minibatch's storage may be
+    /// exchanged for the block's.
     pub fn update<T: Centred<T>>(
         &mut self,
         batch: &mut Minibatch,
@@ -259,6 +260,8 @@ impl Moments {
         block.mean_shrinkage = 0.0;
         self.squared_weight =
             self.squared_weight * gamma.powf(2.0 * rows as f64) + geometric(gamma * gamma, rows);
+        // A single pass can neither weight rows nor skip missing values, and it needs a mean that
+        // is already close.
         let early = block.prior_weight < EARLY_MINIBATCHES * block.weight;
         let rescaled = if early || gamma < 1.0 || has_missing || !self.observed.is_empty() {
             self.update_in_two_passes(x, shape, has_missing, centring, block)
@@ -277,8 +280,9 @@ impl Moments {
         rescaled
     }
 
-    /// Sets the scale to what is known now; the ratios are old ÷ new, and 1 for a feature that was
-    /// `empty`: the scale that it had was no scale, and must not stretch what a rule keeps in bulk.
+    /// Sets the scale from the current moments. The ratios are old ÷ new, and 1 for a feature that
+    /// was `empty`: its old scale meant nothing, and must not stretch what a rule keeps for all
+    /// features together.
     fn rescale<T: Real>(&mut self, centring: &mut Centring<T>, empty: &[bool]) -> bool {
         if !self.scaled {
             return false;
@@ -330,13 +334,13 @@ impl Moments {
         rescaled
     }
 
-    /// True if the block made last has left the scale of feature `j` far behind.
+    /// True if the latest block has far outgrown the scale of feature `j`.
     fn has_outgrown(&self, j: usize) -> bool {
         self.block_scale(j) > OUTGROWN * self.scale[j]
     }
 
-    /// Sets the scale to what is known with the block, which is turned to it: in units that it has
-    /// outgrown, a feature would push out directions that all earlier rows have shown.
+    /// Sets the scale from the moments including the block, and converts the block to it: in units
+    /// it has outgrown, a feature would displace directions that all earlier rows support.
     fn rescale_block<T: Real>(&mut self, centring: &mut Centring<T>, block: &mut Block<T>) {
         let share = block.removed_share() * block.weight;
         let Centring {
@@ -358,8 +362,8 @@ impl Moments {
         }
     }
 
-    /// Moments from Σy and Σy²; returns Σ‖ỹ‖². Slices of one length and no branch: the loop becomes
-    /// vector code.
+    /// Moments from Σy and Σy²; returns Σ‖ỹ‖². Slices of equal length and no branches, so that the
+    /// loop is vectorized.
     #[inline(always)]
     fn update_from_sums(
         &mut self,
@@ -464,11 +468,11 @@ impl Moments {
 }
 
 impl Moments {
-    /// Entry of feature `j` in the row that makes up for the distance of the earlier rows from what
-    /// the block is centred on: √(n₀s/N) of the way to its own mean, √nⱼ of that to the running one.
+    /// Entry of feature `j` in the row that accounts for the distance of the earlier rows from the
+    /// block's centre: √(n₀s/N) of the way to its own mean, √nⱼ of that to the running one.
     ///
-    /// Without centring, what was missing before the first value becomes that value's mean; how such
-    /// rows go together with other features is not known any more.
+    /// Without centring, what was missing before the first value becomes that value's mean; how
+    /// such rows correlate with other features is no longer known.
     fn between(&self, j: usize, whole: f64, before: &Before) -> f64 {
         let moved = (self.block_center[j] - before.mean[j]) / self.scale[j];
         match before.observed.get(j) {
@@ -480,8 +484,8 @@ impl Moments {
     }
 }
 
-/// 1 ÷ scale, as far as T holds it: the scale of a feature that is missing for ever fades with the weight
-/// of its values, and what is there of one in units that are too small is for a wider T.
+/// 1 ÷ scale, clamped to the range of T: the scale of a feature that stays missing fades with the
+/// weight of its values, and a feature whose units are too small needs a wider T.
 fn factor<T: Real>(scale: f64) -> T {
     T::of((1.0 / scale).min(T::LARGEST))
 }

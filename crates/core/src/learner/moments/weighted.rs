@@ -1,5 +1,5 @@
-//! Blocks of weighted rows, and of rows with missing values, in two passes. In: minibatches as they
-//! were read. Out: the running moments moved on, and rows √w·(x − center)·factor.
+//! Blocks of weighted rows, and of rows with missing values, in two passes. In: minibatches as
+//! read. Out: updated running moments, and rows √w·(x − center)·factor.
 //!
 //! Whole blocks are centred on their own mean. Where values were missing, every feature is centred on
 //! its running mean, the block's values included: there a missing value is a zero, and a product of
@@ -18,15 +18,15 @@ use crate::rows::Layout;
 /// Deviations whose squares are below [`UNDERFLOW`].
 const TINY: f64 = 1e-145;
 
-/// Share of the mean by which values deviate that are not all the same.
+/// Values that deviate from the mean by more than this share are not all the same.
 const MOVED: f64 = 1e-12;
 
-/// Features whose sums run side by side.
+/// Features whose sums run in parallel.
 const LANES: usize = 16;
 
-/// Weighted rows as they were read.
+/// Weighted rows as read.
 pub(super) struct Rows<'a, X> {
-    /// Values as they were read, b×m.
+    /// Values as read, b×m.
     pub(super) x: &'a [X],
     /// Distance from a row to the next.
     pub(super) row: usize,
@@ -37,7 +37,7 @@ pub(super) struct Rows<'a, X> {
 }
 
 impl<X: Real> Rows<'_, X> {
-    /// Sixteen features of row `i` from `j` on; zeros behind the last one.
+    /// Sixteen features of row `i` starting at `j`; zeros after the last one.
     #[inline(always)]
     fn lanes(&self, i: usize, j: usize, width: usize) -> [f64; LANES] {
         let from = &self.x[i * self.row + j * self.col..];
@@ -55,7 +55,7 @@ impl<X: Real> Rows<'_, X> {
         }
     }
 
-    /// Weighted means of the values that are no NaN, and their weights; corrected once, so that a
+    /// Weighted means of the values that are not NaN, and their weights; corrected once, so that a
     /// mean far from zero keeps its last digits.
     #[inline(always)]
     fn means(&self, j: usize, width: usize) -> ([f64; LANES], [f64; LANES]) {
@@ -87,7 +87,7 @@ impl<X: Real> Rows<'_, X> {
         (mean, weight)
     }
 
-    /// Σw(x − center)² and the largest |x − center|; a missing x deviates by nothing.
+    /// Σw(x − center)² and the largest |x − center|; a missing x counts as no deviation.
     #[inline(always)]
     fn squares(&self, j: usize, width: usize, center: &[f64; LANES]) -> [[f64; LANES]; 2] {
         let (mut about, mut largest) = ([0.0; LANES], [0.0; LANES]);
@@ -108,7 +108,7 @@ impl<X: Real> Rows<'_, X> {
     }
 }
 
-/// Weights of a block: what multiplies the earlier ones, s, N and n₀/N.
+/// Weights of a block: the factor for the earlier weights, s, N and n₀/N.
 #[derive(Clone, Copy)]
 pub(super) struct Shares {
     pub(super) decay: f64,
@@ -117,7 +117,7 @@ pub(super) struct Shares {
     pub(super) kept: f64,
 }
 
-/// The first pass, compiled for the vector width found at run time: moves the running moments on.
+/// The first pass, compiled for the vector width found at run time: updates the running moments.
 ///
 /// Where values were missing, feature j has the weight nⱼ of its observed values instead of N: its
 /// mean moves by sⱼ/(nⱼ + sⱼ), and both sides of the block's border move towards it by what they
