@@ -166,7 +166,9 @@ fn signals_drain_snapshot_and_reload() {
     wait_for("a snapshot", || log(&place).contains("snapshot published"));
     fs::write(place.config(), "nonsense = 1\n").expect("a file");
     daemon.signal("-HUP");
-    wait_for("a refusal", || log(&place).contains("the old one stays in force"));
+    wait_for("a refusal", || {
+        log(&place).contains("the old one stays in force")
+    });
     place.configure("learner.seed = 5");
     daemon.signal("-HUP");
     wait_for("another", || log(&place).contains("learner.seed"));

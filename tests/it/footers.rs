@@ -151,7 +151,11 @@ fn what_only_a_key_opens_is_called_encrypted() {
     for bytes in [footer, whole] {
         let (_folder, path) = write(&bytes);
         let output = fit(&path, &[]);
-        refused(&output, 1, &["footer", "Parquet", "encrypted", "cannot take a key"]);
+        refused(
+            &output,
+            1,
+            &["footer", "Parquet", "encrypted", "cannot take a key"],
+        );
         assert!(!stderr(&output).contains("corrupt"), "{}", stderr(&output));
         assert!(!stderr(&output).contains("neither"), "{}", stderr(&output));
     }

@@ -293,7 +293,10 @@ fn an_output_directory_that_is_gone_is_made_again_and_that_is_said() {
         deed(&place);
         parquet(&place.feed().join("b.parquet"), &rows(2100, 2));
         let said = daemon.wait_for("snapshot published", 2);
-        assert!(said.contains(word) && said.contains("created again"), "{said}");
+        assert!(
+            said.contains(word) && said.contains("created again"),
+            "{said}"
+        );
         daemon.stop();
         let shown = run(&["show", place.path("model").to_str().expect("text")]);
         succeeded(&shown);

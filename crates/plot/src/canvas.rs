@@ -149,7 +149,7 @@ impl Pen {
     }
 }
 
-/// A drawing area in pixels of the page, on whatever grid the backend has, with errors as text.
+/// A drawing area in pixels of the page, on the backend's grid, with errors as text.
 pub struct Canvas<'a, B: DrawingBackend> {
     area: &'a DrawingArea<B, Shift>,
     pen: Pen,
@@ -207,7 +207,7 @@ impl<'a, B: DrawingBackend> Canvas<'a, B> {
             .map_err(|error| error.to_string())
     }
 
-    /// Text in lines no wider than the frame, from its top; the height that they took.
+    /// Draws text in lines no wider than the frame, from its top; returns their height.
     pub(crate) fn lines(
         &self,
         text: &str,
@@ -223,7 +223,7 @@ impl<'a, B: DrawingBackend> Canvas<'a, B> {
         Ok(y - LINE / 2 - frame.top)
     }
 
-    /// The heading of a panel; the room below it.
+    /// Draws the heading of a panel; returns the room below it.
     pub(crate) fn heading(&self, frame: Frame, title: &str) -> Result<Frame, String> {
         let height = self.lines(title, frame.inside(12, 0, 12, 0), INK, HEADING)?;
         Ok(frame.inside(0, height + 4, 0, 0))
