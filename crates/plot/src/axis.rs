@@ -68,8 +68,8 @@ impl Axis {
         }
     }
 
-    /// The key points of plotters, which tells numbers apart that differ by more than 2e-16: the range is
-    /// handed over in the unit of its own size.
+    /// The key points of plotters, which distinguishes numbers that differ by more than 2e-16: the
+    /// range is passed in units of its own size.
     fn steps(&self, most: u8) -> Vec<f64> {
         let unit = 10_f64.powf((self.high - self.low).log10().floor());
         let unit = unit.max(f64::MIN_POSITIVE);

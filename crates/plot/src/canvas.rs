@@ -24,7 +24,7 @@ pub(crate) const VERMILION: RGBColor = RGBColor(213, 94, 0);
 pub(crate) const WHITE: RGBColor = RGBColor(255, 255, 255);
 
 /// The palette of series, in the order in which they take it. Without Okabe and Ito's yellow, which
-/// is too pale for a line on white; black stands in, and three more follow for whoever has ten.
+/// is too pale for a line on white; black replaces it, and three more colours make ten.
 const PALETTE: [RGBColor; 10] = [
     BLUE,
     VERMILION,
@@ -121,7 +121,7 @@ pub(crate) struct Pen {
 }
 
 impl Pen {
-    /// So many pixels in steps of the grid.
+    /// Converts pixels to steps of the grid.
     pub fn on_grid(self, pixels: i32) -> i32 {
         self.fine * pixels
     }
@@ -136,12 +136,12 @@ impl Pen {
         length / self.fine
     }
 
-    /// The style of a line of so many pixels.
+    /// The style of a line, with its width in pixels.
     pub fn stroke(self, color: RGBColor, width: f64) -> ShapeStyle {
         color.stroke_width(self.length(width).unsigned_abs())
     }
 
-    /// The style of a text of so many pixels.
+    /// The style of a text, with its size in pixels.
     pub fn font(self, color: RGBColor, size: i32) -> TextStyle<'static> {
         let mut style = TextStyle::from(("sans-serif", self.on_grid(size)).into_font());
         style.color = color.to_backend_color();

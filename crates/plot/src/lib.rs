@@ -52,7 +52,7 @@ pub use images::{Image, Images};
 pub use plotters::backend::DrawingBackend;
 pub use sheet::{Panel, Sheet, Words};
 
-/// A reason why there is no picture.
+/// Why a picture was not made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlotError {
@@ -72,7 +72,7 @@ pub enum PlotError {
     },
 }
 
-/// Something that can be drawn on a page of its own.
+/// Something that can be drawn as a page.
 pub trait Figure {
     /// Pixels across and down.
     fn size(&self) -> (u32, u32);

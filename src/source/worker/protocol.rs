@@ -40,7 +40,8 @@ pub(super) enum Request {
         /// Bytes of each.
         slot_bytes: usize,
     },
-    /// A job, and the rows that the first minibatch lacks; `None`: go on with the border.
+    /// A job, and the rows that the first minibatch still needs; `None`: continue with the current
+    /// boundary.
     Read {
         /// The job.
         job: Job,

@@ -14,7 +14,7 @@ pub trait Lent: Debug + Send + Sync {
     fn bytes_mut(&mut self) -> &mut [u8];
 }
 
-/// A slice of values: a vector of its own, or memory that is lent.
+/// A slice of values: an owned vector, or lent memory.
 ///
 /// A minibatch filled by another process is learned in place: two copies on the way would cost a
 /// seventh of the throughput.

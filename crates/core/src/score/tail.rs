@@ -32,7 +32,7 @@ pub(super) struct ChiSquared {
 }
 
 impl ChiSquared {
-    /// The distribution of the squared length of so many unit Gaussians, one at least.
+    /// The distribution of the squared length of `degrees` unit Gaussians, at least one.
     pub fn new(degrees: usize) -> Self {
         let degrees = degrees.max(1);
         let half = degrees as f64 / 2.0;
