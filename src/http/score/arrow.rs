@@ -86,6 +86,7 @@ impl Work for Stream {
                 }
                 (_, Some(open)) if open.is_finished => return Ok(Step::Over),
                 (_, Some(open)) if self.is_over => {
+                    // A body that was cut short must not get an answer that looks complete.
                     self.input.end().map_err(refusal)?;
                     open.writer.finish().map_err(failed)?;
                     open.is_finished = true;
@@ -154,6 +155,7 @@ impl Open {
         let Some((batch, table, at)) = &mut self.batch else {
             return Ok(Step::Answer(Vec::new()));
         };
+        // One step's work at a time: the thread also serves other requests.
         let n = self.model.step_rows().min(table.rows - *at);
         let rows = self.columns.rows(table, *at, n);
         let scores = self.model.projection.score_rows(&rows, room);

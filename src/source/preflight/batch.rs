@@ -71,6 +71,7 @@ pub(in crate::source) fn check_dictionary(
 ) -> Result<(), String> {
     let data = batch.data().ok_or("a dictionary without data")?;
     let mut check = Check::new(data, body)?;
+    // Without the type, only the bounds of nodes and buffers can be checked.
     while check.nodes.len() > 0 {
         check.node(None)?;
     }
@@ -86,6 +87,7 @@ impl Batch<'_> {
         let rows = u64::try_from(self.header.length());
         let rows = rows.map_err(|_| "a record batch has a negative length")?;
         let mut check = Check::new(self.header, self.body)?;
+        // Unions had a validity buffer before version 5 of the format.
         check.has_union_nulls = self.version < MetadataVersion::V5;
         for field in schema.fields() {
             let column = check.column(field.data_type(), Some(rows));
@@ -140,6 +142,7 @@ impl<'a> Check<'a> {
         let n = self.node(rows)?;
         match data_type {
             D::Null => {}
+            // Both children have an entry per run, and not one per row.
             D::RunEndEncoded(ends, values) => {
                 self.column(ends.data_type(), None)?;
                 self.column(values.data_type(), None)?;

@@ -71,6 +71,7 @@ impl Codec {
 
     /// Reads at most one byte more than `max`.
     fn read(self, stored: &[u8], max: u64, to: &mut Vec<u8>) -> io::Result<usize> {
+        // One byte more than declared is enough to tell that a page is too long.
         match self {
             Self::Gzip => MultiGzDecoder::new(stored).take(max + 1).read_to_end(to),
             Self::Brotli => {

@@ -107,6 +107,8 @@ pub(super) fn sections<'a>(
 /// The levels at the start of a page of the first version, and what is behind them.
 fn first(bytes: &[u8], width: u32, len: usize, coded: Encoding) -> Option<(Levels<'_>, &[u8])> {
     let is_hybrid = coded == Encoding::RLE;
+    // Levels that can only be 0 are not stored. Those coded in runs follow their size; the older
+    // bit-packed ones have a size that their number determines.
     let (levels, rest) = if width == 0 {
         (&bytes[..0], bytes)
     } else if is_hybrid {

@@ -29,9 +29,11 @@ fn delta(bytes: &[u8], max: u64) -> Option<&[u8]> {
     let count = varint(&mut at)?;
     varint(&mut at)?;
     let per_mini = block.checked_div(minis)?;
+    // Eight values of any width fill whole bytes, so that every miniblock ends at a byte.
     if count > max || per_mini < 8 || !per_mini.is_multiple_of(8) {
         return None;
     }
+    // The first value was in the header.
     let mut left = count.saturating_sub(1);
     while left > 0 {
         varint(&mut at)?;

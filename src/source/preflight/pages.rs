@@ -94,6 +94,8 @@ pub(super) fn open(
     let desc = column.column_descr();
     let values = u64::try_from(column.num_values()).unwrap_or(0);
     let is_flat = desc.max_rep_level() == 0;
+    // A flat column has one value per row; a list has at least one entry per row, even if it is
+    // null or empty.
     if is_flat && values != rows as u64 || values < rows as u64 {
         return refuse(format!(
             "column `{}` declares {values} values in a row group of {rows} rows",

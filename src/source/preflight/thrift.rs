@@ -112,6 +112,8 @@ fn run(
     visit: &mut impl Visit,
     edits: Option<Edits>,
 ) -> Result<(usize, Option<Edits>), Fault> {
+    // An explicit stack of bounded depth: with recursion a hostile footer could overflow the stack
+    // of the thread.
     let mut walk = Walk {
         bytes,
         at: 0,
@@ -190,6 +192,8 @@ impl<'a> Walk<'a> {
                 return visit.end(name, seen);
             }
             let before = now.last;
+            // A difference of 0 means that it did not fit into four bits and that the number itself
+            // follows.
             now.last = match delta {
                 0 => self.number::<i16>()?,
                 delta => before + i64::from(delta),
@@ -304,6 +308,7 @@ impl<'a> Walk<'a> {
                 if len == 0 {
                     return Ok(());
                 }
+                // Only a map with entries has the byte of its types.
                 let types = self.byte()?;
                 let (key, value) = (item(types >> 4)?, item(types & 0x0F)?);
                 let left = 2 * len;
@@ -316,6 +321,7 @@ impl<'a> Walk<'a> {
     /// The type and the number of the items of a list.
     fn list(&mut self) -> Result<(u8, usize), Fault> {
         let head = self.byte()?;
+        // Four bits hold the length of a short list; 15 means that the length follows.
         let len = match head >> 4 {
             15 => self.len()?,
             short => usize::from(short),

@@ -19,6 +19,7 @@ use crate::source::{Decoders, FeatureSchema, Frames, SegmentReader, SourceParams
 /// # Errors
 /// If the process was not started by a daemon, or the daemon sends an invalid message.
 pub fn serve() -> io::Result<()> {
+    // The limits must hold before the first byte of any file is read.
     limits::apply()?;
     let memory = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     let socket = UnixStream::from(io::stdout().as_fd().try_clone_to_owned()?);
@@ -182,6 +183,7 @@ impl Worker {
             Ok(piece) => piece,
             Err(error) => return Ok(Err(Refusal::of(&error))),
         };
+        // The slot is taken only now: after an error it stays free for the next job.
         self.free.pop();
         let sent = Sent {
             ticket: job.ticket,
