@@ -9,7 +9,8 @@ use rand::rngs::ChaCha8Rng;
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use rand_distr::{Distribution, StandardNormal, StudentT};
 
-/// Values of the noise pool: 16 MiB, so that a row of a thousand features repeats after thousands.
+/// Values in the noise pool: 16 MiB, so that rows of a thousand features repeat only after
+/// thousands.
 const POOL: usize = 1 << 22;
 
 /// Recipe of the rows.
@@ -25,8 +26,8 @@ pub struct Recipe {
     pub mean: f64,
     /// Degrees of freedom of Student's t, above 2; `None`: Gaussian.
     pub student: Option<f64>,
-    /// Take the noise of each row from a random place of a fixed pool: ten times faster, and
-    /// rows are no longer independent to the last.
+    /// Take the noise of each row from a random position in a fixed pool: ten times faster, but
+    /// rows are no longer strictly independent.
     pub noise_pool: bool,
     /// Seed.
     pub seed: u64,
@@ -47,7 +48,7 @@ impl Planted {
     /// A source by this recipe.
     ///
     /// # Errors
-    /// With a sentence, if the recipe cannot be made.
+    /// With an explanation, if the recipe is invalid.
     pub fn new(recipe: Recipe) -> Result<Self, String> {
         let (m, k) = (recipe.features, recipe.eigenvalues.len());
         if k > m {

@@ -1,14 +1,14 @@
-//! Long texts without their middle.
+//! Shortens long texts in the middle.
 //!
-//! A message names what it is about, and files may give their columns names of any length. What is
-//! stored, logged or answered has its beginning, which names the place, and its end, which names the
+//! A message names its subject, and files may contain column names of any length. What is stored,
+//! logged or answered keeps its beginning, which names the place, and its end, which names the
 //! remedy.
 
 /// Bytes of a message that is stored, logged or answered.
 pub const MESSAGE_BYTES_MAX: usize = 4096;
 
-/// The text itself, or, where it has more than `most` bytes, its beginning and its end, and how much is
-/// left out between them; no longer than `most` bytes, if these are 256 at least.
+/// The text itself or, if it has more than `most` bytes, its beginning and end with a note of how
+/// much was left out; at most `most` bytes long, provided `most` is at least 256.
 #[must_use]
 pub fn bounded(text: String, most: usize) -> String {
     if text.len() <= most {

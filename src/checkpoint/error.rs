@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::rows::RunId;
 
-/// Why a state could not be kept or found; each names the path and the remedy.
+/// Why a state could not be saved or loaded; each names the path and the remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckpointError {
@@ -19,7 +19,7 @@ pub enum CheckpointError {
         /// The error of the system.
         source: io::Error,
     },
-    /// Bytes that are not what was written.
+    /// Damaged bytes.
     #[error("{}: damaged: {reason}", path.display())]
     Damaged {
         /// Path of the file.
@@ -70,7 +70,7 @@ pub enum CheckpointError {
     Locked {
         /// Path of the directory.
         path: PathBuf,
-        /// Its process id, as it wrote it.
+        /// The process id that it recorded.
         holder: String,
     },
 }

@@ -24,10 +24,10 @@ const VERSION: u32 = 1;
 const HEADER: usize = 24;
 const TABLE_ROW: usize = 20;
 const CHECKSUM: usize = 32;
-/// Sections of one file: more is a mistake.
+/// Most sections of a file: more would be a mistake.
 const SECTIONS_MAX: usize = 1024;
 
-/// Content of a part of a checkpoint; the numbers are those of the file.
+/// The sections of a checkpoint; the numbers are those in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u32)]
 pub enum Section {
@@ -47,7 +47,7 @@ pub enum Section {
     Drift = 7,
     /// Keys of pushed bodies whose rows were taken.
     Pushed = 8,
-    /// Name of the log of known files, and how much of it counts.
+    /// Name of the log of known files, and the length that counts.
     Files = 9,
     /// How the features moved, to tell those that only number the rows.
     Monitor = 10,
@@ -73,7 +73,7 @@ impl Section {
         self as u32
     }
 
-    /// The word for it.
+    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Meta => "meta",
@@ -90,17 +90,17 @@ impl Section {
     }
 }
 
-/// Everything that a run needs to go on, as bytes.
+/// Everything that a run needs to continue, as bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Checkpoint {
     /// Number of the last journal entry that the state contains.
     pub sequence: u64,
-    /// Sections by their numbers; those that this version does not know are kept.
+    /// Sections by their numbers; those unknown to this version are kept.
     pub sections: Vec<(u32, Vec<u8>)>,
 }
 
 impl Checkpoint {
-    /// The bytes of a section; none is as good as an empty one.
+    /// The bytes of a section; a missing one counts as empty.
     pub fn section(&self, section: Section) -> &[u8] {
         let found = self.sections.iter().find(|(id, _)| *id == section.id());
         found.map_or(&[], |(_, bytes)| bytes)
@@ -111,10 +111,10 @@ impl Checkpoint {
         self.sections.push((section.id(), bytes));
     }
 
-    /// The entries of the log that it names.
+    /// The mark of the log entries that it refers to.
     ///
     /// # Errors
-    /// If the section is not what was written.
+    /// If the section is damaged.
     pub fn mark(&self, path: &Path) -> Result<Option<Mark>, CheckpointError> {
         Mark::decode(self.section(Section::Files)).map_err(|error| CheckpointError::Damaged {
             path: path.to_owned(),
@@ -148,7 +148,7 @@ impl Checkpoint {
     /// The checkpoint in the bytes of the file at `path`.
     ///
     /// # Errors
-    /// If a byte is not what was written.
+    /// If any byte is damaged.
     pub fn decode(file: &[u8], path: &Path) -> Result<Self, CheckpointError> {
         let damaged = |reason: String| CheckpointError::Damaged {
             path: path.to_owned(),

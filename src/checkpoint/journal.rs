@@ -12,9 +12,9 @@
 //! 12+n    8      the first 8 bytes of the SHA-256 of all of it
 //! ```
 //!
-//! An append is one write and one fsync. A tail that is torn (the process or the machine died within
-//! the write) was never acknowledged and is cut off at the next start, by writing the file anew.
-//! After a failed write or fsync nothing is known of the file: the next append writes it anew too.
+//! An append is one write and one fsync. A torn tail (the process or the machine died during the
+//! write) was never acknowledged; it is cut off at the next start by rewriting the file. After a
+//! failed write or fsync the state of the file is unknown, so the next append rewrites it too.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,17 +28,17 @@ use crate::rows::RunId;
 
 const MAGIC: &[u8; 8] = b"OJADJRNL";
 const VERSION: u32 = 2;
-/// The version that did not say whose it is.
+/// The version without a run id.
 const WITHOUT_RUN: u32 = 1;
 const HEADER: usize = 12;
 const ENTRY_HEADER: usize = 12;
 const CHECKSUM: usize = 8;
 const NAME: &str = "journal";
 const TEMPORARY: &str = "journal.new";
-/// Bytes of entries that nobody needs from which the file is written anew.
+/// Bytes of obsolete entries above which the file is rewritten.
 const COMPACT_BYTES: usize = 1 << 20;
 
-/// A decision that was written down.
+/// A recorded decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Its number, from 1.
@@ -50,7 +50,7 @@ pub struct Entry {
 /// Content of a journal.
 #[derive(Debug, Default)]
 pub struct Recorded {
-    /// Whose it is; `None` where there is none, or of the version that did not say.
+    /// The run it belongs to; `None` if there is no journal, or in the version without a run id.
     pub run: Option<RunId>,
     /// Entries, in order.
     pub entries: Vec<Entry>,
@@ -81,13 +81,13 @@ pub struct Journal {
     /// Bytes of entries in the file that are not live.
     dead_bytes: usize,
     last: u64,
-    /// Open while everything in the file is known to be whole.
+    /// Open while everything in the file is known to be intact.
     file: Option<Box<dyn DiskFile>>,
 }
 
 impl Journal {
-    /// Goes on with the journal in `directory`, for `run`; numbers go on behind `after` at least. The
-    /// first append writes all of it anew.
+    /// Continues the journal in `directory` for `run`; new numbers are greater than `after`. The
+    /// first append rewrites the whole file.
     pub fn resume(
         directory: &Path,
         disk: Arc<dyn Disk>,
@@ -108,10 +108,10 @@ impl Journal {
         }
     }
 
-    /// Writes entries and waits until the disk has them; the number of the last one.
+    /// Writes entries and waits until they are on disk; returns the number of the last one.
     ///
     /// # Errors
-    /// If an operation fails: none of the entries counts then.
+    /// If an operation fails: then none of the entries count.
     pub fn append(&mut self, payloads: &[Vec<u8>]) -> Result<u64, CheckpointError> {
         let first = self.last + 1;
         let entries: Vec<Entry> = (first..)
@@ -150,7 +150,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Writes all live entries to a new file and puts it in the place of the old one.
+    /// Writes all live entries to a new file that replaces the old one.
     fn rewrite(&mut self) -> Result<(), CheckpointError> {
         let (path, temporary) = (self.directory.join(NAME), self.directory.join(TEMPORARY));
         let mut bytes = MAGIC.to_vec();
@@ -173,8 +173,8 @@ impl Journal {
         Ok(())
     }
 
-    /// Forgets the entries up to `contained`, which every checkpoint contains. The file is written
-    /// anew where much of it is of no use any more.
+    /// Forgets the entries up to `contained`, which every checkpoint contains. The file is
+    /// rewritten if much of it is obsolete.
     pub fn compact(&mut self, contained: u64) {
         let dead = self
             .live
@@ -204,7 +204,7 @@ fn put(entry: &Entry, to: &mut Vec<u8>) {
     to.extend_from_slice(&checksum[..CHECKSUM]);
 }
 
-/// Entries up to the first that is not whole.
+/// Entries up to the first incomplete one.
 fn parse(bytes: &[u8], path: &Path) -> Result<Recorded, CheckpointError> {
     // The file was torn while it was being created, so nothing in it was ever acknowledged.
     if bytes.len() < HEADER {

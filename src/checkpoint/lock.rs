@@ -1,5 +1,5 @@
-//! One daemon a state directory: a lock that dies with its holder, and that knows whether the directory
-//! is still there.
+//! One daemon per state directory: a lock that is released when its holder dies, and that knows
+//! whether the directory is still in place.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,10 +18,10 @@ pub struct StateLock {
 }
 
 impl StateLock {
-    /// Takes the lock of `directory`, which is made if it is not there.
+    /// Takes the lock of `directory`, creating the directory if necessary.
     ///
     /// # Errors
-    /// If another process holds it, or the file cannot be made.
+    /// If another process holds it, or the file cannot be created.
     pub fn acquire(directory: &Path, disk: &dyn Disk) -> Result<Self, CheckpointError> {
         let path = directory.join(NAME);
         disk.create_dir_all(directory).map_err(CheckpointError::io(
@@ -51,8 +51,8 @@ impl StateLock {
         })
     }
 
-    /// Takes away a directory that was made for the lock and in which nothing was begun: whoever puts one
-    /// back finds its place free.
+    /// Removes a directory that was created only for the lock, so that one moved back later finds
+    /// its place free.
     pub fn leave(&self, disk: &dyn Disk) {
         let names = disk.list(&self.directory).unwrap_or_default();
         let is_empty = names.iter().all(|name| name.ends_with(NAME));
@@ -67,12 +67,12 @@ impl StateLock {
         &self.directory
     }
 
-    /// How the directory is not there any more as it was locked, if so.
+    /// What happened to the locked directory, if it is no longer in place.
     pub fn displaced(&self) -> Option<Displaced> {
         self.lock.displaced()
     }
 
-    /// `disk`, on which nothing is written once the directory is not there any more.
+    /// `disk`, which refuses writes once the directory is no longer in place.
     pub fn guard(&self, disk: Arc<dyn Disk>) -> Arc<dyn Disk> {
         Arc::new(GuardedDisk::new(disk, Arc::clone(&self.lock)))
     }

@@ -1,4 +1,5 @@
-//! Entries by number that checkpoints name instead of holding: what is known of each file.
+//! Entries by number that checkpoints refer to instead of containing: what is known about each
+//! file.
 //!
 //! ```text
 //! offset  bytes  content
@@ -10,13 +11,13 @@
 //! 4+n     32     SHA-256 of the checksum of the batch before (none before the first) and of 4+n bytes
 //! ```
 //!
-//! A checkpoint appends what changed since the one before, and names the file, its length and the last
-//! checksum: a [`Mark`]. An older generation is a shorter part of the same file. So a checkpoint costs
-//! what changed, and not what is known. A file of which much is out of date is followed by a new one;
-//! the old one stays while a generation names it.
+//! A checkpoint appends the changes since the previous one, and records the file, its length and
+//! the last checksum: a [`Mark`]. An older generation is a shorter prefix of the same file. So the
+//! cost of a checkpoint depends on what changed, not on all that is known. When much of a file is
+//! out of date, a new one is started; the old one stays while a generation refers to it.
 //!
-//! After a failed write or fsync, or where a file is longer than the mark (the process died between the
-//! append and the checkpoint), nothing is appended to it again: the next save begins a new file.
+//! After a failed write or fsync, or if a file is longer than the mark (the process died between
+//! the append and the checkpoint), nothing more is appended to it: the next save starts a new file.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, BufReader, Read};
@@ -35,28 +36,28 @@ const HEADER: u64 = 12;
 const PREFIX: &str = "files-";
 /// Version of the section that holds a mark.
 const MARK_VERSION: u8 = 1;
-/// Bytes of a batch from which another one is begun.
+/// Bytes of a batch above which another one is begun.
 const BATCH_BYTES: usize = 1 << 20;
-/// Bytes of a batch that no writer makes: more is damage. One entry holds a path and its identity.
+/// Most bytes of a valid batch: more means damage. One entry holds a path and its identity.
 const BATCH_BYTES_MAX: u32 = 1 << 24;
-/// In the place of a payload's length: the entry is forgotten.
+/// Stored instead of a payload's length: the entry is forgotten.
 const FORGOTTEN: u32 = u32::MAX;
 /// Bytes read at once.
 const BUFFER_BYTES: usize = 1 << 20;
-/// Entries out of date that are borne, beside as many as there are live ones.
+/// Outdated entries that are tolerated, in addition to as many as there are live ones.
 const STALE_LEAST: u64 = 4096;
 
-/// Change of an entry: its payload, or nothing when it is forgotten.
+/// Change of an entry: its payload, or `None` if it is forgotten.
 pub type Change = (u64, Option<Vec<u8>>);
 
-/// The part of a file that a checkpoint names.
+/// The part of a file that a checkpoint refers to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
     /// Number of the file.
     pub number: u64,
     /// Bytes of it.
     pub bytes: u64,
-    /// Entries in them, those out of date among them.
+    /// Entries in them, including outdated ones.
     pub entries: u64,
     /// Entries that count.
     pub live: u64,
@@ -77,7 +78,7 @@ impl Mark {
         to.into_bytes()
     }
 
-    /// The mark in a section; none in an empty one.
+    /// The mark in a section; `None` in an empty one.
     ///
     /// # Errors
     /// If its content is not what was written.
@@ -108,16 +109,16 @@ pub struct EntryLog {
     directory: PathBuf,
     disk: Arc<dyn Disk>,
     next: u64,
-    /// The part that the disk has for certain.
+    /// The part that is certainly on disk.
     mark: Option<Mark>,
     /// Open while the file ends where the mark does.
     file: Option<Box<dyn DiskFile>>,
-    /// Changes that the disk does not have.
+    /// Changes that are not yet on disk.
     owed: BTreeMap<u64, Option<Vec<u8>>>,
 }
 
 impl EntryLog {
-    /// The files in `directory`, of which none is taken up yet.
+    /// The files in `directory`, none of them in use yet.
     ///
     /// # Errors
     /// If the directory cannot be listed.
@@ -143,7 +144,7 @@ impl EntryLog {
         Ok(numbers.collect())
     }
 
-    /// Goes on behind the mark of the checkpoint that was taken up.
+    /// Continues after the mark of the restored checkpoint.
     pub(super) fn resume(&mut self, mark: Option<Mark>) {
         self.owed.clear();
         self.file = mark.as_ref().and_then(|mark| {
@@ -160,11 +161,11 @@ impl EntryLog {
         self.owed.extend(changes);
     }
 
-    /// Writes what is owed and waits until the disk has it; the mark that a checkpoint names. `live`
-    /// entries count from then on.
+    /// Writes pending changes and waits until they are on disk; returns the mark for a checkpoint.
+    /// `live` is the number of entries that then count.
     ///
     /// # Errors
-    /// If an operation fails: what is owed is owed still.
+    /// If an operation fails: the changes stay pending.
     pub(super) fn save(&mut self, live: u64) -> Result<Option<Mark>, CheckpointError> {
         // As the file would be after the append: its entries, less those that count.
         let stale = self.mark.as_ref().map_or(0, |mark| {
@@ -271,7 +272,7 @@ impl EntryLog {
         Ok(finished)
     }
 
-    /// Removes files that no generation names.
+    /// Removes files that no generation refers to.
     pub(super) fn remove_others(&self, named: &[u64]) {
         let own = self.mark.as_ref().map(|mark| mark.number);
         for number in self.numbers().unwrap_or_default() {
@@ -292,11 +293,11 @@ fn ends_at(disk: &dyn Disk, path: &Path, bytes: u64) -> io::Result<bool> {
     Ok(disk.bytes(path)? == bytes)
 }
 
-/// Gives every entry of the part that `mark` names to `visit`, in the order in which they were written:
-/// the last one of a number counts.
+/// Passes every entry of the part given by `mark` to `visit`, in the order of writing: the last one
+/// of a number counts.
 ///
 /// # Errors
-/// If it cannot be read, is not what was written, or `visit` fails.
+/// If it cannot be read, is damaged, or `visit` fails.
 pub fn read(
     disk: &dyn Disk,
     directory: &Path,
@@ -447,7 +448,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Waits until the disk has everything.
+    /// Waits until everything is on disk.
     fn finish(mut self) -> Result<(Box<dyn DiskFile>, Mark), CheckpointError> {
         self.write_batch()?;
         let failed = CheckpointError::io(&self.path, "cannot fsync");

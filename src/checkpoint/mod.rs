@@ -1,9 +1,9 @@
 //! State and positions ↔ one atomic file, and the journal of decisions between two.
 //!
-//! [`Store`] keeps two generations of a checkpoint, and beside them the entries that they name
-//! instead of holding ([`Mark`]); [`Journal`] what was decided after them;
-//! [`StateLock`] keeps a second daemon out, [`RunFile`] says whose they are. Every write goes through a [`crate::disk::Disk`].
-//! `docs/checkpoint.md` tells the formats byte by byte, and why every instant is safe.
+//! [`Store`] keeps two generations of a checkpoint, and next to them the entries that they refer to
+//! ([`Mark`]); [`Journal`] keeps later decisions; [`StateLock`] keeps a second daemon out;
+//! [`RunFile`] records the run they belong to. Every write goes through a [`crate::disk::Disk`].
+//! `docs/checkpoint.md` describes the formats byte by byte, and why a crash is safe at any instant.
 
 mod error;
 mod format;

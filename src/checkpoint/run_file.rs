@@ -1,8 +1,8 @@
 //! The run that a state directory belongs to, before its first checkpoint says so: the file `run`.
 //!
-//! It is written when a directory is begun, before anything else in it. Where `--reset-state` began it
-//! over the snapshots of another run, that consent is a part of it: it holds over restarts, until the
-//! first snapshot of this run is `latest`.
+//! It is the first file written to a new directory. If `--reset-state` started the run over the
+//! snapshots of another one, it records that consent, which holds across restarts until the first
+//! snapshot of this run is `latest`.
 
 use std::io;
 use std::path::Path;
@@ -21,7 +21,7 @@ const TEMPORARY: &str = "run.new";
 pub struct RunFile {
     /// The run.
     pub run_id: RunId,
-    /// Whose snapshots may be followed by those of this run, because somebody said so.
+    /// The snapshots that this run may replace, because the user agreed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub over: Option<Over>,
 }
@@ -29,7 +29,7 @@ pub struct RunFile {
 /// Snapshots that another run, or none, left in the output directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Over {
-    /// Its run, where they say one.
+    /// The run they belong to, if recorded.
     pub run_id: Option<RunId>,
 }
 
@@ -37,7 +37,7 @@ impl RunFile {
     /// Reads the file in `directory`; `None` where there is none.
     ///
     /// # Errors
-    /// If it cannot be read, or is not what was written.
+    /// If it cannot be read or is damaged.
     pub fn read(directory: &Path, disk: &dyn Disk) -> Result<Option<Self>, CheckpointError> {
         let path = directory.join(NAME);
         let bytes = match disk.read(&path) {
@@ -53,7 +53,7 @@ impl RunFile {
         })
     }
 
-    /// Writes it, whole or not at all, and waits until the disk has it.
+    /// Writes it atomically and waits until it is on disk.
     ///
     /// # Errors
     /// If an operation fails.

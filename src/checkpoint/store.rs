@@ -1,10 +1,10 @@
 //! Two generations of a checkpoint in a directory.
 //!
-//! Names carry a growing number, `checkpoint-NUMBER`, and the newest that can be read counts: no
-//! rename ever replaces a file, so that at every instant the generations on the disk are whole. A
-//! new one is written beside them (`.new`), fsynced, renamed, and its name fsynced, before the
-//! oldest goes. What is known of each file is in a file of its own, which only grows: a checkpoint
-//! appends what changed and names how much of it counts.
+//! Names carry an increasing number, `checkpoint-NUMBER`, and the newest readable one counts: no
+//! rename ever replaces a file, so the generations on disk are intact at every instant. A new one
+//! is written next to them (`.new`), fsynced, renamed, and its name fsynced, before the oldest is
+//! removed. Data about individual files is in a separate file that only grows: a checkpoint appends
+//! the changes and records how much of it counts.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,17 +22,17 @@ const TEMPORARY: &str = "checkpoint.new";
 pub struct Store {
     directory: PathBuf,
     disk: Arc<dyn Disk>,
-    /// Generations that are known to be whole, oldest first.
+    /// Generations known to be intact, oldest first.
     whole: Vec<Generation>,
     next: u64,
     log: EntryLog,
 }
 
-/// A checkpoint that is whole.
+/// An intact checkpoint.
 struct Generation {
     number: u64,
     sequence: u64,
-    /// Number of the file of entries that it names.
+    /// Number of the file of entries that it refers to.
     entries: Option<u64>,
 }
 
@@ -48,10 +48,10 @@ pub struct Loaded {
 }
 
 impl Store {
-    /// Checkpoints in `directory`, which is made if it is not there.
+    /// Checkpoints in `directory`, which is created if necessary.
     ///
     /// # Errors
-    /// If it cannot be made or listed.
+    /// If it cannot be created or listed.
     pub fn open(directory: &Path, disk: Arc<dyn Disk>) -> Result<Self, CheckpointError> {
         let failed = |action| CheckpointError::io(directory, action);
         disk.create_dir_all(directory)
@@ -89,8 +89,8 @@ impl Store {
         self.directory.join(format!("{PREFIX}{number:012}"))
     }
 
-    /// The newest checkpoint that can be read, with the entries that it names; `None` where none
-    /// was ever written. What is saved next goes on behind it.
+    /// The newest readable checkpoint, with the entries that it refers to; `None` if none was ever
+    /// written. The next save continues after it.
     ///
     /// # Errors
     /// If there are some and none can be read.
@@ -99,8 +99,8 @@ impl Store {
         Ok(loaded.map(|(loaded, ())| loaded))
     }
 
-    /// The same, with its entries, which are read once: `begin` makes room for so many, `take` puts each
-    /// in; the last one of a number counts. What `take` refuses is as good as damaged.
+    /// The same, reading its entries once: `begin` makes room for their number, `take` stores each;
+    /// the last one of a number counts. An entry that `take` refuses counts as damaged.
     ///
     /// # Errors
     /// As [`Store::load`].
@@ -158,8 +158,8 @@ impl Store {
         Ok(found)
     }
 
-    /// A checkpoint whose entries are whole too, and the mark that names them. Those of a generation
-    /// before `newer` are a part of its, where both name one file.
+    /// A checkpoint whose entries are intact too, and the mark of these. If an older generation
+    /// refers to the same file as `newer`, its entries are a prefix of those.
     fn read(
         &self,
         path: &Path,
@@ -183,12 +183,12 @@ impl Store {
         self.log.owe(changes);
     }
 
-    /// Writes a checkpoint and waits until the disk has it; the path of its file. `live` entries count
-    /// from then on.
+    /// Writes a checkpoint and waits until it is on disk; returns the path of its file. `live` is
+    /// the number of entries that then count.
     ///
     /// # Errors
-    /// If an operation fails: nothing is known of the new file then, it is given up, and the
-    /// generations before stand. The changes are owed still.
+    /// If an operation fails: the new file is abandoned, because its state is unknown, and the
+    /// earlier generations remain. The changes stay pending.
     pub fn save(
         &mut self,
         mut checkpoint: Checkpoint,
@@ -240,7 +240,7 @@ impl Store {
         Ok(path)
     }
 
-    /// Removes what is older than the generations kept, and what could not be read.
+    /// Removes files older than the generations kept, and unreadable ones.
     fn remove_old(&mut self) {
         while self.whole.len() > GENERATIONS {
             self.whole.remove(0);

@@ -1,5 +1,5 @@
-//! Choice of features and policies for bad values, as flags: one text for all
-//! commands that read rows.
+//! Flags for the choice of features and the policies for bad values, shared by all commands that
+//! read rows.
 
 use serde::de::{DeserializeOwned, IntoDeserializer as _};
 
@@ -61,8 +61,8 @@ impl Columns {
         source.on_inf = self.on_inf.unwrap_or(source.on_inf);
     }
 
-    /// How a command without a configuration reads rows into f64; `label` is a column that it needs,
-    /// before the ids.
+    /// Parameters for a command without a configuration that reads rows into f64; `label` is a
+    /// column that it needs, before the ids.
     #[cfg(feature = "lab")]
     pub(super) fn params(&self, label: Option<&str>) -> SourceParams {
         let label = label.map(str::to_owned);

@@ -1,8 +1,8 @@
-//! Faults on demand, for the crash tests: in builds with debug assertions alone.
+//! Fault injection for the crash tests, only in builds with debug assertions.
 //!
-//! `OJAD_TEST_KILL_AT=N` ends the process by SIGKILL at the N-th step of the write paths; a step lies
-//! before and behind every operation. `OJAD_TEST_SLOW_MS=T` makes every write and fsync take T ms.
-//! `OJAD_TEST_FULL_BELOW=DIR` makes the disk full below DIR while a file DIR.full is there.
+//! `OJAD_TEST_KILL_AT=N` ends the process by SIGKILL at the N-th step of the write paths; there is
+//! a step before and after every operation. `OJAD_TEST_SLOW_MS=T` makes every write and fsync take
+//! T ms. `OJAD_TEST_FULL_BELOW=DIR` makes the disk full below DIR while a file DIR.full exists.
 
 use std::sync::Arc;
 

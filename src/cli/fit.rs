@@ -82,7 +82,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     report(args, &plan, learner.as_ref(), features, fitted)
 }
 
-/// Says whether the output can be written before hours are spent on reading.
+/// Checks that the output can be written before hours are spent on reading.
 fn check_writable(directory: &Path) -> Result<(), CliError> {
     let refused = |error: std::io::Error| {
         CliError::Failed(format!(

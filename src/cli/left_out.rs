@@ -1,10 +1,10 @@
-//! Commands that a lean program has not: they say so, and how to build one that has.
+//! Commands missing from a lean build: they say so, and how to build a program that has them.
 
 use std::ffi::OsString;
 
 use super::CliError;
 
-/// Takes whatever the command would take, help included: the answer is about the build.
+/// Accepts any arguments of the command, including help: the answer is about the build.
 #[derive(Debug, clap::Args)]
 #[command(disable_help_flag = true)]
 #[group(skip)]
@@ -13,7 +13,7 @@ pub struct Args {
     rest: Vec<OsString>,
 }
 
-/// The end of `command`, which needs `feature`.
+/// The error of `command`, which needs `feature`.
 pub(super) fn error(command: &str, feature: &str) -> CliError {
     CliError::Usage(format!(
         "`{command}` is not part of this build; build with `cargo build --release \

@@ -82,7 +82,8 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     print(&table(&result.estimate, &result.features, is_unicode()))
 }
 
-/// Features that only grow in some of the snapshots: how they move, only who saw the rows can say.
+/// Features that only grow in some of the snapshots: the merged state cannot tell how they move,
+/// only the snapshots can.
 fn counting(snapshots: &[Snapshot]) -> Vec<(usize, u64)> {
     let warnings = snapshots.iter().flat_map(|s| &s.provenance.warnings);
     let growing: Vec<&str> = warnings

@@ -29,23 +29,23 @@ use clap::{Parser, Subcommand};
 
 use crate::text::bounded;
 
-/// How a command ends when it does not end well; the message carries place, value and remedy.
+/// The failure of a command; the message names the place, the value and the remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CliError {
     /// The work failed: exit code 1.
     #[error("{0}")]
     Failed(String),
-    /// The arguments do not fit: exit code 2.
+    /// The arguments are invalid: exit code 2.
     #[error("{0}")]
     Usage(String),
-    /// The configuration does not fit: exit code 78 (`EX_CONFIG` of sysexits.h).
+    /// The configuration is invalid: exit code 78 (`EX_CONFIG` of sysexits.h).
     #[error("{0}")]
     BadConfig(String),
 }
 
 impl CliError {
-    /// The exit code that says it.
+    /// The exit code of this failure.
     pub fn code(&self) -> u8 {
         match self {
             Self::Failed(_) => 1,
@@ -90,7 +90,7 @@ enum Command {
     DecodeWorker,
 }
 
-/// Parses the arguments, runs the command, and turns its end into an exit code.
+/// Parses the arguments, runs the command, and converts its result to an exit code.
 pub fn main() -> ExitCode {
     // A panic in a decoder is caught and becomes an error, so it must not be printed as well.
     crate::source::quiet_decoder_panics();
@@ -126,32 +126,32 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Variables of the environment that are text.
+/// Environment variables that are valid UTF-8.
 fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os()
         // A variable that is not UTF-8 cannot be one of ours.
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
-/// Bytes of a line to stderr: lists of files that do not fit are long, names of columns may be longer.
+/// Most bytes of a line on stderr: lists of files can be long, and names of columns even longer.
 const LINE_BYTES_MAX: usize = 16 << 10;
 
-/// Writes one line to stderr, without its middle where it is very long; a closed stderr is no reason to
-/// fail.
+/// Writes one line to stderr, shortened in the middle if very long; a closed stderr is not a reason
+/// to fail.
 fn say(message: &str) {
     use std::io::Write as _;
     let message = bounded(message.to_owned(), LINE_BYTES_MAX);
     let _ = writeln!(std::io::stderr(), "ojad: {message}");
 }
 
-/// Says in one line what was left out of directories.
+/// Reports in one line what was left out of directories.
 fn say_left_out(left: &crate::source::LeftOut) {
     if left.files > 0 {
         say(&left.to_string());
     }
 }
 
-/// Writes a result to stdout; whoever closes the pipe has read enough.
+/// Writes a result to stdout; a reader that closes the pipe has read enough.
 fn print(text: &str) -> Result<(), CliError> {
     use std::io::Write as _;
     let mut out = std::io::stdout().lock();

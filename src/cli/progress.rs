@@ -1,4 +1,5 @@
-//! The progress bar of `fit`: rows, rows/s, MB/s, time to go, and the eigenvalues as they settle.
+//! The progress bar of `fit`: rows, rows/s, MB/s, remaining time, and the eigenvalues as they
+//! converge.
 //!
 //! It is drawn on a terminal only; elsewhere nothing is shown and nothing is computed for it.
 
@@ -20,7 +21,7 @@ const READ_OUT_SHARE: u32 = 50;
 /// Leading eigenvalues shown.
 const EIGENVALUES: usize = 3;
 
-/// The bar, or nothing where nobody looks.
+/// The bar, or nothing if stderr is not a terminal.
 pub(super) struct Bar {
     drawing: Option<ProgressBar>,
     start: Instant,

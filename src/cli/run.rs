@@ -106,7 +106,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     Ok(())
 }
 
-/// The configuration as it is now, for a run that goes on.
+/// Reads the configuration again for a running daemon.
 fn read_again(args: &Args, serving: Option<&Serving>) -> Result<RunParams, String> {
     let config = read(args).map_err(|error| error.to_string())?;
     let params = params(args, &config).map_err(|error| error.to_string())?;
@@ -145,7 +145,7 @@ fn refused(args: &Args, error: &ConfigError) -> CliError {
 /// How the HTTP server listens, and what the run publishes for it.
 type Serving = (HttpParams, PublishParams);
 
-/// How the HTTP server is to listen, where one is wished.
+/// How the HTTP server listens, if it is enabled.
 fn serving(args: &Args, config: &Config, params: &RunParams) -> Result<Option<Serving>, CliError> {
     let keys = &config.http;
     let Some(listen) = keys.address().map_err(|error| refused(args, &error))? else {
@@ -164,7 +164,7 @@ fn serving(args: &Args, config: &Config, params: &RunParams) -> Result<Option<Se
     Ok(Some((serving, cells)))
 }
 
-/// Logs to stderr, for people or machines, and the last lines to whoever asks over HTTP.
+/// Logs to stderr, for people or machines, and makes the last lines available over HTTP.
 fn logs(keys: &LogKeys, tail: LogTail) {
     let level = match keys.level {
         LogLevel::Error => LevelFilter::ERROR,

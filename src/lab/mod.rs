@@ -1,4 +1,5 @@
-//! The crate `ojad-lab` with what it leaves to a program: rows from files, and a page that is served.
+//! The crate `ojad-lab` and the parts it leaves to a program: rows from files, and a server for its
+//! page.
 //!
 //! In: the inputs of a fit, or an address. Out: [`Data`] in memory, or a server. Built with the feature `lab`.
 

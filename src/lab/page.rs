@@ -26,16 +26,17 @@ const fn script(i: usize) -> Asset {
     Asset::javascript(SCRIPTS[i].0, SCRIPTS[i].1)
 }
 
-/// Serves the page until the server is dropped, to whoever may connect: `listen` is to be on loopback.
+/// Serves the page to anyone who can connect until the server is dropped, so `listen` must be on
+/// loopback.
 ///
 /// # Errors
-/// If the address cannot be had.
+/// If the address cannot be bound.
 pub fn serve(listen: SocketAddr) -> Result<Server, HttpError> {
     let routes = Router::new().route("/api/v1/scalar", get(scalar_case));
     http::serve_page(listen, &FILES, routes)
 }
 
-/// `GET /api/v1/scalar?…`: computed on a thread that no other answer needs.
+/// `GET /api/v1/scalar?…`: computed on a separate thread, so that other answers need not wait.
 async fn scalar_case(RawQuery(query): RawQuery) -> Response {
     http::blocking(move || match answer(query.as_deref().unwrap_or_default()) {
         Ok(answer) => http::answer(StatusCode::OK, &answer),

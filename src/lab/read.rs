@@ -1,7 +1,7 @@
 //! Files → rows in memory for the lab.
 //!
-//! In: Parquet and Arrow inputs, by the same reader as a fit. Out: [`Data`], with labels where a column of
-//! them is named. Refuses more values than [`VALUES_MAX`].
+//! In: Parquet and Arrow inputs, by the same reader as a fit. Out: [`Data`], with labels if a
+//! column of them is named. Refuses more values than [`VALUES_MAX`].
 
 use std::ffi::OsString;
 
@@ -12,7 +12,8 @@ use faer::Mat;
 use super::data::Data;
 use crate::source::{self, SourceError, SourceParams};
 
-/// Values held at most: 2 GiB of f64. The lab is for data that fits; a fit is for all other.
+/// Most values held: 2 GiB of f64. The lab is for data that fits into memory; `fit` is for the
+/// rest.
 pub const VALUES_MAX: usize = 1 << 28;
 
 /// Rows read at a time.
@@ -36,7 +37,7 @@ pub enum DataError {
         /// The number of features, m.
         features: usize,
     },
-    /// The labels have no text.
+    /// The labels cannot be converted to text.
     #[error(
         "column `{column}`: its values cannot be shown as labels: {reason}; name another column"
     )]
@@ -48,8 +49,8 @@ pub enum DataError {
     },
 }
 
-/// Reads every row of `inputs`. Columns named in `params.ids` are no features; the first of
-/// them gives the labels.
+/// Reads every row of `inputs`. Columns named in `params.ids` are not features; the first of them
+/// provides the labels.
 ///
 /// # Errors
 /// If an input cannot be read, or does not fit into memory.

@@ -46,7 +46,7 @@ fn read(value: f64) -> Option<(&'static str, f64)> {
     times.next()
 }
 
-/// Year, month and day of the day so many days after 1970-01-01.
+/// Year, month and day of the given number of days after 1970-01-01.
 ///
 /// Years are taken to begin in March, so that a leap day is the last day of a year. Source:
 /// Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.

@@ -1,7 +1,7 @@
-//! The formats that are read, and the first bytes of a file → its format, or what is wrong with it.
+//! The supported formats, and the first bytes of a file → its format, or what is wrong with it.
 //!
-//! A format is told by the first bytes, never by the name. A name only says that a file was meant to
-//! be data: one that ends so and is none is refused where others are left out.
+//! The format is determined by the first bytes, never by the name. A name only shows that a file
+//! was meant to be data: if such a file is not data it is refused, while others are left out.
 
 use std::fs::File;
 use std::io;
@@ -11,12 +11,13 @@ use std::path::Path;
 use super::SourceError;
 use super::framing;
 
-/// Bytes that tell a format.
+/// Bytes that identify a format.
 const HEAD: usize = 8;
 /// Bytes of the first header of a stream from before Arrow 0.15, which has no magic number: only a
-/// schema of some hundred thousand columns takes more, and that is told by its length alone.
+/// schema of some hundred thousand columns takes more, and that one is recognized by its length
+/// alone.
 const OLD_HEADER_MAX: usize = 16 << 20;
-/// Endings of the names of data, in small letters.
+/// File name extensions of data, in lower case.
 const DATA_ENDINGS: [&str; 5] = ["parquet", "arrow", "arrows", "feather", "ipc"];
 
 /// How the bytes of an input are laid out.
@@ -33,7 +34,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// The number that stands for it in stored data.
+    /// Its code in stored data.
     pub(super) fn code(self) -> u8 {
         match self {
             Self::Parquet => 0,
@@ -52,7 +53,7 @@ impl Format {
         }
     }
 
-    /// The format of a stored number.
+    /// The format of a stored code.
     pub(super) fn of_code(code: u8) -> Option<Self> {
         [Self::Parquet, Self::IpcFile, Self::IpcStream, Self::Stdin]
             .into_iter()
@@ -73,18 +74,18 @@ pub(super) fn magic(head: &[u8]) -> Option<Format> {
     }
 }
 
-/// Format that the first bytes of a file tell.
+/// Format according to the first bytes of a file.
 #[derive(Debug)]
 pub(super) struct Told {
     head: [u8; HEAD],
-    /// Bytes of it that there are.
+    /// Number of bytes available.
     filled: usize,
-    /// The format, if it is one that is read.
+    /// The format, if it is supported.
     pub format: Option<Format>,
 }
 
 impl Told {
-    /// Looks at the first bytes of `file`.
+    /// Reads the first bytes of `file`.
     ///
     /// # Errors
     /// Any error of the system.
@@ -103,8 +104,8 @@ impl Told {
         })
     }
 
-    /// True if more bytes may still change what is told: some are missing, or were set aside as
-    /// zeros to be written later.
+    /// True if more bytes may still change the result: some are missing, or are zeros reserved to
+    /// be written later.
     pub fn is_open(&self) -> bool {
         self.filled < HEAD || self.head == [0; HEAD]
     }
@@ -127,7 +128,7 @@ impl Told {
         }
     }
 
-    /// Why a file is of no format.
+    /// Why a file has no known format.
     pub fn reason(&self) -> String {
         let head = &self.head[..self.filled];
         if head.is_empty() {
@@ -144,7 +145,7 @@ impl Told {
         }
     }
 
-    /// True if it is data of a kind that is not read, and no other file.
+    /// True if it is data of an unsupported kind rather than some other file.
     pub fn is_other_data(&self) -> bool {
         let head = &self.head[..self.filled];
         head.starts_with(b"PARE") || head.starts_with(b"FEA1")
@@ -157,7 +158,7 @@ pub(super) fn is_named_as_data(path: &Path) -> bool {
     ending.is_some_and(|ending| DATA_ENDINGS.contains(&ending.as_str()))
 }
 
-/// True if a file that begins with the length of a header goes on with one.
+/// True if a file that begins with the length of a header continues with one.
 fn is_old_stream(file: &File, head: [u8; HEAD]) -> io::Result<bool> {
     let len = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) as usize;
     if len > OLD_HEADER_MAX {

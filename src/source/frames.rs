@@ -1,7 +1,7 @@
 //! Messages of an Arrow IPC stream file, found by their lengths alone: nothing is decoded.
 //!
-//! In: a file that somebody may be appending to. Out: where its complete messages end, and which
-//! of them later ones need (the schema, the dictionaries).
+//! In: a file that may be growing. Out: where its complete messages end, and which of them later
+//! ones need (the schema, the dictionaries).
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -18,15 +18,15 @@ use super::fingerprint::{FileMeta, Fingerprint, open_quietly};
 use super::framing::{Next, PREFIX, Place};
 use super::stream_error::StreamError;
 
-/// Growing files whose messages are remembered.
+/// Number of growing files whose messages are remembered.
 const WALKS_MAX: usize = 64;
 
 /// How far the complete messages of a stream file go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Frames {
-    /// Byte behind the last complete message.
+    /// Offset of the end of the last complete message.
     pub end: u64,
-    /// True if it says that nothing follows; another stream may follow all the same.
+    /// True if the end marker was read; another stream may still follow.
     pub is_ended: bool,
     /// True if the schema is complete.
     pub has_schema: bool,
@@ -45,7 +45,8 @@ struct Needed {
 }
 
 impl Frames {
-    /// The complete messages of the file at `path`; those of earlier calls are not read again.
+    /// The complete messages of the file at `path`; messages found by earlier calls are not read
+    /// again.
     ///
     /// # Errors
     /// If it cannot be read, or a length or header makes no sense.
@@ -112,7 +113,7 @@ impl Frames {
         }
     }
 
-    /// The messages before `start` that those behind it need: the schema of the stream that stands
+    /// The messages before `start` that later ones need: the schema of the stream that is current
     /// there, or has just ended, and its dictionaries.
     fn needed_before(&self, start: u64) -> impl Iterator<Item = (u64, u64)> {
         let before = self.needed.partition_point(|needed| needed.offset < start);
@@ -122,7 +123,7 @@ impl Frames {
         needed.map(|needed| (needed.offset, needed.bytes))
     }
 
-    /// The bytes of the messages from `start` to `end`, after those that they need.
+    /// The bytes of the messages from `start` to `end`, preceded by those they need.
     ///
     /// # Errors
     /// If the file cannot be read, or is shorter.
@@ -146,11 +147,11 @@ impl Frames {
 }
 
 thread_local! {
-    /// Walks of this thread, the newest last.
+    /// Walks of this thread, newest last.
     static WALKS: RefCell<Vec<(Fingerprint, Frames)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The error for what stands at byte `at` of a file.
+/// The error for the data at byte `at` of a file.
 fn at(error: StreamError, path: &Path, at: u64) -> SourceError {
     match error {
         StreamError::Corrupt(reason) => {
@@ -160,8 +161,8 @@ fn at(error: StreamError, path: &Path, at: u64) -> SourceError {
     }
 }
 
-/// Bytes of what stands at byte `at`, and its kind; no kind for a mark of the end, nothing while it is
-/// not complete.
+/// Size and kind of the item at byte `at`; no kind for an end marker, `None` while it is
+/// incomplete.
 fn next(
     file: &File,
     place: &mut Place,

@@ -1,5 +1,5 @@
-//! Arrow IPC files (Feather version 2) → chunks: one record batch in memory at a time, in a buffer
-//! that is used again, its columns not copied before the minibatch.
+//! Arrow IPC files (Feather version 2) → chunks: one record batch in memory at a time, in a reused
+//! buffer, with columns not copied until the minibatch.
 
 use std::path::{Path, PathBuf};
 
@@ -17,12 +17,13 @@ use super::framing;
 use super::positioned::Positioned;
 use super::preflight;
 
-/// Bytes behind the footer: its length and the magic.
+/// Bytes after the footer: its length and the magic.
 const TRAILER: u64 = 10;
-/// Record batches whose lengths are added up ahead; a file of more does not know its rows.
+/// Most record batches whose lengths are added up in advance; for a file with more, the number of
+/// rows is unknown.
 const COUNTED_MAX: usize = 100_000;
 
-/// An Arrow IPC file of which the footer has been read.
+/// An Arrow IPC file whose footer has been read.
 pub(super) struct IpcFile {
     path: PathBuf,
     file: Positioned,
@@ -91,7 +92,7 @@ impl IpcFile {
         self.rows
     }
 
-    /// Checks that the blocks fit into the file beside each other.
+    /// Checks that the blocks fit into the file without overlap.
     fn check_blocks(&self) -> Result<(), SourceError> {
         let mut bytes = 0_u64;
         for block in self.dictionaries.iter().chain(&self.batches) {
@@ -136,7 +137,7 @@ impl IpcFile {
         read.map_err(|source| unreadable(&self.path, source))
     }
 
-    /// Offset, bytes of the header, bytes in all.
+    /// Offset, header bytes, total bytes.
     fn bounds(&self, block: &Block) -> Result<(u64, usize, usize), SourceError> {
         let inside = || {
             let at = u64::try_from(block.offset()).ok()?;
@@ -163,7 +164,7 @@ impl IpcFile {
         Ok(bytes.into())
     }
 
-    /// A decoder of these root columns that knows the dictionaries.
+    /// A decoder of these root columns with the dictionaries loaded.
     fn decoder(&self, columns: Vec<usize>) -> Result<ArrowDecoder, SourceError> {
         let mut decoder =
             ArrowDecoder::new(self.schema.clone(), self.version).with_projection(columns);
@@ -203,7 +204,7 @@ impl IpcFile {
         }))
     }
 
-    /// Reads the file to its end as `task` says.
+    /// Decodes the file to its end as `task` specifies.
     pub fn into_decoder(self, task: Task) -> Result<IpcDecoder, SourceError> {
         let mut names: Vec<&str> = task
             .leaves

@@ -1,6 +1,7 @@
 //! A later file's columns, in the order of the features that the first one fixed.
 //!
-//! Refused: a feature that is missing, or is something else; a column more, unless it is to be ignored.
+//! Refused: a feature that is missing or of another type; an extra column, unless it is to be
+//! ignored.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -39,7 +40,7 @@ pub(super) fn columns(path: &Path, schema: &Schema, plan: &Plan) -> Result<Vec<L
     Ok(agreed)
 }
 
-/// The column as it is wanted.
+/// Fits a column to the expected feature.
 fn fit(path: &Path, leaf: Leaf, wanted: &FeatureColumn, plan: &Plan) -> Result<Leaf, SourceError> {
     if leaf.is_blank() {
         return Ok(Leaf::blank(wanted, leaf.path));
@@ -77,8 +78,8 @@ fn fit(path: &Path, leaf: Leaf, wanted: &FeatureColumn, plan: &Plan) -> Result<L
     })
 }
 
-/// What stands for a column that the file does not have as such: nulls, where it has a column of type
-/// null in the place of the struct around it, or where no value was ever seen.
+/// The substitute for a column that the file lacks: nulls, if the struct around it is replaced by a
+/// column of type null, or if no value was ever seen.
 fn stand_in(
     path: &Path,
     wanted: &FeatureColumn,

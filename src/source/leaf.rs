@@ -1,8 +1,8 @@
 //! One leaf column of a Parquet row group → a column of a chunk, by the crate's low-level column
-//! reader: no Arrow array in between, the buffers reused.
+//! reader: with no Arrow array in between and with reused buffers.
 //!
-//! A flat column gives one value a row. A list gives `len`: its repetition levels are checked at
-//! the places where rows must begin, its definition levels only where values are missing.
+//! A flat column has one value per row. A list has `len`: its repetition levels are checked where
+//! rows must begin, its definition levels only where values are missing.
 
 use parquet::column::page::PageReader;
 use parquet::column::reader::ColumnReaderImpl;
@@ -19,7 +19,7 @@ pub(super) struct LeafReader {
     levels: Depth,
 }
 
-/// Definition and repetition levels that mean something.
+/// Definition and repetition levels of interest.
 #[derive(Clone, Copy, Debug)]
 struct Depth {
     max_def: i16,
@@ -40,7 +40,7 @@ enum Typed {
     F64(ColumnReaderImpl<DoubleType>),
 }
 
-/// Buffers that all leaves of a file share.
+/// Buffers shared by all leaves of a file.
 #[derive(Default)]
 pub(super) struct Scratch {
     def: Vec<i16>,
@@ -222,7 +222,7 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// Walks the levels of lists of which some are null, have nulls, or another length.
+    /// Walks the levels of lists if some are null, contain nulls, or have another length.
     fn irregular(&mut self) -> Result<(), Misfit> {
         let Depth {
             max_def, list_def, ..

@@ -2,7 +2,7 @@
 //!
 //! [`open`] finds the files, agrees on the features and returns a [`Reader`], which fills
 //! minibatches. In: files, directories, globs, `-`. Out: full minibatches of finite values (NaN
-//! where the mean is to be taken). Refused: see [`SourceError`].
+//! where the mean is to be substituted). Refused: see [`SourceError`].
 
 mod batches;
 mod catch_panic;
@@ -58,7 +58,7 @@ pub use segment_reader::{Piece, SegmentReader};
 pub use selection::Selection;
 pub use tagger::Tagger;
 
-/// Checks the footer of a Parquet file as it is checked before it is decoded.
+/// Runs the checks that precede the decoding of a Parquet footer.
 ///
 /// # Errors
 /// What is wrong with it.

@@ -1,4 +1,4 @@
-//! An input of any format, open, of which the schema is known and no row is read.
+//! An open input of any format whose schema is known but of which no row has been read.
 
 use std::fs::File;
 use std::path::Path;
@@ -41,8 +41,8 @@ impl Opened {
         Self::of(path, input.format, &Arc::new(file), None, unseen)
     }
 
-    /// Reads the schema of an open file; `part` is where the messages of a growing stream begin and end.
-    /// What the system refuses from here on, `witness` sees.
+    /// Reads the schema of an open file; `part` is the range of messages of a growing stream.
+    /// `witness` records system errors from here on.
     ///
     /// # Errors
     /// If it cannot be read.
@@ -76,7 +76,7 @@ impl Opened {
         }
     }
 
-    /// Its rows, where it says how many there are.
+    /// Its number of rows, if the input states it.
     pub fn rows(&self) -> Option<u64> {
         match self {
             Self::Parquet(file) => Some(file.rows()),
@@ -93,7 +93,7 @@ impl Opened {
         })
     }
 
-    /// Refuses columns that only a key opens.
+    /// Refuses encrypted columns.
     pub fn check(&self, path: &Path, leaves: &[Leaf]) -> Result<(), SourceError> {
         match self {
             Self::Parquet(file) => file.check(path, leaves),
@@ -101,7 +101,7 @@ impl Opened {
         }
     }
 
-    /// Finds the lengths of lists by the first that holds values.
+    /// Finds the lengths of lists from the first non-null one.
     pub fn lengths(&mut self, path: &Path, leaves: &mut [Leaf]) -> Result<(), SourceError> {
         self.check(path, leaves)?;
         let is_unknown = |leaf: &&Leaf| leaf.len.is_none() && !leaf.is_void();
@@ -131,7 +131,7 @@ impl Opened {
     }
 }
 
-/// Sets the lengths that this batch tells; returns whether all are known.
+/// Sets the lengths known from this batch; returns whether all are known.
 fn measure(batch: &RecordBatch, leaves: &mut [Leaf]) -> bool {
     let unknown = leaves.iter_mut().filter(|leaf| leaf.len.is_none());
     for leaf in unknown.filter(|leaf| !leaf.is_void()) {

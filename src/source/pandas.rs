@@ -1,4 +1,4 @@
-//! Columns that pandas keeps the labels of its rows in: they number rows and measure nothing.
+//! Columns in which pandas stores its index: they label rows and measure nothing.
 
 use std::collections::HashSet;
 
@@ -6,20 +6,21 @@ use arrow::datatypes::Schema;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// Key of the schema's metadata under which pandas, by pyarrow or fastparquet, describes its frame.
+/// Key in the schema's metadata under which pandas, through pyarrow or fastparquet, describes its
+/// frame.
 const KEY: &str = "pandas";
-/// How a column is called that holds a nameless level of an index, around its number.
+/// Prefix and suffix, around the level number, of the column name for an unnamed index level.
 const LEVEL: (&str, &str) = ("__index_level_", "__");
 
-/// What is read of the description.
+/// The part of the description that is used.
 #[derive(Deserialize)]
 struct Frame {
     #[serde(default)]
     index_columns: Vec<Value>,
 }
 
-/// Root columns that hold an index: those that the metadata name, and those of a nameless index where
-/// a program on the way lost the metadata.
+/// Root columns that hold an index: those named in the metadata, and those of an unnamed index if
+/// another program has dropped the metadata.
 pub fn indexes(schema: &Schema) -> HashSet<String> {
     let names = schema.fields().iter().map(|field| field.name());
     let mut found: HashSet<String> = names.filter(|name| is_level(name)).cloned().collect();

@@ -13,8 +13,8 @@ pub enum BadValue {
     Error,
     /// Leaves the row out and counts it.
     Skip,
-    /// Takes the mean of the feature's observed values instead: the value adds no variance, and a
-    /// feature contributes nothing until its first one.
+    /// Substitutes the mean of the feature's observed values: the value adds no variance, and a
+    /// feature contributes nothing until its first value.
     Mean,
 }
 
@@ -50,7 +50,7 @@ pub struct SourceParams {
     pub exclude: Vec<String>,
     /// Names of columns that identify a row: never features, passed through by `transform`.
     pub ids: Vec<String>,
-    /// How `FixedSizeBinary` columns are read; `None`: they are no features.
+    /// How `FixedSizeBinary` columns are read; `None`: they are not features.
     pub dtype: Option<BinaryDtype>,
     /// A column that the first file did not have.
     pub extra: Extra,
@@ -62,7 +62,7 @@ pub struct SourceParams {
     pub on_inf: BadValue,
     /// Largest magnitude that the learner's precision can square and sum.
     pub limit: Limit,
-    /// Features that a row must have at least: a file with fewer fixes none and is refused.
+    /// Minimum number of features: a file with fewer is refused.
     pub features_least: usize,
     /// Threads that decode the columns of a Parquet file; the values are the same.
     #[serde(skip)]
@@ -75,7 +75,7 @@ pub enum Decoders {
     /// The reader's own.
     #[default]
     One,
-    /// Another one takes half of the columns, where they are compressed and many.
+    /// A second one decodes half of the columns, if they are compressed and many.
     Two,
 }
 

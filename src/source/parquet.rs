@@ -1,9 +1,9 @@
 //! Parquet files → chunks.
 //!
 //! Plain numbers, flat or in lists, are read leaf by leaf ([`super::leaf`]); everything else
-//! (decimals, half floats, dictionaries, binary rows, ids) by the crate's Arrow reader, in step.
-//! Columns that are not wanted are never touched. Pages are decoded one at a time per column, so
-//! that a row group of any size takes a page per column of memory.
+//! (decimals, half floats, dictionaries, binary rows, ids) by the crate's Arrow reader, in step
+//! with them. Unused columns are never touched. Pages are decoded one at a time per column, so that
+//! a row group of any size needs only one page of memory per column.
 
 use std::path::Path;
 use std::thread;
@@ -29,10 +29,11 @@ use super::preflight;
 use super::select::{Leaf, Shape};
 use super::values;
 
-/// Columns from which two threads decode them: fewer do not pay for starting one a chunk.
+/// Number of columns above which two threads decode them: fewer would not repay starting a thread
+/// per chunk.
 const MANY_COLUMNS: usize = 32;
 
-/// A Parquet file of which the footer has been read.
+/// A Parquet file whose footer has been read.
 pub(super) struct ParquetFile {
     file: Positioned,
     meta: ArrowReaderMetadata,
@@ -72,7 +73,7 @@ impl ParquetFile {
         }
     }
 
-    /// Sets the lengths of lists that are unknown, by the first list of each.
+    /// Sets the unknown lengths of lists from the first list of each column.
     pub fn lengths(&self, path: &Path, leaves: &mut [Leaf]) -> Result<(), SourceError> {
         let schema = self.meta.parquet_schema();
         let unknown = leaves.iter_mut().filter(|leaf| leaf.len.is_none());
@@ -90,7 +91,7 @@ impl ParquetFile {
         Ok(())
     }
 
-    /// Reads the file to its end as `task` says.
+    /// Decodes the file to its end as `task` specifies.
     pub fn into_decoder(self, task: Task) -> Result<ParquetDecoder, SourceError> {
         self.check(&task.path, &task.leaves)?;
         let schema = self.meta.parquet_schema();
@@ -143,7 +144,7 @@ impl ParquetFile {
     }
 }
 
-/// The type of the leaf's values, when it is read by itself.
+/// The type of the leaf's values, if it is read directly.
 fn plain(leaf: &Leaf, schema: &SchemaDescriptor) -> Option<DataType> {
     let value = match &leaf.value {
         DataType::Dictionary(_, value) => value.as_ref(),
@@ -167,7 +168,7 @@ pub(super) struct ParquetDecoder {
     file: Positioned,
     meta: ArrowReaderMetadata,
     task: Task,
-    /// Per leaf of the task: its type, when it is read by itself.
+    /// For each leaf of the task, its type if it is read directly.
     plain: Vec<Option<DataType>>,
     /// Fields that the Arrow reader decodes.
     others: Option<FieldLevels>,
@@ -193,7 +194,7 @@ struct Group {
     rows: usize,
     left: usize,
     bytes: u64,
-    /// True if some column of it is.
+    /// True if any of its columns is compressed.
     is_compressed: bool,
     leaves: Vec<Option<LeafReader>>,
     others: Option<ParquetRecordBatchReader>,
@@ -323,7 +324,7 @@ struct Part<'a> {
     task: &'a Task,
     batch: Option<&'a RecordBatch>,
     rows: usize,
-    /// Of the file, before these.
+    /// Rows of the file before these.
     row: u64,
 }
 

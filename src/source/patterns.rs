@@ -1,8 +1,8 @@
-//! The patterns of `include` and `exclude`: which columns they mean, and which of them mean none.
+//! The patterns of `include` and `exclude`: which columns they match, and which of them match none.
 //!
-//! A pattern that equals the name of a column means that column and no other, whatever glob it would
-//! be: a name may hold any character. Every other pattern is a glob. Both see a column by its dotted
-//! name and by the names of the structs that it lies in. Refused: a pattern that means no column.
+//! A pattern equal to the name of a column matches only that column, even if it would be a glob: a
+//! name may contain any character. Every other pattern is a glob. Both kinds match a column's
+//! dotted name and the names of the structs around it. Refused: a pattern that matches no column.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -13,17 +13,17 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use super::error::{SourceError, shorten};
 use super::params::SourceParams;
 
-/// Levels of structs that names are looked for in.
+/// Depth of structs in which names are searched.
 pub(super) const STRUCT_DEPTH_MAX: usize = 32;
 
-/// Names that are compared with one that was not found.
+/// Most names compared with one that was not found.
 const COMPARED_MAX: usize = 10_000;
-/// Characters of each that are: the distance of two names costs the product of their lengths.
+/// Most characters compared of each: the distance of two names costs the product of their lengths.
 const COMPARED_CHARS: usize = 64;
-/// Names that a message offers.
+/// Most suggestions in a message.
 const OFFERED: usize = 3;
 
-/// The patterns as they are read beside the columns of one file.
+/// The patterns, interpreted for the columns of one file.
 pub(super) struct Patterns {
     include: Option<List>,
     exclude: List,
@@ -31,7 +31,7 @@ pub(super) struct Patterns {
 
 impl Patterns {
     /// # Errors
-    /// If the globs are too many to be compiled.
+    /// If there are too many globs to compile.
     pub fn new(schema: &Schema, params: &SourceParams) -> Result<Self, SourceError> {
         let (include, exclude) = (&params.include, &params.exclude);
         let names = if include.is_empty() && exclude.is_empty() {
@@ -48,7 +48,7 @@ impl Patterns {
         })
     }
 
-    /// Why the column at this path is no feature, if a pattern says so.
+    /// Why the column at this path is not a feature, if a pattern excludes it.
     pub fn refuse(&self, path: &[String]) -> Option<&'static str> {
         if self.exclude.means(path) {
             Some("excluded")
@@ -66,9 +66,9 @@ impl Patterns {
     }
 }
 
-/// The patterns of one key beside the columns of one file.
+/// The patterns of one key, interpreted for the columns of one file.
 struct List {
-    /// Those that are names.
+    /// Patterns that are names.
     exact: HashSet<String>,
     /// The others.
     globs: GlobSet,
@@ -96,7 +96,7 @@ impl List {
         Ok(Self { exact, globs, at })
     }
 
-    /// True if a pattern means the column at this path, or a struct on the way to it.
+    /// True if a pattern matches the column at this path, or a struct on the way to it.
     fn means(&self, path: &[String]) -> bool {
         if self.exact.is_empty() && self.globs.is_empty() {
             return false;
@@ -129,7 +129,7 @@ fn names(schema: &Schema) -> HashSet<String> {
     found
 }
 
-/// Patterns that have not met a column yet.
+/// Patterns that have not matched a column yet.
 pub(super) struct Unmet<'a> {
     /// Key and pattern.
     patterns: Vec<(&'static str, &'a String)>,
@@ -149,15 +149,15 @@ impl<'a> Unmet<'a> {
         }
     }
 
-    /// True if every pattern has met a column.
+    /// True if every pattern has matched a column.
     pub fn is_empty(&self) -> bool {
         self.patterns.is_empty()
     }
 
-    /// Takes note of the columns of a file.
+    /// Matches the columns of a file.
     ///
     /// # Errors
-    /// If the globs are too many to be compiled.
+    /// If there are too many globs to compile.
     pub fn see(&mut self, schema: &Schema) -> Result<(), SourceError> {
         if self.is_empty() {
             return Ok(());
@@ -187,13 +187,13 @@ impl<'a> Unmet<'a> {
         Ok(())
     }
 
-    /// What is left, as columns that are not there.
+    /// The remaining patterns, reported as missing columns.
     pub fn left(&self) -> impl Iterator<Item = (String, String)> {
         let left = self.patterns.iter();
         left.map(|(key, text)| (shown(text), format!("{key}: no such column so far")))
     }
 
-    /// Refuses a pattern that means nothing.
+    /// Refuses a pattern that matches nothing.
     ///
     /// # Errors
     /// If there is one.
@@ -216,7 +216,7 @@ impl<'a> Unmet<'a> {
     }
 }
 
-/// The names that are most like one that is not there, for a message.
+/// The names most similar to a missing one, for a message.
 pub(super) fn nearest<'a>(name: &str, there: impl Iterator<Item = &'a str>) -> String {
     let there = there.take(COMPARED_MAX);
     let mut by_distance: Vec<(usize, &str)> = there.map(|t| (distance(name, t), t)).collect();
@@ -227,7 +227,7 @@ pub(super) fn nearest<'a>(name: &str, there: impl Iterator<Item = &'a str>) -> S
     shorten(some.map(|(_, name)| format!("`{}`", shown(name))))
 }
 
-/// A name as far as a message shows it.
+/// A name, shortened for a message.
 fn shown(name: &str) -> String {
     let mut text: String = name.chars().take(COMPARED_CHARS).collect();
     if text.len() < name.len() {
@@ -236,7 +236,7 @@ fn shown(name: &str) -> String {
     text
 }
 
-/// Characters to insert, remove or replace to make one name of the other; case counts for nothing.
+/// Characters to insert, remove or replace to turn one name into the other; case is ignored.
 /// Source: Wagner and Fischer 1974.
 fn distance(a: &str, b: &str) -> usize {
     let lower = |text: &str| -> Vec<char> {

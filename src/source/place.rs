@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use globset::{GlobBuilder, GlobMatcher};
 
-/// Root of a place, and the rule of what belongs to it.
+/// Root of a place, and the rule for what belongs to it.
 #[derive(Debug)]
 pub(super) struct Place {
-    /// The directory or file, for a glob the directory where it starts.
+    /// The directory or file; for a glob, the directory where it starts.
     pub root: PathBuf,
     /// The same without symbolic links.
     pub whole: PathBuf,
@@ -18,10 +18,10 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// The place that a path or a glob means.
+    /// The place that a path or a glob denotes.
     ///
     /// # Errors
-    /// Why it is no glob.
+    /// Why it is not a glob.
     pub(super) fn of(path: &Path) -> Result<Self, String> {
         let (root, matcher) = if is_glob(path.as_os_str()) && fs::symlink_metadata(path).is_err() {
             let text = path.to_str().ok_or("a glob must be UTF-8")?;
@@ -38,7 +38,7 @@ impl Place {
     }
 }
 
-/// True if it would be a glob if no file is called so.
+/// True if it is a glob, unless a file has that name.
 pub(super) fn is_glob(text: &OsStr) -> bool {
     let bytes = text.as_encoded_bytes();
     bytes.iter().any(|byte| b"*?[{".contains(byte))
@@ -48,7 +48,7 @@ pub(super) fn is_glob(text: &OsStr) -> bool {
 /// slash at the end means everything below the directories that match.
 ///
 /// # Errors
-/// Why it is none.
+/// Why it is not a glob.
 pub(super) fn glob(text: &str) -> Result<(PathBuf, GlobMatcher), String> {
     // With a slash behind it, it means directories, and so what is below them.
     let below = text

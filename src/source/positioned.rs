@@ -1,7 +1,7 @@
-//! A file read at positions, without a cursor: what Parquet and Arrow IPC files are read through.
+//! A file read at positions, without a cursor; Parquet and Arrow IPC files are read through this.
 //!
-//! Plain reads and no memory map: a file that is truncated while it is mapped ends the process
-//! (SIGBUS), while a read that comes up short is an error that names the file.
+//! It uses plain reads rather than a memory map: truncating a mapped file kills the process
+//! (SIGBUS), while a short read is an error that names the file.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -10,13 +10,13 @@ use std::sync::{Arc, Mutex, OnceLock};
 use bytes::Bytes;
 use parquet::errors::{ParquetError, Result};
 
-/// What the system refused first while a file was read. Decoders turn it into words of their own: who
-/// wants to know whether a file is to blame asks here.
+/// The first system error while a file was read. Decoders convert errors to text, so this tells
+/// whether the file is to blame.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Witness(Arc<OnceLock<i32>>);
 
 impl Witness {
-    /// Takes note of an error of the system, and hands it on.
+    /// Records a system error and passes it on.
     pub fn saw(&self, error: io::Error) -> io::Error {
         if let Some(code) = error.raw_os_error()
             && is_of_the_system(&error)
@@ -32,7 +32,7 @@ impl Witness {
     }
 }
 
-/// True if the system is in the way, and not a place in the file where no file reaches.
+/// True if the system is to blame, rather than a position beyond any file.
 pub(super) fn is_of_the_system(error: &io::Error) -> bool {
     error.raw_os_error().is_some()
         && !matches!(
@@ -45,14 +45,14 @@ pub(super) fn is_of_the_system(error: &io::Error) -> bool {
 #[derive(Clone)]
 pub(super) struct Positioned {
     file: Arc<File>,
-    /// Held while the file's own cursor is moved and read from.
+    /// Held while the file's cursor is moved and used.
     cursor: Arc<Mutex<()>>,
     len: u64,
     witness: Witness,
 }
 
 impl Positioned {
-    /// A file that is open already.
+    /// Wraps an open file.
     pub fn of(file: Arc<File>) -> io::Result<Self> {
         let len = file.metadata()?.len();
         Ok(Self {
@@ -63,7 +63,7 @@ impl Positioned {
         })
     }
 
-    /// Who saw what the system refused.
+    /// The witness of system errors.
     pub fn witness(&self) -> Witness {
         self.witness.clone()
     }
@@ -75,9 +75,9 @@ impl Positioned {
 
     /// `length` bytes from `offset` on, or fewer where the file ends.
     ///
-    /// By the file's cursor, because only then does the standard library read into memory that
-    /// nobody has zeroed: the zeros were a twelfth of the time of reading plain columns. While
-    /// another thread has the cursor, zeros cost less than waiting for it.
+    /// Uses the file's cursor, because only then does the standard library read into uninitialized
+    /// memory: zeroing took a twelfth of the time of reading plain columns. While another thread
+    /// holds the cursor, zeroing costs less than waiting.
     fn read_some(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
         let Ok(_cursor) = self.cursor.try_lock() else {
             let mut bytes = vec![0; length];

@@ -1,10 +1,10 @@
-//! An Arrow IPC stream that comes piece by piece, from somebody who may mean harm → record batches.
+//! An Arrow IPC stream that arrives piece by piece from a possibly hostile client → record batches.
 //!
-//! In: bytes in pieces of any length. Out: record batches, each decoded when it is whole. The checks are
-//! those of a file (see `preflight`), and narrower: all that the stream says it becomes when it is
-//! uncompressed, dictionaries included, and all rows that it declares, are held against limits of the
-//! caller before anything is allocated for them. A decoder that panics is an error. Nobody but the
-//! caller bounds how many bytes are pushed and not yet taken.
+//! In: bytes in pieces of any length. Out: record batches, each decoded when it is whole. The
+//! checks are those for files (see `preflight`), but stricter: the declared uncompressed size of
+//! the stream, dictionaries included, and its declared rows are checked against limits of the
+//! caller before anything is allocated. A panic of the decoder becomes an error. The caller must
+//! bound the number of bytes pushed but not yet taken.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -21,7 +21,7 @@ use super::framing::{BatchDecoder, Cut, Next, PREFIX, Place, message};
 use super::stream_error::StreamError;
 use super::values::{self, Misfit};
 
-/// Why a stream cannot be read on.
+/// Why a stream cannot be read any further.
 #[derive(Debug, thiserror::Error)]
 pub enum PushedError {
     /// It is not what it should be.
@@ -47,15 +47,15 @@ impl From<StreamError> for PushedError {
     }
 }
 
-/// Takes a stream apart as it comes, and streams of the same columns behind it.
+/// Parses a stream as it arrives, and streams with the same columns after it.
 #[derive(Debug)]
 pub struct Pushed<P> {
     pieces: VecDeque<P>,
     /// Bytes of the first piece that have been taken.
     taken: usize,
-    /// Bytes that have not.
+    /// Bytes not yet taken.
     held: usize,
-    /// The message under way without its body, once that much of it has come.
+    /// The current message without its body, once that much has arrived.
     header: Option<(Vec<u8>, Cut)>,
     place: Place,
     decoder: BatchDecoder,
@@ -66,7 +66,7 @@ pub struct Pushed<P> {
 }
 
 impl<P: AsRef<[u8]>> Pushed<P> {
-    /// A stream of at most so many bytes when uncompressed, and rows.
+    /// A stream with limits on uncompressed bytes and rows.
     pub fn new(bytes_max: u64, rows_max: u64) -> Self {
         Self {
             pieces: VecDeque::new(),
@@ -90,12 +90,12 @@ impl<P: AsRef<[u8]>> Pushed<P> {
         }
     }
 
-    /// The schema, once it has come.
+    /// The schema, once it has arrived.
     pub fn schema(&self) -> Option<&SchemaRef> {
         self.decoder.schema()
     }
 
-    /// The next record batch, if it has come.
+    /// The next record batch, if it has arrived.
     ///
     /// # Errors
     /// If the stream breaks the format or a limit.
@@ -120,17 +120,17 @@ impl<P: AsRef<[u8]>> Pushed<P> {
         }
     }
 
-    /// Bytes that must come before there can be another batch: the rest of a body, or a header's
+    /// Bytes that must arrive before there can be another batch: the rest of a body, or a header's
     /// length.
     pub fn wanted(&self) -> usize {
         let header = self.header.as_ref();
         header.map_or(1, |(_, cut)| cut.body.saturating_sub(self.held).max(1))
     }
 
-    /// Whether the stream has ended where it may end.
+    /// Checks that the stream may end here.
     ///
     /// # Errors
-    /// If no schema came, or a message is cut short.
+    /// If there was no schema, or a message is cut short.
     pub fn end(&self) -> Result<(), PushedError> {
         if self.schema().is_none() {
             return Err(PushedError::Corrupt("it ends before its schema".to_owned()));
@@ -168,7 +168,7 @@ impl<P: AsRef<[u8]>> Pushed<P> {
         }
     }
 
-    /// Takes note of a schema or dictionary; a record batch is decoded.
+    /// Records a schema or dictionary, or decodes a record batch.
     fn message(
         &mut self,
         message: ipc::Message<'_>,
@@ -201,7 +201,7 @@ impl<P: AsRef<[u8]>> Pushed<P> {
         Ok(())
     }
 
-    /// The next message up to its body, if that much has come.
+    /// The next message up to its body, if that much has arrived.
     fn take_header(&mut self) -> Result<Option<(Vec<u8>, Cut)>, PushedError> {
         let mut bytes = vec![0; PREFIX];
         loop {
@@ -240,7 +240,7 @@ impl<P: AsRef<[u8]>> Pushed<P> {
         filled
     }
 
-    /// Takes as many bytes as `to` is long, which are held.
+    /// Takes the next bytes to fill `to`; they must be available.
     fn take(&mut self, to: &mut [u8]) {
         let mut filled = 0;
         while let Some(piece) = self.pieces.front() {
@@ -258,7 +258,7 @@ impl<P: AsRef<[u8]>> Pushed<P> {
         self.held -= filled;
     }
 
-    /// The next `len` bytes, which are held, aligned as the decoder wants them: one copy.
+    /// The next `len` bytes, which must be available, aligned for the decoder: one copy.
     fn body(&mut self, len: usize) -> Bytes {
         let mut body = MutableBuffer::with_capacity(len);
         let mut left = len;
@@ -305,9 +305,9 @@ pub enum Shape {
     Values,
     /// Nothing: a column of type null.
     Nulls,
-    /// A list of so many.
+    /// A list of this length.
     Lists(usize),
-    /// A list of as many as its rows have.
+    /// A list whose length depends on its rows.
     AnyLists,
 }
 

@@ -1,5 +1,5 @@
-//! Inputs → minibatches, file after file: the borders of minibatches depend on the positions of rows
-//! alone.
+//! Inputs → minibatches, file after file: the boundaries of minibatches depend only on the
+//! positions of rows.
 //!
 //! Footers are read and features agreed on before the first row.
 
@@ -18,8 +18,8 @@ use super::segment_reader::{Ids, SegmentReader};
 use super::{FeatureSchema, Selection, SourceError, SourceParams};
 use crate::rows::{Features, Minibatch, Position, Tally, Watermark};
 
-/// Footers that are read ahead, for the number of rows, the width and the schema: beyond, a file
-/// is looked at when its turn comes.
+/// Number of footers read in advance for the number of rows, the width and the schema; further
+/// files are examined when their turn comes.
 const FOOTERS_MAX: usize = 4096;
 
 /// Finds the files of `inputs` and agrees on the features.
@@ -28,13 +28,13 @@ const FOOTERS_MAX: usize = 4096;
 /// row is read, so that a third file of another schema does not end a run of hours.
 ///
 /// # Errors
-/// When an input cannot be found, told or read, or gives no feature; when the files disagree.
+/// If an input cannot be found, identified or read, or has no features; if the files disagree.
 pub fn open(inputs: &[OsString], params: &SourceParams) -> Result<Reader, SourceError> {
     open_for(inputs, params, None)
 }
 
-/// The same for rows that a model is to score: its features are taken where they have no values, and
-/// where they would be left out as an index.
+/// The same for rows that a model is to score: its features are taken even if they have no values
+/// or would be left out as an index.
 ///
 /// # Errors
 /// As [`open`].
@@ -93,7 +93,7 @@ fn open_for(
     Ok(reader)
 }
 
-/// How much there is to read, as far as it is known.
+/// The amount to read, as far as known.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Extent {
     /// Rows of all inputs; `None` for a stream.
@@ -115,11 +115,11 @@ pub struct Reader {
     /// The input being read, and its rows.
     at: usize,
     open: Option<SegmentReader>,
-    /// Rows used of each input so far begun.
+    /// Rows used of each input begun so far.
     rows: Vec<u64>,
     bytes_before: u64,
     tally: Tally,
-    /// True if ids are read; told by the first fill.
+    /// True if ids are read; decided by the first fill.
     with_ids: Option<bool>,
     ended: bool,
 }
@@ -135,7 +135,7 @@ impl Reader {
         self.feature_schema.selection()
     }
 
-    /// Files of directories and globs that are no data.
+    /// Files of directories and globs that are not data.
     pub fn left_out(&self) -> &LeftOut {
         &self.left_out
     }
@@ -145,11 +145,11 @@ impl Reader {
         self.feature_schema.new_minibatch(capacity)
     }
 
-    /// Fills `batch` with the next rows: full but at the end of the inputs; 0 rows is the end.
+    /// Fills `batch` with the next rows: completely, except at the end of the inputs; 0 rows mean
+    /// the end.
     ///
     /// # Errors
-    /// See [`SourceError`]; rows of minibatches filled before stay valid, and the reader gives no
-    /// more.
+    /// See [`SourceError`]; earlier minibatches stay valid, and the reader delivers no more.
     ///
     /// # Panics
     /// If `batch` has another number of features.
@@ -160,10 +160,10 @@ impl Reader {
         filled
     }
 
-    /// The same, with the columns named `ids` of just these rows; `None` when none is configured
-    /// or the end is reached.
+    /// The same, with the `ids` columns of exactly these rows; `None` when none is configured or
+    /// the end is reached.
     ///
-    /// The first call of the two decides whether ids are decoded, for all rows.
+    /// The first call of either function decides for all rows whether ids are decoded.
     ///
     /// # Errors
     /// As [`Reader::fill`]; when [`Reader::fill`] was called before; when the id columns of two
@@ -203,7 +203,7 @@ impl Reader {
         }
     }
 
-    /// The position behind the last row filled.
+    /// The position after the last row filled.
     pub fn watermark(&self) -> Watermark {
         let begun = self.inputs.iter().zip(&self.rows).enumerate();
         Watermark {
@@ -275,7 +275,7 @@ impl Reader {
         Ok(filled)
     }
 
-    /// Opens the next input; `None` behind the last one.
+    /// Opens the next input; `None` after the last one.
     fn open_next(&mut self) -> Result<Option<SegmentReader>, SourceError> {
         let Some(input) = self.inputs.get(self.at) else {
             return Ok(None);

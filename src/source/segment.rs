@@ -1,4 +1,4 @@
-//! A part of a file that does not change any more, and its file while it is open.
+//! A part of a file that no longer changes, and its file while it is open.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -26,7 +26,7 @@ pub struct Segment {
     pub format: Format,
     /// Identity of the file; its `bytes` are the end of the segment.
     pub fingerprint: Fingerprint,
-    /// Its start: 0, or behind the messages that were taken before.
+    /// Its start: 0, or after the messages already taken.
     pub start: u64,
 }
 
@@ -53,7 +53,7 @@ impl Segment {
         })
     }
 
-    /// Opens the file, if it is still the one whose turn has come.
+    /// Opens the file, if it is still the one that was decided on.
     ///
     /// # Errors
     /// If it is another one, or cannot be opened.
@@ -70,10 +70,10 @@ impl Segment {
         Ok(held)
     }
 
-    /// What this file fixes for all that follow.
+    /// Determines the features that this file fixes for all that follow.
     ///
     /// # Errors
-    /// If it cannot be read, or gives no feature.
+    /// If it cannot be read, or has no features.
     pub fn resolve(&self, params: &SourceParams) -> Result<FeatureSchema, SourceError> {
         let mut held = self.hold()?;
         let agreed = held.read_schema().and_then(|mut first| {
@@ -123,7 +123,7 @@ impl SegmentRead {
 pub(super) struct Held {
     segment: Segment,
     file: Arc<File>,
-    /// Sees what the system refuses.
+    /// Records system errors.
     witness: Witness,
 }
 
@@ -142,11 +142,11 @@ impl Held {
         Opened::of(path, *format, &self.file, part, &mut self.witness)
     }
 
-    /// Refuses another file, and one that was written since. The name does not matter any more, and
-    /// neither does the metadata where the content is as it was.
+    /// Refuses a different file, and one written to since. The name no longer matters, and neither
+    /// does the metadata if the content is unchanged.
     ///
     /// # Errors
-    /// That it changed, or cannot be read.
+    /// If it changed, or cannot be read.
     pub fn check(&self) -> Result<(), SourceError> {
         let Segment {
             path, fingerprint, ..
@@ -172,8 +172,8 @@ impl Held {
         })
     }
 
-    /// Who is to blame for an error: the system, if it refused to read; somebody who changed the file
-    /// meanwhile; else the file.
+    /// Assigns the blame for an error: to the system if it refused to read, to a change of the file
+    /// meanwhile, otherwise to the file.
     pub fn blamed(&self, error: SourceError) -> SourceError {
         if let Some(refused) = self.witness.error() {
             return unreadable(&self.segment.path, refused);

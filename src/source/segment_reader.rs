@@ -1,7 +1,7 @@
-//! The rows of one input, from any of them on → minibatches: the one loop over chunks.
+//! The rows of one input, from any row on → minibatches: the only loop over chunks.
 //!
-//! `fit` reads its inputs as they are; a segment that `run` reads must be what it was when its turn came,
-//! and what it gave before an error counts.
+//! `fit` reads its inputs as they are; a segment that `run` reads must be unchanged since its turn
+//! came, and rows delivered before an error count.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -37,11 +37,12 @@ pub struct Piece {
 pub(super) struct Filled {
     /// How many.
     pub rows: usize,
-    /// True if the input has no more; why the next row cannot be had. What came before is whole.
+    /// True if the input has no more rows; an error if the next row is unavailable. Earlier rows
+    /// are complete.
     pub is_over: Result<bool, SourceError>,
 }
 
-/// Who gets the ids of rows.
+/// The receiver of row ids.
 pub(super) enum Ids<'a> {
     Nobody,
     Texts(&'a mut Tagger),
@@ -49,7 +50,7 @@ pub(super) enum Ids<'a> {
 }
 
 impl Ids<'_> {
-    /// Hands over the ids of the `rows` of a chunk that passed, `accepted` of them.
+    /// Delivers the ids of the `accepted` rows of a chunk that passed.
     fn take(
         &mut self,
         path: &Path,
@@ -84,26 +85,26 @@ pub struct SegmentReader {
     path: PathBuf,
     feature_schema: FeatureSchema,
     decoder: Box<dyn FileDecoder>,
-    /// Decoded rows, of which the first `used` were handed over or passed over.
+    /// Decoded rows, of which the first `used` were delivered or skipped.
     chunk: Chunk,
     used: usize,
-    /// Rows of the input handed over or passed over.
+    /// Rows of the input delivered or skipped.
     row: u64,
-    /// Rows to stop behind.
+    /// Row to stop after.
     until: u64,
     filter: RowFilter,
     with_ids: bool,
-    /// The segment; `None` for an input that is read as it is.
+    /// The segment; `None` for an input that is read as is.
     held: Option<Held>,
     failed: Option<SourceError>,
 }
 
 impl SegmentReader {
-    /// Opens a segment behind the rows that were taken. Ids that cannot be read are null: they are there to
-    /// be looked at, and a file whose features can be learned is not refused for them.
+    /// Opens a segment after the rows already taken. Unreadable ids become null: they are only for
+    /// display, and a file with usable features is not refused because of them.
     ///
     /// # Errors
-    /// If it is another file by now, cannot be read, or does not agree.
+    /// If the file was replaced, cannot be read, or disagrees with the features.
     pub fn open(
         read: &SegmentRead,
         feature_schema: &FeatureSchema,
@@ -137,10 +138,10 @@ impl SegmentReader {
         }
     }
 
-    /// The rows behind the first `skip` of an open input, from the columns that it has for the features.
+    /// The rows after the first `skip` of an open input, from its columns for the features.
     ///
     /// # Errors
-    /// If they cannot be decoded, or there are not so many.
+    /// If they cannot be decoded, or there are too few.
     pub(super) fn new(
         (path, opened, leaves): (&Path, Opened, Vec<Leaf>),
         feature_schema: &FeatureSchema,
@@ -180,14 +181,14 @@ impl SegmentReader {
         Ok(reader)
     }
 
-    /// The same, ending behind so many rows of the input.
+    /// The same, ending after this many rows of the input.
     #[must_use]
     pub fn until(mut self, rows: Option<u64>) -> Self {
         self.until = rows.unwrap_or(u64::MAX);
         self
     }
 
-    /// Rows handed over or passed over.
+    /// Rows delivered or skipped.
     pub fn rows(&self) -> u64 {
         self.row
     }
@@ -216,12 +217,12 @@ impl SegmentReader {
         Ok(())
     }
 
-    /// Appends up to `want` rows that pass behind the first `at` of `batch`, with their ids, null where
-    /// the segment was opened without.
+    /// Appends up to `want` accepted rows to `batch` after its first `at`, with their ids, or nulls
+    /// if the segment was opened without ids.
     ///
     /// # Errors
-    /// At bytes that cannot be decoded, at a value that no policy lets pass, and when the file
-    /// changed. Pieces given before stay valid.
+    /// At undecodable bytes, at a value that no policy accepts, and if the file changed. Earlier
+    /// pieces stay valid.
     ///
     /// # Panics
     /// If `batch` has another number of features.
@@ -274,7 +275,8 @@ impl SegmentReader {
         }
     }
 
-    /// Appends up to `want` rows that pass behind the first `at` of `batch`, and counts them in `tally`.
+    /// Appends up to `want` accepted rows to `batch` after its first `at`, and counts them in
+    /// `tally`.
     pub(super) fn fill(
         &mut self,
         (batch, at): (&mut Minibatch, usize),
@@ -302,7 +304,7 @@ impl SegmentReader {
         Filled { rows, is_over }
     }
 
-    /// Takes rows of one chunk; how many pass, or nothing at the end.
+    /// Takes rows of one chunk; returns how many pass, or `None` at the end.
     fn take(
         &mut self,
         place: (&mut Minibatch, usize),
@@ -345,8 +347,8 @@ impl SegmentReader {
         catch_panic::catch(&self.path, || decoder.next_chunk(chunk))
     }
 
-    /// Goes on in the segment without ids; `None` for what is no segment. Chunks begin where they
-    /// would have begun.
+    /// Continues the segment without ids; `None` if this is not a segment. The boundaries of chunks
+    /// do not change.
     fn reopen_without_ids(&mut self) -> Option<Result<(), SourceError>> {
         let segment = self.held.as_ref()?.segment();
         let again = Self::open_behind(segment, &self.feature_schema, self.row, false);

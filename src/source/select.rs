@@ -13,7 +13,7 @@ use crate::text::bounded;
 
 /// Longest name of a feature.
 const NAME_BYTES_MAX: usize = 4096;
-/// As much of a longer one stands in the message that refuses it.
+/// Part of a longer name shown in the error message.
 const SHOWN_BYTES: usize = 256;
 
 /// How a column holds the values of a row.
@@ -40,12 +40,12 @@ pub(super) struct Leaf {
     pub shape: Shape,
     /// Type of one value; type null for a column that has none.
     pub value: DataType,
-    /// Values of a row; `None` for a list whose length the rows tell.
+    /// Values of a row; `None` for a list whose length depends on its rows.
     pub len: Option<usize>,
 }
 
 impl Leaf {
-    /// True if no value can be in it: type null stands for a column of any type that is missing in
+    /// True if it cannot hold values: type null represents a column of any type that is missing in
     /// every row.
     pub fn is_void(&self) -> bool {
         *plain(&self.value) == DataType::Null
@@ -83,7 +83,7 @@ impl Leaf {
     }
 }
 
-/// The type of a value, whether it is stored in words or not.
+/// The type of a value, dictionary-encoded or not.
 fn plain(value: &DataType) -> &DataType {
     match value {
         DataType::Dictionary(_, value) => plain(value),
@@ -98,7 +98,7 @@ pub(super) enum Kind {
     Number,
     /// A duration, taken in seconds.
     Seconds,
-    /// Nothing yet: the file that fixed the features had nulls only.
+    /// Unknown so far: the file that fixed the features had only nulls.
     Unknown,
 }
 
@@ -115,16 +115,16 @@ pub(super) struct FeatureColumn {
     pub kind: Kind,
 }
 
-/// What all files must give and how it is handed on.
+/// What all files must provide and how it is delivered.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     /// The file that fixed the features.
     pub first: PathBuf,
     /// Columns in the order of the features.
     pub wanted: Vec<FeatureColumn>,
-    /// Columns of lists that held nothing but nulls, and are left out.
+    /// List columns that held only nulls and are left out.
     pub null_lists: Vec<String>,
-    /// True if durations are numbers: they were none for a plan of before.
+    /// True if durations are numbers; in older plans they were not.
     pub has_durations: bool,
     /// Rows decoded at once.
     pub chunk_rows: usize,
@@ -132,11 +132,11 @@ pub(super) struct Plan {
     pub params: SourceParams,
 }
 
-/// What is known of the features before a schema is looked at.
+/// What is known about the features before a schema is examined.
 pub(super) struct Rules<'a> {
     /// The keys of the configuration.
     pub params: &'a SourceParams,
-    /// Columns that are features of a model or plan: no rule of thumb leaves them out.
+    /// Columns that are features of a model or plan: no heuristic leaves them out.
     pub known: Option<HashSet<&'a str>>,
     /// True if these are fixed, so that no pattern leaves them out either.
     pub is_fixed: bool,
@@ -145,7 +145,7 @@ pub(super) struct Rules<'a> {
 }
 
 impl<'a> Rules<'a> {
-    /// Of the first file.
+    /// Rules for the first file.
     pub fn of(params: &'a SourceParams) -> Self {
         Self {
             params,
@@ -155,7 +155,7 @@ impl<'a> Rules<'a> {
         }
     }
 
-    /// Of a file that must have what a plan has.
+    /// Rules for a later file, which must match a plan.
     pub fn later(plan: &'a Plan) -> Self {
         Self {
             params: &plan.params,
@@ -222,8 +222,8 @@ pub(super) fn choose(
     Ok((leaves, selection))
 }
 
-/// Refuses a column that is wanted, as a feature or an id, and shares its name with another one: a
-/// decoder finds columns by name.
+/// Refuses a feature or id column that shares its name with another one: decoders find columns by
+/// name.
 fn check_twice(
     path: &Path,
     schema: &Schema,
@@ -251,7 +251,8 @@ fn check_twice(
     }
 }
 
-/// Refuses a feature whose name is no name any more: it stands in every state, table and answer.
+/// Refuses a feature with an excessively long name, which would be repeated in every state, table
+/// and answer.
 fn check_long(path: &Path, leaves: &[Leaf]) -> Result<(), SourceError> {
     let long = leaves.iter().find(|leaf| leaf.name.len() > NAME_BYTES_MAX);
     match long {
@@ -295,7 +296,7 @@ pub(super) fn width(value: &DataType) -> Option<Width> {
 struct Walk<'a> {
     rules: &'a Rules<'a>,
     patterns: Patterns,
-    /// Columns that pandas keeps its index in.
+    /// Columns in which pandas stores its index.
     indexes: HashSet<String>,
     leaves: Vec<Leaf>,
     left: Vec<(String, String)>,
@@ -335,7 +336,7 @@ impl Walk<'_> {
         path.len() == 1 && self.rules.params.ids.iter().any(|id| id == name)
     }
 
-    /// Why a column that holds numbers is no feature.
+    /// Why a numeric column is not a feature.
     fn refuse(&self, name: &str, path: &[String], value: &DataType) -> Option<&'static str> {
         let is_known = self.rules.knows(name);
         if is_known && self.rules.is_fixed {

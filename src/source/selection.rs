@@ -1,4 +1,4 @@
-//! What was taken of the first file and what was left, in one line for people.
+//! What was taken from the first file and what was left out, in one line for people.
 
 use std::fmt;
 
@@ -7,14 +7,14 @@ const NAMED_AT_MOST: usize = 6;
 /// Characters of a name that are shown.
 const NAME_CHARS: usize = 64;
 
-/// What was taken as a feature and what was left, for the one line that says so.
+/// What was taken as features and what was left out, for the one-line summary.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
-    /// Column name and the number of features it gives.
+    /// Column names and their numbers of features.
     pub taken: Vec<(String, usize)>,
     /// Of these, columns of durations: their features are seconds.
     pub in_seconds: Vec<String>,
-    /// Column name and why it was left out ("not numeric: utf8", "time", "id", "excluded").
+    /// Column names and why they were left out ("not numeric: utf8", "time", "id", "excluded").
     pub left: Vec<(String, String)>,
 }
 

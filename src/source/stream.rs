@@ -23,18 +23,18 @@ use super::framing::{BatchDecoder, Messages};
 use super::positioned::Witness;
 use super::stream_error::StreamError;
 
-/// Bytes asked of the system at once.
+/// Bytes requested from the system at once.
 const BUFFER: usize = 1 << 18;
-/// Record batches looked at for the length of a list.
+/// Most record batches examined for the length of a list.
 const AHEAD_MAX: usize = 64;
 
-/// An Arrow IPC stream of which the schema has been read, and what streams may follow it.
+/// An Arrow IPC stream whose schema has been read, and the streams that may follow it.
 pub(super) struct Stream {
     path: PathBuf,
     messages: Messages<Box<dyn Read + Send>>,
     decoder: BatchDecoder,
     schema: SchemaRef,
-    /// The body of the batch before.
+    /// The body of the previous batch.
     spare: Option<Buffer>,
     ahead: VecDeque<RecordBatch>,
     bytes: Arc<AtomicU64>,
@@ -118,8 +118,8 @@ impl Stream {
         self.schema.clone()
     }
 
-    /// Reads one batch ahead, which the feed still gives; `None` at the end or when many have
-    /// been looked at.
+    /// Reads one batch ahead, which will still be delivered; `None` at the end or when many have
+    /// been examined.
     pub fn look_ahead(&mut self) -> Result<Option<&RecordBatch>, SourceError> {
         if self.ahead.len() >= AHEAD_MAX {
             return Ok(None);
@@ -131,7 +131,7 @@ impl Stream {
         Ok(self.ahead.back())
     }
 
-    /// The next record batch; dictionaries before it are taken note of.
+    /// The next record batch; preceding dictionaries are recorded.
     fn next(&mut self) -> Result<Option<RecordBatch>, SourceError> {
         self.decode().map_err(|error| error.at(&self.path))
     }
@@ -150,7 +150,7 @@ impl Stream {
         Ok(None)
     }
 
-    /// Reads the stream to its end as `task` says.
+    /// Decodes the stream to its end as `task` specifies.
     pub fn into_decoder(self, task: Task) -> StreamDecoder {
         StreamDecoder {
             stream: self,
@@ -202,7 +202,7 @@ impl FileDecoder for StreamDecoder {
     }
 }
 
-/// Has somebody see what the system refuses.
+/// A reader that records system errors.
 struct Watched<R> {
     from: R,
     witness: Witness,
@@ -215,7 +215,7 @@ impl<R: Read> Read for Watched<R> {
     }
 }
 
-/// Counts what passes.
+/// A reader that counts bytes.
 struct Counted {
     from: Box<dyn Read + Send>,
     bytes: Arc<AtomicU64>,

@@ -8,15 +8,15 @@ use super::error::{SourceError, unreadable};
 /// Fault of a stream.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum StreamError {
-    /// Its numbers are written the other way round.
+    /// Its numbers are big-endian.
     #[error(
         "its values are big-endian, which is not read; pyarrow reads it, and writes it little-endian"
     )]
     BigEndian,
-    /// Something that is no further stream of the same columns follows the end.
+    /// Something other than a stream with the same columns follows the end.
     #[error("{0}")]
     Behind(String),
-    /// It breaks the format.
+    /// It violates the format.
     #[error("{0}")]
     Corrupt(String),
     /// The system refused to read it.

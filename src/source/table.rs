@@ -1,8 +1,8 @@
-//! Directories that a table format manages.
+//! Directories managed by a table format.
 //!
 //! Such a directory also holds files that are no longer part of the table: removed rows, older
-//! versions of them. Which files are live only its log says, which is not read here; so the directory
-//! is refused, and everything in it.
+//! versions of them. Only the table's log says which files are live, and it is not read here, so
+//! the directory and everything in it is refused.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,17 +10,17 @@ use std::path::{Path, PathBuf};
 use super::SourceError;
 
 /// Entries of an Iceberg table's `metadata/` that are looked at: each version of the table leaves
-/// one that tells, and its other files are named otherwise.
+/// one that is conclusive, and its other files have different names.
 const METADATA_MAX: usize = 10_000;
 
-/// A directory that a table format manages.
+/// A directory managed by a table format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Table {
     /// Directory of its log.
     pub root: PathBuf,
     /// Name for people.
     kind: &'static str,
-    /// By what it is known.
+    /// The evidence by which it was recognized.
     log: &'static str,
 }
 
@@ -44,7 +44,7 @@ impl Table {
         })
     }
 
-    /// The table that `folder` is the root or a part of: a partition has no log of its own.
+    /// The table that `folder` is the root or a part of: a partition has no log itself.
     pub fn around(folder: &Path) -> Option<Self> {
         let whole = fs::canonicalize(folder).ok()?;
         Self::at(folder).or_else(|| whole.ancestors().skip(1).find_map(Self::at))

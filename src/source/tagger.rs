@@ -1,4 +1,4 @@
-//! Id columns → the text that people know a row by, for a small share of the time.
+//! Id columns → the text by which people know a row, within a small share of the time.
 
 use std::fmt::{self, Write};
 use std::ops::Range;
@@ -11,13 +11,13 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use super::catch_panic;
 use crate::rows::{TAG_BYTES, Tags};
 
-/// Writing ids down may take one part in so many of the time: where rows are short it would take as
-/// long as learning them.
+/// Recording ids may take 1/this of the time: for short rows it would take as long as learning
+/// them.
 const SHARE: u32 = 50;
-/// Time that it may take at once, beyond its share.
+/// Time that it may take at once in excess of its share.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// Writes ids down; a piece for which there is no time is passed over as a whole.
+/// Records ids; a piece for which there is no time is skipped as a whole.
 pub struct Tagger {
     started: Instant,
     spent: Duration,
@@ -37,7 +37,7 @@ impl Default for Tagger {
 }
 
 impl Tagger {
-    /// Begins a piece of rows with so many ids.
+    /// Begins a piece whose rows have `width` ids.
     pub(super) fn begin(&mut self, width: usize) {
         self.tags = Tags::new(width);
         self.is_passing = self.spent > GRACE + self.started.elapsed() / SHARE;
@@ -46,7 +46,7 @@ impl Tagger {
         }
     }
 
-    /// Appends the ids of the `rows` that passed, `accepted` of them; null where they are not there.
+    /// Appends the ids of the `accepted` rows that passed; missing ones are null.
     pub(super) fn take(
         &mut self,
         path: &Path,
@@ -111,7 +111,7 @@ fn write(ids: &RecordBatch, rows: impl Iterator<Item = usize>, tags: &mut Tags) 
     }
 }
 
-/// Takes no more text than is kept of a value, and a character to tell that there was more.
+/// Accepts no more text than is kept of a value, plus a character to show that there was more.
 #[derive(Default)]
 struct Bounded(String);
 

@@ -1,5 +1,4 @@
-//! Arrow arrays → columns of a chunk: every type, without a copy where Arrow already holds the
-//! floats.
+//! Arrow arrays → columns of a chunk: every type, without a copy if Arrow already holds the floats.
 
 use std::collections::HashMap;
 
@@ -27,7 +26,7 @@ pub(super) enum Misfit {
         /// Its values.
         found: usize,
     },
-    /// Anything else: the decoder gave what the schema did not promise.
+    /// Anything else: the decoder's output does not match the schema.
     Other(String),
 }
 
@@ -65,7 +64,7 @@ pub(super) fn load(
     }
 }
 
-/// The index in `batch` of the root column of each leaf, looked up once a file: a name at a time
+/// The index in `batch` of the root column of each leaf, looked up once per file: looking up names
 /// per chunk took longer than the values of 784 columns.
 pub(super) fn roots(batch: &RecordBatch, leaves: &[Leaf]) -> Vec<usize> {
     let schema = batch.schema_ref();
@@ -98,7 +97,7 @@ fn pick(
     Ok((array, nulls))
 }
 
-/// Loads an array that stands for itself: a value a row, or a list.
+/// Loads a whole array: a value per row, or a list.
 pub(super) fn load_array(array: &ArrayRef, is_list: bool, out: &mut Column) -> Result<(), Misfit> {
     out.nulls.clear();
     if is_list {
@@ -354,7 +353,7 @@ fn binaries(array: &dyn Array, dtype: BinaryDtype, out: &mut Column) -> Result<(
     Ok(())
 }
 
-/// The bytes as values without a copy, where the machine reads little-endian and they lie right.
+/// The bytes as values without a copy, if the machine is little-endian and they are aligned.
 fn shared<T: ArrowNativeType>(bytes: &Buffer) -> Option<ScalarBuffer<T>> {
     let fits = cfg!(target_endian = "little") && bytes.as_ptr().align_offset(align_of::<T>()) == 0;
     fits.then(|| ScalarBuffer::new(bytes.clone(), 0, bytes.len() / size_of::<T>()))

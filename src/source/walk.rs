@@ -1,10 +1,10 @@
 //! Directories below a place, each visited once, and files, each taken once, whatever names lead there.
 //!
-//! Here it is said, for every listing there is, which names count, where symbolic links may lead, and how
-//! deep and how far a walk goes. In: a directory, and what a listing finds in it. Out: the next directory to be listed, and of files
-//! with several names one. Which name counts is a function of the names alone: a directory that holds
-//! another comes before a symbolic link to it, and of several links the first in the order of bytes. So
-//! a link to `.` costs one look, and not as many as there are paths through it.
+//! This module defines for all listings which names count, where symbolic links may lead, and how
+//! deep and how far a walk goes. In: a directory and its listing. Out: the next directory to list,
+//! and one name for each file with several. Which name counts depends only on the names: a real
+//! directory entry comes before a symbolic link to it, and of several links the first in byte order
+//! counts. So a link to `.` costs one check rather than one per path through it.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, Metadata};
@@ -16,10 +16,10 @@ use serde::{Deserialize, Serialize};
 
 use super::table::Table;
 
-/// Levels of directories below a place.
+/// Most levels of directories below a place.
 pub(super) const DEPTH_MAX: usize = 64;
 
-/// Files that one look or run takes: a list of a million paths is some 100 MB.
+/// Most files per scan or run: a list of a million paths takes some 100 MB.
 pub(super) const FILES_MAX: usize = 1_000_000;
 
 /// How far symbolic links are followed.
@@ -39,15 +39,14 @@ pub enum Symlinks {
 pub(super) enum Target {
     /// A file or a directory; by a symbolic link or not.
     Found(Metadata, bool),
-    /// A place to which the rule for symbolic links lets none lead.
+    /// A place where symbolic links may not lead.
     Away(PathBuf),
     /// Neither a file nor a directory: FIFOs, sockets and devices are never opened.
     Other,
 }
 
 impl Symlinks {
-    /// What the name at `path` leads to; `whole` is the directory where the walk began, without symbolic
-    /// links.
+    /// The target of the name at `path`; `whole` is the resolved directory where the walk began.
     ///
     /// # Errors
     /// Any error of the system.
@@ -73,8 +72,8 @@ impl Symlinks {
     }
 }
 
-/// True if a name is one of other programs (`_SUCCESS`, `_metadata`, `.crc`) or, by its ending, of a file
-/// that is being written.
+/// True for names used by other programs (`_SUCCESS`, `_metadata`, `.crc`) and for names with the
+/// ending of a file being written.
 pub(super) fn is_left_out(name: &[u8], suffixes: &[String]) -> bool {
     matches!(name.first(), Some(b'.' | b'_'))
         || suffixes
@@ -82,10 +81,10 @@ pub(super) fn is_left_out(name: &[u8], suffixes: &[String]) -> bool {
             .any(|suffix| name.ends_with(suffix.as_bytes()))
 }
 
-/// Device and number of an inode: what several names may lead to.
+/// Device and inode number: several names may lead to the same one.
 pub(super) type Inode = (u64, u64);
 
-/// The inode that the system says.
+/// The inode from the metadata.
 pub(super) fn inode(meta: &Metadata) -> Inode {
     (meta.dev(), meta.ino())
 }
@@ -107,9 +106,9 @@ pub(super) struct Folder {
 #[derive(Debug, Default)]
 pub(super) struct Walk {
     visited: HashSet<Inode>,
-    /// Those that other directories hold: the last one found comes first.
+    /// Directories found in other directories: the last one found comes first.
     held: Vec<Folder>,
-    /// Those behind symbolic links, which come when no other is left.
+    /// Directories behind symbolic links, which come last.
     linked: BTreeMap<PathBuf, Folder>,
 }
 
@@ -126,7 +125,7 @@ impl Walk {
         walk
     }
 
-    /// Passes over directories that were visited before.
+    /// Skips directories that were already visited.
     pub fn pass_over(&mut self, visited: HashSet<Inode>) {
         self.visited.extend(visited);
     }
@@ -181,13 +180,13 @@ impl Walk {
 
 /// A name of a file.
 pub(super) trait Named {
-    /// By its bytes names are ordered; links come after all others.
+    /// Sort key by bytes; links come after all others.
     fn name(&self) -> (bool, &[u8]);
     /// The inode that it leads to.
     fn inode(&self) -> Inode;
 }
 
-/// Of several names of one file leaves the first, one that is no symbolic link if there is one.
+/// Of several names of one file keeps the first, preferring one that is not a symbolic link.
 pub(super) fn once<T: Named>(names: &mut Vec<T>) {
     // Sorted first, so that which name of a file stays does not depend on the order of listing.
     names.sort_by(|a, b| a.name().cmp(&b.name()));

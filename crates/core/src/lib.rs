@@ -1,8 +1,8 @@
 //! Streaming principal components: one pass over the rows, bounded memory, nothing to tune, and an error
 //! bar on every number.
 //!
-//! [`Pca`] is all that most callers need: build it, hand it rows as they come, read an [`Estimate`] whenever
-//! it is wanted.
+//! [`Pca`] is all that most callers need: build it, give it rows as they arrive, and read an
+//! [`Estimate`] at any time.
 //!
 //! ```
 //! use ojad_core::{Pca, Rows};

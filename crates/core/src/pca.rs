@@ -1,4 +1,4 @@
-//! The face of the library: build, update, estimate, score, merge, save.
+//! The main interface of the library: build, update, estimate, score, merge, save.
 
 mod builder;
 mod error;
@@ -14,11 +14,11 @@ use crate::learner::{self, Estimate, LearnError, Learner, LearnerParams, MergeEr
 use crate::score::{Projection, Rows, ScoreBuffers, Scores};
 use waiting::Waiting;
 
-/// Principal components of rows that come in pieces, each seen once.
+/// Principal components of rows that arrive in pieces, each seen once.
 ///
-/// O(m·(k + p)) memory for m features, k components and p directions held beside them. Rows gather to
-/// minibatches of a fixed size, so that the same rows give the same bits however they were cut into
-/// calls; an estimate has all of them.
+/// It takes O(m·(k + p)) memory for m features, k components and p further directions. Rows are
+/// collected into minibatches of a fixed size, so that the same rows give the same bits however
+/// they are split into calls; an estimate covers all of them.
 ///
 /// ```
 /// use ojad_core::{Pca, Rows};
@@ -44,9 +44,9 @@ pub struct Pca {
     params: LearnerParams,
     missing: Missing,
     learner: Box<dyn Learner>,
-    /// Rows that do not fill a minibatch yet.
+    /// Rows that do not yet fill a minibatch.
     waiting: Waiting,
-    /// An error of the algebra, after which nothing more can be learned.
+    /// A numerical error, after which nothing more can be learned.
     failed: Option<LearnError>,
 }
 
@@ -61,7 +61,7 @@ impl std::fmt::Debug for Pca {
 }
 
 impl Pca {
-    /// Ten components, nothing to tune; change what is not wanted so.
+    /// A builder with defaults: ten components, nothing to tune.
     pub fn builder() -> PcaBuilder {
         PcaBuilder::default()
     }
@@ -88,18 +88,19 @@ impl Pca {
         self.learner.rows() + self.waiting.rows() as u64
     }
 
-    /// The parameters that it was built with.
+    /// The parameters it was built with.
     pub fn params(&self) -> &LearnerParams {
         &self.params
     }
 
-    /// Learns from rows, which stay as they are: O(b·m·r) time for b rows and r = k + p directions.
+    /// Learns from rows without modifying them, in O(b·m·r) time for b rows and r = k + p
+    /// directions.
     ///
     /// # Errors
     /// If the rows have another number of features, or a value is infinite, too large for the
-    /// precision, or NaN where [`Missing::Error`] is set: then none of them was taken. If the algebra
-    /// fails (values too small or too large to be squared), the state is of no more use, and every later call
-    /// returns the same error.
+    /// precision, or NaN while [`Missing::Error`] is set: then none of them is taken. If the
+    /// computation fails (values too small or too large to be squared), the state becomes unusable,
+    /// and every later call returns the same error.
     pub fn update(&mut self, rows: &Rows<'_>) -> Result<(), UpdateError> {
         if let Some(failed) = &self.failed {
             return Err(failed.clone().into());
@@ -166,9 +167,9 @@ impl Pca {
         Ok(self.summary()?.estimate(params.components, params.penalty))
     }
 
-    /// Scores, residual, Hotelling's T², log-likelihood and p-value of each row, by the components of
-    /// this moment. A NaN counts as the feature's mean. To score many pieces by the same
-    /// components, keep a [`Projection`].
+    /// Scores, residual, Hotelling's T², log-likelihood and p-value of each row, by the current
+    /// components. A NaN counts as the feature's mean. To score many pieces by the same components,
+    /// keep a [`Projection`].
     ///
     /// # Errors
     /// If the rows have another number of features, or the state is not finite.
@@ -197,8 +198,8 @@ impl Pca {
         Ok(projection.score_rows(rows, &mut ScoreBuffers::default()))
     }
 
-    /// Merges parts that were built alike and saw disjoint rows: mean, variance and trace are exact, the
-    /// directions the best r of all parts'.
+    /// Merges parts that were built alike and saw disjoint rows: mean, variance and trace are
+    /// exact, and the directions are the best r of all parts.
     ///
     /// # Errors
     /// If there is no part, or parts differ in features or settings.

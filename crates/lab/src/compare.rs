@@ -2,7 +2,7 @@
 //!
 //! In: a problem and what is to be learned. Out: for each algorithm its curve of errors against the
 //! full decomposition, with the time that it took; a table; two pictures. Each algorithm gets rows
-//! whose scatter matrix is not computed yet, and pays for it if it asks for it.
+//! whose scatter matrix is not computed yet, and pays for it if it uses it.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ pub struct Contest {
     pub step: f64,
     /// α of the normalized steps, which has no unit.
     pub normalized_step: f64,
-    /// Rows a minibatch of those that take some.
+    /// Rows per minibatch, for the algorithms that use them.
     pub minibatch: usize,
     /// Every algorithm ends when its weights move by less.
     pub tolerance: f64,
@@ -179,10 +179,10 @@ impl Contest {
         ]
     }
 
-    /// Runs every algorithm, telling `before` of each.
+    /// Runs every algorithm, calling `before` with each.
     ///
     /// # Errors
-    /// If the rows are not finite; a run that diverges is told by its end.
+    /// If the rows are not finite; a run that diverges is reported by its `end`.
     pub fn run(
         &self,
         rows: MatRef<'_, f64>,

@@ -1,9 +1,10 @@
-//! Regularized linear autoencoders in memory: every algorithm that learns them, what the theorems say of
-//! each, and the figures that set the one beside the other.
+//! Regularized linear autoencoders in memory: every algorithm that learns them, what the theorems
+//! say about each, and the figures that compare the two.
 //!
-//! In: a few thousand rows of a few hundred features, held whole. Out: trajectories, comparisons, figures
-//! ([`ojad_plot::Sheet`]), and the files and answers of a page. It reads no files and serves nothing: the
-//! program `ojad` does both, and draws the figures. It is no way to learn from a feed.
+//! In: a few thousand rows of a few hundred features, held whole. Out: trajectories, comparisons,
+//! figures ([`ojad_plot::Sheet`]), and the files and answers of a page. It reads no files and
+//! serves nothing: the program `ojad` does both, and draws the figures. It is not meant for
+//! learning from a feed.
 //!
 //! Everything follows two papers: Kunin, Bloom, Goeva, Seed, *Loss Landscapes of Regularized
 //! Linear Autoencoders* (ICML 2019; "Kunin 2019" below) and Bao, Lucas, Sachdeva, Grosse,

@@ -38,7 +38,7 @@ impl Loss {
         }
     }
 
-    /// The λ of latent dimension `i`; 0 where there is none.
+    /// The λ of latent dimension `i`; 0 if there is none.
     pub fn lambda(&self, i: usize) -> f64 {
         match self {
             Self::None => 0.0,

@@ -1,8 +1,8 @@
 //! A problem to learn: rows, their scatter matrix, and its spectrum, which is the answer.
 //!
-//! In: centred rows X, n×m, a row a point (the papers' X is the transpose). Out: batches of them, the
-//! scatter matrix C = XᵀX (m×m; n times the covariance), and its spectrum, each computed when it is
-//! first asked for, so that whoever needs none pays for none.
+//! In: centred rows X, n×m, a row a point (the papers' X is the transpose). Out: batches of them,
+//! the scatter matrix C = XᵀX (m×m; n times the covariance), and its spectrum, each computed on
+//! first use, so that unused ones cost nothing.
 
 use std::cell::OnceCell;
 

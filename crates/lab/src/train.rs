@@ -13,7 +13,7 @@ use crate::weights::Weights;
 /// singular value is above 1.
 const LOST: f64 = 1e8;
 
-/// When a run has done enough.
+/// When a run is finished.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Stop {
     /// ‖W₁ − W₂ᵀ‖ ≤ ε, looked at before each iteration: the paper's program for untied weights.
@@ -30,7 +30,7 @@ pub enum Stop {
 pub struct Course {
     /// Rows an iteration; `None`: all.
     pub minibatch: Option<usize>,
-    /// When it has done enough.
+    /// When it is finished.
     pub stop: Stop,
     /// Maximum number of iterations.
     pub iterations_max: usize,

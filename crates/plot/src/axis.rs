@@ -1,7 +1,7 @@
 //! Values → shares of an axis, and the round numbers that it is labelled with.
 //!
-//! plotters has axes of both kinds; here are ranges that make an axis whatever is asked for, one coordinate
-//! for both kinds, and labels of one length.
+//! plotters has axes of both kinds; this module adds ranges that always form an axis, one
+//! coordinate for both kinds, and labels of equal length.
 
 use plotters::coord::ranged1d::{BoldPoints, Ranged as _};
 use plotters::coord::types::RangedCoordf64;
@@ -9,7 +9,7 @@ use plotters::coord::types::RangedCoordf64;
 /// Values beyond this have no place: differences of two of them must be finite.
 const FARTHEST: f64 = 1e300;
 
-/// Shares beyond which a place is not told apart: it is far outside of any picture.
+/// Shares beyond which positions are not distinguished: they are far outside any picture.
 const FAR: f64 = 1e5;
 
 /// An axis from `low` to `high`, linear or logarithmic.
@@ -45,8 +45,8 @@ impl Axis {
         (self.low, self.high)
     }
 
-    /// The share of the way from low to high, outside too; `None` for what is no number, or has no
-    /// logarithm.
+    /// The share of the way from low to high, possibly outside; `None` for values that are not
+    /// numbers or have no logarithm.
     pub fn place(&self, value: f64) -> Option<f64> {
         if !value.is_finite() || (self.is_logarithmic && value <= 0.0) {
             return None;
@@ -59,7 +59,7 @@ impl Axis {
         (!share.is_nan()).then(|| share.clamp(-FAR, FAR))
     }
 
-    /// Round numbers along it, about so many at most.
+    /// Round numbers along it, about `most` at most.
     pub fn ticks_up_to(&self, most: u8) -> Vec<f64> {
         if self.is_logarithmic {
             self.powers(most)
@@ -68,8 +68,8 @@ impl Axis {
         }
     }
 
-    /// The key points of plotters, which tells numbers apart that differ by more than 2e-16: the range is
-    /// handed over in the unit of its own size.
+    /// The key points of plotters, which distinguishes numbers that differ by more than 2e-16: the
+    /// range is passed in units of its own size.
     fn steps(&self, most: u8) -> Vec<f64> {
         let unit = 10_f64.powf((self.high - self.low).log10().floor());
         let unit = unit.max(f64::MIN_POSITIVE);

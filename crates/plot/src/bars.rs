@@ -26,7 +26,7 @@ pub struct Bars {
 pub struct Bar {
     /// The text before it; cut where it is too long.
     pub name: String,
-    /// Its length, in units of the longest; what is no number has none.
+    /// Its length, in units of the longest; values that are not numbers have none.
     pub value: f64,
     /// The text behind it.
     pub number: String,

@@ -25,7 +25,7 @@ pub(crate) const VERMILION: RGBColor = RGBColor(213, 94, 0);
 pub(crate) const WHITE: RGBColor = RGBColor(255, 255, 255);
 
 /// The palette of series, in the order in which they take it. Without Okabe and Ito's yellow, which
-/// is too pale for a line on white; black stands in, and three more follow for whoever has ten.
+/// is too pale for a line on white; black replaces it, and three more colours make ten.
 const PALETTE: [RGBColor; 10] = [
     BLUE,
     VERMILION,
@@ -122,7 +122,7 @@ pub(crate) struct Pen {
 }
 
 impl Pen {
-    /// So many pixels in steps of the grid.
+    /// Converts pixels to steps of the grid.
     pub fn on_grid(self, pixels: i32) -> i32 {
         self.fine * pixels
     }
@@ -137,12 +137,12 @@ impl Pen {
         length / self.fine
     }
 
-    /// The style of a line of so many pixels.
+    /// The style of a line, with its width in pixels.
     pub fn stroke(self, color: RGBColor, width: f64) -> ShapeStyle {
         color.stroke_width(self.length(width).unsigned_abs())
     }
 
-    /// The style of a text of so many pixels.
+    /// The style of a text, with its size in pixels.
     pub fn font(self, color: RGBColor, size: i32) -> TextStyle<'static> {
         let mut style = TextStyle::from(("sans-serif", self.on_grid(size)).into_font());
         style.color = color.to_backend_color();
@@ -150,7 +150,7 @@ impl Pen {
     }
 }
 
-/// A drawing area in pixels of the page, on whatever grid the backend has, with errors as text.
+/// A drawing area in pixels of the page, on the backend's grid, with errors as text.
 pub struct Canvas<'a, B: DrawingBackend> {
     area: &'a DrawingArea<B, Shift>,
     pen: Pen,
@@ -208,7 +208,7 @@ impl<'a, B: DrawingBackend> Canvas<'a, B> {
             .draw(&Text::new(text.to_owned(), self.corner(at), style))?)
     }
 
-    /// Text in lines no wider than the frame, from its top; the height that they took.
+    /// Draws text in lines no wider than the frame, from its top; returns their height.
     pub(crate) fn lines(
         &self,
         text: &str,
@@ -224,7 +224,7 @@ impl<'a, B: DrawingBackend> Canvas<'a, B> {
         Ok(y - LINE / 2 - frame.top)
     }
 
-    /// The heading of a panel; the room below it.
+    /// Draws the heading of a panel; returns the room below it.
     pub(crate) fn heading(&self, frame: Frame, title: &str) -> Result<Frame, DrawError> {
         let height = self.lines(title, frame.inside(12, 0, 12, 0), INK, HEADING)?;
         Ok(frame.inside(0, height + 4, 0, 0))

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use plotters::drawing::DrawingAreaErrorKind;
 use plotters_backend::DrawingErrorKind;
 
-/// A reason why there is no picture.
+/// Why a picture was not made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlotError {

@@ -50,7 +50,7 @@ impl Images {
         self
     }
 
-    /// With so many images in a row.
+    /// With this many images per row.
     #[must_use]
     pub fn columns(mut self, columns: usize) -> Self {
         self.columns = columns;

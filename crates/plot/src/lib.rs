@@ -1,12 +1,14 @@
 //! Pictures: a figure → an SVG or PNG file, and the parts that figures are made of.
 //!
-//! In: anything that is a [`Figure`]: a [`Sheet`] of charts, images and matrices in a grid, or panels where
-//! the figure wants them. Out: one file whose format its name tells, written beside its place and renamed
-//! when whole. Refuses other names. What cannot be drawn (a NaN, a zero on a logarithmic axis) is left out.
+//! In: anything that is a [`Figure`]: a [`Sheet`] of charts, images and matrices in a grid, or
+//! panels where the figure wants them. Out: one file whose format its name tells, written under a
+//! temporary name and renamed when complete. Refuses other names. Values that cannot be drawn (a
+//! NaN, a zero on a logarithmic axis) are left out.
 //!
-//! Axes, meshes, elements and legends are those of plotters. What it has not is here: lines that are cut at
-//! the axes and thinned, ranges that make an axis whatever the data, labels that do not touch, the corner
-//! that a legend covers least, images, bars of named numbers, a font of its own, and smooth edges in bitmaps.
+//! Axes, meshes, elements and legends are those of plotters. This crate adds what it lacks: lines
+//! that are cut at the axes and thinned, ranges that make an axis whatever the data, labels that do
+//! not touch, the corner that a legend covers least, images, bars of named numbers, a font of its
+//! own, and smooth edges in bitmaps.
 //!
 //! ```
 //! use ojad_plot::{Chart, Sheet, write};
@@ -52,7 +54,7 @@ pub use images::{Image, Images};
 pub use plotters::backend::DrawingBackend;
 pub use sheet::{Panel, Sheet, Words};
 
-/// Something that can be drawn on a page of its own.
+/// Something that can be drawn as a page.
 pub trait Figure {
     /// Pixels across and down.
     fn size(&self) -> (u32, u32);
@@ -70,7 +72,7 @@ pub trait Figure {
     fn draw<B: DrawingBackend>(&self, canvas: &Canvas<'_, B>) -> Result<(), DrawError>;
 }
 
-/// Draws `figure` into the file `path`, which is replaced when the picture is whole.
+/// Draws `figure` into the file `path`, which is replaced when the picture is complete.
 ///
 /// # Errors
 /// If the name ends in neither `.svg` nor `.png`, or the file cannot be written.

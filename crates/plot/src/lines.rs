@@ -1,6 +1,6 @@
-//! Lines: broken where there is no number, thinned to what is seen, cut at the border.
+//! Lines: broken at missing numbers, thinned to what is visible, cut at the border.
 //!
-//! plotters draws what it is given, outside of the axes too, and a gap as a point at their end.
+//! plotters draws everything it is given, even outside the axes, and a gap as a point at their end.
 
 use crate::plane::Place;
 

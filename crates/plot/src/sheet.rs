@@ -15,7 +15,7 @@ use crate::text;
 const MARGIN: i32 = 20;
 const TITLE_LINE: i32 = 30;
 
-/// Pixels of a panel that says nothing of its size.
+/// Default size of a panel in pixels.
 const PANEL: (u32, u32) = (520, 400);
 
 /// A titled page of panels in a grid.
@@ -106,7 +106,7 @@ impl Sheet {
         self
     }
 
-    /// With panels of so many pixels across and down.
+    /// With panels of this size in pixels.
     #[must_use]
     pub fn panel_size(mut self, width: u32, height: u32) -> Self {
         self.panel = (width, height);

@@ -10,7 +10,7 @@ use plotters_backend::{BackendCoord, DrawingBackend, DrawingErrorKind};
 pub(crate) struct Stroke<C> {
     pub points: Vec<C>,
     pub style: ShapeStyle,
-    /// True if the backend is a bitmap; an SVG has corners of its own.
+    /// True if the backend is a bitmap; an SVG rounds corners itself.
     pub in_parts: bool,
 }
 

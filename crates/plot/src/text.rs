@@ -27,8 +27,8 @@ pub(crate) fn width(text: &str, size: i32) -> i32 {
     })
 }
 
-/// The text in lines of at most `room` pixels, broken between words; a longer word has a line of
-/// its own.
+/// The text in lines of at most `room` pixels, broken between words; a longer word gets a separate
+/// line.
 pub(crate) fn wrap(text: &str, size: i32, room: i32) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {

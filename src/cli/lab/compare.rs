@@ -17,7 +17,8 @@ use crate::lab::loss::Loss;
 use crate::lab::problem::Problem;
 use crate::plot;
 
-/// Values from which on the algorithm that runs is named: an iteration can then be seen.
+/// Number of values above which the running algorithm is named, because an iteration then takes
+/// noticeable time.
 const SLOW: usize = 2_000_000;
 
 /// Compares every algorithm: error per iteration and per second, on your rows or on synthetic ones.

@@ -1,4 +1,4 @@
-//! `ojad lab figures`: the papers' experiments, predicted beside found.
+//! `ojad lab figures`: the papers' experiments, with predictions next to results.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::lab::problem::Problem;
 use crate::plot;
 use crate::source::SourceParams;
 
-/// Variances of the made rows: distinct, so that every theorem has something to say.
+/// Variances of the synthetic rows: distinct, so that every theorem applies.
 const MADE: Made = Made {
     rows: 2_000,
     features: 8,

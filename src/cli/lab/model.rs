@@ -1,4 +1,4 @@
-//! Loss, penalty, step and components as flags, one text for all commands of the lab.
+//! Loss, penalty, step and components as flags shared by all commands of the lab.
 
 use crate::cli::CliError;
 use crate::lab::algorithm::StepSize;
@@ -45,8 +45,8 @@ pub struct Model {
 }
 
 impl Model {
-    /// The same, with this many components where no flag says otherwise, or as many as there are
-    /// features; refuses what does not fit the rows.
+    /// The same, with this many components by default, or as many as there are features; refuses
+    /// values that do not fit the rows.
     pub(super) fn or_components(
         &self,
         components: usize,
@@ -66,7 +66,7 @@ impl Model {
         self.components.unwrap_or(2)
     }
 
-    /// Refuses what does not fit the rows.
+    /// Refuses values that do not fit the rows.
     fn check(&self, problem: &Problem<'_>) -> Result<(), CliError> {
         let (k, most) = (self.components(), problem.features().min(problem.count()));
         if k == 0 || k > most {
@@ -121,7 +121,7 @@ impl Model {
         }
     }
 
-    /// Eigenvalue `i` of XᵀX; refuses rows that do not vary so far.
+    /// Eigenvalue `i` of XᵀX; refuses rows with too few directions of variance.
     fn eigenvalue(problem: &Problem<'_>, i: usize) -> Result<f64, CliError> {
         let spectrum = problem
             .spectrum()

@@ -9,7 +9,7 @@ use crate::daemon::Shutdown;
 use crate::http::HttpError;
 use crate::lab;
 
-/// The time between two looks for a signal.
+/// The time between two checks for a signal.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// The address of the page.
@@ -22,7 +22,7 @@ pub struct Args {
     listen: SocketAddr,
 }
 
-/// An address of loopback: the page asks for no token, so nobody else may reach it.
+/// Parses a loopback address: the page needs no token, so it must not be reachable by others.
 fn loopback(text: &str) -> Result<SocketAddr, String> {
     let named = text.strip_prefix("localhost:");
     let text = named.map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
@@ -75,8 +75,8 @@ mod tests {
         }
         for (bad, why) in [
             ("0.0.0.0:8080", "use 127.0.0.1:8080"),
-            ("[::]:0", "not loopback"),
-            ("192.0.2.1:80", "not loopback"),
+            ("[::]:0", "not a loopback address"),
+            ("192.0.2.1:80", "not a loopback address"),
             ("127.0.0.1", "with a port"),
             ("example.org:80", "with a port"),
         ] {

@@ -9,14 +9,14 @@ use crate::cli::columns::Columns;
 use crate::lab::{self, Data};
 use crate::synth::{Planted, Recipe};
 
-/// The rows that a command makes where it gets no INPUT and no flag says otherwise.
+/// The default synthetic rows of a command without INPUT.
 #[derive(Clone, Copy, Debug)]
 pub struct Made {
     /// The number of rows, n.
     pub rows: u32,
     /// The number of features, m.
     pub features: u32,
-    /// Of the principal directions; the rest is 1.
+    /// Variances of the principal directions; the rest are 1.
     pub variances: &'static [f64],
 }
 
@@ -27,7 +27,7 @@ pub(super) const MADE: Made = Made {
     variances: &[8.0, 4.0, 2.0],
 };
 
-/// Parquet and Arrow inputs, or rows that are made.
+/// Parquet and Arrow inputs, or synthetic rows.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Rows {
     /// Parquet or Arrow IPC files, directories or globs. Default: synthetic rows.
@@ -51,7 +51,7 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Centred rows; `made` says what is made where nothing else does.
+    /// Centred rows; `made` has the defaults for synthetic ones.
     pub(super) fn read(&self, made: Made) -> Result<Data, CliError> {
         if self.inputs.is_empty() {
             return self.make(made);

@@ -17,7 +17,7 @@ use crate::lab::train::{Course, Iterate, Record, Stop, Trajectory, train};
 use crate::lab::weights::Weights;
 use crate::source::{self, SourceParams};
 
-/// Iterates a batch of the written table.
+/// Iterates per batch of the written table.
 const ITERATES: usize = 4_096;
 
 /// Values read at a time.
@@ -127,7 +127,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     print(&told)
 }
 
-/// Describes where the run came to, in words and numbers.
+/// Describes the result of the run in words and numbers.
 fn tell(
     problem: &Problem<'_>,
     recipe: &Recipe,
@@ -168,7 +168,7 @@ fn tell(
     Ok(text)
 }
 
-/// Of every entry of every iterate, in long form.
+/// Schema of every entry of every iterate, in long form.
 fn schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
         Field::new("iteration", DataType::Int64, false),

@@ -25,7 +25,7 @@ const REST_EVERY: u32 = 5;
 /// Number of rates kept if the daemon has no history: ten minutes' worth.
 const RATES_MAX: usize = 600;
 
-/// Why there is no answer.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Fault {
     #[error(

@@ -290,7 +290,7 @@ mod tests {
                 "rows/s    4,321",
                 "3 files · 3.0 MiB",
                 "checkpoint 10 s · snapshot none",
-                "10.00 deg of 5.00 wanted",
+                "10.00 deg, target 5.00",
                 "2 quarantined",
                 r"a\u{1b}[2J.parquet",
                 "  1 ████",
@@ -354,10 +354,7 @@ mod tests {
             ..degraded()
         };
         let text = shown(&page, &mut View::default(), [80, 24], LOOK);
-        assert!(
-            text.contains("no connection since 0 s ago: refused"),
-            "{text}"
-        );
+        assert!(text.contains("no connection for 0 s: refused"), "{text}");
         assert!(text.contains("1,234,567 learned"), "{text}");
     }
 

@@ -1,8 +1,8 @@
 //! Rows as an Arrow IPC stream → scores as an Arrow IPC stream.
 //!
-//! Record batches are scored as they come; those of the answer are smaller where a batch is more than
-//! a step's work. The answer's schema says in its metadata how many rows the model was learned from
-//! (`ojad.rows`).
+//! Record batches are scored as they arrive; those of the answer are smaller if a batch is more
+//! than one step's work. The answer's schema says in its metadata how many rows the model was
+//! learned from (`ojad.rows`).
 
 use std::sync::Arc;
 
@@ -31,13 +31,13 @@ pub(super) struct Stream {
     rows: u64,
 }
 
-/// A stream whose schema has come.
+/// A stream whose schema has arrived.
 struct Open {
     model: Arc<Model>,
     columns: Columns,
     schema: SchemaRef,
     writer: StreamWriter<Vec<u8>>,
-    /// The batch that is being scored, its numbers, and how many of its rows have been.
+    /// The batch being scored, its numbers, and how many of its rows are done.
     batch: Option<(RecordBatch, Table, usize)>,
     is_finished: bool,
 }
@@ -54,7 +54,7 @@ impl Stream {
         }
     }
 
-    /// The next batch, if it has come.
+    /// The next batch, if it has arrived.
     fn next(&mut self) -> Result<Option<RecordBatch>, Refusal> {
         let next = self.input.next_batch().map_err(refusal)?;
         if self.open.is_none()
@@ -86,6 +86,7 @@ impl Work for Stream {
                 }
                 (_, Some(open)) if open.is_finished => return Ok(Step::Over),
                 (_, Some(open)) if self.is_over => {
+                    // A body that was cut short must not get an answer that looks complete.
                     self.input.end().map_err(refusal)?;
                     open.writer.finish().map_err(failed)?;
                     open.is_finished = true;
@@ -154,6 +155,7 @@ impl Open {
         let Some((batch, table, at)) = &mut self.batch else {
             return Ok(Step::Answer(Vec::new()));
         };
+        // One step's work at a time: the thread also serves other requests.
         let n = self.model.step_rows().min(table.rows - *at);
         let rows = self.columns.rows(table, *at, n);
         let scores = self.model.projection.score_rows(&rows, room);

@@ -10,11 +10,11 @@ use crate::source::{Numbers, Shape, pandas_indexes};
 
 /// Position of each feature in a record batch.
 pub(super) struct Columns {
-    /// Columns with features and their values a row.
+    /// Columns with features, and their values per row.
     taken: Vec<(usize, usize)>,
-    /// For each feature, its column among those and its place in a row of it.
+    /// For each feature, its column among those and its position in a row of it.
     places: Vec<(usize, usize)>,
-    /// Columns that are handed back.
+    /// Columns that are returned unchanged.
     pub kept: Vec<usize>,
 }
 
@@ -25,7 +25,7 @@ pub(super) struct Table {
 }
 
 impl Columns {
-    /// The columns of `schema`, if they are those of the model.
+    /// The columns of `schema`, if they match the model.
     pub fn new(schema: &Schema, model: &Model, extra: Extra) -> Result<Self, Refusal> {
         let mut places = vec![(0, 0); model.features()];
         let mut seen = vec![false; model.features()];
@@ -98,7 +98,7 @@ impl Columns {
         })
     }
 
-    /// The `n` rows from `at` on.
+    /// The `n` rows starting at `at`.
     pub fn rows<'a>(&self, table: &'a Table, at: usize, n: usize) -> Rows<'a> {
         let is_one = self.taken.len() == 1 && self.places.iter().enumerate().all(|(j, p)| j == p.1);
         if let (true, [numbers]) = (is_one, table.numbers.as_slice()) {

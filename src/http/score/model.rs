@@ -65,7 +65,7 @@ impl Model {
         (STEP_VALUES / values).max(1)
     }
 
-    /// Refuses features that are not there, or names that are none.
+    /// Refuses missing features and names that are not features.
     pub fn refuse(&self, seen: &[bool], unknown: &[String]) -> Result<(), Refusal> {
         let missing = seen.iter().enumerate().filter(|(_, seen)| !**seen);
         let missing: Vec<&str> = missing.map(|(j, _)| self.name(j)).collect();

@@ -1,8 +1,8 @@
 //! `{"rows": [{"feature": 1.0, …}, …]}` or `{"columns": {"feature": [1.0, …], …}}` → numbers.
 //!
-//! Values go where they belong as they are read: no tree of the document is made, so that a body of
-//! brackets costs no more memory than one of numbers. Refused: features other than the model's,
-//! texts where numbers should be, lists of different lengths.
+//! Values are stored in place as they are read: no tree of the document is built, so that a body
+//! full of brackets costs no more memory than one full of numbers. Refused: features other than the
+//! model's, texts where numbers should be, lists of different lengths.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -16,9 +16,10 @@ use super::model::Model;
 use super::{Extra, Order, Refusal, too_many};
 use crate::snapshot::{Cells, Lane, Rows};
 
-/// Unknown names that are remembered; a message shows fewer.
+/// Most unknown names remembered; a message shows fewer.
 const UNKNOWN_MAX: usize = 100;
-/// Columns that are handed back: rows of names that nobody repeats would fill the memory with null.
+/// Most columns that are returned: rows whose names are never repeated would otherwise fill the
+/// memory with nulls.
 const KEPT_MAX: usize = 64;
 
 /// Numbers of a document.
@@ -29,11 +30,11 @@ pub(super) struct Table {
     values: Vec<f64>,
     /// a column a feature.
     columns: Vec<Vec<f64>>,
-    /// Columns that are handed back.
+    /// Columns that are returned unchanged.
     pub kept: Vec<Kept>,
 }
 
-/// A column that is handed back: its cells as JSON.
+/// A column that is returned unchanged: its cells as JSON.
 pub(super) struct Kept {
     pub name: String,
     text: Vec<u8>,
@@ -50,13 +51,13 @@ impl Kept {
         place.map_or(b"null", |(start, end)| &self.text[*start..*end])
     }
 
-    /// Forgets the cells from a row on: a name that comes twice counts as it came last.
+    /// Drops the cells from a row on: if a name occurs twice, the last one counts.
     fn cut(&mut self, rows: usize) {
         self.ends.truncate(rows);
         self.text.truncate(self.ends.last().copied().unwrap_or(0));
     }
 
-    /// Lets the column have so many rows, null where nothing came.
+    /// Extends the column to this many rows, with nulls for missing cells.
     fn fill(&mut self, rows: usize) {
         while self.ends.len() < rows {
             self.text.extend_from_slice(b"null");
@@ -367,7 +368,7 @@ impl Visitor<'_> for Number<'_> {
     }
 }
 
-/// A column that is handed back.
+/// A column that is returned unchanged.
 struct Scalars<'a>(&'a Context<'a>, &'a mut Kept);
 seed!(Scalars -> (), deserialize_seq);
 
@@ -386,7 +387,7 @@ impl<'de> Visitor<'de> for Scalars<'_> {
     }
 }
 
-/// A cell that is handed back.
+/// A cell that is returned unchanged.
 struct Scalar<'a>(&'a mut Kept);
 seed!(Scalar -> (), deserialize_any);
 

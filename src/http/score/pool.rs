@@ -20,7 +20,7 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// A queue of so many tasks; a thread a core, two at most.
+    /// A pool with a queue of this many tasks and one thread per core, two at most.
     pub fn start(queue: usize) -> Self {
         let (tasks, waiting) = bounded::<Task>(queue);
         let cores = thread::available_parallelism().map_or(1, usize::from);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::net::TcpStream;
 
-/// There is no TLS in this program.
+/// This program was built without TLS.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {

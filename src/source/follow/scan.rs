@@ -219,7 +219,8 @@ impl Scanner {
     }
 
     /// The current state of these names and directories, and of places that are not directories.
-    /// `None` if a directory of a place has vanished, so that everything must be listed.
+    /// `None` if the directory of a place has appeared, or if the name of a listed directory leads
+    /// elsewhere: then everything must be listed.
     pub fn look(
         &mut self,
         params: &FollowParams,

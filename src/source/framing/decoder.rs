@@ -13,25 +13,25 @@ use arrow::ipc::{self, Message};
 use crate::source::preflight::{Batch, check_dictionary, check_later_schema, check_schema};
 use crate::source::stream_error::StreamError;
 
-/// Decodes the messages of one stream, or of several of the same columns.
+/// Decodes the messages of one stream, or of several with the same columns.
 #[derive(Debug, Default)]
 pub(in crate::source) struct BatchDecoder {
     /// The schema of the first stream.
     first: Option<SchemaRef>,
-    /// That of the stream that is being read.
+    /// The schema of the current stream.
     schema: Option<SchemaRef>,
     dictionaries: HashMap<i64, ArrayRef>,
 }
 
 impl BatchDecoder {
-    /// The schema of the first stream, once it has come.
+    /// The schema of the first stream, once it has arrived.
     pub fn schema(&self) -> Option<&SchemaRef> {
         self.first.as_ref()
     }
 
-    /// Takes note of a schema or a dictionary; a record batch is decoded. The order of messages has
-    /// been checked. `pay` is asked before anything is allocated for the rows and bytes that a header
-    /// declares.
+    /// Records a schema or a dictionary, or decodes a record batch. The order of messages has
+    /// already been checked. `pay` must approve the rows and bytes that a header declares before
+    /// anything is allocated.
     pub fn take<E: From<StreamError>>(
         &mut self,
         message: Message<'_>,
@@ -77,7 +77,7 @@ impl BatchDecoder {
         Ok(None)
     }
 
-    /// A stream begins.
+    /// Begins a stream.
     fn begin(&mut self, schema: ipc::Schema<'_>, stored: usize) -> Result<(), StreamError> {
         let Some(first) = &self.first else {
             let schema = read_schema(schema, stored)?;
@@ -109,8 +109,8 @@ pub(in crate::source) fn read_schema(
     Ok(Arc::new(schema))
 }
 
-/// How the columns of a later stream differ from those of the first, if they do. Metadata may: it
-/// tells of a stream, such as the number of its rows, not of the columns.
+/// How the columns of a later stream differ from those of the first, if they do. Metadata may
+/// differ: it describes a stream, such as the number of its rows, rather than the columns.
 fn difference(first: &Fields, later: &Fields) -> Option<String> {
     if first.len() != later.len() {
         return Some(format!("{} columns, not {}", later.len(), first.len()));

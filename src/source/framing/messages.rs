@@ -1,6 +1,6 @@
 //! A reader of bytes → the messages of the streams in it, each with its body.
 //!
-//! A length is allocated in steps, as the bytes that it promises arrive.
+//! Memory for a declared length is allocated in steps, as the bytes arrive.
 
 use std::io::Read;
 
@@ -10,14 +10,14 @@ use arrow::ipc::Message;
 use super::{Cut, Next, Place, message};
 use crate::source::stream_error::StreamError;
 
-/// Bytes allocated before any has arrived; then as many again as have.
+/// Bytes allocated before any have arrived; after that, as many again as have arrived.
 const STEP: usize = 64 << 20;
 
-/// The messages of one stream, or of several behind each other.
+/// The messages of one stream, or of several in succession.
 pub(in crate::source) struct Messages<R> {
     from: R,
     place: Place,
-    /// The message that was read last, without its body.
+    /// The last message read, without its body.
     header: Vec<u8>,
 }
 
@@ -54,7 +54,7 @@ impl<R: Read> Messages<R> {
         }))
     }
 
-    /// Reads the next header; `None` where the bytes end, with or without a mark before.
+    /// Reads the next header; `None` at the end of the bytes, with or without an end marker.
     fn next_header(&mut self) -> Result<Option<Cut>, StreamError> {
         self.header.clear();
         loop {
@@ -95,7 +95,7 @@ fn body(from: &mut impl Read, len: usize, spare: Option<Buffer>) -> Result<Buffe
     Ok(bytes.into())
 }
 
-/// Cuts or lengthens `bytes` to `len`, or says that there is no memory for it.
+/// Resizes `bytes` to `len`; fails if there is not enough memory.
 pub(in crate::source) fn resize(bytes: &mut MutableBuffer, len: usize) -> Result<(), String> {
     let resized = bytes.try_resize(len, 0);
     resized.map_err(|_| format!("no memory for a record batch of {len} bytes"))

@@ -1,11 +1,11 @@
-//! How an Arrow IPC stream is cut into messages, written once for files, pipes and bodies.
+//! The framing of Arrow IPC streams into messages, shared by files, pipes and bodies.
 //!
-//! In: the bytes at the start of a message, and the kinds of the messages in their order. Out: how
-//! long a header is, and whether a message may stand where it does. A stream is a schema,
-//! dictionaries and record batches, and a mark of the end, which a writer may leave out. Since Arrow
-//! 0.15 four bytes of 0xFF stand before the length of a header; before, the length stood alone. Other
-//! streams of the same columns may follow: that is what `cat` makes of two files. Anything else
-//! behind the end is refused, because rows would be lost in silence.
+//! In: the bytes at the start of a message, and the kinds of the messages in their order. Out: the
+//! length of a header, and whether a message is allowed at its position. A stream is a schema,
+//! dictionaries and record batches, and an end marker, which a writer may omit. Since Arrow 0.15
+//! the length of a header is preceded by four bytes of 0xFF; before that it stood alone. Other
+//! streams with the same columns may follow: that is what `cat` makes of two files. Anything else
+//! after the end is refused, because rows would be lost silently.
 
 mod decoder;
 mod messages;
@@ -18,33 +18,31 @@ use super::stream_error::StreamError;
 pub(super) use decoder::{BatchDecoder, read_schema};
 pub(super) use messages::{Messages, resize};
 
-/// Stands before the length of a header since Arrow 0.15.
+/// Precedes the length of a header since Arrow 0.15.
 const MARK: [u8; 4] = [0xFF; 4];
-/// Bytes that tell the length of a header, at the most.
+/// Most bytes needed for the length of a header.
 pub(super) const PREFIX: usize = 8;
-/// Where the root table of a header lies at the farthest: its own table of offsets is all that
-/// stands before it.
+/// Largest offset of the root table of a header: only its own table of offsets precedes it.
 const ROOT_MAX: u32 = 1024;
 
 /// Start of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Prefix {
-    /// So many bytes are needed to tell.
+    /// This many bytes are needed to decide.
     More(usize),
-    /// A header of `len` bytes behind `before` others.
+    /// A header of `len` bytes, preceded by `before` others.
     Header {
         /// Bytes of the mark and the length.
         before: usize,
         /// Bytes of the header.
         len: usize,
     },
-    /// The mark of the end, of so many bytes.
+    /// The end marker, of this many bytes.
     End(usize),
 }
 
 impl Prefix {
-    /// Reads the prefix at the start of `bytes`; a header that is longer than any that is read is an
-    /// error.
+    /// Reads the prefix at the start of `bytes`; a header above the supported length is an error.
     fn of(bytes: &[u8]) -> Result<Self, StreamError> {
         let Some(first) = bytes.first_chunk::<4>() else {
             return Ok(Self::More(4));
@@ -69,11 +67,11 @@ impl Prefix {
     }
 }
 
-/// True if a stream may begin with these bytes; `None` while they are too few to tell.
+/// True if a stream may begin with these bytes; `None` while they are too few to decide.
 ///
 /// A stream from before Arrow 0.15 has no magic number. Its first four bytes are the length of the
-/// schema, padded so that it ends at a multiple of eight; the next four say where the root of the
-/// header lies, which is near its beginning.
+/// schema, padded so that it ends at a multiple of eight; the next four are the offset of the root
+/// table, which is near the beginning of the header.
 pub(super) fn begins(bytes: &[u8]) -> Option<bool> {
     let number = |at: usize| {
         let bytes = bytes.get(at..)?.first_chunk::<4>()?;
@@ -108,7 +106,7 @@ pub(super) fn is_old_schema(bytes: &[u8]) -> bool {
 /// The message of a header, and the bytes of its body.
 ///
 /// # Errors
-/// If it is none.
+/// If it is not a message.
 pub(super) fn message(header: &[u8]) -> Result<(Message<'_>, usize), StreamError> {
     let message = root_as_message(header).map_err(brief)?;
     let len = message.bodyLength();
@@ -119,9 +117,9 @@ pub(super) fn message(header: &[u8]) -> Result<(Message<'_>, usize), StreamError
 /// Next item of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// At least so many bytes are needed to tell.
+    /// At least this many bytes are needed to decide.
     More(usize),
-    /// The mark of the end, of so many bytes.
+    /// The end marker, of this many bytes.
     End(usize),
     /// A message.
     Message(Cut),
@@ -143,30 +141,30 @@ pub(super) struct Cut {
 }
 
 impl Cut {
-    /// Bytes of the whole message, if a number can say so many.
+    /// Bytes of the whole message, unless the sum overflows.
     pub fn bytes(&self) -> Option<usize> {
         (self.before + self.stored).checked_add(self.body)
     }
 }
 
-/// How far a stream has come, message by message.
+/// Progress of a stream, message by message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Place {
     /// Before its schema.
     #[default]
     Start,
-    /// Behind its schema.
+    /// After its schema.
     Inside,
-    /// Behind the mark of its end.
+    /// After its end marker.
     Behind,
 }
 
 impl Place {
-    /// Reads what comes next: `bytes` are the first that follow the message before, as many as there
-    /// are or as were asked for. A whole header or a mark of the end is passed over.
+    /// Reads the next item: `bytes` are the first bytes after the previous message, as many as are
+    /// available or as were requested. A complete header or an end marker is consumed.
     ///
     /// # Errors
-    /// If it breaks the format, or may not come here.
+    /// If it violates the format or is not allowed here.
     pub fn step(&mut self, bytes: &[u8]) -> Result<Next, StreamError> {
         let place = *self;
         place.check(bytes)?;
@@ -195,7 +193,7 @@ impl Place {
         }))
     }
 
-    /// The error for a stream that ends behind these bytes, which are not all of a message.
+    /// The error for a stream that ends after these bytes of an incomplete message.
     pub fn cut_short(self, held: &[u8]) -> StreamError {
         match self {
             Self::Behind if held.len() < PREFIX => behind(held),
@@ -203,7 +201,7 @@ impl Place {
         }
     }
 
-    /// Holds the bytes of the next message, or its beginning, against what may come here.
+    /// Checks whether the next message, as far as its bytes are known, is allowed here.
     fn check(self, bytes: &[u8]) -> Result<(), StreamError> {
         // Inside a stream the bytes of a message may look like anything.
         let is_odd = self != Self::Inside && begins(bytes) == Some(false);
@@ -225,7 +223,7 @@ impl Place {
         }
     }
 
-    /// Takes note of a message of this kind, if it may come here.
+    /// Records a message of this kind, if it is allowed here.
     fn message(&mut self, kind: MessageHeader) -> Result<(), StreamError> {
         match (*self, kind) {
             // A stream whose writer left out the mark of the end may be followed by another too.
@@ -244,7 +242,7 @@ impl Place {
         }
     }
 
-    /// Takes note of the mark of the end, if it may come here.
+    /// Records the end marker, if it is allowed here.
     fn mark(&mut self) -> Result<(), StreamError> {
         match self {
             Self::Start => Err("the stream ends before its schema".into()),
@@ -256,7 +254,8 @@ impl Place {
         }
     }
 
-    /// The error for a message that breaks the format: behind the end it is no message.
+    /// The error for a message that violates the format; after the end it is not considered a
+    /// message.
     pub fn fault(self, error: StreamError) -> StreamError {
         match (self, error) {
             (Self::Behind, StreamError::Corrupt(reason)) => StreamError::Behind(format!(

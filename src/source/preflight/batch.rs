@@ -1,8 +1,8 @@
-//! The header of an Arrow record batch, against its schema and its body.
+//! Checks the header of an Arrow record batch against its schema and its body.
 //!
-//! The decoder cuts each buffer out of the body where the header says, and panics when that is
-//! outside; it reserves the length that a compressed buffer declares. Both are checked here, and
-//! that the columns are as long as the batch.
+//! The decoder takes each buffer from the position in the body that the header gives, and panics if
+//! that is outside; it allocates the length that a compressed buffer declares. Both are checked
+//! here, as is that the columns are as long as the batch.
 
 use arrow::datatypes::{DataType, Schema, UnionMode};
 use arrow::ipc::{
@@ -13,13 +13,13 @@ use arrow::ipc::{
 use super::schema::block_header;
 use super::{brief, uncompressed_max};
 
-/// Times its values that a compressed buffer may hold: a writer that cuts an array short may
-/// write the whole of its buffers.
+/// Multiple of its values that a compressed buffer may hold: a writer that slices an array may
+/// write its whole buffers.
 const WHOLE_BUFFERS: u64 = 16;
-/// Bytes that it may hold in any case.
+/// Bytes that it may always hold.
 const BUFFER_SLACK: u64 = 1 << 20;
 
-/// A batch and what its header is held against.
+/// A batch and the data that its header is checked against.
 pub(in crate::source) struct Batch<'a> {
     pub header: RecordBatch<'a>,
     pub body: &'a [u8],
@@ -64,13 +64,14 @@ fn parts(bytes: &[u8], meta: usize) -> Result<(Message<'_>, &[u8]), String> {
     Ok((message, body))
 }
 
-/// Checks a dictionary, whose type its header does not tell.
+/// Checks a dictionary, whose type is not in its header.
 pub(in crate::source) fn check_dictionary(
     batch: DictionaryBatch<'_>,
     body: &[u8],
 ) -> Result<(), String> {
     let data = batch.data().ok_or("a dictionary without data")?;
     let mut check = Check::new(data, body)?;
+    // Without the type, only the bounds of nodes and buffers can be checked.
     while check.nodes.len() > 0 {
         check.node(None)?;
     }
@@ -86,6 +87,7 @@ impl Batch<'_> {
         let rows = u64::try_from(self.header.length());
         let rows = rows.map_err(|_| "a record batch has a negative length")?;
         let mut check = Check::new(self.header, self.body)?;
+        // Unions had a validity buffer before version 5 of the format.
         check.has_union_nulls = self.version < MetadataVersion::V5;
         for field in schema.fields() {
             let column = check.column(field.data_type(), Some(rows));
@@ -95,7 +97,7 @@ impl Batch<'_> {
     }
 }
 
-/// The nodes and buffers of a batch that are to come.
+/// The remaining nodes and buffers of a batch.
 struct Check<'a> {
     nodes: Box<dyn ExactSizeIterator<Item = &'a FieldNode> + 'a>,
     buffers: Box<dyn ExactSizeIterator<Item = &'a Buffer> + 'a>,
@@ -140,6 +142,7 @@ impl<'a> Check<'a> {
         let n = self.node(rows)?;
         match data_type {
             D::Null => {}
+            // Both children have an entry per run, and not one per row.
             D::RunEndEncoded(ends, values) => {
                 self.column(ends.data_type(), None)?;
                 self.column(values.data_type(), None)?;

@@ -1,29 +1,29 @@
-//! Changes to the bytes of a footer, so that our decoder reads what others do.
+//! Edits to the bytes of a footer, so that our decoder reads what others do.
 //!
-//! Fields are taken out, and the numbers of those behind them, which are told as distances, put
-//! right. Most footers need none.
+//! Fields are removed, and the numbers of the fields after them, which are stored as differences,
+//! are corrected. Most footers need none.
 
 use super::fault::{Fault, wrong};
 
-/// Changes that one footer may need: old writers need one or two a column.
+/// Most edits per footer: files from old writers need one or two per column.
 const EDITS_MAX: usize = 1 << 21;
-/// The largest distance between two field numbers that is told in the same byte as the type.
+/// The largest difference between two field numbers that fits into the same byte as the type.
 const SHORT_MAX: i64 = 15;
 
-/// Places of a footer and what is to stand there.
+/// Positions in a footer and their new content.
 #[derive(Default)]
 pub(super) struct Edits(Vec<Edit>);
 
 struct Edit {
     at: usize,
-    /// Bytes that go.
+    /// Bytes removed.
     len: usize,
-    /// Those that come, and how many they are.
+    /// Bytes inserted, and their number.
     to: ([u8; 4], usize),
 }
 
 impl Edits {
-    /// Puts a few bytes in the place of `len` others.
+    /// Replaces `len` bytes by a few others.
     pub fn replace(&mut self, at: usize, len: usize, to: &[u8]) -> Result<(), Fault> {
         if self.0.len() == EDITS_MAX {
             return wrong(format!("more than {EDITS_MAX} fields are of another type"));
@@ -38,12 +38,12 @@ impl Edits {
         Ok(())
     }
 
-    /// Takes out the bytes from `from` to `end`.
+    /// Removes the bytes from `from` to `end`.
     pub fn cut(&mut self, from: usize, end: usize) -> Result<(), Fault> {
         self.replace(from, end - from, &[])
     }
 
-    /// Tells the number of the field at byte `at`, of one byte, as its distance to `before`.
+    /// Rewrites the one-byte header of the field at byte `at` for its difference to `before`.
     pub fn renumber(&mut self, at: usize, wire: u8, id: i64, before: i64) -> Result<(), Fault> {
         match u8::try_from(id - before) {
             Ok(delta @ 1..) if i64::from(delta) <= SHORT_MAX => {
@@ -58,7 +58,7 @@ impl Edits {
         }
     }
 
-    /// The bytes as changed; `None` where they may stay.
+    /// The edited bytes; `None` if nothing changes.
     pub fn apply(mut self, bytes: &[u8]) -> Option<Vec<u8>> {
         self.0.sort_by_key(|edit| edit.at);
         let is_needed = |edit: &Edit| {

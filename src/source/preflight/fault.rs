@@ -5,7 +5,7 @@
 pub(super) enum Fault {
     /// They end before the outermost struct does.
     Short,
-    /// They say what cannot be.
+    /// They are invalid.
     Wrong(Box<str>),
 }
 

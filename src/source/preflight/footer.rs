@@ -18,9 +18,9 @@ use crate::source::SourceError;
 use crate::source::error::unreadable;
 use crate::source::positioned::Positioned;
 
-/// Bytes behind the footer: its length and the magic.
+/// Bytes after the footer: its length and the magic.
 const TRAILER: usize = 8;
-/// The last of the annotations that there are.
+/// The largest valid annotation.
 const CONVERTED_TYPE_MAX: i64 = 21;
 
 /// Content of a footer.
@@ -74,7 +74,7 @@ pub(in crate::source) fn read_footer(path: &Path, file: &Positioned) -> Result<R
     })
 }
 
-/// Checks a footer that stands at byte `end` of its file.
+/// Checks a footer that ends at byte `end` of its file.
 pub(in crate::source) fn check(bytes: &[u8], end: u64) -> Result<(), String> {
     walked(bytes, end).map(|_| ())
 }
@@ -100,7 +100,7 @@ fn walked(bytes: &[u8], end: u64) -> Result<Checked, String> {
     }
 }
 
-/// The footer as far as it has been walked.
+/// State of the walk through a footer.
 #[derive(Default)]
 struct Footer {
     /// End that column chunks must not cross.
@@ -130,12 +130,12 @@ struct Element {
     children: i64,
 }
 
-/// The nodes that still have children to come.
+/// The nodes that still have children outstanding.
 #[derive(Default)]
 struct Tree {
-    /// Children to come, and bytes of the names down to here.
+    /// Outstanding children, and bytes of the names down to here.
     open: Vec<(i64, u64)>,
-    /// Nodes to come.
+    /// Outstanding nodes.
     left: usize,
     has_root: bool,
     /// Bytes of all dotted names.

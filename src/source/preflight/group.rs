@@ -1,5 +1,5 @@
-//! A row group for the crate's Arrow reader, whose pages are checked on their way; and the first
-//! list of a column, by its levels alone.
+//! A row group for the crate's Arrow reader with pages checked in passing; and the first list of a
+//! column, by its levels alone.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::levels;
 use super::pages::{self, Budget};
 use crate::source::positioned::Positioned;
 
-/// Values of a list that is passed through as an id.
+/// Most values of a list that is passed through as an id.
 const ID_VALUES_MAX: usize = 1 << 16;
 
 /// One row group of a file.
@@ -31,8 +31,8 @@ pub(in crate::source) struct Group<'a> {
 }
 
 impl<'a> Group<'a> {
-    /// The row group `index`, of which these leaves are wanted, with the length of each that is a
-    /// list, and these ids.
+    /// The row group `index` with the wanted leaves, the lengths of those that are lists, and the
+    /// wanted ids.
     pub fn new(
         file: &'a Positioned,
         meta: &'a ParquetMetaData,

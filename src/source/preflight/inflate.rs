@@ -1,8 +1,8 @@
-//! Pages of the two codecs that the decoder follows wherever they lead: gzip and Brotli.
+//! Pages of the two codecs whose output the decoder does not bound: gzip and Brotli.
 //!
-//! For the others it reserves what the header declares, and stops there. Of these two it takes
-//! whatever comes, which from 100 bytes of Brotli can be gigabytes. So it is told that they are
-//! not compressed, and what it hands on is uncompressed here, to the declared length.
+//! For the others it allocates what the header declares and stops there. For these two it accepts
+//! any length, and 100 bytes of Brotli can become gigabytes. So the decoder is told that they are
+//! not compressed, and the pages it returns are uncompressed here, up to the declared length.
 
 use std::io::{self, Read};
 
@@ -11,7 +11,7 @@ use flate2::read::MultiGzDecoder;
 use parquet::basic::Compression;
 use parquet::column::page::Page;
 
-/// Bytes that the Brotli decoder takes at a time, at the most.
+/// Buffer size of the Brotli decoder.
 const BUFFER: usize = 1 << 16;
 
 /// The codec of a column chunk.
@@ -22,7 +22,7 @@ pub(super) enum Codec {
 }
 
 impl Codec {
-    /// `None` for what the decoder uncompresses itself.
+    /// `None` for codecs that the decoder handles itself.
     pub fn of(compression: Compression) -> Option<Self> {
         match compression {
             Compression::GZIP(_) => Some(Self::Gzip),
@@ -31,7 +31,7 @@ impl Codec {
         }
     }
 
-    /// Uncompresses `page`, which is to take `size` bytes.
+    /// Uncompresses `page`, which must become `size` bytes.
     pub fn inflate(self, page: &mut Page, size: usize) -> Result<(), String> {
         let (buf, levels) = match page {
             Page::DataPage { buf, .. } | Page::DictionaryPage { buf, .. } => (buf, 0),
@@ -71,6 +71,7 @@ impl Codec {
 
     /// Reads at most one byte more than `max`.
     fn read(self, stored: &[u8], max: u64, to: &mut Vec<u8>) -> io::Result<usize> {
+        // One byte more than declared is enough to tell that a page is too long.
         match self {
             Self::Gzip => MultiGzDecoder::new(stored).take(max + 1).read_to_end(to),
             Self::Brotli => {

@@ -1,7 +1,7 @@
-//! Definition and repetition levels of a page, as they are stored: in runs.
+//! Definition and repetition levels of a page in stored form: as runs.
 //!
-//! A run of a few bytes stands for up to two billion levels, and the decoders unfold the list that
-//! a row asks for whole, however long it is. So lists are measured here, a run at a time, before.
+//! A run of a few bytes can represent up to two billion levels, and the decoders expand a whole
+//! list however long it is. So lists are measured here first, run by run.
 
 use parquet::basic::Encoding;
 use parquet::column::page::Page;
@@ -107,6 +107,8 @@ pub(super) fn sections<'a>(
 /// The levels at the start of a page of the first version, and what is behind them.
 fn first(bytes: &[u8], width: u32, len: usize, coded: Encoding) -> Option<(Levels<'_>, &[u8])> {
     let is_hybrid = coded == Encoding::RLE;
+    // Levels that can only be 0 are not stored. Those coded in runs follow their size; the older
+    // bit-packed ones have a size that their number determines.
     let (levels, rest) = if width == 0 {
         (&bytes[..0], bytes)
     } else if is_hybrid {
@@ -214,11 +216,11 @@ fn unpack(bytes: &[u8], at: usize, width: usize, lowest_first: bool) -> Option<u
     })
 }
 
-/// Values that the lists of a column chunk have beyond `len` each.
+/// Number of values by which the lists of a column chunk exceed `len` each.
 ///
 /// With s the values since the last list that began when all before were complete, a value adds 1
-/// to s and a list that begins takes `len` off, to no less than zero: s stays below `len` for as
-/// long as every list does. Levels are taken 64 at a time, which is off by no more than 64.
+/// to s and a list that begins takes `len` off, to no less than zero: s does not exceed `len` as
+/// long as no list does. Levels are processed 64 at a time, which is off by at most 64.
 pub(super) struct Excess {
     len: u64,
     values: u64,

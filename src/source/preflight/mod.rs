@@ -1,11 +1,11 @@
 //! Checks of a file before the decoders see it.
 //!
-//! The decoders trust what a file declares: a footer whose schema nests 1,500 deep overflows
-//! their stack, a length of 100 GB is allocated before a byte of it has been read, a page of 40
-//! bytes unfolds into a gigabyte. Each ends the process, where no error can be caught. In: footers,
-//! page headers, record batch headers, as bytes. Out: the same bytes, checked, at the cost of a
-//! second look at the metadata and none at the values. Refused: what contradicts itself or the
-//! size of the file, and what goes beyond the limits below, which no honest file comes near.
+//! The decoders trust what a file declares: a footer whose schema nests 1,500 deep overflows their
+//! stack, a length of 100 GB is allocated before a byte of it has been read, a page of 40 bytes
+//! expands to a gigabyte. Each kills the process, and no error can be caught. In: footers, page
+//! headers, record batch headers, as bytes. Out: the same bytes, checked, at the cost of a second
+//! look at the metadata and none at the values. Refused: files that contradict themselves or their
+//! size, and files beyond the limits below, which no honest file comes near.
 
 mod batch;
 mod edits;
@@ -31,16 +31,17 @@ pub(super) const METADATA_BYTES_MAX: usize = 256 << 20;
 const DEPTH_MAX: usize = 64;
 /// Columns, groups and lists of a schema.
 const FIELDS_MAX: usize = 1_000_000;
-/// Bytes of all dotted names of a schema, each as long as the names it is made of.
+/// Bytes of all dotted names of a schema, each as long as its parts together.
 const NAME_BYTES_MAX: u64 = 256 << 20;
-/// Features of a row: an image of 2,048 by 2,048 pixels. Each has a name, and a weight a component.
+/// Features of a row: an image of 2,048 by 2,048 pixels. Each has a name, and a weight per
+/// component.
 pub(super) const FEATURES_MAX: usize = 1 << 22;
-/// Values that rows may have beyond what their lists should: the error names the row, for which
-/// the rows before it must be decoded.
+/// Number of values by which lists may exceed their length: the error names the row, for which the
+/// rows before it must be decoded.
 const EXCESS_MAX: u64 = 1 << 20;
 /// Bytes of one page when it is uncompressed: writers aim at 1 MiB, some write a page a row group.
 const PAGE_BYTES_MAX: u64 = 1 << 30;
-/// Bytes that may be uncompressed at once whatever they are compressed from.
+/// Bytes that may always be uncompressed at once, whatever the ratio.
 const UNCOMPRESSED_FREE: u64 = 1 << 30;
 /// Beyond [`UNCOMPRESSED_FREE`], bytes that one stored byte may become: sparse columns reach some
 /// hundreds, only constant ones more.
@@ -51,7 +52,7 @@ fn uncompressed_max(stored: u64) -> u64 {
     stored.saturating_mul(RATIO_MAX).max(UNCOMPRESSED_FREE)
 }
 
-/// What the verifier says, without its trace of many lines.
+/// The verifier's error without its long trace.
 pub(super) fn brief(error: impl std::fmt::Display) -> String {
     let text = error.to_string();
     text.lines().next().unwrap_or_default().to_owned()

@@ -1,4 +1,4 @@
-//! Byte-array values of a page, as they are stored: what they would unfold to.
+//! Byte-array values of a page in stored form: bounds on their decoded size.
 //!
 //! Only ids have such columns. The decoders allocate as many lengths as a delta header declares.
 
@@ -21,7 +21,7 @@ pub(super) fn check_lengths(values: &[u8], encoding: Encoding, len: usize) -> Re
     Ok(())
 }
 
-/// What is behind a delta-packed stream of at most `max` numbers.
+/// The bytes after a delta-packed stream of at most `max` numbers.
 fn delta(bytes: &[u8], max: u64) -> Option<&[u8]> {
     let mut at = bytes;
     let block = varint(&mut at)?;
@@ -29,9 +29,11 @@ fn delta(bytes: &[u8], max: u64) -> Option<&[u8]> {
     let count = varint(&mut at)?;
     varint(&mut at)?;
     let per_mini = block.checked_div(minis)?;
+    // Eight values of any width fill whole bytes, so that every miniblock ends at a byte.
     if count > max || per_mini < 8 || !per_mini.is_multiple_of(8) {
         return None;
     }
+    // The first value was in the header.
     let mut left = count.saturating_sub(1);
     while left > 0 {
         varint(&mut at)?;
@@ -61,7 +63,7 @@ fn varint(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
-/// Checks that `values` times a dictionary's longest word can be held.
+/// Checks that `values` times a dictionary's longest word fits into memory.
 pub(super) fn check_words(dictionary: &[u8], values: u64) -> Result<(), String> {
     let (mut at, mut longest) = (dictionary, 0);
     while let Some((len, rest)) = at.split_first_chunk::<4>() {

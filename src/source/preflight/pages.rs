@@ -1,10 +1,10 @@
-//! The pages of one column chunk: each header is checked when the decoder reads it, each page
-//! before it gets it.
+//! The pages of one column chunk: each header is checked when the decoder reads it, and each page
+//! before the decoder gets it.
 //!
-//! The decoder reserves what a header declares: up to 2 GB for a page, 16 bytes times up to two
+//! The decoder allocates what a header declares: up to 2 GB for a page, 16 bytes times up to two
 //! billion words for a dictionary. So the bytes of a header pass through [`Header`], which walks
-//! them first. A page of numbers takes no more bytes than its values can; the largest pages of
-//! all columns of a row group, which are held at the same time, no more than a [`Budget`].
+//! them first. A page of numbers takes no more bytes than its values can; the largest pages of all
+//! columns of a row group, which are held at the same time, no more than a [`Budget`].
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
@@ -32,9 +32,9 @@ use crate::source::positioned::Positioned;
 const HEADER_BUFFER: usize = 1024;
 /// Bytes of a header whose statistics are long strings.
 const HEADER_BYTES_MAX: usize = 16 << 20;
-/// Bytes that a page may take beyond its values: blocks and groups are padded.
+/// Bytes that a page may take in addition to its values: blocks and groups are padded.
 const PAGE_SLACK: u64 = 1 << 20;
-/// Bytes of the levels of a value and of the head of its run, when each run holds one value.
+/// Bytes of the levels of a value and its run header, if each run holds one value.
 const RUN_BYTES: u64 = 16;
 
 /// Bytes of pages that the columns of a row group hold at the same time.
@@ -58,12 +58,12 @@ struct Chunk {
     file: Positioned,
     /// Bits of a value, `None` when values differ in length.
     width: Option<u64>,
-    /// Values of the chunk, nulls too.
+    /// Values of the chunk, including nulls.
     values: u64,
     /// Bytes of its largest page so far.
     largest: AtomicU64,
     budget: Arc<Budget>,
-    /// Bytes of the pages whose headers have been read, which are to be uncompressed here.
+    /// Sizes of the pages to be uncompressed here whose headers have been read.
     sizes: Mutex<VecDeque<usize>>,
 }
 
@@ -71,11 +71,11 @@ struct Chunk {
 pub(super) struct Pages {
     inner: SerializedPageReader<Shared>,
     chunk: Arc<Chunk>,
-    /// Of pages that are uncompressed here.
+    /// Codec of pages that are uncompressed here.
     codec: Option<Codec>,
     column: ColumnChunkMetaData,
     excess: Option<Excess>,
-    /// Values that are decoded at once, when they are bytes.
+    /// Values decoded at once, if they are byte arrays.
     words: Option<u64>,
     /// Values that pages may still hold.
     left: u64,
@@ -94,6 +94,8 @@ pub(super) fn open(
     let desc = column.column_descr();
     let values = u64::try_from(column.num_values()).unwrap_or(0);
     let is_flat = desc.max_rep_level() == 0;
+    // A flat column has one value per row; a list has at least one entry per row, even if it is
+    // null or empty.
     if is_flat && values != rows as u64 || values < rows as u64 {
         return refuse(format!(
             "column `{}` declares {values} values in a row group of {rows} rows",

@@ -1,15 +1,15 @@
 //! The schema of Arrow IPC bytes, as a footer, a stream or a Parquet footer holds it.
 //!
-//! The verifier of the format has been through it: 64 levels, a million tables. But tables and
-//! strings may be shared, so that a few kilobytes stand for millions of fields, or gigabytes of
-//! metadata, which the decoder copies out one by one.
+//! The format's verifier has already accepted it: 64 levels, a million tables. But tables and
+//! strings may be shared, so that a few kilobytes represent millions of fields or gigabytes of
+//! metadata, which the decoder copies one by one.
 
 use arrow::ipc::{Endianness, Field, KeyValue, Schema, root_as_message};
 
 use super::{DEPTH_MAX, FIELDS_MAX};
 use crate::source::stream_error::StreamError;
 
-/// Bytes of names and metadata beyond those that the schema takes as it is stored.
+/// Bytes of names and metadata beyond the stored size of the schema.
 const SHARED_BYTES_MAX: usize = 64 << 20;
 
 /// Checks the schema of Arrow IPC data that is stored in `stored` bytes.
@@ -24,8 +24,8 @@ pub(in crate::source) fn check_schema(
     Ok(check_fields(schema, most)?)
 }
 
-/// The same for the schema of a further stream: a body may hold thousands, so none may stand for more
-/// than its own bytes.
+/// The same for the schema of a further stream: a body may hold thousands, so none may represent
+/// more than its own bytes.
 pub(in crate::source) fn check_later_schema(
     schema: Schema<'_>,
     stored: usize,
@@ -36,8 +36,7 @@ pub(in crate::source) fn check_later_schema(
     Ok(check_fields(schema, (stored, FIELDS_MAX.min(stored)))?)
 }
 
-/// Checks that names and metadata take at most so many bytes, and that there are at most so many
-/// columns.
+/// Checks the limits on the bytes of names and metadata, and on the number of columns.
 fn check_fields(schema: Schema<'_>, (max, fields_max): (usize, usize)) -> Result<(), String> {
     let mut bytes = metadata(schema.custom_metadata().into_iter().flatten());
     let mut fields = 0;
@@ -121,7 +120,7 @@ fn base64(text: &[u8]) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// The header of a block of an IPC file, without what stands before it.
+/// The header of a block of an IPC file, without its prefix.
 pub(in crate::source) fn block_header(block: &[u8]) -> Option<&[u8]> {
     match block.first_chunk::<4>()? {
         &[0xFF, 0xFF, 0xFF, 0xFF] => block.get(8..),

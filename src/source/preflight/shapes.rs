@@ -1,14 +1,14 @@
 //! The structs of a Parquet footer and of a page header, as far as a decoder reads them.
 //!
-//! Source: `parquet.thrift` of the format, version 2.12. A field that is `Any` is passed over, by
-//! the decoder too.
+//! Source: `parquet.thrift` of the format, version 2.12. A field of kind `Any` is skipped, also by
+//! the decoder.
 
 use Kind::{Any, Binary, Bool, Byte, Double, I16, I32, I32s, I64, I64s, Struct, Structs};
 
 /// Type that a field of a known struct must have.
 #[derive(Clone, Copy)]
 pub(super) enum Kind {
-    /// Anything: the field is passed over.
+    /// Anything: the field is skipped.
     Any,
     Bool,
     Byte,
@@ -27,13 +27,13 @@ pub(super) enum Kind {
 pub(super) struct Shape {
     /// Its name, for the visitor.
     pub name: Name,
-    /// By field number; number 0 is nobody's.
+    /// By field number; number 0 is unused.
     pub fields: &'static [Kind],
-    /// Bits of the field numbers that must be there.
+    /// Bits of the required field numbers.
     pub required: u32,
 }
 
-/// The structs whose values somebody asks for.
+/// The structs whose values are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Name {
     /// Any other.

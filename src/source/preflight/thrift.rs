@@ -1,14 +1,14 @@
 //! Thrift compact-protocol bytes → their values, one after another, without building anything.
 //!
 //! In: bytes and the [`Shape`] of the outermost struct. Out: the numbers and strings of its known
-//! fields, told to a [`Visit`]. Refused: what ends early, a known field of another type or twice,
-//! collections longer than the bytes that are left, nesting beyond [`NESTING_MAX`], and
-//! collections of booleans, whose length in bytes decoders disagree on. A decoder that knows no
+//! fields, passed to a [`Visit`]. Refused: truncated input, a known field of another type or
+//! repeated, collections longer than the remaining bytes, nesting beyond [`NESTING_MAX`], and
+//! collections of booleans, on whose length in bytes decoders disagree. A decoder that knows no
 //! more fields than the shapes do reads the same values from bytes that pass.
 //!
-//! [`mend`] walks more leniently, as the readers do that Thrift generates: an optional field of
-//! another type, or with a value that nobody knows, is passed over. It also gives the [`Edits`] that
-//! take such fields out, since our decoder would refuse them.
+//! [`mend`] walks more leniently, like the readers that Thrift generates: an optional field of
+//! another type, or with an unknown value, is skipped. It also returns the [`Edits`] that remove
+//! such fields, since our decoder would refuse them.
 
 use super::edits::Edits;
 use super::fault::{Fault, wrong};
@@ -17,10 +17,11 @@ use super::shapes::{Kind, Name, Shape};
 /// Levels of structs and lists: Parquet's own take seven.
 const NESTING_MAX: usize = 32;
 
-/// Is told the values of known fields.
+/// Receives the values of known fields.
 pub(super) trait Visit {
     fn number(&mut self, of: Name, field: usize, value: i64) -> Result<(), Fault>;
-    /// True if this value says something: if not, [`mend`] takes the field out, and it is not told.
+    /// True if this value is meaningful: if not, [`mend`] removes the field, and it is not
+    /// reported.
     fn is_meant(&self, _of: Name, _field: usize, _value: i64) -> bool {
         true
     }
@@ -77,11 +78,11 @@ enum Frame {
 #[derive(Clone, Copy)]
 struct Fields {
     shape: &'static Shape,
-    /// Number of the field before.
+    /// Number of the previous field.
     last: i64,
-    /// Number of the field before that stays.
+    /// Number of the previous field that is kept.
     kept: i64,
-    /// Where a field that does not stay begins; it ends where the next one does.
+    /// Start of a field to be removed; it ends where the next one starts.
     cut: Option<usize>,
     seen: u32,
 }
@@ -95,7 +96,7 @@ pub(super) fn walk(
     run(bytes, shape, visit, None).map(|(used, _)| used)
 }
 
-/// Walks the same leniently; returns what is to be changed for a decoder that does not.
+/// Walks the same leniently; returns the edits needed for a decoder that does not.
 pub(super) fn mend(
     bytes: &[u8],
     shape: &'static Shape,
@@ -111,6 +112,8 @@ fn run(
     visit: &mut impl Visit,
     edits: Option<Edits>,
 ) -> Result<(usize, Option<Edits>), Fault> {
+    // An explicit stack of bounded depth: with recursion a hostile footer could overflow the stack
+    // of the thread.
     let mut walk = Walk {
         bytes,
         at: 0,
@@ -146,7 +149,7 @@ struct Walk<'a> {
     bytes: &'a [u8],
     at: usize,
     frames: Vec<Frame>,
-    /// What is to be changed; `None` where all must be as it should.
+    /// The edits so far; `None` if the walk is strict.
     edits: Option<Edits>,
 }
 
@@ -189,6 +192,8 @@ impl<'a> Walk<'a> {
                 return visit.end(name, seen);
             }
             let before = now.last;
+            // A difference of 0 means that it did not fit into four bits and that the number itself
+            // follows.
             now.last = match delta {
                 0 => self.number::<i16>()?,
                 delta => before + i64::from(delta),
@@ -227,7 +232,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Reads a field that must be of this kind; returns whether it stays.
+    /// Reads a field that must be of this kind; returns whether it is kept.
     fn known(
         &mut self,
         of: Name,
@@ -283,7 +288,7 @@ impl<'a> Walk<'a> {
         visit.number(of, id, value).map(|()| true)
     }
 
-    /// Passes over a value, or enters it.
+    /// Skips a value, or enters it.
     fn pass(&mut self, wire: u8, shape: &'static Shape) -> Result<(), Fault> {
         match wire {
             wire::TRUE | wire::FALSE => Ok(()),
@@ -303,6 +308,7 @@ impl<'a> Walk<'a> {
                 if len == 0 {
                     return Ok(());
                 }
+                // Only a map with entries has the byte of its types.
                 let types = self.byte()?;
                 let (key, value) = (item(types >> 4)?, item(types & 0x0F)?);
                 let left = 2 * len;
@@ -315,6 +321,7 @@ impl<'a> Walk<'a> {
     /// The type and the number of the items of a list.
     fn list(&mut self) -> Result<(u8, usize), Fault> {
         let head = self.byte()?;
+        // Four bits hold the length of a short list; 15 means that the length follows.
         let len = match head >> 4 {
             15 => self.len()?,
             short => usize::from(short),

@@ -1,4 +1,4 @@
-//! Limits of a worker process, and its end.
+//! Limits of a worker process, and its termination.
 
 use std::ffi::OsString;
 use std::io;
@@ -9,17 +9,17 @@ use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::flag;
 
-/// Names the limit for the worker's address space, in MiB.
+/// Environment variable with the limit of the worker's address space, in MiB.
 pub(super) const MEMORY_VARIABLE: &str = "OJAD_WORKER_MEMORY_MIB";
 
-/// Names what the allocator reserves at a time, in KiB.
+/// Environment variable with the size that the allocator reserves at a time, in KiB.
 pub(super) const RESERVE_VARIABLE: &str = "MIMALLOC_ARENA_RESERVE";
-/// A part of the least limit that the configuration allows.
+/// A fraction of the smallest limit that the configuration allows.
 pub(super) const RESERVE_KIB: &str = "32768";
 
-/// Variables of the daemon that a worker sees: where libraries are, what a debugging tool wants. A file
-/// may take the worker over; the rest, the token of the HTTP server and whatever else the daemon was given
-/// in secret, is not for it.
+/// Environment variables of the daemon that a worker inherits: for library paths and debugging
+/// tools. A file might take over the worker, so the rest, such as the token of the HTTP server and
+/// other secrets, is withheld.
 const SEEN: [&str; 7] = [
     "LD_LIBRARY_PATH",
     "LD_PRELOAD",
@@ -30,12 +30,12 @@ const SEEN: [&str; 7] = [
     "TZ",
 ];
 
-/// The variables of this process that a worker sees.
+/// The variables of this process that a worker inherits.
 pub(super) fn environment() -> impl Iterator<Item = (OsString, OsString)> {
     std::env::vars_os().filter(|(name, _)| SEEN.iter().any(|seen| name == seen))
 }
 
-/// Dies with the daemon, leaves its signals to it, and takes no more memory than it may.
+/// Makes the worker die with the daemon, ignore signals meant for it, and respect its memory limit.
 pub(super) fn apply() -> io::Result<()> {
     // The kernel must do this, because a daemon that is killed cannot end its worker itself.
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;

@@ -9,15 +9,15 @@ use super::{Fault, Refusal};
 /// Bytes of the last words of a worker that are kept.
 const LAST_WORDS: u64 = 512;
 
-/// Faults of a worker, as opposed to a file's.
+/// Faults of a worker, as opposed to those of a file.
 pub(super) enum Lost {
     Died(String),
     Silent,
-    /// The system gave none: no file has anything to do with it.
+    /// The system provided no worker: no file is to blame.
     NotStarted(String),
 }
 
-/// What is said of files when no worker can be had: it is not their fault.
+/// The reason given for files when no worker can be started: it is not their fault.
 pub(super) fn not_started(why: &str) -> Refusal {
     Refusal {
         fault: Fault::Unreadable,
@@ -28,7 +28,7 @@ pub(super) fn not_started(why: &str) -> Refusal {
     }
 }
 
-/// What an error of the socket says of the worker behind it.
+/// Interprets an error of the socket as a fault of the worker.
 pub(super) fn lost(error: &io::Error) -> Lost {
     match error.kind() {
         // A read timeout of a socket is reported as either, depending on the system.

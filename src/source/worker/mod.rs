@@ -1,9 +1,9 @@
 //! Decoding where a crash is survivable: segments in, rows out.
 //!
 //! [`Subprocess`] hands segments to a worker process of the same binary and takes rows back through
-//! shared memory; a worker that dies, or says nothing for too long, is replaced, and the error names
-//! the file that it held. [`InProcess`] does the same work in this process, for `isolation = "none"` and
-//! for tests. Both give the same pieces.
+//! shared memory; a worker that dies or is silent for too long is replaced, and the error names its
+//! current file. [`InProcess`] does the same work in this process, for `isolation = "none"` and for
+//! tests. Both give the same pieces.
 
 mod in_process;
 mod limits;
@@ -30,9 +30,9 @@ use crate::text::{MESSAGE_BYTES_MAX, bounded};
 pub struct Job {
     /// The caller's number for it; comes back with every piece.
     pub ticket: u64,
-    /// The rows, behind those that were taken.
+    /// The rows, after those already taken.
     pub read: SegmentRead,
-    /// Rows of the segment to stop behind; `None`: its end.
+    /// Rows of the segment to stop after; `None`: its end.
     pub until: Option<u64>,
 }
 
@@ -47,10 +47,10 @@ pub enum Next {
         tally: Tally,
         /// True if the job ends with it.
         is_last: bool,
-        /// Ids of its rows, where they were asked for and could be had.
+        /// Ids of its rows, if requested and available.
         tags: Option<Tags>,
     },
-    /// The job ends here; the ones behind it go on.
+    /// The job ends here; later ones continue.
     Failed {
         /// Ticket of the job.
         ticket: u64,
@@ -59,16 +59,16 @@ pub enum Next {
     },
 }
 
-/// Whose fault it is that a file gives no more rows.
+/// Why a file delivers no more rows, by who is to blame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The file's: it will be refused again.
     File,
-    /// It is another file now, or was written while it was read.
+    /// It was replaced, or written to while it was read.
     Changed,
-    /// It is not there any more.
+    /// It no longer exists.
     Gone,
-    /// The system refused to open or read it; another time it may not.
+    /// The system refused to open or read it; this may be temporary.
     Unreadable,
     /// The worker died with it.
     Died,
@@ -86,13 +86,13 @@ impl Fault {
         Self::Silent,
     ];
 
-    /// True if it may be over another time: the system was in the way, or the file is elsewhere or
-    /// another by now. Nobody is refused for it.
+    /// True if the problem may be temporary: the system refused, or the file was moved or replaced.
+    /// No file is refused for it.
     pub fn is_passing(self) -> bool {
         matches!(self, Self::Changed | Self::Gone | Self::Unreadable)
     }
 
-    /// The number that stands for it in stored data.
+    /// Its code in stored data.
     pub fn code(self) -> u8 {
         Self::ALL
             .iter()
@@ -100,7 +100,7 @@ impl Fault {
             .unwrap_or(0) as u8
     }
 
-    /// In a word.
+    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::File => "file",
@@ -112,16 +112,16 @@ impl Fault {
         }
     }
 
-    /// The fault of a stored number.
+    /// The fault of a stored code.
     pub fn of_code(code: u8) -> Option<Self> {
         Self::ALL.get(usize::from(code)).copied()
     }
 }
 
-/// Why a file gives no more rows: plain data, to be stored.
+/// Why a file delivers no more rows: plain data that can be stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// Whose fault.
+    /// The kind of fault.
     pub fault: Fault,
     /// Place, value and remedy.
     pub reason: String,
@@ -149,16 +149,16 @@ impl Refusal {
 
 /// Reads segments, one after the other.
 pub trait Decode: Send {
-    /// What this file fixes for all that follow. No job may be queued.
+    /// Determines the features that this file fixes for all that follow. No job may be queued.
     ///
     /// # Errors
-    /// If it cannot be read, or gives no feature.
+    /// If it cannot be read, or has no features.
     fn resolve(&mut self, segment: &Segment) -> Result<FeatureSchema, Refusal>;
 
     /// Where the complete messages of a growing file end. No job may be queued.
     ///
     /// # Errors
-    /// If it cannot be read, or is no stream.
+    /// If it cannot be read, or is not a stream.
     fn frames(&mut self, path: &Path) -> Result<Frames, Refusal>;
 
     /// Fixes the features and the rows of a minibatch; before the first job.
@@ -171,17 +171,16 @@ pub trait Decode: Send {
         minibatch_rows: usize,
     ) -> Result<(), Refusal>;
 
-    /// Adds a job behind those that are queued. The first minibatch lacks `want` rows, for jobs
-    /// that nothing is queued before.
+    /// Queues a job. If it is the only one, its first minibatch still needs `want` rows.
     fn queue(&mut self, job: Job, want: usize);
 
-    /// Jobs queued or under way.
+    /// Jobs queued or in progress.
     fn queued(&self) -> usize;
 
-    /// Lets go of the first job: nothing more of it is wanted.
+    /// Drops the first job: no more of its rows are wanted.
     fn drop_first(&mut self);
 
-    /// Appends rows of the first job behind the first `at` rows of `batch`, at most until it is
+    /// Appends rows of the first job to `batch` after its first `at` rows, at most until it is
     /// full.
     fn next(&mut self, batch: &mut Minibatch, at: usize) -> Next;
 }

@@ -1,6 +1,7 @@
 //! Messages between the two processes: a length, then an encoded message.
 //!
-//! Both sides check lengths and dimensions: what a worker says after a hostile file is data too.
+//! Both sides check lengths and dimensions: a worker's messages after a hostile file are untrusted
+//! too.
 
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
@@ -17,7 +18,7 @@ const MESSAGE_MAX: usize = 1 << 30;
 
 /// Requests of the daemon.
 pub(super) enum Request {
-    /// How to read, from now on.
+    /// How to read from now on.
     Start {
         /// The keys of the configuration.
         params: SourceParams,
@@ -39,16 +40,17 @@ pub(super) enum Request {
         /// Bytes of each.
         slot_bytes: usize,
     },
-    /// A job, and the rows that the first minibatch lacks; `None`: go on with the border.
+    /// A job, and the rows that the first minibatch still needs; `None`: continue with the current
+    /// boundary.
     Read {
         /// The job.
         job: Job,
-        /// Rows to the border.
+        /// Rows to the end of the minibatch.
         want: Option<usize>,
         /// True if ids are wanted.
         with_ids: bool,
     },
-    /// A place for a piece is free again.
+    /// A slot for a piece is free again.
     Credit(usize),
 }
 
@@ -73,7 +75,7 @@ pub(super) enum Reply {
 pub(super) struct Sent {
     pub ticket: u64,
     pub slot: usize,
-    /// Rows of the minibatch that they were written in: the distance of columns.
+    /// Capacity of the minibatch they were written to: the distance between columns.
     pub capacity: usize,
     pub is_wide: bool,
     pub has_missing: bool,
@@ -249,7 +251,7 @@ impl Reply {
         to
     }
 
-    /// True if these bytes say [`Reply::Ready`].
+    /// True if these bytes are [`Reply::Ready`].
     pub(super) fn is_ready(bytes: &[u8]) -> bool {
         bytes == Self::Ready.encode().into_bytes()
     }
@@ -312,7 +314,7 @@ fn decode_refusal(from: &mut Decoder<'_>) -> Result<Refusal, CodecError> {
     })
 }
 
-/// Counts of values are mostly zeros: empty lists stand for them.
+/// Counts of values are mostly zeros, so all-zero lists are stored as empty.
 fn encode_tally(tally: &Tally, to: &mut Encoder) {
     to.u64(tally.rows_read);
     to.u64(tally.rows_accepted);

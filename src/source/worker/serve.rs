@@ -17,8 +17,9 @@ use crate::source::{Decoders, FeatureSchema, Frames, SegmentReader, SourceParams
 /// Serves one daemon until it goes away.
 ///
 /// # Errors
-/// If the process was not started by a daemon, or the daemon says what cannot be understood.
+/// If the process was not started by a daemon, or the daemon sends an invalid message.
 pub fn serve() -> io::Result<()> {
+    // The limits must hold before the first byte of any file is read.
     limits::apply()?;
     let memory = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     let socket = UnixStream::from(io::stdout().as_fd().try_clone_to_owned()?);
@@ -50,16 +51,17 @@ struct Room {
 }
 
 struct Worker {
-    /// Requests of the daemon; answers go past the buffer.
+    /// Requests of the daemon; answers bypass the buffer.
     socket: BufReader<UnixStream>,
     memory: File,
     params: SourceParams,
     room: Option<Room>,
-    /// With the rows to the border, and whether ids are wanted.
+    /// Jobs, with the rows to the end of the minibatch and whether ids are wanted.
     jobs: VecDeque<(Job, Option<usize>, bool)>,
-    /// Places that the daemon does not read from; the last one was used last and is warm.
+    /// Slots that the daemon is not reading; the last one was used most recently and is still in
+    /// the cache.
     free: Vec<usize>,
-    /// Rows to the border of the minibatch.
+    /// Rows to the end of the minibatch.
     want: usize,
     tagger: Tagger,
 }
@@ -159,8 +161,7 @@ impl Worker {
         }
     }
 
-    /// Hands over rows up to the border of the minibatch; returns whether they are the last of the
-    /// job.
+    /// Delivers rows up to the end of the minibatch; returns whether they are the last of the job.
     fn piece(
         &mut self,
         job: &Job,
@@ -182,6 +183,7 @@ impl Worker {
             Ok(piece) => piece,
             Err(error) => return Ok(Err(Refusal::of(&error))),
         };
+        // The slot is taken only now: after an error it stays free for the next job.
         self.free.pop();
         let sent = Sent {
             ticket: job.ticket,

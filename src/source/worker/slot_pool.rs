@@ -1,4 +1,4 @@
-//! Memory that both processes see, divided into places for a minibatch each.
+//! Memory shared by both processes, divided into slots for one minibatch each.
 
 use std::fs::File;
 use std::io;
@@ -10,21 +10,21 @@ use memmap2::{MmapMut, MmapOptions};
 use super::protocol::{Request, send};
 use crate::rows::Lent;
 
-/// The places, as one of the two processes sees them.
+/// The slots as seen by one of the two processes.
 #[derive(Debug)]
 pub(super) struct SlotPool {
     memory: File,
     /// Bytes of each, whole pages.
     bytes: usize,
     slots: Mutex<Vec<State>>,
-    /// Whom to tell of a place that comes back.
+    /// Where to report that a slot is free again.
     control: Option<Control>,
 }
 
 /// State of a slot.
 #[derive(Debug)]
 enum State {
-    /// Nobody has asked for it yet.
+    /// Not requested yet.
     Unmapped,
     Here(MmapMut),
     Leased,
@@ -33,7 +33,7 @@ enum State {
 /// The sending end of a socket that several threads use.
 pub(super) type Control = Arc<Mutex<UnixStream>>;
 
-/// A place that is lent, until it is dropped.
+/// A leased slot, returned when dropped.
 #[derive(Debug)]
 struct Slot {
     map: Option<MmapMut>,
@@ -43,10 +43,10 @@ struct Slot {
 }
 
 impl SlotPool {
-    /// `count` places of `bytes` each, whole pages.
+    /// `count` slots of `bytes` each, whole pages.
     ///
     /// # Errors
-    /// If the memory is not as long as they are.
+    /// If the memory is not exactly as long.
     pub(super) fn of(
         memory: &File,
         count: usize,
@@ -65,10 +65,10 @@ impl SlotPool {
         }))
     }
 
-    /// The first `bytes` of a place.
+    /// The first `bytes` of a slot.
     ///
     /// # Errors
-    /// If it is lent already, or shorter, or there is no address space for it.
+    /// If it is already leased, too short, or there is no address space for it.
     pub(super) fn lease(
         self: &Arc<Self>,
         number: usize,

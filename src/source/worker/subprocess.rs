@@ -1,4 +1,4 @@
-//! The daemon's side: a worker process, what it holds, and what becomes of it.
+//! The daemon's side: a worker process, its jobs, and its fate.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -21,28 +21,28 @@ use super::{Decode, Fault, Job, Next, Refusal};
 use crate::rows::{Layout, Minibatch, Values, Width};
 use crate::source::{Decoders, FeatureSchema, Frames, Segment, SourceParams};
 
-/// Bytes of the places for pieces: enough that the worker goes on while the trainer learns.
+/// Bytes of the slots for pieces: enough for the worker to continue while the trainer learns.
 const SHARED_BYTES: usize = 32 << 20;
-/// Pieces on their way: at least one being filled, one being learned and the one that the learner
-/// learned before, whose memory it keeps; at most so many, where they are small.
+/// Number of pieces in transit: at least one being filled, one being learned, and the previous one,
+/// whose memory the learner keeps; more if they are small.
 const SLOTS_LEAST: usize = 3;
 const SLOTS_MOST: usize = 64;
-/// How to start a worker and when to give it up.
+/// How to start a worker and when to give up on it.
 #[derive(Clone, Debug)]
 pub struct SubprocessParams {
-    /// The program and the argument that makes a worker of it.
+    /// The program to start.
     pub program: PathBuf,
-    /// The argument that makes a worker of it.
+    /// The argument that makes it a worker.
     pub argument: &'static str,
-    /// Address space it may take, MiB.
+    /// Limit of its address space, MiB.
     pub memory_mib: u64,
-    /// Longest time without a word while it has something to do.
+    /// Longest silence while it has work to do.
     pub deadline: Duration,
     /// How it reads.
     pub source: SourceParams,
 }
 
-/// A decoder in a process of its own.
+/// A decoder in a separate process.
 pub struct Subprocess {
     params: SubprocessParams,
     running: Option<Running>,
@@ -52,23 +52,22 @@ pub struct Subprocess {
     taken: u64,
     /// Times that a worker died or fell silent over the first job.
     deaths: u32,
-    /// Workers in a row that ended before their first word.
+    /// Consecutive workers that ended before their first message.
     unstarted: u32,
     with_ids: bool,
 }
 
-/// Deaths over one file after which it is the file's fault: the first may have been somebody's
-/// `kill`.
+/// Deaths on one file after which the file is blamed: the first may have been someone's `kill`.
 const DEATHS_MOST: u32 = 2;
-/// Workers in a row that may end before their first word until the file has to wait: one that somebody
-/// ended is no lack of anything, and a file that waits loses its place in the order.
+/// Consecutive workers that may end before their first message before the file has to wait: a
+/// single one may have been killed by someone, and a file that waits loses its place in the order.
 const STARTS_MOST: u32 = 3;
 
 struct Running {
     child: Child,
     /// Answers of the worker.
     socket: BufReader<UnixStream>,
-    /// The same socket, for whoever has something to say.
+    /// The same socket, for sending.
     control: Control,
     memory: File,
     last_words: File,
@@ -105,7 +104,7 @@ impl Subprocess {
         self
     }
 
-    /// The process id of the worker that runs now.
+    /// The process id of the current worker.
     pub fn id(&self) -> Option<u32> {
         self.running.as_ref().map(|running| running.child.id())
     }
@@ -195,7 +194,7 @@ impl Subprocess {
         }
     }
 
-    /// Ends what is left of a worker; why it had to go.
+    /// Terminates what is left of a worker; returns the reason.
     fn reap(&mut self, lost: Lost) -> Refusal {
         let Some(mut running) = self.running.take() else {
             return not_started(match &lost {
@@ -309,7 +308,7 @@ impl Subprocess {
         Ok(next)
     }
 
-    /// The place of a piece; `None` if there is none, or it is not as long as the piece.
+    /// The slot of a piece as a minibatch; `None` if there is no such slot or it is too short.
     fn piece(&self, sent: &Sent) -> Option<Minibatch> {
         let places = self.running.as_ref()?.places.as_ref()?;
         let (feature_schema, _) = self.in_use.as_ref()?;
@@ -465,7 +464,7 @@ impl Decode for Subprocess {
     }
 }
 
-/// Copies a piece behind the first `at` rows of `batch`.
+/// Copies a piece to `batch` after its first `at` rows.
 fn append(batch: &mut Minibatch, at: usize, piece: &Minibatch) {
     let rows = piece.rows();
     let to = (batch.layout(), batch.row_stride(), batch.col_stride());

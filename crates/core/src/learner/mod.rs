@@ -86,7 +86,7 @@ pub enum LearnError {
         first_row: u64,
         /// The feature, from 0.
         feature: usize,
-        /// Name of the feature: its number, until [`LearnError::of`] is told the names.
+        /// Name of the feature: its number, until [`LearnError::of`] is given the names.
         name: String,
     },
     /// The state stopped being finite.

@@ -150,7 +150,7 @@ pub enum Forgetting {
     None,
     /// At each row the weight of all earlier rows is multiplied by this factor in (0, 1).
     PerRow(f64),
-    /// The weight of a row halves every so many rows.
+    /// The weight of a row halves every this many rows.
     HalfLifeRows(f64),
 }
 

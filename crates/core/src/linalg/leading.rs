@@ -1,4 +1,4 @@
-//! The leading eigenpairs of a symmetric positive semidefinite matrix, where few are wanted.
+//! The leading eigenpairs of a symmetric positive semidefinite matrix, if only a few are wanted.
 //!
 //! Block Krylov with Rayleigh and Ritz: the basis [X, AX, A²X, …], orthonormal, grows until
 //! another block no longer changes what the wanted eigenvalues add up to. A full decomposition
@@ -12,7 +12,7 @@ use faer::{Mat, MatRef, Par};
 use crate::linalg::sequential::product;
 use crate::linalg::small::{LinalgError, Scratch, Spectrum};
 
-/// Random columns of the first block beside the seeds.
+/// Random columns of the first block in addition to the seeds.
 const RANDOM_COLUMNS: usize = 8;
 
 /// Blocks after which the full decomposition is cheaper.
@@ -26,9 +26,9 @@ const DEPENDENT: f64 = 1e-6;
 
 impl Scratch {
     /// The `wanted` leading eigenvalues of symmetric `a` (n×n) and their vectors (n×`wanted`), or
-    /// all n of them where that costs no more.
+    /// all n of them if that costs no more.
     ///
-    /// The first `seeds` unit vectors are believed to be near the answer.
+    /// The first `seeds` unit vectors are assumed to be near the answer.
     ///
     /// # Errors
     /// [`LinalgError::NoConvergence`] if an entry is not finite.
@@ -78,8 +78,8 @@ impl Scratch {
         self.eigen(a, out)
     }
 
-    /// Orthonormalizes `block` against `basis` and itself, and appends it. False if its columns
-    /// are dependent, as far as f64 can say.
+    /// Orthonormalizes `block` against `basis` and itself, and appends it. False if its columns are
+    /// numerically dependent.
     fn append(&mut self, basis: &mut Mat<f64>, block: &mut Mat<f64>) -> bool {
         let (n, width, columns) = (block.nrows(), block.ncols(), basis.ncols());
         // Twice is enough (Kahan, in Parlett 1980).

@@ -1,4 +1,4 @@
-//! The two floats: every value, block and product is of one of them.
+//! The two float types used for all values, blocks and products.
 
 use std::ops::{Add, Mul, Sub};
 

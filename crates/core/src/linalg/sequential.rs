@@ -1,7 +1,8 @@
-//! Products and factorizations of dense matrices, on one thread whatever faer's global parallelism is.
+//! Products and factorizations of dense matrices on one thread, whatever faer's global parallelism.
 //!
-//! faer's operators and solvers (`a * b`, `a.qr()`, `a.thin_svd()`) read a global that any crate of the
-//! program may set. Sums over several threads would have other bits, so the core calls these instead.
+//! faer's operators and solvers (`a * b`, `a.qr()`, `a.thin_svd()`) read a global that any crate of
+//! the program may set. Sums over several threads would differ in their bits, so the core calls
+//! these instead.
 
 use faer::diag::Diag;
 use faer::dyn_stack::{MemBuffer, MemStack};
@@ -37,7 +38,7 @@ pub fn product<T: RealField>(
     out
 }
 
-/// Householder vectors and R of A = QR, in the place of A, and the block factors of the reflections.
+/// Householder vectors and R of A = QR, in place of A, and the block factors of the reflections.
 fn qr(a: MatRef<'_, f64>) -> (Mat<f64>, Mat<f64>) {
     let (m, n) = a.shape();
     let mut factored = a.to_owned();

@@ -1,4 +1,4 @@
-//! One sign for a component, so that two runs can be compared entry by entry.
+//! A sign convention for components, so that two runs can be compared entry by entry.
 
 /// Flips `vector` so that its entry of largest magnitude is positive (the first of several).
 ///

@@ -125,7 +125,7 @@ impl Scratch {
         }
     }
 
-    /// Lower Cholesky factor of `a` in its own place; the part above the diagonal is zeroed.
+    /// Lower Cholesky factor of `a`, computed in place; the part above the diagonal is zeroed.
     ///
     /// # Errors
     /// [`LinalgError::NotPositive`] if a pivot is not positive; `a` is then spoilt.

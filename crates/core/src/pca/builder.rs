@@ -21,10 +21,10 @@ use crate::learner::{Forgetting, LearnerParams, Penalty, Precision, Rule, Scale,
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Missing {
-    /// Is an error that names row and feature.
+    /// It is an error that names row and feature.
     #[default]
     Error,
-    /// Stands for the mean of the feature's observed values: it adds no variance.
+    /// It is replaced by the mean of the feature's observed values: it adds no variance.
     Mean,
 }
 
@@ -75,7 +75,8 @@ impl PcaBuilder {
         self
     }
 
-    /// Sets the width of the large products; f32 by default, f64 where f32 does not resolve what is wanted.
+    /// Sets the width of the large products; f32 by default, f64 where f32 does not resolve the
+    /// wanted components.
     pub fn precision(mut self, precision: Precision) -> Self {
         self.params.precision = precision;
         self
@@ -127,7 +128,7 @@ impl PcaBuilder {
     }
 }
 
-/// Refuses what no learner can be told.
+/// Refuses invalid parameters.
 pub(super) fn check(params: &LearnerParams) -> Result<(), BuildError> {
     let refuse = |parameter, reason| Err(BuildError::Parameter { parameter, reason });
     if params.components == 0 {

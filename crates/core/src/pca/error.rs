@@ -1,4 +1,4 @@
-//! Why a [`Pca`](super::Pca) could not be built or did not take rows.
+//! Errors of building a [`Pca`](super::Pca) and of updating it.
 
 use crate::learner::LearnError;
 
@@ -41,7 +41,7 @@ pub enum BuildError {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UpdateError {
-    /// Rows of another width.
+    /// Rows with another number of features.
     #[error("the rows have {found} features, the model {expected}")]
     Features {
         /// m of the model.
@@ -59,12 +59,12 @@ pub enum UpdateError {
         row: usize,
         /// Number of the feature, from 0.
         feature: usize,
-        /// The value that is refused.
+        /// The refused value.
         value: f64,
         /// Largest magnitude at this precision.
         limit: f64,
     },
-    /// The algebra failed; the model is of no more use.
+    /// The computation failed; the model is no longer usable.
     #[error(transparent)]
     Learn(#[from] LearnError),
 }

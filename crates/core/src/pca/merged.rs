@@ -1,4 +1,4 @@
-//! Several models' rows, seen together.
+//! The combined state of several models.
 
 use crate::learner::{Estimate, Penalty, Summary};
 

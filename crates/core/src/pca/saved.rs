@@ -1,7 +1,7 @@
 //! A [`Pca`] ↔ bytes, the same on every machine.
 //!
-//! `OJADPCA1`, the parameters, the learner's state, the rows that wait, and the FNV-1a hash (64 bits) of all
-//! of it: what was changed on the way is refused, not learned on.
+//! `OJADPCA1`, the parameters, the learner's state, the waiting rows, and the FNV-1a hash (64 bits)
+//! of all of it: a corrupted model is refused.
 
 use super::Pca;
 use super::builder::{Missing, check};
@@ -13,11 +13,11 @@ use crate::rows::{Layout, Minibatch, Width};
 const MAGIC: &[u8; 8] = b"OJADPCA1";
 /// Name of the bytes in errors.
 const SECTION: &str = "the saved model";
-/// Features and rows of a minibatch beyond which bytes are damaged, not large.
+/// Numbers of features or minibatch rows above this are taken for damage.
 const SIZE_MAX: usize = 1 << 40;
 
 impl Pca {
-    /// The whole state: [`Pca::from_bytes`] goes on with the same bits.
+    /// The whole state: [`Pca::from_bytes`] continues bit for bit.
     ///
     /// ```
     /// # use ojad_core::{Pca, Rows};

@@ -1,10 +1,10 @@
-//! Rows that gather to a minibatch.
+//! Rows collected into a minibatch.
 
 use crate::learner::{LearnError, Learner};
 use crate::rows::{Layout, Minibatch, Width};
 use crate::score::Rows;
 
-/// At most one minibatch of rows, in the width and layout in which the first of them came.
+/// At most one minibatch of rows, in the width and layout of the first of them.
 #[derive(Clone, Debug)]
 pub(super) struct Waiting {
     batch: Minibatch,
@@ -18,7 +18,7 @@ impl Waiting {
         }
     }
 
-    /// Wraps rows that wait already.
+    /// Wraps rows that are already waiting.
     pub(super) fn of(batch: Minibatch) -> Self {
         Self { batch }
     }
@@ -35,10 +35,10 @@ impl Waiting {
         self.batch.rows() == self.batch.capacity()
     }
 
-    /// Lets `learner` learn the rows; none waits afterwards.
+    /// Has `learner` learn the rows; afterwards none are waiting.
     ///
     /// # Errors
-    /// If the rows cannot be learned. There is no room for others then.
+    /// If the rows cannot be learned. There is then no room for others.
     pub(super) fn learn(&mut self, learner: &mut dyn Learner) -> Result<(), LearnError> {
         let mut batch = self.batch.take();
         batch.set_first_row(learner.rows());
@@ -46,12 +46,12 @@ impl Waiting {
         Ok(())
     }
 
-    /// The rows as they wait.
+    /// The waiting rows.
     pub(super) fn as_minibatch(&self) -> &Minibatch {
         &self.batch
     }
 
-    /// Copies rows from `at` on, as many as there is room for, and says how many.
+    /// Copies rows starting at `at`, as many as there is room for; returns their number.
     pub(super) fn copy_from(&mut self, rows: &Rows<'_>, at: usize) -> usize {
         let held = self.batch.rows();
         let count = (rows.len() - at).min(self.batch.capacity() - held);

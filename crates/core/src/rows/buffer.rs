@@ -1,4 +1,4 @@
-//! Storage of values that may lie in memory of another owner.
+//! Storage of values, possibly in memory of another owner.
 
 use std::fmt::Debug;
 use std::marker::PhantomData;
@@ -10,13 +10,13 @@ use bytemuck::Pod;
 pub trait Lent: Debug + Send + Sync {
     /// Borrows the bytes that are lent.
     fn bytes(&self) -> &[u8];
-    /// Borrows the bytes, to be written.
+    /// Borrows the bytes mutably.
     fn bytes_mut(&mut self) -> &mut [u8];
 }
 
-/// A slice of values: a vector of its own, or memory that is lent.
+/// A slice of values: an owned vector, or lent memory.
 ///
-/// A minibatch that another process filled is learned where it lies: two copies on the way cost a
+/// A minibatch filled by another process is learned in place: two copies on the way would cost a
 /// seventh of the throughput.
 #[derive(Debug)]
 pub struct Buffer<T>(Kind<T>);
@@ -44,7 +44,7 @@ impl<T: Pod> Buffer<T> {
         matches!(self.0, Kind::Lent(..))
     }
 
-    /// Room for `len` values; what they are is open.
+    /// Room for `len` unspecified values.
     pub fn make_room(&mut self, len: usize) {
         if self.len() == len {
             return;

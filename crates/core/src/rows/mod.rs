@@ -1,6 +1,6 @@
 //! Minibatches: b×m values in storage that is reused.
 //!
-//! Refuses nothing: which values a row may hold is decided by whoever fills it.
+//! Refuses nothing: the caller that fills it decides which values a row may hold.
 
 mod buffer;
 mod cells;
@@ -35,7 +35,7 @@ pub enum Layout {
     /// The m values of a row are contiguous: list and binary columns.
     RowMajor,
     /// The values of a feature are contiguous, `capacity` apart from the next feature's: one
-    /// Parquet or Arrow column per feature stays as it was stored.
+    /// Parquet or Arrow column per feature stays as stored.
     ColumnMajor,
 }
 
@@ -101,7 +101,7 @@ impl Minibatch {
         Some(Self::over(values, layout, (capacity, features)))
     }
 
-    /// Gives lent memory back; rows that lie in it are gone.
+    /// Returns lent memory; rows in it are lost.
     pub fn give_back(&mut self) {
         let is_lent = match &self.values {
             Values::F32(values) => values.is_lent(),
@@ -142,7 +142,7 @@ impl Minibatch {
         self.rows
     }
 
-    /// The rows that fit.
+    /// The number of rows that fit.
     pub fn capacity(&self) -> usize {
         self.capacity
     }
@@ -162,7 +162,7 @@ impl Minibatch {
         &self.values
     }
 
-    /// The storage, to be filled; then call [`Minibatch::set_rows`].
+    /// The mutable storage; after filling it, call [`Minibatch::set_rows`].
     pub fn values_mut(&mut self) -> &mut Values {
         let len = self.capacity * self.features;
         match &mut self.values {

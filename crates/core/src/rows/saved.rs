@@ -1,4 +1,4 @@
-//! Rows of a minibatch ↔ bytes: rows that wait for a full one, in checkpoints and saved models.
+//! Rows of a minibatch ↔ bytes: waiting rows in checkpoints and saved models.
 
 use super::{Minibatch, Values};
 use crate::codec::{CodecError, Decoder, Encoder};
@@ -22,10 +22,10 @@ impl Minibatch {
         }
     }
 
-    /// Reads the rows that were written, in the place of its own.
+    /// Replaces its rows by the stored ones.
     ///
     /// # Errors
-    /// If they are more than it has room for, of another width, or not there.
+    /// If they are too many, of another width, or missing.
     pub fn restore(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError> {
         let (rows, has_missing, is_wide) = (from.usize()?, from.bool()?, from.bool()?);
         let capacity = self.capacity();

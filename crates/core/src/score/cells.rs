@@ -1,14 +1,14 @@
-//! Values as they lie in memory of others → centred, scaled rows.
+//! Values in the caller's memory → centred, scaled rows.
 //!
-//! In: f32 or f64, row by row or a lane a feature. Out: z = (x − mean)/scale in f64, zero where x is
-//! NaN, in the layout that they had, and ‖z‖² of each row. One pass, compiled for the vector width of
-//! the machine; what is contiguous is read as slices.
+//! In: f32 or f64, row by row or one lane per feature. Out: z = (x − mean)/scale in f64, zero where
+//! x is NaN, in the original layout, and ‖z‖² of each row. One pass, compiled for the vector width
+//! of the machine; contiguous values are read as slices.
 
 use crate::learner::Estimate;
 use crate::linalg::Real;
 use crate::rows::{Cells, Layout, Minibatch};
 
-/// Sums side by side in a row.
+/// Parallel sums within a row.
 const LANES: usize = 8;
 
 /// The values of one feature: those at `start`, `start + stride`, …
@@ -24,7 +24,7 @@ const LANES: usize = 8;
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Lane<'a> {
-    /// The values among which they lie.
+    /// The values that contain them.
     pub cells: Cells<'a>,
     /// Position of the first value.
     pub start: usize,
@@ -32,7 +32,7 @@ pub struct Lane<'a> {
     pub stride: usize,
 }
 
-/// Rows whose features stand in the order of the components'.
+/// Rows whose features are in the order of the components.
 ///
 /// ```
 /// use ojad_core::Rows;
@@ -47,7 +47,7 @@ pub struct Rows<'a>(pub(super) Kind<'a>);
 
 #[derive(Clone, Debug)]
 pub(super) enum Kind<'a> {
-    /// m values a row, without a gap.
+    /// m values per row, without gaps.
     RowMajor {
         cells: Cells<'a>,
         rows: usize,
@@ -65,8 +65,8 @@ pub(super) struct Shifts {
 }
 
 impl Shifts {
-    /// The shifts that make z of the rows of `estimate`. A feature of which it saw no value has no mean to
-    /// deviate from: z is zero there, whatever the value.
+    /// The shifts that make z of the rows of `estimate`. A feature without any observed value has
+    /// no mean to deviate from: its z is zero, whatever the value.
     pub fn of(estimate: &Estimate) -> Self {
         let both = estimate.scale.iter().zip(&estimate.observed);
         let factor = both.map(|(scale, seen)| if *seen > 0.0 { 1.0 / scale } else { 0.0 });
@@ -78,7 +78,7 @@ impl Shifts {
 }
 
 impl<'a> Rows<'a> {
-    /// As many rows as the values make, `features` each.
+    /// As many rows as the values make, with `features` each.
     pub fn row_major(cells: Cells<'a>, features: usize) -> Self {
         Self(Kind::RowMajor {
             rows: cells.len() / features.max(1),
@@ -97,7 +97,7 @@ impl<'a> Rows<'a> {
         Self::row_major(Cells::F64(values), features)
     }
 
-    /// A column of f64 values a feature; as many rows as the shortest has.
+    /// One column of f64 values per feature; as many rows as the shortest column has.
     pub fn from_columns(columns: &[&'a [f64]]) -> Self {
         let rows = columns.iter().map(|column| column.len()).min();
         let lane = |column: &&'a [f64]| Lane {
@@ -108,7 +108,7 @@ impl<'a> Rows<'a> {
         Self::lanes(columns.iter().map(lane).collect(), rows.unwrap_or(0))
     }
 
-    /// A lane a feature; the rows that all of them have, `rows` at most.
+    /// One lane per feature; as many rows as all of them have, at most `rows`.
     pub fn lanes(lanes: Vec<Lane<'a>>, rows: usize) -> Self {
         let held = |lane: &Lane<'_>| {
             let left = lane.cells.len().saturating_sub(lane.start);

@@ -1,4 +1,4 @@
-//! Rows of others → a minibatch's own storage.
+//! The caller's rows → a minibatch's storage.
 
 use super::cells::{Kind, Lane, Rows};
 use crate::linalg::Real;
@@ -25,7 +25,7 @@ impl Rows<'_> {
         }
     }
 
-    /// Row, feature and value of the first value, row by row, that is refused.
+    /// Row, feature and value of the first refused value, row by row.
     pub(crate) fn find(&self, is_refused: impl Fn(f64) -> bool) -> Option<(usize, usize, f64)> {
         match &self.0 {
             Kind::RowMajor {

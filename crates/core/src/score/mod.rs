@@ -1,8 +1,9 @@
 //! Rows → scores, residual, T², likelihood, by the components of a snapshot.
 //!
-//! Everything is in f64, also for f32 rows: the products are bound by memory as much as by arithmetic,
-//! and a residual that is a small part of a row keeps its digits. Rows are taken in blocks that stay in
-//! the second-level cache: centred and scaled once, then one product with the components.
+//! Everything is in f64, also for f32 rows: the products are bound by memory as much as by
+//! arithmetic, and a residual that is a small part of a row keeps its precision. Rows are taken in
+//! blocks that stay in the second-level cache: centred and scaled once, then one product with the
+//! components.
 
 mod cells;
 mod copy;
@@ -24,17 +25,17 @@ use probability::Probability;
 
 /// Values of a block of centred rows: half a megabyte.
 const BLOCK_VALUES: usize = 1 << 16;
-/// Rows of a block: fewer leave the product waiting for the components, more gain nothing.
+/// Rows per block: with fewer the product waits for the components, and more gain nothing.
 const BLOCK_ROWS: (usize, usize) = (32, 1024);
-/// Values beyond which a block has fewer rows than that.
+/// Most values of a block; wider rows give blocks of fewer rows.
 const BLOCK_VALUES_MAX: usize = 1 << 23;
-/// ‖z‖² − ‖s‖² loses the digits by which the residual is smaller; below this share of ‖z‖² the
-/// residual row itself is made, so that at least 1e-9 of the residual is right.
+/// ‖z‖² − ‖s‖² loses digits when the residual is small; below this share of ‖z‖² the residual row
+/// itself is computed, so that the residual is accurate to at least 1e-9.
 const SHARE_MIN: f64 = 1e-4;
-/// Components that are orthonormal to this are taken to be.
+/// Components that are orthonormal to within this are taken as orthonormal.
 const ORTHONORMAL: f64 = 1e-14;
 
-/// Components ready to score rows, whose columns may stand in another order.
+/// Components prepared for scoring rows, whose columns may be in another order.
 ///
 /// ```
 /// use ojad_core::{Pca, Projection, ScoreBuffers, Rows};
@@ -59,7 +60,7 @@ pub struct Projection {
     shifts: Shifts,
     /// Transposed components, Vᵀ, m×k.
     vectors: Mat<f64>,
-    /// VVᵀ − I, k×k, where that is not nothing.
+    /// VVᵀ − I, k×k, unless negligible.
     skew: Option<Mat<f64>>,
     eigenvalues: Vec<f64>,
     probability: Option<Probability>,
@@ -93,7 +94,8 @@ pub struct Scores {
     /// Source: Hotelling 1931; Jackson 1991, chapter 2.
     pub t2: Vec<f64>,
     /// Log-density of z under the probabilistic-PCA model of the active components, length b; NaN
-    /// where the estimate has no density (nothing varies, or nothing beside the active components).
+    /// where the estimate has no density (nothing varies, or nothing outside the active
+    /// components).
     pub log_likelihood: Vec<f64>,
     /// Chance that a row of that model lies as far out or farther, length b; NaN the same.
     pub p_value: Vec<f64>,
@@ -101,7 +103,7 @@ pub struct Scores {
     pub squared_norm: Vec<f64>,
 }
 
-/// Memory that is used again from rows to rows.
+/// Memory that is reused between calls.
 ///
 /// ```
 /// use ojad_core::{Pca, Projection, ScoreBuffers, Rows};

@@ -1,4 +1,4 @@
-//! How likely a row is under the probabilistic-PCA model that the components stand for.
+//! The likelihood of a row under the probabilistic-PCA model given by the components.
 //!
 //! The model of a scaled row z: Gaussian of mean zero and covariance C = U(Λ − σ²I)Uᵀ + σ²I, U the q
 //! active components (eigenvalue above the penalty: those that the regularized autoencoder keeps), Λ
@@ -15,9 +15,9 @@
 //! scaled row: with `scale = "none"` that is the row's own. A feature that has been constant so far
 //! adds its deviation to Q_q, so that a row in which it moves is an outlier.
 //!
-//! Edges: q = 0 is plain noise of variance σ². All m directions active (m = q, so also m = q = 1): there
-//! is no σ², D² is T² alone. Nothing varies, or σ² is zero beside the rounding of the total variance
-//! while m > q: there is no density, and both numbers are NaN (null in JSON).
+//! Edges: q = 0 is plain noise of variance σ². All m directions active (m = q, so also m = q = 1):
+//! there is no σ², D² is T² alone. Nothing varies, or σ² is zero within the rounding of the total
+//! variance while m > q: there is no density, and both numbers are NaN (null in JSON).
 
 use std::f64::consts::PI;
 

@@ -1,8 +1,8 @@
 //! Upper tail of the χ² distribution, for many values at once, to some 1e-13 of its own size.
 //!
 //! In: degrees of freedom, then values. Out: P(χ² ≥ value), down to the smallest normal number. The
-//! textbook way, 1 − P, has no digit left below 1e-16, where outliers are; a continued fraction takes
-//! a microsecond a row, as long as the products. The tail is a finite sum instead:
+//! textbook way, 1 − P, has no digits left below 1e-16, where outliers are; a continued fraction
+//! takes a microsecond per row, as long as the products. The tail is a finite sum instead:
 //!
 //! Q(a, x) = x^(a−1)·e^(−x)/Γ(a) · [1 + (a−1)/x + (a−1)(a−2)/x² + …] (+ erfc(√x) for odd degrees)
 //!
@@ -12,14 +12,14 @@
 
 use std::f64::consts::PI;
 
-/// Values that are summed side by side: a vector or two of the machine.
+/// Values that are summed in parallel: one or two vectors of the machine.
 const LANES: usize = 8;
-/// A lower tail of e^(−this) is nothing beside one.
+/// A lower tail of e^(−this) is negligible next to one.
 const SURE: f64 = 40.0;
-/// Terms between two looks at whether more are needed.
+/// Terms between two checks whether more are needed.
 const STRIDE: usize = 16;
 
-/// χ² distribution of so many degrees of freedom.
+/// χ² distribution with given degrees of freedom.
 #[derive(Clone, Debug)]
 pub(super) struct ChiSquared {
     /// Half the degrees of freedom, a.
@@ -32,7 +32,7 @@ pub(super) struct ChiSquared {
 }
 
 impl ChiSquared {
-    /// The distribution of the squared length of so many unit Gaussians, one at least.
+    /// The distribution of the squared length of `degrees` unit Gaussians, at least one.
     pub fn new(degrees: usize) -> Self {
         let degrees = degrees.max(1);
         let half = degrees as f64 / 2.0;
@@ -114,13 +114,13 @@ impl ChiSquared {
         })
     }
 
-    /// True if the lower tail is nothing: the value is far below the mean.
+    /// True if the lower tail is negligible: the value is far below the mean.
     fn is_sure(&self, x: f64, deviance: f64) -> bool {
         x < self.half && deviance > SURE
     }
 }
 
-/// erfc(√x), for x ≥ 0: statrs' is right to 4e-11 only.
+/// erfc(√x), for x ≥ 0: statrs' version is accurate only to 4e-11.
 ///
 /// Source: Abramowitz and Stegun 1964, 6.5.29 for small x, 6.5.31 beyond.
 fn half_tail(x: f64) -> f64 {

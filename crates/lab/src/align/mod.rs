@@ -1,4 +1,5 @@
-//! Learning without weight transport: a network whose error is sent down by backward weights of its own.
+//! Learning without weight transport: a network whose error is propagated by separate backward
+//! weights.
 //!
 //! In: labelled rows in memory. Out: for every rule and seed the loss, the accuracy and the angles after each
 //! epoch, and a figure of them. Refuses rows without classes, and networks without layers.

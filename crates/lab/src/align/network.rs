@@ -1,4 +1,4 @@
-//! A fully connected network whose error returns by weights of its own.
+//! A fully connected network whose error is propagated by separate weights.
 //!
 //! In: rows (b×in), classes. Out: activity, softmax cross entropy, and the pseudogradient: the
 //! chain rule with B in the place of Wᵀ (Lillicrap et al. 2016). With B = Wᵀ it is the gradient.

@@ -20,9 +20,9 @@ const FAINTEST: f64 = 1e-3;
 /// A rule that says how the error is sent down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rule {
-    /// B = Wᵀ at every step: the reference, and what a brain cannot do.
+    /// B = Wᵀ at every step: the reference, which a brain cannot do.
     Backprop,
-    /// B stays as it was drawn (Lillicrap et al. 2016).
+    /// B keeps its random start (Lillicrap et al. 2016).
     Feedback,
     /// Weight mirror: amplification and decay on noise (Akrout et al. 2019, as a regularization).
     Mirror,
@@ -66,7 +66,7 @@ impl Rule {
         !matches!(self, Self::Backprop | Self::Feedback)
     }
 
-    /// The strengths found by the search that the documentation of [`super`] tells of.
+    /// The strengths found by the search described in the documentation of [`super`].
     pub fn regularization(self) -> Regularization {
         let none = Regularization::default();
         match self {

@@ -1,7 +1,7 @@
 //! Labelled rows for a classifier: a training part and a test part, by a seed.
 //!
-//! In: [`Data`] with labels. Out: standardized rows and classes. Refuses what cannot be learned or
-//! tested: no labels, one class, too few rows.
+//! In: [`Data`] with labels. Out: standardized rows and classes. Refuses data that cannot be
+//! learned or tested: no labels, one class, too few rows.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use rand::{RngExt as _, SeedableRng as _};
 
 use crate::data::Data;
 
-/// Every row is one of six for the test.
+/// One row in six is for the test.
 const TEST_SHARE: usize = 6;
 
 /// Fewest rows of which a part can be held back.
@@ -20,7 +20,7 @@ pub const ROWS_MIN: usize = 60;
 /// More distinct labels than this are numbers, not classes.
 pub const CLASSES_MAX: usize = 1_000;
 
-/// A reason why rows are no task for a classifier.
+/// A reason why rows are not a task for a classifier.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TaskError {
@@ -36,7 +36,7 @@ pub enum TaskError {
         /// The label that every row has.
         label: String,
     },
-    /// Labels that are no classes.
+    /// Labels that are not classes.
     #[error(
         "{classes} distinct labels in {rows} rows are too many for classes; name a column with few values \
          with `--label` (at most {CLASSES_MAX}, and two rows a class on average)"

@@ -1,4 +1,4 @@
-//! One network, one rule, one seed: epochs of minibatches, and what was seen after each.
+//! One network, one rule, one seed: epochs of minibatches, and the measurements after each.
 
 use faer::{Mat, MatRef};
 use rand::SeedableRng as _;
@@ -9,7 +9,7 @@ use super::primitives::dot;
 use super::rules::{Regularization, Rule};
 use super::task::{Part, Task, shuffle};
 
-/// Training rows on which the pseudogradient is held against the gradient.
+/// Training rows on which the pseudogradient is compared with the gradient.
 const COMPARED: usize = 500;
 
 /// The settings that all rules share.
@@ -64,7 +64,7 @@ pub enum SetupError {
         /// The name of the setting.
         what: &'static str,
     },
-    /// A rate that is none.
+    /// An invalid rate.
     #[error("learning rate {value}: use a number above 0, such as 0.003")]
     Rate {
         /// The value that was given.
@@ -111,7 +111,7 @@ pub struct Epoch {
     /// Share of test rows whose class was found.
     pub test_accuracy: f64,
     /// Angle between B and Wᵀ in degrees, for the layers 2, 3, … : the first layer's B is never
-    /// used, for below it is nobody to tell.
+    /// used, because there is no layer below it.
     pub angles: Vec<f64>,
     /// Angle in degrees between pseudogradient and gradient, over the weights of all layers but
     /// the last, where they are the same.
@@ -149,7 +149,7 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// Begins with `network`; `seed` is of the noise.
+    /// Starts with `network`; `seed` is the seed of the noise.
     pub fn new(network: Network, rule: Rule, setup: &Setup, seed: u64) -> Self {
         let still = |layer: &super::network::Layer| Gradient {
             forward: Mat::zeros(layer.forward.nrows(), layer.forward.ncols()),
@@ -170,7 +170,7 @@ impl Trainer {
         trainer
     }
 
-    /// With other strengths than the rule's own.
+    /// Sets other strengths than the rule's defaults.
     #[must_use]
     pub fn with(mut self, regularization: Regularization) -> Self {
         self.regularization = regularization;

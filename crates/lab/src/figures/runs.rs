@@ -32,6 +32,7 @@ pub(super) fn minimum_from(
     let recipe = Recipe {
         kind: Kind::UntiedExact,
         loss: loss.clone(),
+        // Exact minimisation has no step size.
         step: StepSize::Constant(0.0),
         seed: 0,
     };

@@ -1,8 +1,9 @@
-//! The interactive page: the scalar case to be seen and touched, and the numbers behind it.
+//! The interactive page: an interactive view of the scalar case, and the numbers behind it.
 //!
-//! In: the query of `GET /api/v1/scalar` (a loss, x², λ, a step size, a minibatch, a seed, a start). Out: the
-//! files of the page, and [`answer`], which the page draws. Whoever has a server serves them: the page asks
-//! for nothing else but Plotly.js, `app.css`, `early.js` and `icon.svg`, which every page of the program has.
+//! In: the query of `GET /api/v1/scalar` (a loss, x², λ, a step size, a minibatch, a seed, a
+//! start). Out: the files of the page, and [`answer`], which the page draws. The caller serves
+//! them: the page requests nothing else but Plotly.js, `app.css`, `early.js` and `icon.svg`, which
+//! every page of the program has.
 
 mod query;
 
@@ -26,8 +27,8 @@ pub const SCRIPTS: [(&str, &[u8]); 4] = [
     ("tables.js", include_bytes!("tables.js")),
 ];
 
-/// Answers `GET /api/v1/scalar?loss=…&scatter=…&lambda=…&step=…&minibatch=…&seed=…&w1=…&w2=…`: the landscape
-/// of the scalar case and four trajectories on it. It computes for some milliseconds.
+/// Answers `GET /api/v1/scalar?loss=…&scatter=…&lambda=…&step=…&minibatch=…&seed=…&w1=…&w2=…`: the
+/// landscape of the scalar case and four trajectories on it. This takes a few milliseconds.
 ///
 /// # Errors
 /// Names the parameter that is missing, unknown or out of range, and its range.

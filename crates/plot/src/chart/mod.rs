@@ -40,7 +40,7 @@ pub struct Scale {
     pub label: String,
     /// True if it is logarithmic; values that are not positive are left out then.
     pub is_logarithmic: bool,
-    /// From where to where; `None` for what holds all points.
+    /// Its ends; `None` for a range that holds all points.
     pub range: Option<(f64, f64)>,
     /// Places and their names, instead of round numbers.
     pub ticks: Vec<(f64, String)>,
@@ -49,9 +49,9 @@ pub struct Scale {
 /// Points that belong together.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Series {
-    /// Its name in the legend; without one it is not there.
+    /// Its name in the legend; unnamed series are not listed.
     pub name: String,
-    /// x and y. What is no number, or has no logarithm, is left out and breaks a line.
+    /// x and y. Points that are not numbers, or have no logarithm, are left out and break a line.
     pub points: Vec<(f64, f64)>,
     /// The way in which they are drawn.
     pub mark: Mark,

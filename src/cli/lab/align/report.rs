@@ -38,7 +38,7 @@ fn layers(runs: &[Run]) -> usize {
     last.map_or(0, |last| last.angles.len())
 }
 
-/// mean ± deviation with so many digits; the deviation of one value is not there.
+/// mean ± deviation with this many digits; a single value has no deviation.
 fn shown(spread: &Spread, factor: f64, digits: usize) -> String {
     let (mean, deviation) = (factor * spread.mean(), factor * spread.deviation());
     if mean.is_nan() {
@@ -50,7 +50,7 @@ fn shown(spread: &Spread, factor: f64, digits: usize) -> String {
     format!("{mean:.digits$} ± {deviation:.digits$}")
 }
 
-/// A row a rule: what it came to, mean ± standard deviation over the seeds.
+/// One row per rule: its results as mean ± standard deviation over the seeds.
 pub(super) fn table(setup: &Setup, rules: &[Rule], runs: &[Run]) -> String {
     let mut head: Vec<String> = [
         "rule",
@@ -98,7 +98,7 @@ pub(super) fn table(setup: &Setup, rules: &[Rule], runs: &[Run]) -> String {
     )
 }
 
-/// Columns side by side: the first to the left, the others to the right.
+/// Aligned columns: the first left-aligned, the others right-aligned.
 fn aligned(rows: &[Vec<String>]) -> String {
     let columns = rows.first().map_or(0, Vec::len);
     let width = |j: usize| {

@@ -83,7 +83,7 @@ impl Follower {
         Some((files, path, &waiting.reason))
     }
 
-    /// Looks at which a file that waits was as it is now, this one among them.
+    /// Number of scans, including this one, in which a waiting file was as it is now.
     pub(super) fn looks_at(&mut self, seen: &Seen, now: Instant) -> u32 {
         self.look_at(seen, now).looks
     }

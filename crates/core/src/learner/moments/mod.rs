@@ -1,8 +1,7 @@
 //! Running mean, variance and scale of every feature, and the blocks that they centre.
 //!
 //! In: minibatches. Out: [`Block`]s, and the moments of all rows so far, in f64 and O(m) memory.
-//! Exact however the rows are split into minibatches: even a mean 10⁶ times the signal costs no
-//! digits.
+//! Exact for any split into minibatches: even a mean 10⁶ times the signal costs no digits.
 
 mod weighted;
 
@@ -281,8 +280,7 @@ impl Moments {
     }
 
     /// Sets the scale from the current moments. The ratios are old ÷ new, and 1 for a feature that
-    /// was `empty`: its old scale meant nothing, and must not stretch what a rule keeps for all
-    /// features together.
+    /// was `empty`: its old scale was meaningless and must not stretch what a rule keeps in bulk.
     fn rescale<T: Real>(&mut self, centring: &mut Centring<T>, empty: &[bool]) -> bool {
         if !self.scaled {
             return false;
