@@ -40,7 +40,7 @@ pub enum Section {
     /// Rows waiting for a full minibatch.
     Waiting = 4,
     /// Rows and values counted.
-    Tally = 5,
+    RowCounts = 5,
     /// Refused files.
     Quarantine = 6,
     /// The short-term and long-term states of the drift detector.
@@ -60,7 +60,7 @@ impl Section {
         Self::Learner,
         Self::Feed,
         Self::Waiting,
-        Self::Tally,
+        Self::RowCounts,
         Self::Quarantine,
         Self::Drift,
         Self::Pushed,
@@ -80,7 +80,7 @@ impl Section {
             Self::Learner => "learner",
             Self::Feed => "feed",
             Self::Waiting => "waiting",
-            Self::Tally => "tally",
+            Self::RowCounts => "tally",
             Self::Quarantine => "quarantine",
             Self::Drift => "drift",
             Self::Pushed => "pushed",

@@ -120,7 +120,7 @@ fn report(
         return Err(CliError::Failed(format!(
             "no rows to learn from: all {} rows read were rejected; relax `--on-null`, \
              `--on-nan` or `--on-inf`, or name other inputs",
-            fitted.tally.rows_read
+            fitted.counts.rows_read
         )));
     }
     let mut provenance = Provenance::new(&plan.learner, features.len(), summary.squared_weight);
@@ -134,7 +134,7 @@ fn report(
     let snapshot = Snapshot {
         estimate,
         features,
-        tally: fitted.tally,
+        counts: fitted.counts,
         watermark: fitted.watermark,
         provenance,
     };
@@ -145,12 +145,12 @@ fn report(
     let text = if args.json {
         super::show::json(&snapshot, false)?
     } else {
-        let rejected = snapshot.tally.rows_rejected;
+        let rejected = snapshot.counts.rows_rejected;
         let mut text = table(&snapshot.estimate, &snapshot.features, is_unicode());
         if rejected > 0 {
             text.push_str(&format!(
                 "{rejected} of {} rows rejected\n",
-                snapshot.tally.rows_read
+                snapshot.counts.rows_read
             ));
         }
         text.push_str(&super::show::bad_values(&snapshot));

@@ -66,9 +66,11 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let result = Snapshot {
         estimate,
         features: first.features.clone(),
-        tally: snapshots
+        counts: snapshots
             .iter()
-            .fold(crate::rows::Tally::default(), |sum, s| sum.plus(&s.tally)),
+            .fold(crate::rows::RowCounts::default(), |sum, s| {
+                sum.plus(&s.counts)
+            }),
         watermark: crate::rows::Watermark {
             inputs: snapshots
                 .iter()

@@ -83,11 +83,11 @@ pub(super) const WIDENED: &str = "learned with f64 products: beside the largest 
 /// Counts of non-finite values, or nothing.
 pub(super) fn bad_values(snapshot: &Snapshot) -> String {
     let mut text = String::new();
-    let tally = &snapshot.tally;
+    let counts = &snapshot.counts;
     for (what, counts) in [
-        ("null", &tally.nulls),
-        ("NaN", &tally.nans),
-        ("infinite", &tally.infinities),
+        ("null", &counts.nulls),
+        ("NaN", &counts.nans),
+        ("infinite", &counts.infinities),
     ] {
         let total: u64 = counts.iter().sum();
         let hit = counts.iter().filter(|count| **count > 0).count();
@@ -147,7 +147,7 @@ pub(super) fn json(snapshot: &Snapshot, with_vectors: bool) -> Result<String, Cl
         .collect();
     let value = serde_json::json!({
         "rows": estimate.rows,
-        "rows_rejected": snapshot.tally.rows_rejected,
+        "rows_rejected": snapshot.counts.rows_rejected,
         "features": estimate.features,
         "effective_rows": estimate.effective_rows,
         "total_variance": estimate.total_variance,

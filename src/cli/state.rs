@@ -10,7 +10,7 @@ use crate::checkpoint::{Checkpoint, CheckpointError, Recorded, RunFile, Store};
 use crate::cli::{CliError, print};
 use crate::daemon::run::{Restored, files_of, inspect};
 use crate::disk::RealDisk;
-use crate::source::follow::{FeedState, FileState};
+use crate::source::follow::{FileState, IngestState};
 
 /// Reads checkpoints of `ojad run`.
 #[derive(Debug, clap::Args)]
@@ -72,7 +72,7 @@ fn read(path: &Path) -> Result<Checkpoint, CliError> {
 }
 
 /// Content of the checkpoint at `path`, with the files it names.
-fn whole(path: &Path, checkpoint: &Checkpoint) -> Result<(Restored, FeedState), CliError> {
+fn whole(path: &Path, checkpoint: &Checkpoint) -> Result<(Restored, IngestState), CliError> {
     let (found, mut state) = inspect(checkpoint).map_err(|reason| unfit(path, &reason))?;
     if state.files.is_empty() {
         let directory = path.parent().unwrap_or(Path::new(""));
@@ -197,7 +197,7 @@ fn run_of(found: &Restored) -> String {
 /// Number of files listed: the latest ones.
 const SHOWN: usize = 20;
 
-fn lines(found: &Restored, state: &FeedState) -> String {
+fn lines(found: &Restored, state: &IngestState) -> String {
     let mut text = format!(
         "run           {}\n\
          written       {} s after 1970 by ojad {}\n\

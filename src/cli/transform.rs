@@ -83,7 +83,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
             return Err(CliError::Failed(format!(
                 "no rows to score: all {} rows read were rejected; relax `--on-null`, \
                  `--on-nan` or `--on-inf`",
-                reader.tally().rows_read
+                reader.counts().rows_read
             )));
         }
     }

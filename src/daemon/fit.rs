@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use crate::daemon::reader::{self, Ended, Filled};
 use crate::daemon::shutdown::Shutdown;
 use crate::learner::{LearnError, Learner, Monitor};
-use crate::rows::{Features, Minibatch, Tally, Values, Watermark};
+use crate::rows::{Features, Minibatch, RowCounts, Values, Watermark};
 use crate::source::{Extent, Reader, SourceError};
 
 /// How often the trainer checks the shutdown flag while no minibatch arrives.
@@ -70,7 +70,7 @@ pub enum FitError {
 #[derive(Clone, Debug)]
 pub struct Fitted {
     /// Counts of rows and values.
-    pub tally: Tally,
+    pub counts: RowCounts,
     /// The position after the last row learned.
     pub watermark: Watermark,
     /// True if a shutdown stopped it before the end of the inputs.
@@ -131,7 +131,7 @@ impl Learning<'_> {
     /// The results once the reader has finished or was stopped.
     fn fitted(self, reader: &Reader, shutdown: &Shutdown) -> Fitted {
         Fitted {
-            tally: reader.tally().clone(),
+            counts: reader.counts().clone(),
             watermark: reader.watermark(),
             is_interrupted: shutdown.is_requested(),
             monitor: self.monitor,
@@ -199,13 +199,13 @@ fn ahead(
             error: None,
         }) => Ok(learning.fitted(&reader, shutdown)),
         None => Ok(Fitted {
-            tally: Tally {
+            counts: RowCounts {
                 rows_read,
                 // The reader has the exact counts but is still blocked, so only what the learner
                 // saw is known.
                 rows_accepted: learning.learner.rows(),
                 rows_rejected: rows_read.saturating_sub(learning.learner.rows()),
-                ..Tally::default()
+                ..RowCounts::default()
             },
             watermark: Watermark::default(),
             is_interrupted: true,

@@ -30,7 +30,7 @@ pub(super) fn fill(
     Ok((reader.fill(&mut batch)? > 0).then(|| Filled {
         batch,
         extent: reader.extent(),
-        rows_read: reader.tally().rows_read,
+        rows_read: reader.counts().rows_read,
     }))
 }
 

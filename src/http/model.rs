@@ -172,7 +172,7 @@ pub(super) async fn features(State(shared): State<Shared>, headers: HeaderMap) -
             scale: estimate.scale[j],
             variance: estimate.variance[j],
             constant: estimate.constant[j],
-            missing: snapshot.tally.missing(j),
+            missing: snapshot.counts.missing(j),
         });
         let features = FeaturesView {
             rows: estimate.rows,

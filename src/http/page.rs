@@ -24,7 +24,7 @@ const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
 /// Bytes of a hash in a tag: enough that no two versions of a file share one.
-const TAG_BYTES: usize = 12;
+const ID_BYTES: usize = 12;
 
 /// A file of a page.
 #[derive(Debug)]
@@ -155,7 +155,7 @@ fn tag(bytes: &[u8]) -> String {
     let hash = Sha256::digest(bytes);
     let number = hash
         .iter()
-        .take(TAG_BYTES)
+        .take(ID_BYTES)
         .fold(0_u128, |number, byte| number << 8 | u128::from(*byte));
     format!("{}-{number:x}", env!("CARGO_PKG_VERSION"))
 }

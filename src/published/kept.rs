@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::rows::{Minibatch, Tags};
+use crate::rows::{Minibatch, RowIds};
 use crate::snapshot::Scores;
 
 /// Rows of the ring.
@@ -67,7 +67,7 @@ impl Kept {
     pub(super) fn take(
         &mut self,
         batch: &Minibatch,
-        tags: Option<&Tags>,
+        row_ids: Option<&RowIds>,
         scores: &Scores,
         unix_s: u64,
     ) {
@@ -93,7 +93,7 @@ impl Kept {
             let measures = [scores.residual[i], scores.t2[i]];
             let mut row = None;
             let mut made = || {
-                let row = row.get_or_insert_with(|| Arc::new(Row::of(batch, tags, i, unix_s)));
+                let row = row.get_or_insert_with(|| Arc::new(Row::of(batch, row_ids, i, unix_s)));
                 Arc::clone(row)
             };
             for (top, measure) in self.tops[0].iter_mut().zip(measures) {
@@ -123,9 +123,9 @@ impl Kept {
 }
 
 impl Row {
-    fn of(batch: &Minibatch, tags: Option<&Tags>, i: usize, unix_s: u64) -> Self {
-        let width = tags.map_or(0, Tags::width);
-        let ids = (0..width).map(|j| Some(tags?.get(i, j)?.to_owned()));
+    fn of(batch: &Minibatch, row_ids: Option<&RowIds>, i: usize, unix_s: u64) -> Self {
+        let width = row_ids.map_or(0, RowIds::width);
+        let ids = (0..width).map(|j| Some(row_ids?.get(i, j)?.to_owned()));
         Self {
             number: batch.first_row() + i as u64,
             unix_s,

@@ -15,7 +15,7 @@ use rustix::process::setpriority_process;
 
 use super::kept::Kept;
 use super::{Latest, NICE, Published};
-use crate::rows::{Minibatch, Tags, unix_s};
+use crate::rows::{Minibatch, RowIds, unix_s};
 use crate::snapshot::Projection;
 
 /// Most copies waiting to be examined.
@@ -33,7 +33,7 @@ const COMPONENTS_PATIENCE: Duration = Duration::from_secs(3);
 /// A minibatch to be examined.
 struct Copied {
     batch: Minibatch,
-    tags: Option<Tags>,
+    row_ids: Option<RowIds>,
 }
 
 /// The trainer's side: copies as many minibatches as there is time for.
@@ -80,20 +80,20 @@ pub fn sample(
 
 impl Sampler {
     /// Copies a minibatch, if there is time and room.
-    pub fn offer(&mut self, batch: &Minibatch, tags: Option<Tags>) {
+    pub fn offer(&mut self, batch: &Minibatch, row_ids: Option<RowIds>) {
         let now = Instant::now();
         let since = now.duration_since(self.at).as_secs_f64();
         self.at = now;
         self.budget_s = (self.budget_s + since / COPY_SHARE).min(COPY_BURST_S);
         let values = batch.capacity() * batch.features() * size_of::<f64>();
-        let bytes = values + tags.as_ref().map_or(0, Tags::bytes);
+        let bytes = values + row_ids.as_ref().map_or(0, RowIds::bytes);
         let may_wait = (WAITING_BYTES / bytes.max(1)).clamp(1, WAITING_MAX);
         if self.budget_s <= 0.0 || self.to.len() >= may_wait {
             return;
         }
         let batch = batch.clone();
         // Nobody else sends: there is room.
-        let _ = self.to.try_send(Copied { batch, tags });
+        let _ = self.to.try_send(Copied { batch, row_ids });
         self.budget_s -= now.elapsed().as_secs_f64();
     }
 }
@@ -104,7 +104,7 @@ fn look(published: &Published, copies: &Receiver<Copied>) {
         tracing::debug!(%error, "could not lower the priority of the thread that looks at recent rows");
     }
     let mut model: Option<(u64, Projection)> = None;
-    for Copied { batch, tags } in copies {
+    for Copied { batch, row_ids } in copies {
         let until = Instant::now() + COMPONENTS_PATIENCE;
         let mut snapshot = published.snapshot.get();
         while snapshot.is_none() && Instant::now() < until {
@@ -128,7 +128,7 @@ fn look(published: &Published, copies: &Receiver<Copied>) {
         if let Some((_, projection)) = &model {
             let scores = projection.score(&batch);
             let mut kept = published.recent.lock();
-            kept.take(&batch, tags.as_ref(), &scores, unix_s());
+            kept.take(&batch, row_ids.as_ref(), &scores, unix_s());
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::source::Format;
-use crate::source::follow::{FeedState, FileState};
+use crate::source::follow::{FileState, IngestState};
 
 /// Most files shown: the newest.
 pub const FILES_MAX: usize = 200;
@@ -74,7 +74,7 @@ pub struct Refused {
 
 impl Sources {
     /// Files that a feed remembers, and those that wait.
-    pub fn of(state: &FeedState, lag_files: u64, lag_bytes: u64) -> Self {
+    pub fn of(state: &IngestState, lag_files: u64, lag_bytes: u64) -> Self {
         let reading = state.reading.as_ref().map(|reading| SourceFile {
             file: reading.file,
             path: shown(&reading.segment.path),
@@ -167,7 +167,7 @@ impl Quarantine {
     }
 
     /// Files that a feed refused.
-    pub fn of(state: &FeedState) -> Self {
+    pub fn of(state: &IngestState) -> Self {
         let files = state.quarantine.iter().rev().take(QUARANTINE_MAX);
         let files = files.map(|refused| Refused {
             file: refused.file,

@@ -4,8 +4,8 @@
 //! source's policies decide which values a row may hold.
 
 mod epoch;
+mod row_ids;
 mod run_id;
-mod tags;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -13,11 +13,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-pub use ojad_core::rows::{Buffer, Layout, Lent, Minibatch, Values, Width};
+pub use ojad_core::rows::{Buffer, Layout, Lease, Minibatch, Values, Width};
 
 pub use epoch::{is_since_1970, since_1970, unix_s};
+pub use row_ids::{ID_BYTES, ID_CUT, RowIds};
 pub use run_id::{NoRunId, RunId};
-pub use tags::{TAG_BYTES, TAG_CUT, Tags};
 
 /// The names of the m features, in the order of a minibatch's columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,7 +90,7 @@ pub struct Position {
 
 /// Rows and values counted on the way in: `rows_accepted + rows_rejected == rows_read`, always.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tally {
+pub struct RowCounts {
     /// Rows that left the decoder.
     pub rows_read: u64,
     /// Rows handed to the learner.
@@ -109,7 +109,7 @@ pub struct Tally {
     pub infinities: Vec<u64>,
 }
 
-impl Tally {
+impl RowCounts {
     /// Zeros for `features` features.
     pub fn of(features: usize) -> Self {
         Self {

@@ -31,7 +31,7 @@ pub use write::{components_table, features_table, parquet_of, write, write_on};
 
 use crate::learner::drift::DriftReport;
 use crate::learner::{Estimate, LearnerParams};
-use crate::rows::{Features, RunId, Tally, Watermark};
+use crate::rows::{Features, RowCounts, RunId, Watermark};
 
 /// Version of the layout; a reader refuses a newer one.
 pub const FORMAT_VERSION: u32 = 1;
@@ -44,7 +44,7 @@ pub struct Snapshot {
     /// Names of the m features.
     pub features: Features,
     /// Rows and values counted.
-    pub tally: Tally,
+    pub counts: RowCounts,
     /// The position after the last row learned.
     pub watermark: Watermark,
     /// How it was learned.

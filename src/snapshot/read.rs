@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::disk::Disk;
 use crate::learner::{Estimate, Unresolved};
-use crate::rows::{Features, RunId, Tally, Watermark, unix_s};
+use crate::rows::{Features, RowCounts, RunId, Watermark, unix_s};
 use crate::snapshot::disk::checksum;
 use crate::snapshot::{FORMAT_VERSION, Provenance, Snapshot, SnapshotError};
 
@@ -45,7 +45,7 @@ pub(super) struct Metadata {
     constant_features: Vec<usize>,
     feature_schema_hash: String,
     learner: Provenance,
-    tally: Tally,
+    counts: RowCounts,
     watermark: Watermark,
     components_sha256: String,
     features_sha256: String,
@@ -62,7 +62,7 @@ impl Metadata {
             features: estimate.features,
             components: estimate.components(),
             rows: estimate.rows,
-            rows_rejected: snapshot.tally.rows_rejected,
+            rows_rejected: snapshot.counts.rows_rejected,
             effective_rows: estimate.effective_rows,
             divisor: "n".into(),
             penalty: estimate.penalty,
@@ -77,7 +77,7 @@ impl Metadata {
                 .collect(),
             feature_schema_hash: snapshot.features.schema_hash(),
             learner: snapshot.provenance.clone(),
-            tally: snapshot.tally.clone(),
+            counts: snapshot.counts.clone(),
             watermark: snapshot.watermark.clone(),
             components_sha256: components,
             features_sha256: features,
@@ -146,7 +146,7 @@ pub fn read(path: &Path) -> Result<Snapshot, SnapshotError> {
     Ok(Snapshot {
         estimate,
         features: features_read,
-        tally: metadata.tally,
+        counts: metadata.counts,
         watermark: metadata.watermark,
         provenance: Provenance {
             run_id: metadata.run_id,
@@ -282,8 +282,8 @@ fn observed_of(metadata: &Metadata, features: &Columns<'_>) -> Result<Vec<f64>, 
     }
     let share = |j: usize| {
         // Missing values of rejected rows were counted too, at most one a row.
-        let missing = metadata.tally.missing(j);
-        let missing = missing.saturating_sub(metadata.tally.rows_rejected);
+        let missing = metadata.counts.missing(j);
+        let missing = missing.saturating_sub(metadata.counts.rows_rejected);
         1.0 - missing.min(metadata.rows) as f64 / metadata.rows.max(1) as f64
     };
     Ok((0..metadata.features)
@@ -308,7 +308,7 @@ fn estimate_of(
             format!("{found} rows, snapshot.json says {expected}"),
         ));
     }
-    // Present and of the right type, though the tally in snapshot.json says more.
+    // Present and of the right type, though the counts in snapshot.json say more.
     features
         .column("missing")?
         .as_primitive_opt::<UInt64Type>()

@@ -226,7 +226,7 @@ pub fn components_table(estimate: &Estimate) -> Result<RecordBatch, arrow::error
 pub fn features_table(snapshot: &Snapshot) -> Result<RecordBatch, arrow::error::ArrowError> {
     let estimate = &snapshot.estimate;
     let missing: UInt64Array = (0..estimate.features)
-        .map(|j| snapshot.tally.missing(j))
+        .map(|j| snapshot.counts.missing(j))
         .collect();
     let names: StringArray = snapshot.features.names().iter().map(Some).collect();
     let mut columns: Vec<(String, ArrayRef)> = vec![

@@ -13,7 +13,7 @@ use super::open::Opened;
 use super::select::{FeatureColumn, Kind, Leaf, Plan, Shape};
 use super::{BinaryDtype, Selection, SourceError, SourceParams};
 use crate::codec::{CodecError, Decoder, Encoder};
-use crate::rows::{Features, Layout, Lent, Minibatch, Width};
+use crate::rows::{Features, Layout, Lease, Minibatch, Width};
 
 /// Bytes of values decoded at once: together with their pages they fit into a cache shared by two
 /// threads.
@@ -147,19 +147,19 @@ impl FeatureSchema {
         row.checked_mul(rows)
     }
 
-    /// An empty minibatch in memory that `lend` provides for the required number of bytes.
+    /// An empty minibatch in memory that `lease_memory` provides for the required number of bytes.
     ///
     /// # Errors
     /// If it provides none, or of the wrong length.
     pub fn minibatch_in(
         &self,
         capacity: usize,
-        lend: impl FnOnce(usize) -> io::Result<Box<dyn Lent>>,
+        lease_memory: impl FnOnce(usize) -> io::Result<Box<dyn Lease>>,
     ) -> io::Result<Minibatch> {
         let other = || io::Error::other("memory of another length than the rows");
-        let lent = lend(self.bytes(capacity).ok_or_else(other)?)?;
+        let lease = lease_memory(self.bytes(capacity).ok_or_else(other)?)?;
         let shape = (capacity, self.features.len());
-        Minibatch::lent(lent, self.width, self.layout, shape).ok_or_else(other)
+        Minibatch::leased(lease, self.width, self.layout, shape).ok_or_else(other)
     }
 
     /// Writes it, without the parameters.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::column::{Chunk, Column, Float, either};
 use super::params::{BadValue, SourceParams};
-use crate::rows::{Minibatch, Tally, Values, is_since_1970, since_1970};
+use crate::rows::{Minibatch, RowCounts, Values, is_since_1970, since_1970};
 
 /// The row has a value to be imputed.
 pub(super) const MISSING: u8 = 1;
@@ -54,7 +54,7 @@ pub(super) fn apply_policy(
     rows: &Range<usize>,
     params: &SourceParams,
     flags: &mut [u8],
-    tally: &mut Tally,
+    counts: &mut RowCounts,
 ) -> Result<(), Fault> {
     let mut first: Option<Fault> = None;
     let mut feature = 0;
@@ -65,7 +65,7 @@ pub(super) fn apply_policy(
                 params,
                 is_integer: column.is_integer,
                 flags,
-                tally,
+                counts,
                 feature,
                 len,
                 start: rows.start,
@@ -84,7 +84,7 @@ struct Judge<'a> {
     params: &'a SourceParams,
     is_integer: bool,
     flags: &'a mut [u8],
-    tally: &'a mut Tally,
+    counts: &'a mut RowCounts,
     feature: usize,
     len: usize,
     start: usize,
@@ -104,11 +104,11 @@ impl Judge<'_> {
             }
             let (row, feature) = (i / self.len, self.feature + i % self.len);
             let (reason, count) = if null {
-                (0, &mut self.tally.nulls)
+                (0, &mut self.counts.nulls)
             } else if x.is_nan() {
-                (1, &mut self.tally.nans)
+                (1, &mut self.counts.nans)
             } else {
-                (2, &mut self.tally.infinities)
+                (2, &mut self.counts.infinities)
             };
             // No policy helps: `skip` would leave out every row, `mean` make a constant of it.
             if self.is_integer

@@ -7,7 +7,7 @@ use super::SourceError;
 use super::column::Chunk;
 use super::fill::{self, Fault, MISSING, REASONS, REJECTED, Rows, Wrong};
 use super::params::SourceParams;
-use crate::rows::{Features, Minibatch, Tally};
+use crate::rows::{Features, Minibatch, RowCounts};
 
 /// Checks rows and copies those that pass; its buffers are reused.
 #[derive(Default)]
@@ -70,20 +70,20 @@ impl RowFilter {
         rows: Range<usize>,
         from: &RowPlace<'_>,
         params: &SourceParams,
-        tally: &mut Tally,
+        counts: &mut RowCounts,
         (batch, at): (&mut Minibatch, usize),
     ) -> Result<usize, SourceError> {
         self.flags.clear();
         let all = rows.len();
         if chunk.columns.iter().all(|column| !column.dirty) {
             fill::copy(&chunk.columns, &Rows::Run(rows), batch, at);
-            count(tally, all, all);
+            count(counts, all, all);
             return Ok(all);
         }
         self.flags.resize(all, 0);
-        let before = tally.clone();
-        if let Err(fault) = fill::apply_policy(chunk, &rows, params, &mut self.flags, tally) {
-            *tally = before;
+        let before = counts.clone();
+        if let Err(fault) = fill::apply_policy(chunk, &rows, params, &mut self.flags, counts) {
+            *counts = before;
             return Err(from.refuse(fault, rows.start, params));
         }
         self.picked.clear();
@@ -104,10 +104,10 @@ impl RowFilter {
             Rows::Picked(&self.picked)
         };
         fill::copy(&chunk.columns, &picked, batch, at);
-        count(tally, all, n);
+        count(counts, all, n);
         for flag in self.flags.iter().filter(|flag| *flag & REJECTED != 0) {
             let first = REASONS.iter().position(|reason| flag & reason != 0);
-            tally.rejected_by[first.unwrap_or(0)] += 1;
+            counts.rejected_by[first.unwrap_or(0)] += 1;
         }
         Ok(n)
     }
@@ -118,8 +118,8 @@ impl RowFilter {
     }
 }
 
-fn count(tally: &mut Tally, read: usize, accepted: usize) {
-    tally.rows_read += read as u64;
-    tally.rows_accepted += accepted as u64;
-    tally.rows_rejected += (read - accepted) as u64;
+fn count(counts: &mut RowCounts, read: usize, accepted: usize) {
+    counts.rows_read += read as u64;
+    counts.rows_accepted += accepted as u64;
+    counts.rows_rejected += (read - accepted) as u64;
 }

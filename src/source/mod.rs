@@ -18,6 +18,7 @@ pub mod follow;
 mod format;
 mod frames;
 mod framing;
+mod id_encoder;
 mod ipc;
 mod later;
 mod leaf;
@@ -38,7 +39,6 @@ mod selection;
 mod stream;
 mod stream_error;
 mod table;
-mod tagger;
 mod values;
 mod walk;
 pub mod worker;
@@ -49,14 +49,14 @@ pub use error::SourceError;
 pub use feature_schema::FeatureSchema;
 pub use format::Format;
 pub use frames::Frames;
+pub use id_encoder::RowIdEncoder;
 pub use pandas::indexes as pandas_indexes;
 pub use params::{BadValue, BinaryDtype, Decoders, Extra, Limit, SourceParams};
 pub use pushed::{Numbers, Pushed, PushedError, Shape};
 pub use reader::{Extent, Reader, open, open_for_model};
 pub use segment::{Segment, SegmentRead};
-pub use segment_reader::{Piece, SegmentReader};
+pub use segment_reader::{Appended, SegmentReader};
 pub use selection::Selection;
-pub use tagger::Tagger;
 
 /// Runs the checks that precede the decoding of a Parquet footer.
 ///

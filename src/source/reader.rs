@@ -16,7 +16,7 @@ use super::later;
 use super::open::Opened;
 use super::segment_reader::{Ids, SegmentReader};
 use super::{FeatureSchema, Selection, SourceError, SourceParams};
-use crate::rows::{Features, Minibatch, Position, Tally, Watermark};
+use crate::rows::{Features, Minibatch, Position, RowCounts, Watermark};
 
 /// Number of footers read in advance for the number of rows, the width and the schema; further
 /// files are examined when their turn comes.
@@ -74,7 +74,7 @@ fn open_for(
         rows_total = rows_total.zip(opened.rows()).map(|(a, b)| a + b);
     }
     let reader = Reader {
-        tally: Tally::of(feature_schema.features().len()),
+        counts: RowCounts::of(feature_schema.features().len()),
         inputs,
         feature_schema,
         left_out,
@@ -118,7 +118,7 @@ pub struct Reader {
     /// Rows used of each input begun so far.
     rows: Vec<u64>,
     bytes_before: u64,
-    tally: Tally,
+    counts: RowCounts,
     /// True if ids are read; decided by the first fill.
     with_ids: Option<bool>,
     ended: bool,
@@ -189,8 +189,8 @@ impl Reader {
     }
 
     /// Rows and values counted so far.
-    pub fn tally(&self) -> &Tally {
-        &self.tally
+    pub fn counts(&self) -> &RowCounts {
+        &self.counts
     }
 
     /// How much there is to read.
@@ -248,7 +248,7 @@ impl Reader {
         assert_eq!(batch.features(), m, "features of the minibatch");
         batch.set_rows(0);
         batch.set_has_missing(false);
-        batch.set_first_row(self.tally.rows_accepted);
+        batch.set_first_row(self.counts.rows_accepted);
         let mut filled = 0;
         while filled < batch.capacity() {
             if self.open.is_none() {
@@ -258,7 +258,7 @@ impl Reader {
                 break;
             };
             let want = batch.capacity() - filled;
-            let done = open.fill((&mut *batch, filled), want, &mut self.tally, ids);
+            let done = open.fill((&mut *batch, filled), want, &mut self.counts, ids);
             filled += done.rows;
             self.rows[self.at] = open.rows();
             if done.is_over? {
@@ -269,7 +269,7 @@ impl Reader {
             }
         }
         batch.set_rows(filled);
-        if filled == 0 && self.tally.rows_read == 0 && batch.capacity() > 0 {
+        if filled == 0 && self.counts.rows_read == 0 && batch.capacity() > 0 {
             return Err(self.no_rows());
         }
         Ok(filled)

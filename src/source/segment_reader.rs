@@ -16,21 +16,21 @@ use super::column::{Chunk, Column};
 use super::error::SourceError;
 use super::feature_schema::FeatureSchema;
 use super::filter::{RowFilter, RowPlace};
+use super::id_encoder::RowIdEncoder;
 use super::open::Opened;
 use super::segment::{Held, Segment, SegmentRead};
 use super::select::Leaf;
-use super::tagger::Tagger;
-use crate::rows::{Minibatch, Tags, Tally};
+use crate::rows::{Minibatch, RowCounts, RowIds};
 
 /// Some rows of a segment.
 #[derive(Clone, Debug, Default)]
-pub struct Piece {
+pub struct Appended {
     /// Rows and values counted in it.
-    pub tally: Tally,
+    pub counts: RowCounts,
     /// True if the segment ends with it.
     pub is_last: bool,
     /// Ids of its rows, where they were asked for.
-    pub tags: Option<Tags>,
+    pub row_ids: Option<RowIds>,
 }
 
 /// Rows that were appended to a minibatch.
@@ -45,7 +45,7 @@ pub(super) struct Filled {
 /// The receiver of row ids.
 pub(super) enum Ids<'a> {
     Nobody,
-    Texts(&'a mut Tagger),
+    Texts(&'a mut RowIdEncoder),
     Batches(&'a mut Vec<RecordBatch>),
 }
 
@@ -60,8 +60,8 @@ impl Ids<'_> {
     ) -> Result<(), SourceError> {
         match (self, ids) {
             (Self::Nobody, _) | (Self::Batches(_), None) => {}
-            (Self::Texts(tagger), ids) => {
-                tagger.take(path, ids, rows, filter.passed(), accepted);
+            (Self::Texts(id_encoder), ids) => {
+                id_encoder.take(path, ids, rows, filter.passed(), accepted);
             }
             (Self::Batches(batches), Some(ids)) => {
                 let mut part = ids.slice(rows.start, rows.len());
@@ -231,29 +231,29 @@ impl SegmentReader {
         batch: &mut Minibatch,
         at: usize,
         want: usize,
-        mut tagger: Option<&mut Tagger>,
-    ) -> Result<Piece, SourceError> {
+        mut id_encoder: Option<&mut RowIdEncoder>,
+    ) -> Result<Appended, SourceError> {
         let m = self.feature_schema.features().len();
         assert_eq!(batch.features(), m, "features of the minibatch");
         if let Some(error) = self.failed.take() {
             return Err(self.blamed(error));
         }
         let ids = self.feature_schema.plan.params.ids.len();
-        let mut tally = Tally::of(m);
+        let mut counts = RowCounts::of(m);
         let filled = {
-            let mut ids = match &mut tagger {
+            let mut ids = match &mut id_encoder {
                 None => Ids::Nobody,
-                Some(tagger) => {
-                    tagger.begin(ids);
-                    Ids::Texts(tagger)
+                Some(id_encoder) => {
+                    id_encoder.begin(ids);
+                    Ids::Texts(id_encoder)
                 }
             };
-            self.fill((&mut *batch, at), want, &mut tally, &mut ids)
+            self.fill((&mut *batch, at), want, &mut counts, &mut ids)
         };
-        let tags = tagger.map(Tagger::end);
+        let row_ids = id_encoder.map(RowIdEncoder::end);
         let is_last = match filled.is_over {
             Ok(is_over) => is_over,
-            Err(error) if tally.rows_read == 0 => return Err(self.blamed(error)),
+            Err(error) if counts.rows_read == 0 => return Err(self.blamed(error)),
             Err(error) => {
                 // What came before the bad place is whole: it goes first.
                 self.failed = Some(error);
@@ -261,10 +261,10 @@ impl SegmentReader {
             }
         };
         batch.set_rows(at + filled.rows);
-        Ok(Piece {
-            tally,
+        Ok(Appended {
+            counts,
             is_last,
-            tags,
+            row_ids,
         })
     }
 
@@ -276,12 +276,12 @@ impl SegmentReader {
     }
 
     /// Appends up to `want` accepted rows to `batch` after its first `at`, and counts them in
-    /// `tally`.
+    /// `counts`.
     pub(super) fn fill(
         &mut self,
         (batch, at): (&mut Minibatch, usize),
         want: usize,
-        tally: &mut Tally,
+        counts: &mut RowCounts,
         ids: &mut Ids<'_>,
     ) -> Filled {
         let mut rows = 0;
@@ -289,7 +289,7 @@ impl SegmentReader {
             if rows == want {
                 break Ok(false);
             }
-            match self.take((&mut *batch, at + rows), want - rows, tally, ids) {
+            match self.take((&mut *batch, at + rows), want - rows, counts, ids) {
                 Ok(Some(taken)) => rows += taken,
                 Ok(None) => break Ok(true),
                 // It may be the ids that cannot be read: without them the file says what it is worth.
@@ -309,7 +309,7 @@ impl SegmentReader {
         &mut self,
         place: (&mut Minibatch, usize),
         want: usize,
-        tally: &mut Tally,
+        counts: &mut RowCounts,
         ids: &mut Ids<'_>,
     ) -> Result<Option<usize>, SourceError> {
         let left = usize::try_from(self.until.saturating_sub(self.row)).unwrap_or(usize::MAX);
@@ -331,7 +331,7 @@ impl SegmentReader {
         };
         let params = &self.feature_schema.plan.params;
         let (filter, chunk) = (&mut self.filter, &mut self.chunk);
-        let taken = filter.take(chunk, rows.clone(), &from, params, tally, place)?;
+        let taken = filter.take(chunk, rows.clone(), &from, params, counts, place)?;
         ids.take(&self.path, chunk.ids.as_ref(), rows, (filter, taken))?;
         self.used += all;
         self.row += all as u64;

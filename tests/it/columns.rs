@@ -124,13 +124,13 @@ fn a_column_of_type_null_follows_on_null_whichever_file_comes_first() {
                     );
                     assert_eq!(whole[..], [values, &[1.0]].concat());
                 }
-                let counted = &reader.tally().nulls;
+                let counted = &reader.counts().nulls;
                 assert_eq!(counted[..values.len()], vec![ROWS as u64; values.len()]);
 
                 let skip = on_null(BadValue::Skip);
                 let mut reader = open(&[folder.path().into()], &skip).unwrap();
                 assert_eq!(drain(&mut reader, 4).len(), ROWS);
-                assert_eq!(reader.tally().rows_rejected, ROWS as u64);
+                assert_eq!(reader.counts().rows_rejected, ROWS as u64);
                 let message = fault(folder.path(), &on_null(BadValue::Error));
                 let place = format!("{}: row 0 ", void.display());
                 for part in [place.as_str(), "null", "source.on_null"] {
@@ -182,7 +182,7 @@ fn a_list_of_which_only_nulls_were_seen_is_left_out_and_named() {
             let mut reader = open(&[folder.path().into()], &mean).unwrap();
             assert_eq!(reader.features().names(), ["x", "l.0", "l.1"]);
             assert_eq!(drain(&mut reader, 4).len(), 2 * ROWS);
-            assert_eq!(reader.tally().nulls, [0, 3, 3]);
+            assert_eq!(reader.counts().nulls, [0, 3, 3]);
         }
     }
 }

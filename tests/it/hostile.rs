@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use ojad::source::follow::{FeedState, FollowParams, Follower};
+use ojad::source::follow::{FollowParams, Follower, IngestState};
 use ojad::source::worker::{Decode, Job, Next, Subprocess, SubprocessParams};
 use ojad::source::{SegmentRead, SourceParams};
 use rand::rngs::ChaCha8Rng;
@@ -146,8 +146,12 @@ impl Bench {
         let now = Instant::now();
         let found = self
             .follower
-            .scan(&FeedState::default(), &mut self.worker, now, 0);
-        found.takes.into_iter().next().map(|take| take.segment)
+            .scan(&IngestState::default(), &mut self.worker, now, 0);
+        found
+            .next_segments
+            .into_iter()
+            .next()
+            .map(|take| take.segment)
     }
 
     /// Reads the bytes as a file, whatever comes of it.
@@ -173,8 +177,8 @@ impl Bench {
         loop {
             batch.set_rows(0);
             match self.worker.next(&mut batch, 0) {
-                Next::Piece { is_last: true, .. } => break,
-                Next::Piece { .. } => {}
+                Next::Rows { is_last: true, .. } => break,
+                Next::Rows { .. } => {}
                 Next::Failed { refusal, .. } => {
                     self.refused += 1;
                     let is_death = refusal.reason.contains("died");

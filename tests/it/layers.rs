@@ -103,7 +103,7 @@ const INSIDE: [(&str, &[&[&str]]); 4] = [
             &["open"],
             &["fix"],
             &["feature_schema"],
-            &["segment", "tagger"],
+            &["segment", "id_encoder"],
             &["segment_reader"],
             &["reader"],
             &["worker"],
@@ -136,7 +136,7 @@ const INSIDE: [(&str, &[&[&str]]); 4] = [
             &["scan", "state"],
             &["codec", "push"],
             &["spool"],
-            &["verdict"],
+            &["follower"],
         ],
     ),
 ];

@@ -86,7 +86,7 @@ impl Decode for Meddled {
             return Next::Failed { ticket, refusal };
         }
         let next = self.here.next(batch, at);
-        if !matches!(&next, Next::Piece { is_last: false, .. }) {
+        if !matches!(&next, Next::Rows { is_last: false, .. }) {
             self.jobs.pop_front();
         }
         next

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use ojad::disk::Disk as _;
 use ojad::source::SourceParams;
-use ojad::source::follow::{FeedState, Kept, PushName, Spool, SpoolInput, Stage};
+use ojad::source::follow::{IngestState, Kept, PushName, Spool, SpoolInput, Stage};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt as _, SeedableRng as _};
 
@@ -121,7 +121,7 @@ fn what_was_answered_for_outlives_a_power_loss_at_every_operation() {
         let (is_ours, wake) = (Box::new(|| true), Box::new(|| {}));
         let mut spool = Spool::start(&directory, &inputs, 1 << 20, is_ours, wake).expect("a spool");
         let (disk, source) = (Arc::new(disk.clone()), SourceParams::default());
-        let push = spool.take_pushed(disk, &FeedState::default(), &source);
+        let push = spool.take_pushed(disk, &IngestState::default(), &source);
         push.map(|push| (spool, push))
     };
     let (mut losses, mut sure, mut there) = (0, 0, 0);

@@ -16,7 +16,7 @@ use ojad::config::HttpKeys;
 use ojad::http::{HttpParams, Server, start};
 use ojad::learner::{Estimate, LearnerParams};
 use ojad::published::{LogTail, PublishParams, Published};
-use ojad::rows::{Features, Minibatch, Tally, Watermark};
+use ojad::rows::{Features, Minibatch, RowCounts, Watermark};
 use ojad::snapshot::{Projection, Provenance, Snapshot, write};
 use rand_distr::StandardNormal;
 use serde_json::{Value, json};
@@ -41,7 +41,7 @@ fn snapshot(names: impl Fn(usize) -> String) -> Snapshot {
     Snapshot {
         estimate: summary.estimate(4, params.penalty),
         features: Features::new((0..M).map(names).collect()),
-        tally: Tally::default(),
+        counts: RowCounts::default(),
         watermark: Watermark::default(),
         provenance: Provenance::new(&params, M, summary.squared_weight),
     }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use ojad::learner::LearnerParams;
-use ojad::rows::{Features, Tally, Watermark};
+use ojad::rows::{Features, RowCounts, Watermark};
 use ojad::snapshot::{Provenance, Snapshot, read, write};
 use rand_distr::StandardNormal;
 
@@ -19,10 +19,10 @@ fn snapshot() -> Snapshot {
     Snapshot {
         estimate: summary.estimate(4, params.penalty),
         features: Features::new((0..30).map(|j| format!("sensor {j}")).collect()),
-        tally: Tally {
+        counts: RowCounts {
             rows_read: 500,
             rows_accepted: 500,
-            ..Tally::default()
+            ..RowCounts::default()
         },
         watermark: Watermark::default(),
         provenance: Provenance::new(&params, 30, summary.squared_weight),
@@ -104,7 +104,7 @@ fn a_snapshot_from_before_observed_weights_were_kept_is_read() {
     use std::fmt::Write as _;
     let place = tempfile::tempdir().expect("a directory");
     let mut written = snapshot();
-    written.tally.nulls = (0..30).map(|j| if j == 2 { 125 } else { 0 }).collect();
+    written.counts.nulls = (0..30).map(|j| if j == 2 { 125 } else { 0 }).collect();
     let path = write(&written, place.path()).expect("written");
     // The file as it was: the same columns, but `observed`.
     let file = path.join("features.parquet");

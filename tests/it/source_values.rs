@@ -51,9 +51,12 @@ pub fn drain(reader: &mut Reader, capacity: usize) -> Vec<Vec<f64>> {
         assert_eq!(batch.first_row(), rows.len() as u64);
         push(&batch, &mut rows);
     }
-    let tally = reader.tally();
-    assert_eq!(tally.rows_accepted + tally.rows_rejected, tally.rows_read);
-    assert_eq!(tally.rows_accepted, rows.len() as u64);
+    let counts = reader.counts();
+    assert_eq!(
+        counts.rows_accepted + counts.rows_rejected,
+        counts.rows_read
+    );
+    assert_eq!(counts.rows_accepted, rows.len() as u64);
     rows
 }
 
@@ -438,13 +441,13 @@ fn each_policy_does_what_it_says() {
     );
     assert_eq!((batch.rows(), batch.value(1, 1) as i32), (2, 4));
     assert!(!batch.has_missing());
-    let tally = reader.tally();
+    let counts = reader.counts();
     assert_eq!(
-        (tally.rows_read, tally.rows_accepted, tally.rows_rejected),
+        (counts.rows_read, counts.rows_accepted, counts.rows_rejected),
         (6, 2, 4)
     );
     assert_eq!(
-        (tally.nulls[0], tally.nans[0], tally.infinities[0]),
+        (counts.nulls[0], counts.nans[0], counts.infinities[0]),
         (1, 1, 2)
     );
     let mut reader = open(std::slice::from_ref(&path), &with(m, m, s)).unwrap();
@@ -501,7 +504,7 @@ fn null_lists_and_null_elements_follow_the_policy() {
             );
             let mut reader = open(&[path], &mean).unwrap();
             let rows = drain(&mut reader, 5);
-            assert_eq!(reader.tally().nulls, [3, 2]);
+            assert_eq!(reader.counts().nulls, [3, 2]);
             assert!(rows[0][0].is_nan() && rows[2][0].is_nan() && rows[3][1].is_nan());
             assert_eq!(rows[2][1].to_bits(), 4_f64.to_bits());
         }

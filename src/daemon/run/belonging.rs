@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use tracing::{info, warn};
 
 use crate::checkpoint::{CheckpointError, Over, RunFile};
-use crate::daemon::run::feeder::shown;
+use crate::daemon::run::ingest::shown;
 use crate::daemon::run::messages::RunError;
 use crate::daemon::run::params::RunParams;
 use crate::disk::Disk;

@@ -1,4 +1,4 @@
-//! The feeder's decisions as recorded in the journal: everything that depends on time, on the order
+//! The ingest thread's decisions as recorded in the journal: everything that depends on time, on the order
 //! of arrival or on the health of a worker, so that a resumed run makes the same decisions.
 
 use crate::codec::{CodecError, Decoder, Encoder};
@@ -8,8 +8,8 @@ use crate::source::follow::Quarantined;
 /// A decision; decisions are carried out in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Decision {
-    /// Take this segment next.
-    Take(SegmentRead),
+    /// NextSegment this segment next.
+    NextSegment(SegmentRead),
     /// Learn the waiting rows as a short minibatch.
     Flush,
     /// End the segment of that decision after this many of its rows, and refuse its file.
@@ -30,7 +30,7 @@ impl Decision {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut to = Encoder::new();
         match self {
-            Self::Take(reading) => {
+            Self::NextSegment(reading) => {
                 to.u8(0);
                 reading.encode(&mut to);
             }
@@ -60,7 +60,7 @@ impl Decision {
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
         let mut from = Decoder::new("a decision", bytes);
         let decision = match from.u8()? {
-            0 => Self::Take(SegmentRead::decode(&mut from)?),
+            0 => Self::NextSegment(SegmentRead::decode(&mut from)?),
             1 => Self::Flush,
             2 => Self::Cut {
                 ticket: from.u64()?,

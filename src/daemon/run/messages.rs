@@ -5,17 +5,17 @@ use std::time::Instant;
 
 use crate::checkpoint::CheckpointError;
 use crate::learner::LearnError;
-use crate::rows::{Minibatch, RunId, Tags};
+use crate::rows::{Minibatch, RowIds, RunId};
 use crate::snapshot::SnapshotError;
 use crate::source::follow::{Event, SpoolError};
 
-/// From the feeder to the trainer.
-pub(super) enum Fed {
+/// From the ingest thread to the trainer.
+pub(super) enum IngestMessage {
     /// A minibatch, and the events up to its end.
     Batch {
         batch: Minibatch,
         /// Ids of its rows, if wanted for display.
-        tags: Option<Tags>,
+        row_ids: Option<RowIds>,
         events: Vec<Event>,
         /// When the first of its rows became available.
         since: Instant,

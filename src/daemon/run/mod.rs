@@ -1,6 +1,6 @@
 //! The daemon: it follows inputs for ever and loses nothing.
 //!
-//! Three threads. The feeder decides which file is next, writes each decision to the journal before
+//! Three threads. The ingest thread decides which file is next, writes each decision to the journal before
 //! acting on it, and fills minibatches. The trainer learns from them and owns the state that a
 //! checkpoint holds; the visible part goes into the cells of `published`. The publisher writes
 //! checkpoints and snapshots from copies, so that a slow disk stalls nobody; at most one of each is
@@ -9,8 +9,8 @@
 mod belonging;
 mod crash_marker;
 mod decision;
-mod feeder;
 mod history;
+mod ingest;
 mod messages;
 mod params;
 mod publisher;

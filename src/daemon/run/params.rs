@@ -56,7 +56,7 @@ pub struct RunParams {
     pub until: Until,
 }
 
-/// Minibatches between feeder and trainer, where nobody says: some megabytes of most shapes.
+/// Minibatches between ingest thread and trainer, where nobody says: some megabytes of most shapes.
 const CHANNEL_MINIBATCHES: usize = 8;
 
 impl TryFrom<&Config> for RunParams {
@@ -93,7 +93,7 @@ impl TryFrom<&Config> for RunParams {
 }
 
 impl RunParams {
-    /// Minibatches between feeder and trainer.
+    /// Minibatches between ingest thread and trainer.
     pub(super) fn channel_minibatches(&self) -> usize {
         let wanted = self.keys.run.channel_minibatches.value();
         wanted.unwrap_or(CHANNEL_MINIBATCHES)

@@ -15,8 +15,8 @@ use tracing::{info, warn};
 
 use crate::checkpoint::{Change, Checkpoint, Store};
 use crate::daemon::run::belonging::Belonging;
-use crate::daemon::run::feeder::{Shared, shown};
 use crate::daemon::run::history;
+use crate::daemon::run::ingest::{Shared, shown};
 use crate::disk::Disk;
 use crate::snapshot::{Output, Retention, Snapshot, retain, write_on};
 

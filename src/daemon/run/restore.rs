@@ -24,7 +24,7 @@ use crate::learner::drift::{Drift, DriftReport};
 use crate::learner::{self, Learner, Monitor};
 use crate::rows::{Minibatch, RunId, hex, unix_s};
 use crate::source::SourceParams;
-use crate::source::follow::{FeedState, FileLoader, FileTable, Spool};
+use crate::source::follow::{FileLoader, FileTable, IngestState, Spool};
 
 /// Number of files that the trainer remembers in addition to changes: more than a snapshot or the
 /// page lists.
@@ -49,7 +49,7 @@ pub struct Meta {
 /// State of the learning side of a run.
 #[derive(Default)]
 pub(super) struct Learned {
-    pub(super) state: FeedState,
+    pub(super) state: IngestState,
     pub(super) learner: Option<Box<dyn Learner>>,
     /// Rows waiting for a full minibatch.
     pub(super) waiting: Option<Minibatch>,
@@ -61,7 +61,7 @@ pub(super) struct Learned {
 /// Everything a run resumes with.
 pub(super) struct Found {
     pub(super) learned: Learned,
-    /// All known files, for the feeder.
+    /// All known files, for the ingest thread.
     pub(super) files: FileTable,
     /// The run that continues or starts.
     pub(super) belonging: Belonging,
@@ -112,14 +112,17 @@ pub(super) fn meta_of(checkpoint: &Checkpoint) -> Result<Meta, String> {
         .map_err(|error| format!("its section `meta` cannot be read: {error}"))
 }
 
-fn feed_of(checkpoint: &Checkpoint, source: &SourceParams) -> Result<FeedState, CodecError> {
+fn ingest_state_of(
+    checkpoint: &Checkpoint,
+    source: &SourceParams,
+) -> Result<IngestState, CodecError> {
     let sections = [
         Section::Feed,
-        Section::Tally,
+        Section::RowCounts,
         Section::Quarantine,
         Section::Pushed,
     ];
-    FeedState::decode(sections.map(|section| checkpoint.section(section)), source)
+    IngestState::decode(sections.map(|section| checkpoint.section(section)), source)
 }
 
 fn drift_of(checkpoint: &Checkpoint, features: usize) -> Result<Option<Drift>, CodecError> {
@@ -187,9 +190,9 @@ fn monitor_of(checkpoint: &Checkpoint, features: usize) -> Result<Monitor, Codec
 ///
 /// # Errors
 /// If a section is damaged.
-pub fn inspect(checkpoint: &Checkpoint) -> Result<(Restored, FeedState), String> {
+pub fn inspect(checkpoint: &Checkpoint) -> Result<(Restored, IngestState), String> {
     let meta = meta_of(checkpoint)?;
-    let state = feed_of(checkpoint, &SourceParams::default()).map_err(|e| e.to_string())?;
+    let state = ingest_state_of(checkpoint, &SourceParams::default()).map_err(|e| e.to_string())?;
     let waiting = checkpoint.section(Section::Waiting);
     let rows_waiting = match waiting {
         [] => 0,
@@ -218,10 +221,10 @@ pub fn inspect(checkpoint: &Checkpoint) -> Result<(Restored, FeedState), String>
             meta,
             sequence: checkpoint.sequence,
             features,
-            rows_learned: state.tally.rows_accepted - rows_waiting as u64,
+            rows_learned: state.counts.rows_accepted - rows_waiting as u64,
             rows_waiting,
-            rows_read: state.tally.rows_read,
-            rows_rejected: state.tally.rows_rejected,
+            rows_read: state.counts.rows_read,
+            rows_rejected: state.counts.rows_rejected,
             flushes: state.flushes,
             files,
             drifts: drift.as_ref().map_or(0, Drift::events),
@@ -242,7 +245,7 @@ fn state_hash(checkpoint: &Checkpoint) -> String {
     for section in [
         Section::Learner,
         Section::Waiting,
-        Section::Tally,
+        Section::RowCounts,
         Section::Drift,
     ] {
         let bytes = checkpoint.section(section);
@@ -286,7 +289,7 @@ impl Learned {
         };
         let state = &self.state;
         checkpoint.put(Section::Feed, section(&|to| state.encode(to)));
-        checkpoint.put(Section::Tally, section(&|to| state.encode_tally(to)));
+        checkpoint.put(Section::RowCounts, section(&|to| state.encode_tally(to)));
         let quarantine = section(&|to| state.encode_quarantine(to));
         checkpoint.put(Section::Quarantine, quarantine);
         if !state.pushed.is_empty() {
@@ -307,7 +310,7 @@ impl Learned {
 
     fn of(checkpoint: &Checkpoint, params: &RunParams) -> Result<Self, String> {
         let wrong = |error: CodecError| error.to_string();
-        let state = feed_of(checkpoint, &params.source).map_err(wrong)?;
+        let state = ingest_state_of(checkpoint, &params.source).map_err(wrong)?;
         let Some(feature_schema) = state.feature_schema.clone() else {
             return Ok(Self {
                 state,
@@ -331,11 +334,11 @@ impl Learned {
         let rows_waiting = waiting.as_ref().map_or(0, Minibatch::rows) as u64;
         // The checksum proves that the bytes are intact; this check proves that the sections
         // belong together.
-        if learner.rows() + rows_waiting != state.tally.rows_accepted {
+        if learner.rows() + rows_waiting != state.counts.rows_accepted {
             return Err(format!(
                 "{} rows learned and {rows_waiting} waiting, but {} accepted",
                 learner.rows(),
-                state.tally.rows_accepted
+                state.counts.rows_accepted
             ));
         }
         Ok(Self {
@@ -391,7 +394,7 @@ pub(super) fn find(params: &RunParams, disk: Arc<dyn Disk>) -> Result<(Found, St
             learned
                 .state
                 .rename("spool".as_ref(), |path| Spool::name_now(&spool, path));
-            let rows = learned.state.tally.rows_accepted;
+            let rows = learned.state.counts.rows_accepted;
             info!(rows, files = learned.state.files.len(), from = %loaded.path.display(), "state resumed");
             learned
         }
@@ -403,7 +406,7 @@ pub(super) fn find(params: &RunParams, disk: Arc<dyn Disk>) -> Result<(Found, St
     let parts = Parts {
         checkpoint: of,
         journal: recorded.run,
-        rows: is_begun.then_some(learned.state.tally.rows_accepted),
+        rows: is_begun.then_some(learned.state.counts.rows_accepted),
     };
     let belonging = Belonging::settle(params, &parts, disk.as_ref())?;
     let mut journal = Journal::resume(directory, disk, belonging.run_id, recorded, after);
@@ -412,7 +415,7 @@ pub(super) fn find(params: &RunParams, disk: Arc<dyn Disk>) -> Result<(Found, St
     if let Some(reading) = &learned.state.reading {
         learned.state.rows_before = learned.state.rows_before(reading.file);
     }
-    // The feeder gets the whole table; the trainer, which only names files to people, keeps few of
+    // The ingest thread gets the whole table; the trainer, which only names files to people, keeps few of
     // them.
     let latest = learned.state.files.latest(LATEST_FILES);
     let files = std::mem::replace(&mut learned.state.files, latest);
@@ -440,7 +443,7 @@ fn planned_in(
     for entry in behind.filter(|entry| entry.sequence > after) {
         let decision = Decision::decode(&entry.bytes);
         let mut decision = decision.map_err(|error| format!("journal: {error}"))?;
-        if let Decision::Take(reading) = &mut decision
+        if let Decision::NextSegment(reading) = &mut decision
             && let Some(path) = Spool::name_now(spool, &reading.segment.path)
         {
             reading.segment.path = path;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use sd_notify::NotifyState;
 use tracing::debug;
 
-/// Time without progress of the feeder after which the watchdog is no longer fed. A worker may be
+/// Time without progress of the ingest thread after which the watchdog is no longer fed. A worker may be
 /// silent for a minute by default, and listing a million files takes seconds.
 const STALLED_AFTER: Duration = Duration::from_mins(3);
 
@@ -61,12 +61,12 @@ impl Pulse {
         }
     }
 
-    /// True if the feeder or the learner has made progress recently.
+    /// True if the ingest thread or the learner has made progress recently.
     pub(super) fn is_alive(&self) -> bool {
         self.moved.elapsed() < STALLED_AFTER
     }
 
-    /// Records the feeder's iterations and the rows learned, and feeds the watchdog.
+    /// Records the ingest thread's iterations and the rows learned, and feeds the watchdog.
     pub(super) fn beat(&mut self, turns: u64, rows: u64) {
         let now = Instant::now();
         if (turns, rows) != (self.turns, self.rows) {

@@ -19,9 +19,9 @@ use crossbeam_channel::{Receiver, Sender, bounded, never, select};
 use tracing::{error, info, warn};
 
 use crate::checkpoint::StateLock;
-use crate::daemon::run::feeder::{Feeder, Shared};
 use crate::daemon::run::history;
-use crate::daemon::run::messages::{Command, Fed, Outcome, RunError};
+use crate::daemon::run::ingest::{Ingest, Shared};
+use crate::daemon::run::messages::{Command, IngestMessage, Outcome, RunError};
 use crate::daemon::run::params::RunParams;
 use crate::daemon::run::publisher::{Done, Job};
 use crate::daemon::run::restore::Learned;
@@ -30,9 +30,9 @@ use crate::daemon::run::surroundings::Surroundings;
 use crate::daemon::run::systemd;
 use crate::learner::drift::DriftReport;
 use crate::published::{self, ControlRequest, Published};
-use crate::rows::{Minibatch, RunId, Tags, unix_s};
+use crate::rows::{Minibatch, RowIds, RunId, unix_s};
 use crate::snapshot::Retention;
-use crate::source::follow::{Event, FeedState, Push};
+use crate::source::follow::{Event, IngestState, Push};
 
 use self::begin::begin;
 use self::publish::Shown;
@@ -48,7 +48,7 @@ struct Trainer<'a> {
     run_id: RunId,
     shared: Arc<Shared>,
     jobs: Option<Sender<Job>>,
-    to_feeder: Sender<Minibatch>,
+    to_ingest: Sender<Minibatch>,
     reload: Sender<RunParams>,
     wake: Sender<()>,
     read_config: &'a mut dyn FnMut() -> Result<RunParams, String>,
@@ -84,14 +84,14 @@ pub fn run(params: RunParams, around: Surroundings<'_>) -> Result<Outcome, RunEr
     let mut params = params;
     let owner = (&lock, &found.belonging);
     let (spool, push) = start_spool(&mut params, &wake, &disk, owner, &found.learned.state)?;
-    let (to_trainer, fed) = bounded(params.channel_minibatches());
-    // Room for every minibatch that the feeder can have made: none is dropped when it is given
+    let (to_trainer, messages) = bounded(params.channel_minibatches());
+    // Room for every minibatch that the ingest thread can have made: none is dropped when it is given
     // back.
-    let (to_feeder, empty) = bounded(params.channel_minibatches() + 8);
+    let (to_ingest, empty) = bounded(params.channel_minibatches() + 8);
     let (reload, reloaded) = bounded(1);
-    let feeder = Feeder {
+    let ingest = Ingest {
         params: params.clone(),
-        state: FeedState {
+        state: IngestState {
             files: found.files,
             ..found.learned.state.clone()
         },
@@ -122,8 +122,8 @@ pub fn run(params: RunParams, around: Surroundings<'_>) -> Result<Outcome, RunEr
     let (to_done, done) = bounded(4);
     let publishing = begun.publisher.spawn(todo, to_done);
     let publishing = publishing.map_err(unstarted("publisher"))?;
-    let feeding = feeder.spawn().map_err(unstarted("feeder"))?;
-    let rows = found.learned.state.tally.rows_accepted;
+    let feeding = ingest.spawn().map_err(unstarted("ingest"))?;
+    let rows = found.learned.state.counts.rows_accepted;
     let steps = found.learned.state.steps;
     let [checkpoints, snapshots] = schedules(&params, rows);
     let mut trainer = Trainer {
@@ -134,7 +134,7 @@ pub fn run(params: RunParams, around: Surroundings<'_>) -> Result<Outcome, RunEr
         run_id: found.belonging.run_id,
         shared,
         jobs: Some(jobs),
-        to_feeder,
+        to_ingest,
         reload,
         wake,
         read_config: around.read_config,
@@ -152,14 +152,14 @@ pub fn run(params: RunParams, around: Surroundings<'_>) -> Result<Outcome, RunEr
     trainer.watch_as_configured();
     // Only now, because clients that wait for the service may send rows at once.
     systemd::ready();
-    let ended = trainer.serve(&fed, around.commands, &requested, &done);
+    let ended = trainer.serve(&messages, around.commands, &requested, &done);
     systemd::stopping();
     trainer.shared.stop.store(true, Ordering::Relaxed);
-    // Dropping the receiver wakes a feeder that is blocked on sending, so that it ends.
-    drop(fed);
+    // Dropping the receiver wakes an ingest thread that is blocked on sending, so that it ends.
+    drop(messages);
     let closed = trainer.close(&done);
     trainer.jobs = None;
-    // A feeder that is blocked by a silent file, or a publisher by its disk, is left behind.
+    // An ingest thread that is blocked by a silent file, or a publisher by its disk, is left behind.
     join_within(feeding, Duration::from_millis(500));
     join_within(publishing, Duration::from_secs(1));
     ended.and(closed)
@@ -227,7 +227,7 @@ impl Trainer<'_> {
     /// Learns until told to stop or nothing is left.
     fn serve(
         &mut self,
-        fed: &Receiver<Fed>,
+        messages: &Receiver<IngestMessage>,
         commands: &Receiver<Command>,
         requested: &Receiver<ControlRequest>,
         done: &Receiver<Done>,
@@ -243,16 +243,16 @@ impl Trainer<'_> {
             self.pulse
                 .beat(self.shared.turns.load(Ordering::Relaxed), self.rows());
             select! {
-                recv(fed) -> message => match message {
-                    Ok(Fed::Batch { batch, tags, events, since }) => {
-                        self.learn(batch, tags, (&events, since))?;
+                recv(messages) -> message => match message {
+                    Ok(IngestMessage::Batch { batch, row_ids, events, since }) => {
+                        self.learn(batch, row_ids, (&events, since))?;
                     }
-                    Ok(Fed::Pause { waiting, events }) => self.pause(waiting, &events)?,
-                    Ok(Fed::Ended(None)) => return Ok(()),
-                    Ok(Fed::Ended(Some(error))) => return Err(error),
+                    Ok(IngestMessage::Pause { waiting, events }) => self.pause(waiting, &events)?,
+                    Ok(IngestMessage::Ended(None)) => return Ok(()),
+                    Ok(IngestMessage::Ended(Some(error))) => return Err(error),
                     Err(_) => {
                         let cause = "died".to_owned();
-                        return Err(RunError::Thread { thread: "feeder", cause });
+                        return Err(RunError::Thread { thread: "ingest", cause });
                     }
                 },
                 recv(commands) -> command => match command {
@@ -298,7 +298,7 @@ impl Trainer<'_> {
     fn learn(
         &mut self,
         mut batch: Minibatch,
-        tags: Option<Tags>,
+        row_ids: Option<RowIds>,
         (events, since): (&[Event], Instant),
     ) -> Result<(), RunError> {
         self.apply(events)?;
@@ -307,7 +307,7 @@ impl Trainer<'_> {
         // and the update centres them in place.
         let is_drift = self.watch(&batch)?;
         if let Some(shown) = &mut self.shown {
-            shown.sampler.offer(&batch, tags);
+            shown.sampler.offer(&batch, row_ids);
         }
         let rows = batch.rows();
         if let Some(learner) = &mut self.learned.learner {
@@ -331,8 +331,8 @@ impl Trainer<'_> {
             self.snapshots.is_wanted = true;
         }
         batch.give_back();
-        // A feeder that has ended needs no more minibatches.
-        let _ = self.to_feeder.try_send(batch);
+        // An ingest thread that has ended needs no more minibatches.
+        let _ = self.to_ingest.try_send(batch);
         Ok(())
     }
 
@@ -455,7 +455,7 @@ impl Trainer<'_> {
                     (self.snapshots.every, self.snapshots.rows) = params.snapshot_interval();
                     self.params = params.clone();
                     self.watch_as_configured();
-                    // The feeder takes it when it looks for files again.
+                    // The ingest thread takes it when it looks for files again.
                     let _ = self.reload.try_send(params);
                     let _ = self.wake.try_send(());
                     info!("configuration reloaded");

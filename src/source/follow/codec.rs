@@ -1,4 +1,4 @@
-//! [`FeedState`] ↔ bytes: the sections `feed`, `tally` and `quarantine` of a checkpoint; `pushed` is
+//! [`IngestState`] ↔ bytes: the sections `feed`, `tally` and `quarantine` of a checkpoint; `pushed` is
 //! beside its type.
 
 use std::ffi::OsStr;
@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use super::entry::{FileEntry, FileState};
 use super::keys::PushedKeys;
-use super::state::{FeedState, Quarantined};
+use super::state::{IngestState, Quarantined};
 use crate::codec::{CodecError, Decoder, Encoder};
-use crate::rows::Tally;
+use crate::rows::RowCounts;
 use crate::source::fingerprint::{FileMeta, Fingerprint};
 use crate::source::worker::{Fault, Refusal};
 use crate::source::{FeatureSchema, Format, SegmentRead, SourceParams};
@@ -150,7 +150,7 @@ impl Quarantined {
     }
 }
 
-impl FeedState {
+impl IngestState {
     /// The section `feed`: features and positions.
     pub fn encode(&self, to: &mut Encoder) {
         to.u8(FEED_VERSION);
@@ -171,14 +171,14 @@ impl FeedState {
     /// The section `tally`: rows and values counted.
     pub fn encode_tally(&self, to: &mut Encoder) {
         to.u8(TALLY_VERSION);
-        let tally = &self.tally;
-        to.u64(tally.rows_read);
-        to.u64(tally.rows_accepted);
-        to.u64(tally.rows_rejected);
-        tally.rejected_by.iter().for_each(|rows| to.u64(*rows));
-        to.u64s(&tally.nulls);
-        to.u64s(&tally.nans);
-        to.u64s(&tally.infinities);
+        let counts = &self.counts;
+        to.u64(counts.rows_read);
+        to.u64(counts.rows_accepted);
+        to.u64(counts.rows_rejected);
+        counts.rejected_by.iter().for_each(|rows| to.u64(*rows));
+        to.u64s(&counts.nulls);
+        to.u64s(&counts.nans);
+        to.u64s(&counts.infinities);
     }
 
     /// The section `quarantine`: refused files.
@@ -197,7 +197,7 @@ impl FeedState {
     /// # Errors
     /// If they are damaged.
     pub fn decode(
-        [feed, tally, quarantine, pushed]: [&[u8]; 4],
+        [feed, counts, quarantine, pushed]: [&[u8]; 4],
         params: &SourceParams,
     ) -> Result<Self, CodecError> {
         let mut from = Decoder::new("feed", feed);
@@ -227,7 +227,7 @@ impl FeedState {
             }
         }
         from.finish()?;
-        state.tally = decode_tally(tally)?;
+        state.counts = decode_tally(counts)?;
         let mut from = Decoder::new("quarantine", quarantine);
         version(&mut from)?;
         state.quarantined = from.u64()?;
@@ -242,27 +242,27 @@ impl FeedState {
     }
 }
 
-fn decode_tally(bytes: &[u8]) -> Result<Tally, CodecError> {
+fn decode_tally(bytes: &[u8]) -> Result<RowCounts, CodecError> {
     let mut from = Decoder::new("tally", bytes);
     let version = from.u8()?;
     if !(1..=TALLY_VERSION).contains(&version) {
         let known = format!("version {version}; this program reads version {TALLY_VERSION}");
         return Err(from.refuse(known));
     }
-    let mut tally = Tally {
+    let mut counts = RowCounts {
         rows_read: from.u64()?,
         rows_accepted: from.u64()?,
         rows_rejected: from.u64()?,
-        ..Tally::default()
+        ..RowCounts::default()
     };
     if version > 1 {
-        tally.rejected_by = [from.u64()?, from.u64()?, from.u64()?];
+        counts.rejected_by = [from.u64()?, from.u64()?, from.u64()?];
     }
-    tally.nulls = from.u64s()?;
-    tally.nans = from.u64s()?;
-    tally.infinities = from.u64s()?;
+    counts.nulls = from.u64s()?;
+    counts.nans = from.u64s()?;
+    counts.infinities = from.u64s()?;
     from.finish()?;
-    Ok(tally)
+    Ok(counts)
 }
 
 fn version(from: &mut Decoder<'_>) -> Result<(), CodecError> {

@@ -4,7 +4,7 @@
 //! with the directory's name only once for all files in it: some 200 bytes per file in total,
 //! including its places in the five indices. Entries are returned by value.
 //!
-//! The feeder's table holds all files. The trainer looks up nothing: its table holds only the
+//! The ingest thread's table holds all files. The trainer looks up nothing: its table holds only the
 //! latest files, for people, and the changes since the last checkpoint ([`FileTable::latest`]).
 
 mod folders;

@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::keys::{Hash, KEYS_MAX, PushName, PushedKey, Settled};
 use super::shared::Shared;
-use super::state::FeedState;
+use super::state::IngestState;
 use crate::disk::Disk;
 use crate::source::{FeatureSchema, SourceParams};
 
@@ -123,7 +123,7 @@ impl Push {
     pub(super) fn open(
         shared: Arc<Shared>,
         disk: Arc<dyn Disk>,
-        state: &FeedState,
+        state: &IngestState,
         source: &SourceParams,
     ) -> io::Result<Self> {
         let directory = shared.directory.clone();
@@ -213,7 +213,7 @@ impl Push {
             index.files.remove(&name.number);
             self.shared.unhold(body.len() as u64);
         } else if let Some(there) = index.known.get_mut(&key) {
-            // The feeder may have been faster.
+            // The ingest thread may have been faster.
             if there.stage == Stage::Writing {
                 there.stage = match &written {
                     Ok(()) => Stage::Kept,

@@ -30,7 +30,7 @@ const TIME_STEP_NS: i64 = 2_000_000_000;
 
 /// A regular file as seen now.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct ScannedFile {
     /// Where.
     pub path: PathBuf,
     /// Which.
@@ -41,7 +41,7 @@ pub struct Seen {
     pub is_link: bool,
 }
 
-impl Named for Seen {
+impl Named for ScannedFile {
     fn name(&self) -> (bool, &[u8]) {
         (self.is_link, self.path.as_os_str().as_bytes())
     }
@@ -66,7 +66,7 @@ pub struct Trouble {
 #[derive(Debug, Default)]
 pub(super) struct Listing {
     /// Files that may have changed.
-    pub seen: Vec<Seen>,
+    pub seen: Vec<ScannedFile>,
     /// Errors on the way.
     pub troubles: Vec<Trouble>,
     /// Requested names that do not exist.
@@ -398,7 +398,7 @@ impl Scanner {
             self.listing.is_cut = true;
             return;
         }
-        self.listing.seen.push(Seen {
+        self.listing.seen.push(ScannedFile {
             path,
             meta: FileMeta::of(&meta),
             is_named: false,
@@ -421,7 +421,7 @@ impl Scanner {
             watch.add_near(root);
         }
         match fs::metadata(root) {
-            Ok(meta) if meta.is_file() => self.listing.seen.push(Seen {
+            Ok(meta) if meta.is_file() => self.listing.seen.push(ScannedFile {
                 path: root.clone(),
                 meta: FileMeta::of(&meta),
                 is_named: true,

@@ -18,7 +18,7 @@ use std::thread;
 use super::pull::{self, Connect};
 use super::push::Push;
 use super::shared::Shared;
-use super::state::FeedState;
+use super::state::IngestState;
 use crate::disk::Disk;
 use crate::source::SourceParams;
 
@@ -121,7 +121,7 @@ impl Spool {
     pub fn take_pushed(
         &mut self,
         disk: Arc<dyn Disk>,
-        state: &FeedState,
+        state: &IngestState,
         source: &SourceParams,
     ) -> Result<Arc<Push>, SpoolError> {
         let shared = Arc::clone(&self.shared);

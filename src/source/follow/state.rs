@@ -1,6 +1,6 @@
 //! Everything taken from the feed: plain data stored in a checkpoint and changed only by events.
 //!
-//! The feeder is ahead of the trainer. Both hold a [`FeedState`] and apply the same [`Event`]s, so
+//! The ingest thread is ahead of the trainer. Both hold an [`IngestState`] and apply the same [`Event`]s, so
 //! that a checkpoint never covers rows that the learner has not seen.
 
 use std::collections::VecDeque;
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use super::entry::{FileEntry, FileState};
 use super::files::FileTable;
 use super::keys::{PushName, PushedKey, PushedKeys, Settled};
-use crate::rows::{Position, Tally, Watermark};
+use crate::rows::{Position, RowCounts, Watermark};
 use crate::source::worker::Refusal;
 use crate::source::{FeatureSchema, SegmentRead};
 
@@ -35,7 +35,7 @@ pub struct Quarantined {
 #[derive(Clone, Debug)]
 pub enum Event {
     /// The next file has these features: they are fixed when its first row is taken, and dropped if
-    /// it ends before that ([`FeedState::is_fixed`]).
+    /// it ends before that ([`IngestState::is_fixed`]).
     Resolved(FeatureSchema),
     /// A segment was begun by the decision of this number.
     Began {
@@ -47,7 +47,7 @@ pub enum Event {
         rows_before: u64,
     },
     /// Rows of the current segment.
-    Rows(Tally),
+    Rows(RowCounts),
     /// The current segment is done.
     Ended,
     /// The current segment ended early: its file is refused from here on.
@@ -77,7 +77,7 @@ pub enum Event {
 
 /// Everything known about the feed.
 #[derive(Clone, Debug, Default)]
-pub struct FeedState {
+pub struct IngestState {
     /// Number of the last decision that was carried out or begun.
     pub sequence: u64,
     /// Events so far.
@@ -93,7 +93,7 @@ pub struct FeedState {
     /// Rows of its file before the segment; derived from the files and not stored in checkpoints.
     pub rows_before: u64,
     /// Rows and values counted.
-    pub tally: Tally,
+    pub counts: RowCounts,
     /// Short minibatches so far.
     pub flushes: u64,
     /// Refused files, the newest last.
@@ -104,7 +104,7 @@ pub struct FeedState {
     pub pushed: PushedKeys,
 }
 
-impl FeedState {
+impl IngestState {
     /// Applies an event. Events are self-contained, because the trainer's state does not hold every
     /// file.
     pub fn apply(&mut self, event: &Event) {
@@ -114,7 +114,8 @@ impl FeedState {
         }
         match event {
             Event::Resolved(feature_schema) => {
-                self.tally.add(&Tally::of(feature_schema.features().len()));
+                self.counts
+                    .add(&RowCounts::of(feature_schema.features().len()));
                 self.feature_schema = Some(feature_schema.clone());
             }
             Event::Began {
@@ -127,10 +128,10 @@ impl FeedState {
                 self.next_file = self.next_file.max(reading.file + 1);
                 self.reading = Some(reading.clone());
             }
-            Event::Rows(tally) => {
-                self.tally.add(tally);
+            Event::Rows(counts) => {
+                self.counts.add(counts);
                 if let Some(reading) = &mut self.reading {
-                    reading.rows += tally.rows_read;
+                    reading.rows += counts.rows_read;
                 }
             }
             Event::Ended => {
@@ -170,7 +171,7 @@ impl FeedState {
     /// True if rows were taken, which fixes the features. Before that they belong only to the
     /// current file and are dropped with it.
     pub fn is_fixed(&self) -> bool {
-        self.tally.rows_accepted > 0
+        self.counts.rows_accepted > 0
     }
 
     /// Drops the features of a finished file of which no row was taken: it may have been anything.
@@ -180,8 +181,8 @@ impl FeedState {
         }
         self.feature_schema = None;
         // The rows stay counted; what was counted by feature belongs to none of those to come.
-        let tally = &mut self.tally;
-        for counts in [&mut tally.nulls, &mut tally.nans, &mut tally.infinities] {
+        let counts = &mut self.counts;
+        for counts in [&mut counts.nulls, &mut counts.nans, &mut counts.infinities] {
             counts.clear();
         }
     }

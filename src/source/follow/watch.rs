@@ -4,7 +4,7 @@
 //! In: directories, each watched before it is listed, so that changes after the listing are
 //! reported. Out: names, directories to list again, or the notice that events were missed and
 //! everything must be listed. The kernel queues events until they are read, so that a scan knows of
-//! everything before it. A thread only waits for events and wakes the feeder.
+//! everything before it. A thread only waits for events and wakes the ingest thread.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::{CStr, OsStr};
@@ -25,7 +25,7 @@ const NAMES_MAX: usize = 1 << 17;
 /// Bytes of news that are read at once.
 const BUFFER_BYTES: usize = 1 << 16;
 
-/// The events subscribed to. Opening and reading are not among them: the feeder does that all the
+/// The events subscribed to. Opening and reading are not among them: the ingest thread does that all the
 /// time.
 const HEARD: WatchFlags = WatchFlags::CREATE
     .union(WatchFlags::MOVED_TO)

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::{Decode, Job, Next, Refusal};
 use crate::rows::Minibatch;
 use crate::source::{
-    FeatureSchema, Frames, Segment, SegmentReader, SourceError, SourceParams, Tagger,
+    FeatureSchema, Frames, RowIdEncoder, Segment, SegmentReader, SourceError, SourceParams,
 };
 
 /// Reads segments with the decoders of this process.
@@ -16,7 +16,7 @@ pub struct InProcess {
     jobs: VecDeque<Job>,
     open: Option<SegmentReader>,
     /// Encoder of ids, where they are wanted.
-    tagger: Option<Tagger>,
+    id_encoder: Option<RowIdEncoder>,
 }
 
 impl InProcess {
@@ -27,14 +27,14 @@ impl InProcess {
             feature_schema: None,
             jobs: VecDeque::new(),
             open: None,
-            tagger: None,
+            id_encoder: None,
         }
     }
 
     /// Gives ids beside the rows.
     #[must_use]
     pub fn with_ids(mut self, with_ids: bool) -> Self {
-        self.tagger = with_ids.then(Tagger::default);
+        self.id_encoder = with_ids.then(RowIdEncoder::default);
         self
     }
 
@@ -47,16 +47,16 @@ impl InProcess {
         let mut open = if let Some(open) = self.open.take() {
             open
         } else {
-            let with_ids = self.tagger.is_some();
+            let with_ids = self.id_encoder.is_some();
             SegmentReader::open(&job.read, feature_schema, with_ids)?.until(job.until)
         };
         let want = batch.capacity() - at;
-        let piece = open.next(batch, at, want, self.tagger.as_mut())?;
-        let next = Next::Piece {
+        let piece = open.next(batch, at, want, self.id_encoder.as_mut())?;
+        let next = Next::Rows {
             ticket: job.ticket,
-            tally: piece.tally,
+            counts: piece.counts,
             is_last: piece.is_last,
-            tags: piece.tags,
+            row_ids: piece.row_ids,
         };
         if piece.is_last {
             self.jobs.pop_front();

@@ -22,7 +22,7 @@ pub use subprocess::{Subprocess, SubprocessParams};
 
 use super::positioned::is_of_the_system;
 use super::{FeatureSchema, Frames, Segment, SegmentRead, SourceError};
-use crate::rows::{Minibatch, Tags, Tally};
+use crate::rows::{Minibatch, RowCounts, RowIds};
 use crate::text::{MESSAGE_BYTES_MAX, bounded};
 
 /// A segment in the queue of a decoder.
@@ -40,15 +40,15 @@ pub struct Job {
 #[derive(Debug)]
 pub enum Next {
     /// Rows were appended.
-    Piece {
+    Rows {
         /// Ticket of the job.
         ticket: u64,
         /// Rows and values counted in it.
-        tally: Tally,
+        counts: RowCounts,
         /// True if the job ends with it.
         is_last: bool,
         /// Ids of its rows, if requested and available.
-        tags: Option<Tags>,
+        row_ids: Option<RowIds>,
     },
     /// The job ends here; later ones continue.
     Failed {

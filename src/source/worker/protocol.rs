@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Fault, Job, Refusal};
 use crate::codec::{CodecError, Decoder, Encoder};
-use crate::rows::{Tags, Tally};
+use crate::rows::{RowCounts, RowIds};
 use crate::source::{FeatureSchema, Frames, Segment, SegmentRead, SourceParams};
 
 /// Bytes of one message: a schema over 2²⁰ named features takes some 40 MB.
@@ -65,7 +65,7 @@ pub(super) enum Reply {
     /// To `Resolve` and `Frames`.
     Refused(Refusal),
     /// Rows of a job.
-    Piece(Sent),
+    Rows(Sent),
     /// A job that ends early.
     Failed(u64, Refusal),
 }
@@ -80,8 +80,8 @@ pub(super) struct Sent {
     pub is_wide: bool,
     pub has_missing: bool,
     pub is_last: bool,
-    pub tally: Tally,
-    pub tags: Option<Tags>,
+    pub counts: RowCounts,
+    pub row_ids: Option<RowIds>,
 }
 
 /// Sends a message.
@@ -227,7 +227,7 @@ impl Reply {
                 to.u8(2);
                 encode_refusal(refusal, &mut to);
             }
-            Self::Piece(sent) => {
+            Self::Rows(sent) => {
                 to.u8(3);
                 to.u64(sent.ticket);
                 to.usize(sent.slot);
@@ -235,10 +235,10 @@ impl Reply {
                 to.bool(sent.is_wide);
                 to.bool(sent.has_missing);
                 to.bool(sent.is_last);
-                encode_tally(&sent.tally, &mut to);
-                to.bool(sent.tags.is_some());
-                if let Some(tags) = &sent.tags {
-                    tags.encode(&mut to);
+                encode_tally(&sent.counts, &mut to);
+                to.bool(sent.row_ids.is_some());
+                if let Some(row_ids) = &sent.row_ids {
+                    row_ids.encode(&mut to);
                 }
             }
             Self::Failed(ticket, refusal) => {
@@ -270,16 +270,16 @@ impl Reply {
             }
             1 => Self::Framed(Frames::known(from.u64()?, from.bool()?, from.bool()?)),
             2 => Self::Refused(decode_refusal(&mut from)?),
-            3 => Self::Piece(Sent {
+            3 => Self::Rows(Sent {
                 ticket: from.u64()?,
                 slot: from.usize()?,
                 capacity: from.usize()?,
                 is_wide: from.bool()?,
                 has_missing: from.bool()?,
                 is_last: from.bool()?,
-                tally: decode_tally(&mut from)?,
-                tags: if from.bool()? {
-                    Some(Tags::decode(&mut from)?)
+                counts: decode_tally(&mut from)?,
+                row_ids: if from.bool()? {
+                    Some(RowIds::decode(&mut from)?)
                 } else {
                     None
                 },
@@ -315,12 +315,12 @@ fn decode_refusal(from: &mut Decoder<'_>) -> Result<Refusal, CodecError> {
 }
 
 /// Counts of values are mostly zeros, so all-zero lists are stored as empty.
-fn encode_tally(tally: &Tally, to: &mut Encoder) {
-    to.u64(tally.rows_read);
-    to.u64(tally.rows_accepted);
-    to.u64(tally.rows_rejected);
-    tally.rejected_by.iter().for_each(|rows| to.u64(*rows));
-    for counts in [&tally.nulls, &tally.nans, &tally.infinities] {
+fn encode_tally(counts: &RowCounts, to: &mut Encoder) {
+    to.u64(counts.rows_read);
+    to.u64(counts.rows_accepted);
+    to.u64(counts.rows_rejected);
+    counts.rejected_by.iter().for_each(|rows| to.u64(*rows));
+    for counts in [&counts.nulls, &counts.nans, &counts.infinities] {
         if counts.iter().all(|count| *count == 0) {
             to.u64s(&[]);
         } else {
@@ -329,8 +329,8 @@ fn encode_tally(tally: &Tally, to: &mut Encoder) {
     }
 }
 
-fn decode_tally(from: &mut Decoder<'_>) -> Result<Tally, CodecError> {
-    Ok(Tally {
+fn decode_tally(from: &mut Decoder<'_>) -> Result<RowCounts, CodecError> {
+    Ok(RowCounts {
         rows_read: from.u64()?,
         rows_accepted: from.u64()?,
         rows_rejected: from.u64()?,

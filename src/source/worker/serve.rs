@@ -12,7 +12,7 @@ use super::protocol::{Reply, Request, Sent, receive, send};
 use super::slot_pool::SlotPool;
 use super::{Job, Refusal, limits};
 use crate::rows::Width;
-use crate::source::{Decoders, FeatureSchema, Frames, SegmentReader, SourceParams, Tagger};
+use crate::source::{Decoders, FeatureSchema, Frames, RowIdEncoder, SegmentReader, SourceParams};
 
 /// Serves one daemon until it goes away.
 ///
@@ -31,7 +31,7 @@ pub fn serve() -> io::Result<()> {
         jobs: VecDeque::new(),
         free: Vec::new(),
         want: 0,
-        tagger: Tagger::default(),
+        id_encoder: RowIdEncoder::default(),
     };
     while worker.take_request()? {
         while let Some((job, want, with_ids)) = worker.jobs.pop_front() {
@@ -63,7 +63,7 @@ struct Worker {
     free: Vec<usize>,
     /// Rows to the end of the minibatch.
     want: usize,
-    tagger: Tagger,
+    id_encoder: RowIdEncoder,
 }
 
 impl Worker {
@@ -177,8 +177,8 @@ impl Worker {
         let mut batch = room
             .feature_schema
             .minibatch_in(self.want, |bytes| room.places.lease(slot, bytes))?;
-        let tagger = with_ids.then_some(&mut self.tagger);
-        let read = open.next(&mut batch, 0, self.want, tagger);
+        let id_encoder = with_ids.then_some(&mut self.id_encoder);
+        let read = open.next(&mut batch, 0, self.want, id_encoder);
         let piece = match read {
             Ok(piece) => piece,
             Err(error) => return Ok(Err(Refusal::of(&error))),
@@ -192,17 +192,17 @@ impl Worker {
             is_wide: batch.width() == Width::F64,
             has_missing: batch.has_missing(),
             is_last: piece.is_last,
-            tally: piece.tally,
-            tags: piece.tags,
+            counts: piece.counts,
+            row_ids: piece.row_ids,
         };
         // The place is the daemon's from here on.
         drop(batch);
-        self.want -= sent.tally.rows_accepted as usize;
+        self.want -= sent.counts.rows_accepted as usize;
         if self.want == 0 {
             self.want = room.minibatch_rows;
         }
         let is_last = sent.is_last;
-        self.reply(&Reply::Piece(sent))?;
+        self.reply(&Reply::Rows(sent))?;
         Ok(Ok(is_last))
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use memmap2::{MmapMut, MmapOptions};
 
 use super::protocol::{Request, send};
-use crate::rows::Lent;
+use crate::rows::Lease;
 
 /// The slots as seen by one of the two processes.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ impl SlotPool {
         self: &Arc<Self>,
         number: usize,
         bytes: usize,
-    ) -> io::Result<Box<dyn Lent>> {
+    ) -> io::Result<Box<dyn Lease>> {
         let wrong = |what: &str| io::Error::other(format!("slot {number} for rows {what}"));
         if bytes > self.bytes {
             return Err(wrong("is too small"));
@@ -114,7 +114,7 @@ fn map(options: &MmapOptions, memory: &File) -> io::Result<MmapMut> {
     unsafe { options.map_mut(memory) }
 }
 
-impl Lent for Slot {
+impl Lease for Slot {
     fn bytes(&self) -> &[u8] {
         self.map.as_ref().map_or(&[], |map| &map[..self.bytes])
     }

@@ -268,17 +268,18 @@ impl Subprocess {
     fn take(&mut self, batch: &mut Minibatch, at: usize, sent: Sent) -> Result<Next, Lost> {
         let wrong = |what: &str| Lost::Died(format!("it sent {what}"));
         let job = self.jobs.front().ok_or_else(|| wrong("unrequested rows"))?;
-        let rows = usize::try_from(sent.tally.rows_accepted).unwrap_or(usize::MAX);
+        let rows = usize::try_from(sent.counts.rows_accepted).unwrap_or(usize::MAX);
         let fits = job.ticket == sent.ticket
             && rows <= sent.capacity
             && sent.capacity <= batch.capacity() - at
-            && sent.tally.rows_read == sent.tally.rows_accepted + sent.tally.rows_rejected
+            && sent.counts.rows_read == sent.counts.rows_accepted + sent.counts.rows_rejected
             && sent.is_wide == (batch.width() == Width::F64)
-            && sent.tags.as_ref().is_none_or(|tags| {
+            && sent.row_ids.as_ref().is_none_or(|row_ids| {
                 let ids = self.params.source.ids.len();
                 let all = rows.checked_mul(ids);
-                tags.width() == ids
-                    && (Some(tags.values()) == all || (tags.is_passed_over() && tags.values() == 0))
+                row_ids.width() == ids
+                    && (Some(row_ids.values()) == all
+                        || (row_ids.is_passed_over() && row_ids.values() == 0))
             });
         let piece = fits.then(|| self.piece(&sent)).flatten();
         let mut piece = piece.ok_or_else(|| wrong("a piece that does not fit"))?;
@@ -293,12 +294,12 @@ impl Subprocess {
         } else if rows > 0 {
             append(batch, at, &piece);
         }
-        let rows_read = sent.tally.rows_read;
-        let next = Next::Piece {
+        let rows_read = sent.counts.rows_read;
+        let next = Next::Rows {
             ticket: sent.ticket,
             is_last: sent.is_last,
-            tally: sent.tally,
-            tags: sent.tags,
+            counts: sent.counts,
+            row_ids: sent.row_ids,
         };
         self.taken += rows_read;
         (self.deaths, self.unstarted) = (0, 0);
@@ -322,7 +323,7 @@ impl Subprocess {
             self.resume(batch.capacity() - at)?;
         }
         match self.receive()? {
-            Reply::Piece(sent) => self.take(batch, at, sent),
+            Reply::Rows(sent) => self.take(batch, at, sent),
             Reply::Failed(ticket, refusal) => {
                 self.finish_job();
                 Ok(Next::Failed { ticket, refusal })
@@ -400,7 +401,7 @@ impl Decode for Subprocess {
             });
         }
         self.in_use = Some((feature_schema.clone(), minibatch_rows));
-        // Rows that are still lent may not be written over: another worker has memory of its own.
+        // Rows that are still leased may not be written over: another worker has memory of its own.
         let is_lent = |places: &Arc<SlotPool>| Arc::strong_count(places) > 1;
         self.running
             .take_if(|running| running.places.as_ref().is_some_and(is_lent));

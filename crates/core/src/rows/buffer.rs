@@ -6,9 +6,9 @@ use std::ops::{Deref, DerefMut};
 
 use bytemuck::Pod;
 
-/// Bytes that are lent, aligned to 64 at least, until the value is dropped.
-pub trait Lent: Debug + Send + Sync {
-    /// Borrows the bytes that are lent.
+/// Bytes that are leased, aligned to 64 at least, until the value is dropped.
+pub trait Lease: Debug + Send + Sync {
+    /// Borrows the bytes that are leased.
     fn bytes(&self) -> &[u8];
     /// Borrows the bytes mutably.
     fn bytes_mut(&mut self) -> &mut [u8];
@@ -24,7 +24,7 @@ pub struct Buffer<T>(Kind<T>);
 #[derive(Debug)]
 enum Kind<T> {
     Own(Vec<T>),
-    Lent(Box<dyn Lent>, PhantomData<T>),
+    Lease(Box<dyn Lease>, PhantomData<T>),
 }
 
 impl<T: Pod> Buffer<T> {
@@ -33,15 +33,15 @@ impl<T: Pod> Buffer<T> {
         Self(Kind::Own(vec![T::zeroed(); len]))
     }
 
-    /// The values that lie in `lent`; `None` if its bytes are not a whole number of them.
-    pub fn lent(lent: Box<dyn Lent>) -> Option<Self> {
-        bytemuck::try_cast_slice::<u8, T>(lent.bytes()).ok()?;
-        Some(Self(Kind::Lent(lent, PhantomData)))
+    /// The values that lie in `lease`; `None` if its bytes are not a whole number of them.
+    pub fn leased(lease: Box<dyn Lease>) -> Option<Self> {
+        bytemuck::try_cast_slice::<u8, T>(lease.bytes()).ok()?;
+        Some(Self(Kind::Lease(lease, PhantomData)))
     }
 
     /// True if the memory belongs to another owner.
     pub fn is_lent(&self) -> bool {
-        matches!(self.0, Kind::Lent(..))
+        matches!(self.0, Kind::Lease(..))
     }
 
     /// Room for `len` unspecified values.
@@ -51,7 +51,7 @@ impl<T: Pod> Buffer<T> {
         }
         match &mut self.0 {
             Kind::Own(values) => values.resize(len, T::zeroed()),
-            Kind::Lent(..) => *self = Self::zeros(len),
+            Kind::Lease(..) => *self = Self::zeros(len),
         }
     }
 }
@@ -62,7 +62,7 @@ impl<T: Pod> Deref for Buffer<T> {
     fn deref(&self) -> &[T] {
         match &self.0 {
             Kind::Own(values) => values,
-            Kind::Lent(lent, _) => bytemuck::cast_slice(lent.bytes()),
+            Kind::Lease(lease, _) => bytemuck::cast_slice(lease.bytes()),
         }
     }
 }
@@ -71,7 +71,7 @@ impl<T: Pod> DerefMut for Buffer<T> {
     fn deref_mut(&mut self) -> &mut [T] {
         match &mut self.0 {
             Kind::Own(values) => values,
-            Kind::Lent(lent, _) => bytemuck::cast_slice_mut(lent.bytes_mut()),
+            Kind::Lease(lease, _) => bytemuck::cast_slice_mut(lease.bytes_mut()),
         }
     }
 }

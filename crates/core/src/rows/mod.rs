@@ -6,7 +6,7 @@ mod buffer;
 mod cells;
 mod saved;
 
-pub use buffer::{Buffer, Lent};
+pub use buffer::{Buffer, Lease};
 pub use cells::Cells;
 
 /// The width in which a minibatch stores its values.
@@ -87,16 +87,16 @@ impl Minibatch {
 
     /// An empty minibatch with room for `capacity` rows of `features` values in memory that is
     /// lent; `None` if that is not exactly as long as they are.
-    pub fn lent(
-        lent: Box<dyn Lent>,
+    pub fn leased(
+        lease: Box<dyn Lease>,
         width: Width,
         layout: Layout,
         (capacity, features): (usize, usize),
     ) -> Option<Self> {
         let len = capacity.checked_mul(features)?;
         let values = match width {
-            Width::F32 => Values::F32(Buffer::lent(lent).filter(|values| values.len() == len)?),
-            Width::F64 => Values::F64(Buffer::lent(lent).filter(|values| values.len() == len)?),
+            Width::F32 => Values::F32(Buffer::leased(lease).filter(|values| values.len() == len)?),
+            Width::F64 => Values::F64(Buffer::leased(lease).filter(|values| values.len() == len)?),
         };
         Some(Self::over(values, layout, (capacity, features)))
     }

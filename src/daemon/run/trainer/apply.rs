@@ -6,7 +6,7 @@ use crate::learner::{self, Monitor};
 use crate::source::follow::Event;
 
 impl Trainer<'_> {
-    /// Advances the state exactly as the feeder did.
+    /// Advances the state exactly as the ingest thread did.
     pub(super) fn apply(&mut self, events: &[Event]) -> Result<(), RunError> {
         for event in events {
             if let Event::Resolved(agreement) = event {

@@ -10,7 +10,7 @@ use tracing::warn;
 
 use crate::checkpoint::StateLock;
 use crate::daemon::run::belonging;
-use crate::daemon::run::feeder::Shared;
+use crate::daemon::run::ingest::Shared;
 use crate::daemon::run::messages::RunError;
 use crate::daemon::run::params::{Begin, RunParams};
 use crate::daemon::run::publisher::Publisher;

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::{Schedule, Trainer};
-use crate::daemon::run::feeder::shown;
+use crate::daemon::run::ingest::shown;
 use crate::daemon::run::publisher::Job;
 use crate::learner::Estimate;
 use crate::learner::drift::{Drift, DriftReport};
@@ -270,9 +270,9 @@ impl Trainer<'_> {
             features,
             components: self.params.learner.components,
             rows: self.rows(),
-            rows_read: state.tally.rows_read,
-            rows_rejected: state.tally.rows_rejected,
-            rejected_by: state.tally.rejected_by,
+            rows_read: state.counts.rows_read,
+            rows_rejected: state.counts.rows_rejected,
+            rejected_by: state.counts.rejected_by,
             rows_waiting: self.learned.waiting.as_ref().map_or(0, Minibatch::rows) as u64,
             rows_per_s,
             files: state.files.len(),
@@ -300,7 +300,7 @@ impl Trainer<'_> {
 }
 
 /// Number of files seen but not fully read, and their bytes.
-fn lag(shared: &crate::daemon::run::feeder::Shared) -> (u64, u64) {
+fn lag(shared: &crate::daemon::run::ingest::Shared) -> (u64, u64) {
     let of = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
     (of(&shared.lag_files), of(&shared.lag_bytes))
 }

@@ -42,7 +42,7 @@ impl Trainer<'_> {
         Ok(Some(Snapshot {
             estimate,
             features: features.clone(),
-            tally: state.tally.clone(),
+            counts: state.counts.clone(),
             watermark: state.watermark(WATERMARK_FILES),
             provenance,
         }))

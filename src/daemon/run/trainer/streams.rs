@@ -9,7 +9,7 @@ use crate::daemon::run::belonging::Belonging;
 use crate::daemon::run::messages::RunError;
 use crate::daemon::run::params::RunParams;
 use crate::disk::Disk;
-use crate::source::follow::{FeedState, Push, Spool, SpoolInput};
+use crate::source::follow::{IngestState, Push, Spool, SpoolInput};
 
 /// Starts to store streams, and follows the directory where they are stored.
 pub(super) fn start_spool(
@@ -17,7 +17,7 @@ pub(super) fn start_spool(
     wake: &Sender<()>,
     disk: &Arc<dyn Disk>,
     (lock, belonging): (&StateLock, &Belonging),
-    state: &FeedState,
+    state: &IngestState,
 ) -> Result<(Option<Spool>, Option<Arc<Push>>), RunError> {
     let directory = params.state_dir.join("spool");
     if params.streams.is_empty() && !directory.is_dir() {

@@ -31,12 +31,12 @@ const SILENT_WITHIN: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 struct Client {
     from: UnixStream,
-    seen: Mutex<Seen>,
+    seen: Mutex<ScannedFile>,
 }
 
 /// Its state.
 #[derive(Debug, Default)]
-struct Seen {
+struct ScannedFile {
     progress: Progress,
     /// Since when the daemon has been waiting for it; `None` while the daemon itself is not
     /// reading.
@@ -44,7 +44,7 @@ struct Seen {
     is_closed: bool,
 }
 
-impl Seen {
+impl ScannedFile {
     /// Rank in the order of closing, and the required silence.
     fn standing(&self) -> (u8, Duration) {
         match (self.progress.has_rows(), self.progress.is_between()) {
@@ -56,7 +56,7 @@ impl Seen {
 }
 
 impl Client {
-    fn seen(&self) -> MutexGuard<'_, Seen> {
+    fn seen(&self) -> MutexGuard<'_, ScannedFile> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -5,9 +5,9 @@
 
 use std::path::PathBuf;
 
-use super::{Follower, Found, Take};
+use super::{Follower, NextSegment, ScanResult};
 use crate::source::fingerprint::{FileMeta, Fingerprint, open_quietly};
-use crate::source::follow::state::FeedState;
+use crate::source::follow::state::IngestState;
 use crate::source::{Format, Segment};
 
 /// Most contents looked for at once: as many as the decisions of a few scans.
@@ -26,14 +26,14 @@ impl Sought {
         content_key(self.format, &self.fingerprint)
     }
 
-    /// True if a take has this content.
-    fn is_in(&self, take: &Take) -> bool {
-        let segment = &take.segment;
+    /// True if a segment has this content.
+    fn is_in(&self, next: &NextSegment) -> bool {
+        let segment = &next.segment;
         if segment.format != self.format {
             return false;
         }
         if let Some(key) = self.key() {
-            // `!key` is never equal to `key`: a take without a key is another one.
+            // `!key` is never equal to `key`: a segment without a key is another one.
             return key == content_key(segment.format, &segment.fingerprint).unwrap_or(!key);
         }
         // A stream of less than a page has no key.
@@ -79,10 +79,10 @@ impl Follower {
     /// not.
     pub(super) fn seek(
         &mut self,
-        state: &FeedState,
-        takes: &[Take],
+        state: &IngestState,
+        next_segments: &[NextSegment],
         is_full: bool,
-        found: &mut Found,
+        found: &mut ScanResult,
     ) {
         if self.sought.is_empty() {
             return;
@@ -94,7 +94,7 @@ impl Follower {
         let is_over = is_full && self.backlog.is_empty();
         let (awaited, full) = (&self.awaited, &mut self.full);
         self.sought.retain(|sought| {
-            if takes.iter().any(|take| sought.is_in(take)) || is_known(sought) {
+            if next_segments.iter().any(|next| sought.is_in(next)) || is_known(sought) {
                 return false;
             }
             // It waits for the system, or for its place among those to come.

@@ -1,4 +1,4 @@
-//! The feeder thread: decides which file is next, and delivers its rows.
+//! The ingest thread: decides which file is next, and delivers its rows.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -16,12 +16,14 @@ use crate::checkpoint::{Journal, StateLock};
 use crate::config::IsolationKey;
 use crate::daemon::run::crash_marker::CrashMarker;
 use crate::daemon::run::decision::Decision;
-use crate::daemon::run::messages::{Fed, RunError};
+use crate::daemon::run::messages::{IngestMessage, RunError};
 use crate::daemon::run::params::{RunParams, Until};
 use crate::disk::Disk;
-use crate::rows::{Minibatch, Tags};
+use crate::rows::{Minibatch, RowIds};
 use crate::source::SegmentRead;
-use crate::source::follow::{Event, FeedState, FileEntry, Follower, Found, Quarantined, Spool};
+use crate::source::follow::{
+    Event, FileEntry, Follower, IngestState, Quarantined, ScanResult, Spool,
+};
 use crate::source::worker::{Decode, Job, Next};
 
 use self::spooled::Spooled;
@@ -39,7 +41,7 @@ const LISTING_SHARE: u32 = 4;
 /// State shared by the threads besides their channels.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
-    /// True if the feeder should stop reading.
+    /// True if the ingest thread should stop reading.
     pub(super) stop: AtomicBool,
     /// Number of the last decision in the older checkpoint on disk.
     pub(super) durable: AtomicU64,
@@ -47,7 +49,7 @@ pub(super) struct Shared {
     pub(super) durable_steps: AtomicU64,
     /// Rows learned in the latest checkpoint on disk.
     pub(super) checkpoint_rows: AtomicU64,
-    /// Counts the iterations of the feeder's loop, for the watchdog.
+    /// Counts the iterations of the ingest thread's loop, for the watchdog.
     pub(super) turns: AtomicU64,
     /// True if the journal cannot be written.
     pub(super) is_journal_down: AtomicBool,
@@ -58,10 +60,10 @@ pub(super) struct Shared {
     pub(super) trouble: Mutex<Option<String>>,
 }
 
-/// The feeder, before it starts.
-pub(super) struct Feeder {
+/// The ingest thread, before it starts.
+pub(super) struct Ingest {
     pub(super) params: RunParams,
-    pub(super) state: FeedState,
+    pub(super) state: IngestState,
     pub(super) decode: Box<dyn Decode>,
     pub(super) journal: Journal,
     /// Decisions of the previous run that are in no checkpoint.
@@ -69,10 +71,10 @@ pub(super) struct Feeder {
     /// Rows that were waiting for a full minibatch.
     pub(super) waiting: Option<Minibatch>,
     pub(super) shared: Arc<Shared>,
-    pub(super) to_trainer: Sender<Fed>,
+    pub(super) to_trainer: Sender<IngestMessage>,
     pub(super) empty: Receiver<Minibatch>,
     pub(super) wake: Receiver<()>,
-    /// Wakes the feeder.
+    /// Wakes the ingest thread.
     pub(super) waker: Sender<()>,
     pub(super) reload: Receiver<RunParams>,
     pub(super) spool: Option<Spool>,
@@ -97,7 +99,7 @@ impl From<RunError> for Stop {
 }
 
 struct Loop {
-    feeder: Feeder,
+    ingest: Ingest,
     follower: Follower,
     marker: CrashMarker,
     /// Segments queued with the decoder, in order, by number of the decision.
@@ -112,7 +114,7 @@ struct Loop {
     batch: Option<Minibatch>,
     /// Ids of its rows, if wanted for display. Ids of rows that waited across a restart are
     /// unknown: checkpoints do not hold them.
-    tags: Option<Tags>,
+    row_ids: Option<RowIds>,
     /// Minibatches made so far.
     made: usize,
     minibatch_rows: usize,
@@ -130,11 +132,11 @@ struct Loop {
     spooled: Spooled,
 }
 
-impl Feeder {
+impl Ingest {
     /// Starts the thread.
     pub(super) fn spawn(self) -> io::Result<JoinHandle<()>> {
         thread::Builder::new()
-            .name("ojad-feeder".into())
+            .name("ojad-ingest".into())
             .spawn(move || {
                 // Cloned for the last message, because the loop takes everything else with it.
                 let to_trainer = self.to_trainer.clone();
@@ -146,19 +148,21 @@ impl Feeder {
                 running.pause();
                 running.clear_note();
                 // The trainer may have gone: nobody is left to tell.
-                let _ = to_trainer.send(Fed::Ended(ended));
+                let _ = to_trainer.send(IngestMessage::Ended(ended));
             })
     }
 }
 
 impl Loop {
-    fn new(mut feeder: Feeder) -> Self {
-        let ends = put_off::ends_of(&mut feeder.planned);
+    fn new(mut ingest: Ingest) -> Self {
+        let ends = put_off::ends_of(&mut ingest.planned);
         let now = Instant::now();
-        let params = &feeder.params;
-        let tags = feeder.with_ids.then(|| Tags::new(params.source.ids.len()));
-        let mut follower = Follower::new(feeder.params.follow.clone());
-        let waker = feeder.waker.clone();
+        let params = &ingest.params;
+        let row_ids = ingest
+            .with_ids
+            .then(|| RowIds::new(params.source.ids.len()));
+        let mut follower = Follower::new(ingest.params.follow.clone());
+        let waker = ingest.waker.clone();
         let wake = Box::new(move || {
             // A wake that is on its way is enough.
             let _ = waker.try_send(());
@@ -167,9 +171,9 @@ impl Loop {
             debug!(%error, "directory notification is not available");
         }
         Self {
-            tags,
+            row_ids,
             follower,
-            marker: CrashMarker::open(&feeder.params.state_dir),
+            marker: CrashMarker::open(&ingest.params.state_dir),
             queued: VecDeque::new(),
             ends,
             passed: 0,
@@ -187,7 +191,7 @@ impl Loop {
             listing: Duration::ZERO,
             look_before: Duration::ZERO,
             spooled: Spooled::default(),
-            feeder,
+            ingest,
         }
     }
 
@@ -196,9 +200,9 @@ impl Loop {
             return stop;
         }
         loop {
-            self.feeder.shared.turns.fetch_add(1, Ordering::Relaxed);
+            self.ingest.shared.turns.fetch_add(1, Ordering::Relaxed);
             // The trainer says why it ends.
-            if self.is_stopped() || self.feeder.lock.displaced().is_some() {
+            if self.is_stopped() || self.ingest.lock.displaced().is_some() {
                 return Stop::Done;
             }
             if let Err(stop) = self.turn() {
@@ -209,9 +213,9 @@ impl Loop {
 
     /// Reports how much of what was seen has not been read yet.
     fn note_lag(&self) {
-        let planned = self.feeder.planned.iter();
+        let planned = self.ingest.planned.iter();
         let planned = planned.filter_map(|(_, decision)| match decision {
-            Decision::Take(reading) => Some(reading),
+            Decision::NextSegment(reading) => Some(reading),
             _ => None,
         });
         let queued = self.queued.iter().map(|(_, reading)| reading);
@@ -221,26 +225,26 @@ impl Loop {
             files += 1;
             bytes += segment.fingerprint.bytes.saturating_sub(segment.start);
         }
-        let shared = &self.feeder.shared;
+        let shared = &self.ingest.shared;
         shared.lag_files.store(files, Ordering::Relaxed);
         shared.lag_bytes.store(bytes, Ordering::Relaxed);
     }
 
     fn is_stopped(&self) -> bool {
-        self.feeder.shared.stop.load(Ordering::Relaxed)
+        self.ingest.shared.stop.load(Ordering::Relaxed)
     }
 
     fn emit(&mut self, event: Event) {
-        self.feeder.state.apply(&event);
+        self.ingest.state.apply(&event);
         self.events.push(event);
-        if self.feeder.state.feature_schema.is_none() {
+        if self.ingest.state.feature_schema.is_none() {
             self.free_features();
         }
     }
 
     /// Resumes where the previous run stopped.
     fn resume(&mut self) -> Result<(), Stop> {
-        let Some(feature_schema) = self.feeder.state.feature_schema.clone() else {
+        let Some(feature_schema) = self.ingest.state.feature_schema.clone() else {
             return Ok(());
         };
         self.use_schema(&feature_schema).map_err(|refusal| {
@@ -249,16 +253,16 @@ impl Loop {
                 cause: refusal.reason,
             })
         })?;
-        if let Some(waiting) = self.feeder.waiting.take() {
+        if let Some(waiting) = self.ingest.waiting.take() {
             self.at = waiting.rows();
-            if let Some(tags) = &mut self.tags {
-                tags.pad(self.at);
+            if let Some(row_ids) = &mut self.row_ids {
+                row_ids.pad(self.at);
             }
             self.batch = Some(waiting);
             self.made += 1;
         }
-        if let Some(reading) = self.feeder.state.reading.clone() {
-            let ticket = self.feeder.state.sequence;
+        if let Some(reading) = self.ingest.state.reading.clone() {
+            let ticket = self.ingest.state.sequence;
             if self.was_put_off(ticket, &reading) {
                 self.leave();
             } else {
@@ -276,27 +280,28 @@ impl Loop {
             self.heard = Instant::now();
         }
         while self.may_queue() {
-            match self.feeder.planned.front() {
-                Some((_, Decision::Take(_))) => {
-                    if let Some((ticket, Decision::Take(reading))) = self.feeder.planned.pop_front()
+            match self.ingest.planned.front() {
+                Some((_, Decision::NextSegment(_))) => {
+                    if let Some((ticket, Decision::NextSegment(reading))) =
+                        self.ingest.planned.pop_front()
                     {
                         self.take(ticket, reading)?;
                     }
                 }
-                Some((_, Decision::Flush)) if self.feeder.decode.queued() == 0 => {
-                    if let Some((sequence, _)) = self.feeder.planned.pop_front() {
+                Some((_, Decision::Flush)) if self.ingest.decode.queued() == 0 => {
+                    if let Some((sequence, _)) = self.ingest.planned.pop_front() {
                         self.flush(sequence)?;
                     }
                 }
                 _ => break,
             }
         }
-        if self.feeder.decode.queued() > 0 {
+        if self.ingest.decode.queued() > 0 {
             return self.read();
         }
         // Asked before the scan, because a stream that ends during it may leave something that the
         // scan missed.
-        let is_ended = self.feeder.spool.as_ref().is_none_or(Spool::is_ended);
+        let is_ended = self.ingest.spool.as_ref().is_none_or(Spool::is_ended);
         if self.look()? {
             return Ok(());
         }
@@ -312,7 +317,7 @@ impl Loop {
         };
         let want = self.minibatch_rows - self.at;
         self.queued.push_back((ticket, reading));
-        self.feeder.decode.queue(job, want);
+        self.ingest.decode.queue(job, want);
     }
 
     /// Takes the next rows of the first segment.
@@ -321,17 +326,17 @@ impl Loop {
             return Ok(());
         };
         let is_new = self
-            .feeder
+            .ingest
             .state
             .reading
             .as_ref()
-            .is_none_or(|_| self.feeder.state.sequence != ticket);
+            .is_none_or(|_| self.ingest.state.sequence != ticket);
         if is_new {
             self.begin(ticket, &reading);
         }
-        let is_isolated = self.feeder.params.keys.source.isolation == IsolationKey::Process;
+        let is_isolated = self.ingest.params.keys.source.isolation == IsolationKey::Process;
         if !is_isolated && (is_new || !self.is_noted(ticket)) {
-            let rows = self.feeder.state.reading.as_ref().map_or(0, |r| r.rows);
+            let rows = self.ingest.state.reading.as_ref().map_or(0, |r| r.rows);
             if self.marker.begin(ticket, rows) {
                 return self.poison(ticket, &reading);
             }
@@ -343,25 +348,25 @@ impl Loop {
         if self.at == 0 {
             self.since = Instant::now();
         }
-        let next = self.feeder.decode.next(&mut batch, self.at);
+        let next = self.ingest.decode.next(&mut batch, self.at);
         self.at = batch.rows().max(self.at);
         self.batch = Some(batch);
         match next {
-            Next::Piece {
-                tally,
+            Next::Rows {
+                counts,
                 is_last,
-                tags,
+                row_ids,
                 ..
             } => {
                 if !is_isolated {
                     self.marker.survived();
                 }
-                if let Some(all) = &mut self.tags {
-                    all.append(tags.as_ref(), tally.rows_accepted as usize);
+                if let Some(all) = &mut self.row_ids {
+                    all.append(row_ids.as_ref(), counts.rows_accepted as usize);
                 }
                 let is_full = self.at == self.minibatch_rows;
-                if tally.rows_read > 0 {
-                    self.emit(Event::Rows(tally));
+                if counts.rows_read > 0 {
+                    self.emit(Event::Rows(counts));
                 }
                 if is_last {
                     self.end(ticket);
@@ -385,7 +390,7 @@ impl Loop {
         self.emit(Event::Began {
             sequence: ticket,
             reading: reading.clone(),
-            rows_before: self.feeder.state.rows_before(reading.file),
+            rows_before: self.ingest.state.rows_before(reading.file),
         });
     }
 
@@ -405,7 +410,7 @@ impl Loop {
             Some(End::PutOff(_)) => return self.leave(),
             None => {}
         }
-        if let Some(reading) = &self.feeder.state.reading {
+        if let Some(reading) = &self.ingest.state.reading {
             let (file, rows) = (shown(&reading.segment.path), reading.rows);
             if reading.is_final {
                 info!(%file, rows, "file taken");
@@ -422,20 +427,20 @@ impl Loop {
             return Some(batch);
         }
         // As many as the channel holds, plus one being filled and one being learned.
-        let may_make = self.made < self.feeder.params.channel_minibatches() + 2;
-        let mut batch = match self.feeder.empty.try_recv() {
+        let may_make = self.made < self.ingest.params.channel_minibatches() + 2;
+        let mut batch = match self.ingest.empty.try_recv() {
             Ok(batch) => batch,
             Err(_) if may_make => {
                 self.made += 1;
-                let feature_schema = self.feeder.state.feature_schema.as_ref()?;
+                let feature_schema = self.ingest.state.feature_schema.as_ref()?;
                 feature_schema.new_minibatch(self.minibatch_rows)
             }
             // The trainer is behind: reading waits for it.
-            Err(_) => self.feeder.empty.recv().ok()?,
+            Err(_) => self.ingest.empty.recv().ok()?,
         };
         batch.set_rows(0);
         batch.set_has_missing(false);
-        batch.set_first_row(self.feeder.state.tally.rows_accepted);
+        batch.set_first_row(self.ingest.state.counts.rows_accepted);
         Some(batch)
     }
 
@@ -444,15 +449,15 @@ impl Loop {
             return Ok(());
         };
         self.at = 0;
-        let ids = self.feeder.params.source.ids.len();
-        let tags = self.tags.as_mut();
-        let fed = Fed::Batch {
+        let ids = self.ingest.params.source.ids.len();
+        let row_ids = self.row_ids.as_mut();
+        let message = IngestMessage::Batch {
             batch,
-            tags: tags.map(|tags| std::mem::replace(tags, Tags::new(ids))),
+            row_ids: row_ids.map(|row_ids| std::mem::replace(row_ids, RowIds::new(ids))),
             events: std::mem::take(&mut self.events),
             since: self.since,
         };
-        self.feeder.to_trainer.send(fed).map_err(|_| Stop::Done)
+        self.ingest.to_trainer.send(message).map_err(|_| Stop::Done)
     }
 
     /// Has the waiting rows learned as a short minibatch.
@@ -475,11 +480,11 @@ impl Loop {
         }
         self.is_paused = true;
         let waiting = self.batch.as_ref().filter(|_| self.at > 0).cloned();
-        let fed = Fed::Pause {
+        let message = IngestMessage::Pause {
             waiting,
             events: std::mem::take(&mut self.events),
         };
-        let _ = self.feeder.to_trainer.send(fed);
+        let _ = self.ingest.to_trainer.send(message);
     }
 }
 

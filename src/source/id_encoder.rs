@@ -9,7 +9,7 @@ use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::catch_panic;
-use crate::rows::{TAG_BYTES, Tags};
+use crate::rows::{ID_BYTES, RowIds};
 
 /// Recording ids may take 1/this of the time: for short rows it would take as long as learning
 /// them.
@@ -18,31 +18,31 @@ const SHARE: u32 = 50;
 const GRACE: Duration = Duration::from_millis(100);
 
 /// Records ids; a piece for which there is no time is skipped as a whole.
-pub struct Tagger {
+pub struct RowIdEncoder {
     started: Instant,
     spent: Duration,
     is_passing: bool,
-    tags: Tags,
+    row_ids: RowIds,
 }
 
-impl Default for Tagger {
+impl Default for RowIdEncoder {
     fn default() -> Self {
         Self {
             started: Instant::now(),
             spent: Duration::ZERO,
             is_passing: false,
-            tags: Tags::default(),
+            row_ids: RowIds::default(),
         }
     }
 }
 
-impl Tagger {
+impl RowIdEncoder {
     /// Begins a piece whose rows have `width` ids.
     pub(super) fn begin(&mut self, width: usize) {
-        self.tags = Tags::new(width);
+        self.row_ids = RowIds::new(width);
         self.is_passing = self.spent > GRACE + self.started.elapsed() / SHARE;
         if self.is_passing {
-            self.tags.pass_over();
+            self.row_ids.pass_over();
         }
     }
 
@@ -55,37 +55,37 @@ impl Tagger {
         passed: Option<impl Iterator<Item = bool>>,
         accepted: usize,
     ) {
-        if self.is_passing || self.tags.width() == 0 {
+        if self.is_passing || self.row_ids.width() == 0 {
             return;
         }
         let began = Instant::now();
-        let until = self.tags.values() + accepted * self.tags.width();
+        let until = self.row_ids.values() + accepted * self.row_ids.width();
         if let Some(ids) = ids {
-            let tags = &mut self.tags;
+            let row_ids = &mut self.row_ids;
             // Ids that cannot be written are null: no row is refused for its id.
             let _ = catch_panic::catch(path, || {
                 match passed {
-                    None => write(ids, rows, tags),
+                    None => write(ids, rows, row_ids),
                     Some(passed) => {
                         let kept = rows.zip(passed).filter(|(_, passed)| *passed);
-                        write(ids, kept.map(|(row, _)| row), tags);
+                        write(ids, kept.map(|(row, _)| row), row_ids);
                     }
                 }
                 Ok(())
             });
         }
-        self.tags.set_values(until);
+        self.row_ids.set_values(until);
         self.spent += began.elapsed();
     }
 
     /// The ids of the piece.
-    pub(super) fn end(&mut self) -> Tags {
-        std::mem::take(&mut self.tags)
+    pub(super) fn end(&mut self) -> RowIds {
+        std::mem::take(&mut self.row_ids)
     }
 }
 
 /// Appends the ids of these rows.
-fn write(ids: &RecordBatch, rows: impl Iterator<Item = usize>, tags: &mut Tags) {
+fn write(ids: &RecordBatch, rows: impl Iterator<Item = usize>, row_ids: &mut RowIds) {
     let options = FormatOptions::new().with_display_error(false);
     let columns: Vec<_> = ids
         .columns()
@@ -104,9 +104,9 @@ fn write(ids: &RecordBatch, rows: impl Iterator<Item = usize>, tags: &mut Tags) 
             let value = format.as_ref().filter(|_| !array.is_null(row));
             // A text that is full ends the writing: that is no error.
             let written = value.is_some_and(|format| {
-                format.value(row).write(&mut text).is_ok() || text.0.len() > TAG_BYTES
+                format.value(row).write(&mut text).is_ok() || text.0.len() > ID_BYTES
             });
-            tags.push(written.then_some(text.0.as_str()));
+            row_ids.push(written.then_some(text.0.as_str()));
         }
     }
 }
@@ -117,7 +117,7 @@ struct Bounded(String);
 
 impl Write for Bounded {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let room = (TAG_BYTES + 1).saturating_sub(self.0.len());
+        let room = (ID_BYTES + 1).saturating_sub(self.0.len());
         if text.len() <= room {
             self.0.push_str(text);
             return Ok(());
@@ -139,7 +139,7 @@ mod tests {
     };
     use arrow::datatypes::{Int32Type, Int64Type};
 
-    use super::{GRACE, SHARE, Tagger};
+    use super::{GRACE, RowIdEncoder, SHARE};
 
     fn batch() -> RecordBatch {
         let long = "é".repeat(60);
@@ -168,12 +168,12 @@ mod tests {
 
     #[test]
     fn every_type_is_text_and_rejected_rows_have_no_place() {
-        let mut tagger = Tagger::default();
-        tagger.begin(6);
+        let mut id_encoder = RowIdEncoder::default();
+        id_encoder.begin(6);
         let passed = [true, false, true].into_iter();
-        tagger.take(Path::new("a"), Some(&batch()), 0..3, Some(passed), 2);
-        let tags = tagger.end();
-        let row = |i| (0..6).map(|j| tags.get(i, j)).collect::<Vec<_>>();
+        id_encoder.take(Path::new("a"), Some(&batch()), 0..3, Some(passed), 2);
+        let row_ids = id_encoder.end();
+        let row = |i| (0..6).map(|j| row_ids.get(i, j)).collect::<Vec<_>>();
         let first = row(0);
         let known = [
             Some("a"),
@@ -199,32 +199,32 @@ mod tests {
                 Some("1970-01-01T00:00:00.001")
             ]
         );
-        assert_eq!(tags.values(), 12);
+        assert_eq!(row_ids.values(), 12);
     }
 
     #[test]
     fn no_ids_and_no_time_are_told_apart() {
-        let mut tagger = Tagger::default();
-        tagger.begin(1);
-        tagger.take(
+        let mut id_encoder = RowIdEncoder::default();
+        id_encoder.begin(1);
+        id_encoder.take(
             Path::new("a"),
             None,
             0..3,
             None::<std::iter::Empty<bool>>,
             3,
         );
-        let tags = tagger.end();
-        assert_eq!((tags.values(), tags.is_passed_over()), (3, false));
-        tagger.spent = 2 * GRACE + tagger.started.elapsed() / SHARE;
-        tagger.begin(1);
-        tagger.take(
+        let row_ids = id_encoder.end();
+        assert_eq!((row_ids.values(), row_ids.is_passed_over()), (3, false));
+        id_encoder.spent = 2 * GRACE + id_encoder.started.elapsed() / SHARE;
+        id_encoder.begin(1);
+        id_encoder.take(
             Path::new("a"),
             None,
             0..3,
             None::<std::iter::Empty<bool>>,
             3,
         );
-        let tags = tagger.end();
-        assert_eq!((tags.values(), tags.is_passed_over()), (0, true));
+        let row_ids = id_encoder.end();
+        assert_eq!((row_ids.values(), row_ids.is_passed_over()), (0, true));
     }
 }

@@ -5,12 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::{Follower, Found};
+use super::{Follower, ScanResult};
 use crate::source::fingerprint::FileMeta;
 use crate::source::follow::entry::{FileEntry, FileState};
 use crate::source::follow::files::{FileTable, Slot};
-use crate::source::follow::scan::{Believed, Listing, Seen, Trouble};
-use crate::source::follow::state::FeedState;
+use crate::source::follow::scan::{Believed, Listing, ScannedFile, Trouble};
+use crate::source::follow::state::IngestState;
 use crate::source::walk;
 
 /// Everything is listed at least this often, whatever was reported: notification is only a hint.
@@ -24,7 +24,7 @@ const FOLDERS_EVERY: Duration = Duration::from_secs(1);
 /// without notification is found eventually.
 const CHECKED_MAX: Slot = 50_000;
 
-impl Seen {
+impl ScannedFile {
     /// The file as it is now, if it is there.
     pub(super) fn now(self) -> Option<Self> {
         let meta = fs::metadata(&self.path).ok()?;
@@ -39,11 +39,11 @@ impl Follower {
     /// Files that may have changed, and whether everything was listed.
     pub(super) fn see(
         &mut self,
-        state: &FeedState,
+        state: &IngestState,
         now: Instant,
         wall_ns: i64,
-        found: &mut Found,
-    ) -> (Vec<Seen>, bool) {
+        found: &mut ScanResult,
+    ) -> (Vec<ScannedFile>, bool) {
         let mut news = self.scanner.news();
         let is_due = self
             .full
@@ -72,11 +72,11 @@ impl Follower {
     /// Lists everything.
     fn see_all(
         &mut self,
-        state: &FeedState,
+        state: &IngestState,
         now: Instant,
         wall_ns: i64,
-        found: &mut Found,
-    ) -> Vec<Seen> {
+        found: &mut ScanResult,
+    ) -> Vec<ScannedFile> {
         let began = Instant::now();
         let files = &state.files;
         let from = self.check_from.unwrap_or_else(|| {
@@ -109,7 +109,7 @@ impl Follower {
         }
         self.told = told;
         // A file whose name is believed has no need of another one.
-        let is_other = |seen: &Seen| {
+        let is_other = |seen: &ScannedFile| {
             let slot = files.slot_of(seen.meta.device, seen.meta.inode);
             slot.is_none_or(|slot| !marks[slot as usize])
         };
@@ -137,10 +137,10 @@ impl Follower {
     fn see_some(
         &mut self,
         asked: (BTreeSet<PathBuf>, BTreeSet<PathBuf>),
-        state: &FeedState,
+        state: &IngestState,
         wall_ns: i64,
-        found: &mut Found,
-    ) -> Option<Vec<Seen>> {
+        found: &mut ScanResult,
+    ) -> Option<Vec<ScannedFile>> {
         let files = &state.files;
         let awaited = &self.awaited;
         // A small number of files is checked completely every time; a large number only by full
@@ -189,7 +189,7 @@ impl Follower {
     }
 
     /// Reports a problem that was not reported before.
-    fn tell(&mut self, trouble: Trouble, found: &mut Found) {
+    fn tell(&mut self, trouble: Trouble, found: &mut ScanResult) {
         if self.told.get(&trouble.path) != Some(&trouble) {
             found.troubles.push(trouble.clone());
             self.told.insert(trouble.path.clone(), trouble);
@@ -221,7 +221,7 @@ impl Follower {
     }
 
     /// Notes that a new file is at this name: the former one is gone, unless it is found elsewhere.
-    pub(super) fn replaced(&mut self, seen: &Seen, state: &FeedState) {
+    pub(super) fn replaced(&mut self, seen: &ScannedFile, state: &IngestState) {
         if let Some((file, entry)) = state.files.by_path(&seen.path)
             && !self.claimed.contains(&file)
         {
@@ -246,7 +246,7 @@ impl Follower {
     }
 
     /// Forgets what was remembered of files that a listing of all of them did not find.
-    fn forget(&mut self, seen: &[Seen]) {
+    fn forget(&mut self, seen: &[ScannedFile]) {
         let paths: HashSet<&Path> = seen.iter().map(|seen| seen.path.as_path()).collect();
         self.waiting
             .retain(|path, _| paths.contains(path.as_path()));
@@ -261,7 +261,7 @@ impl Follower {
 
     /// While files wait for the next scans, the copy of a truncated stream may be among them, so
     /// nothing is refused yet.
-    pub(super) fn await_copies(&mut self, state: &FeedState, found: &mut Found) {
+    pub(super) fn await_copies(&mut self, state: &IngestState, found: &mut ScanResult) {
         if self.backlog.is_empty() {
             return;
         }
@@ -283,12 +283,12 @@ fn is_at(entry: &FileEntry) -> bool {
 }
 
 /// Files that may have grown, as they are now.
-fn growing(state: &FeedState) -> Vec<Seen> {
+fn growing(state: &IngestState) -> Vec<ScannedFile> {
     let growing = state.files.growing();
     growing
         .filter_map(|(_, entry)| {
             debug_assert_eq!(entry.state, FileState::Growing);
-            let seen = Seen {
+            let seen = ScannedFile {
                 path: entry.path,
                 meta: FileMeta::default(),
                 is_named: false,

@@ -13,8 +13,8 @@ use super::{Follower, LOOKS_AT_REST};
 use crate::source::fingerprint::{FileMeta, Fingerprint, PAGE_BYTES, open_quietly};
 use crate::source::follow::entry::{FileEntry, FileState};
 use crate::source::follow::params::OnCopy;
-use crate::source::follow::scan::Seen;
-use crate::source::follow::state::FeedState;
+use crate::source::follow::scan::ScannedFile;
+use crate::source::follow::state::IngestState;
 
 /// Most files with one content whose paths are checked if none of them is known to be gone. In a
 /// feed of many equal files, a new one must not cause all of them to be checked.
@@ -24,9 +24,9 @@ impl Follower {
     /// The file of the state that a complete file with this content matches.
     pub(super) fn former(
         &mut self,
-        seen: &Seen,
+        seen: &ScannedFile,
         fingerprint: &Fingerprint,
-        state: &FeedState,
+        state: &IngestState,
     ) -> io::Result<Option<(u64, FileEntry)>> {
         let has_content = |entry: &FileEntry| {
             !entry.is_stream()
@@ -61,9 +61,9 @@ impl Follower {
     /// The stream of the state that a file continues.
     pub(super) fn former_stream(
         &mut self,
-        seen: &Seen,
+        seen: &ScannedFile,
         handle: &File,
-        state: &FeedState,
+        state: &IngestState,
     ) -> io::Result<Option<(u64, FileEntry)>> {
         let here = state.files.by_path(&seen.path);
         if let Some((file, entry)) = here
@@ -92,9 +92,9 @@ impl Follower {
     /// separate file.
     pub(super) fn has_twin(
         &mut self,
-        seen: &Seen,
+        seen: &ScannedFile,
         handle: &File,
-        state: &FeedState,
+        state: &IngestState,
     ) -> io::Result<bool> {
         let Some(key) = growing_key(seen, handle)? else {
             return Ok(false);
@@ -130,7 +130,12 @@ impl Follower {
 
     /// Files with this key that are not yet matched: the missing ones, and a few others, which may
     /// have vanished since.
-    fn candidates(&self, seen: &Seen, key: u64, state: &FeedState) -> Vec<(u64, FileEntry)> {
+    fn candidates(
+        &self,
+        seen: &ScannedFile,
+        key: u64,
+        state: &IngestState,
+    ) -> Vec<(u64, FileEntry)> {
         let spool = self.params.spool.as_ref();
         let is_ours = |path: &Path| spool.is_some_and(|spool| path.starts_with(spool));
         // What the daemon keeps itself has a name of its own for each: equal bodies are not one.
@@ -189,7 +194,7 @@ fn is_content(one: &Fingerprint, other: &Fingerprint) -> bool {
 }
 
 /// The key of a stream by its first page, once that is full.
-fn growing_key(seen: &Seen, handle: &File) -> io::Result<Option<u64>> {
+fn growing_key(seen: &ScannedFile, handle: &File) -> io::Result<Option<u64>> {
     if seen.meta.bytes < PAGE_BYTES {
         return Ok(None);
     }
@@ -197,7 +202,7 @@ fn growing_key(seen: &Seen, handle: &File) -> io::Result<Option<u64>> {
 }
 
 /// True if one of the streams begins with the taken part of the other.
-fn is_copy(seen: &Seen, handle: &File, entry: &FileEntry) -> io::Result<bool> {
+fn is_copy(seen: &ScannedFile, handle: &File, entry: &FileEntry) -> io::Result<bool> {
     if seen.meta.bytes >= entry.fingerprint.bytes {
         return entry.fingerprint.is_prefix_of(handle);
     }

@@ -3,15 +3,15 @@
 use crate::codec::{CodecError, Decoder, Encoder};
 
 /// Bytes kept of one value: an id is meant to be read, and a long text is not an id.
-pub const TAG_BYTES: usize = 80;
+pub const ID_BYTES: usize = 80;
 /// Marks a truncated value.
-pub const TAG_CUT: char = '…';
+pub const ID_CUT: char = '…';
 /// Most bytes of the values of one minibatch: 2¹⁸ ids of 64 bytes. Further values are null.
 const TEXT_BYTES: usize = 16 << 20;
 
 /// Texts of the id columns of some rows, row by row; a null stays one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tags {
+pub struct RowIds {
     /// Number of id columns.
     width: usize,
     text: String,
@@ -20,8 +20,8 @@ pub struct Tags {
     is_passed_over: bool,
 }
 
-impl Tags {
-    /// Tags of no rows yet, with `width` values each.
+impl RowIds {
+    /// RowIds of no rows yet, with `width` values each.
     pub fn new(width: usize) -> Self {
         Self {
             width,
@@ -57,15 +57,15 @@ impl Tags {
     /// Appends a value, truncated if too long.
     pub fn push(&mut self, value: Option<&str>) {
         let value = value.filter(|value| {
-            self.text.len() + value.len().min(TAG_BYTES) + TAG_CUT.len_utf8() <= TEXT_BYTES
+            self.text.len() + value.len().min(ID_BYTES) + ID_CUT.len_utf8() <= TEXT_BYTES
         });
         if let Some(value) = value {
-            if value.len() <= TAG_BYTES + TAG_CUT.len_utf8() && is_whole(value) {
+            if value.len() <= ID_BYTES + ID_CUT.len_utf8() && is_whole(value) {
                 self.text.push_str(value);
             } else {
                 self.text
-                    .push_str(&value[..value.floor_char_boundary(TAG_BYTES)]);
-                self.text.push(TAG_CUT);
+                    .push_str(&value[..value.floor_char_boundary(ID_BYTES)]);
+                self.text.push(ID_CUT);
             }
         }
         self.ends.push((self.text.len() as u32, value.is_none()));
@@ -142,7 +142,7 @@ impl Tags {
             let len = text
                 .get(before as usize..end as usize)
                 .map_or(usize::MAX, str::len);
-            if len > TAG_BYTES + TAG_CUT.len_utf8() || (is_null && len > 0) {
+            if len > ID_BYTES + ID_CUT.len_utf8() || (is_null && len > 0) {
                 return Err(from.refuse("an id that is not text of an allowed length"));
             }
             ends.push((end, is_null));
@@ -159,46 +159,49 @@ impl Tags {
 
 /// True if a value is short enough or was already truncated.
 fn is_whole(value: &str) -> bool {
-    value.len() <= TAG_BYTES || value.ends_with(TAG_CUT)
+    value.len() <= ID_BYTES || value.ends_with(ID_CUT)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{TAG_BYTES, TEXT_BYTES, Tags};
+    use super::{ID_BYTES, RowIds, TEXT_BYTES};
     use crate::codec::{Decoder, Encoder};
 
-    fn tags() -> Tags {
-        let mut tags = Tags::new(2);
+    fn row_ids() -> RowIds {
+        let mut row_ids = RowIds::new(2);
         for value in [Some("a"), None, Some(""), Some("ää")] {
-            tags.push(value);
+            row_ids.push(value);
         }
-        tags
+        row_ids
     }
 
     #[test]
     fn nulls_stay_nulls_and_long_values_are_cut_between_characters() {
-        let tags = tags();
-        assert_eq!((tags.get(0, 0), tags.get(0, 1)), (Some("a"), None));
-        assert_eq!((tags.get(1, 0), tags.get(1, 1)), (Some(""), Some("ää")));
-        assert_eq!(tags.get(2, 0), None);
-        let mut long = Tags::new(1);
+        let row_ids = row_ids();
+        assert_eq!((row_ids.get(0, 0), row_ids.get(0, 1)), (Some("a"), None));
+        assert_eq!(
+            (row_ids.get(1, 0), row_ids.get(1, 1)),
+            (Some(""), Some("ää"))
+        );
+        assert_eq!(row_ids.get(2, 0), None);
+        let mut long = RowIds::new(1);
         // Three bytes each: the eightieth is within the 27th.
         long.push(Some(&"€".repeat(100)));
         let cut = format!("{}…", "€".repeat(26));
         assert_eq!(long.get(0, 0), Some(cut.as_str()));
         // What was cut once is not cut again.
-        let mut twice = Tags::new(1);
+        let mut twice = RowIds::new(1);
         twice.append(Some(&long), 1);
         assert_eq!(twice, long);
     }
 
     #[test]
     fn rows_without_values_are_null_and_keep_the_others_in_place() {
-        let mut all = Tags::new(2);
+        let mut all = RowIds::new(2);
         all.pad(1);
-        all.append(Some(&tags()), 3);
+        all.append(Some(&row_ids()), 3);
         all.append(None, 1);
-        all.append(Some(&tags()), 1);
+        all.append(Some(&row_ids()), 1);
         let firsts: Vec<_> = (0..6).map(|row| all.get(row, 0)).collect();
         assert_eq!(
             firsts,
@@ -210,48 +213,48 @@ mod tests {
 
     #[test]
     fn what_a_broken_worker_says_is_refused() {
-        let bytes = |tags: &Tags| {
+        let bytes = |row_ids: &RowIds| {
             let mut to = Encoder::new();
-            tags.encode(&mut to);
+            row_ids.encode(&mut to);
             to.into_bytes()
         };
-        let read = |bytes: &[u8]| Tags::decode(&mut Decoder::new("test", bytes));
-        assert_eq!(read(&bytes(&tags())), Ok(tags()));
-        let within = Tags {
+        let read = |bytes: &[u8]| RowIds::decode(&mut Decoder::new("test", bytes));
+        assert_eq!(read(&bytes(&row_ids())), Ok(row_ids()));
+        let within = RowIds {
             ends: vec![(2, false)],
             text: "€".to_owned(),
-            ..Tags::new(1)
+            ..RowIds::new(1)
         };
-        let backwards = Tags {
+        let backwards = RowIds {
             ends: vec![(2, false), (1, false)],
             text: "ab".to_owned(),
-            ..Tags::new(1)
+            ..RowIds::new(1)
         };
-        let beyond = Tags {
+        let beyond = RowIds {
             ends: vec![(9, false)],
             text: "ab".to_owned(),
-            ..Tags::new(1)
+            ..RowIds::new(1)
         };
-        let long = Tags {
+        let long = RowIds {
             ends: vec![(200, false)],
             text: "a".repeat(200),
-            ..Tags::new(1)
+            ..RowIds::new(1)
         };
         for wrong in [within, backwards, beyond, long] {
             assert!(read(&bytes(&wrong)).is_err(), "{wrong:?}");
         }
-        let whole = bytes(&tags());
+        let whole = bytes(&row_ids());
         assert!((0..whole.len()).all(|end| read(&whole[..end]).is_err()));
     }
 
     #[test]
     fn the_text_of_a_minibatch_is_bounded() {
-        let mut tags = Tags::new(1);
-        let value = "x".repeat(TAG_BYTES);
-        for _ in 0..TEXT_BYTES / TAG_BYTES + 100 {
-            tags.push(Some(&value));
+        let mut row_ids = RowIds::new(1);
+        let value = "x".repeat(ID_BYTES);
+        for _ in 0..TEXT_BYTES / ID_BYTES + 100 {
+            row_ids.push(Some(&value));
         }
-        assert!(tags.text.len() <= TEXT_BYTES);
-        assert_eq!(tags.get(tags.values() - 1, 0), None);
+        assert!(row_ids.text.len() <= TEXT_BYTES);
+        assert_eq!(row_ids.get(row_ids.values() - 1, 0), None);
     }
 }

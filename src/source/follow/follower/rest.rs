@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::Follower;
-use crate::source::follow::scan::Seen;
+use crate::source::follow::scan::ScannedFile;
 use crate::source::worker::{Fault, Refusal};
 
 /// First and longest pause before a file is retried; it doubles with each attempt.
@@ -66,7 +66,7 @@ impl Follower {
 
     /// True if a file that differs from what was taken of it has been stable for some scans:
     /// nothing is writing to it.
-    pub(super) fn is_settled(&mut self, seen: &Seen, now: Instant) -> bool {
+    pub(super) fn is_settled(&mut self, seen: &ScannedFile, now: Instant) -> bool {
         let is_settled = self.looks_at(seen, now) > super::LOOKS_AT_REST;
         self.is_unsettled |= !is_settled;
         is_settled

@@ -6,11 +6,11 @@ use std::os::unix::fs::FileExt as _;
 use std::time::Instant;
 
 use super::wait::entry_of;
-use super::{Follower, LOOKS_AT_REST, Take, Verdict, refreshed};
+use super::{FileStatus, Follower, LOOKS_AT_REST, NextSegment, refreshed};
 use crate::source::fingerprint::{Fingerprint, open_quietly};
 use crate::source::follow::entry::{FileEntry, FileState};
-use crate::source::follow::scan::Seen;
-use crate::source::follow::state::FeedState;
+use crate::source::follow::scan::ScannedFile;
+use crate::source::follow::state::IngestState;
 use crate::source::format::{Told, is_named_as_data};
 use crate::source::worker::{Decode, Fault};
 use crate::source::{Format, Segment};
@@ -19,35 +19,35 @@ impl Follower {
     /// Decides about a file.
     pub(super) fn judge(
         &mut self,
-        seen: &Seen,
-        state: &FeedState,
+        seen: &ScannedFile,
+        state: &IngestState,
         decode: &mut dyn Decode,
         now: Instant,
-    ) -> Verdict {
+    ) -> FileStatus {
         // Judged before and unchanged since, so it is not opened again at every scan.
         if self.left_out.get(&seen.path) == Some(&seen.meta) {
-            return Verdict::Known;
+            return FileStatus::Known;
         }
         if self.is_resting(&seen.path, now) {
-            return Verdict::Wait;
+            return FileStatus::Wait;
         }
-        let verdict = self.judge_awake(seen, state, decode, now);
-        if !matches!(verdict, Verdict::Wait) {
+        let status = self.judge_awake(seen, state, decode, now);
+        if !matches!(status, FileStatus::Wait) {
             self.unreadable.remove(&seen.path);
         }
-        if matches!(verdict, Verdict::Known | Verdict::Refreshed(..)) {
+        if matches!(status, FileStatus::Known | FileStatus::Refreshed(..)) {
             self.resting.remove(&seen.path);
         }
-        verdict
+        status
     }
 
     fn judge_awake(
         &mut self,
-        seen: &Seen,
-        state: &FeedState,
+        seen: &ScannedFile,
+        state: &IngestState,
         decode: &mut dyn Decode,
         now: Instant,
-    ) -> Verdict {
+    ) -> FileStatus {
         // The metadata is a hint that spares reading; where it says something new the content is asked.
         let known = state.files.by_inode(seen.meta.device, seen.meta.inode);
         let known = known.filter(|(file, entry)| {
@@ -60,14 +60,14 @@ impl Follower {
                 self.claimed.insert(file);
                 self.waiting.remove(&seen.path);
                 return if entry.path == seen.path {
-                    Verdict::Known
+                    FileStatus::Known
                 } else {
-                    Verdict::Refreshed(file, refreshed(entry, seen))
+                    FileStatus::Refreshed(file, refreshed(entry, seen))
                 };
             }
             // The worker has it open: what it finds decides.
             if state.reading.as_ref().is_some_and(|r| r.file == file) {
-                return Verdict::Wait;
+                return FileStatus::Wait;
             }
             return self.judge_known(seen, (file, entry), state, decode, now);
         }
@@ -76,7 +76,7 @@ impl Follower {
             .as_ref()
             .is_some_and(|r| r.segment.fingerprint.meta.is_same_inode(&seen.meta))
         {
-            return Verdict::Wait;
+            return FileStatus::Wait;
         }
         // The system may give a disk another number: nothing else of the metadata is then different.
         let here = state.files.by_path(&seen.path);
@@ -85,7 +85,7 @@ impl Follower {
             && entry.state != FileState::Growing
             && self.claimed.insert(file)
         {
-            return Verdict::Refreshed(file, refreshed(&entry, seen));
+            return FileStatus::Refreshed(file, refreshed(&entry, seen));
         }
         self.judge_new(seen, None, state, decode, now)
             .unwrap_or_else(|error| self.unreadable(seen, now, &error))
@@ -94,12 +94,12 @@ impl Follower {
     /// Judges a changed file of which something was taken.
     fn judge_known(
         &mut self,
-        seen: &Seen,
+        seen: &ScannedFile,
         (file, entry): (u64, &FileEntry),
-        state: &FeedState,
+        state: &IngestState,
         decode: &mut dyn Decode,
         now: Instant,
-    ) -> Verdict {
+    ) -> FileStatus {
         let looked = open_quietly(&seen.path).and_then(|handle| {
             let same = entry.fingerprint.is_prefix_of(&handle)?;
             let format = entry.format.unwrap_or(Format::Parquet);
@@ -137,19 +137,19 @@ impl Follower {
                 if entry.state == FileState::Quarantined && was_whole {
                     entry.state = FileState::Done;
                 }
-                Verdict::Refreshed(file, entry)
+                FileStatus::Refreshed(file, entry)
             }
             // Nothing of it was taken: it may have been put right.
             (false, FileState::Quarantined) if entry.rows == 0 => self
                 .judge_new(seen, Some((file, entry)), state, decode, now)
                 .unwrap_or_else(|error| self.unreadable(seen, now, &error)),
             // It is refused already.
-            (false, FileState::Quarantined) => Verdict::Refreshed(file, refreshed(entry, seen)),
+            (false, FileState::Quarantined) => FileStatus::Refreshed(file, refreshed(entry, seen)),
             // Somebody may be writing the same content to its place again.
-            (false, _) if !is_whole && !self.is_settled(seen, now) => Verdict::Wait,
+            (false, _) if !is_whole && !self.is_settled(seen, now) => FileStatus::Wait,
             _ => {
                 self.waiting.remove(&seen.path);
-                Verdict::Changed(file, refreshed(entry, seen))
+                FileStatus::Changed(file, refreshed(entry, seen))
             }
         }
     }
@@ -157,12 +157,12 @@ impl Follower {
     /// Judges a file that is new or may have grown.
     fn judge_new(
         &mut self,
-        seen: &Seen,
+        seen: &ScannedFile,
         known: Option<(u64, &FileEntry)>,
-        state: &FeedState,
+        state: &IngestState,
         decode: &mut dyn Decode,
         now: Instant,
-    ) -> io::Result<Verdict> {
+    ) -> io::Result<FileStatus> {
         let handle = open_quietly(&seen.path)?;
         let told = Told::of(&handle)?;
         let Some(format) = told.format else {
@@ -187,7 +187,7 @@ impl Follower {
         {
             let mut now_here = refreshed(entry, seen);
             now_here.fingerprint = fingerprint;
-            return Ok(Verdict::Copy(*file, now_here, entry.path.clone()));
+            return Ok(FileStatus::Copy(*file, now_here, entry.path.clone()));
         }
         let known = known.or(former.as_ref().map(|(file, entry)| (*file, entry)));
         let skip = known.map_or(0, |(_, entry)| entry.ahead);
@@ -197,7 +197,7 @@ impl Follower {
             fingerprint,
             start: 0,
         };
-        Ok(Verdict::Take(Take {
+        Ok(FileStatus::NextSegment(NextSegment {
             file: known.map(|(file, _)| file),
             segment,
             skip,
@@ -206,7 +206,7 @@ impl Follower {
     }
 
     /// Judges a file of unknown format: left out, or refused if it was meant to be data.
-    fn judge_unknown(&mut self, seen: &Seen, told: &Told, now: Instant) -> Verdict {
+    fn judge_unknown(&mut self, seen: &ScannedFile, told: &Told, now: Instant) -> FileStatus {
         let is_meant = seen.is_named
             || self.is_spooled(seen)
             || is_named_as_data(&seen.path)
@@ -219,34 +219,36 @@ impl Follower {
             return self.wait(seen, now, &told.reason(), looks);
         }
         // What is still to be written may yet become data.
-        if told.is_open() && !matches!(self.wait(seen, now, "", None), Verdict::Refuse(..)) {
-            return Verdict::Wait;
+        if told.is_open() && !matches!(self.wait(seen, now, "", None), FileStatus::Refuse(..)) {
+            return FileStatus::Wait;
         }
         self.waiting.remove(&seen.path);
         self.left_out.insert(seen.path.clone(), seen.meta.clone());
-        Verdict::Known
+        FileStatus::Known
     }
 
     fn judge_stream(
         &mut self,
-        seen: &Seen,
+        seen: &ScannedFile,
         (handle, now): (&File, Instant),
         known: Option<(u64, &FileEntry)>,
-        state: &FeedState,
+        state: &IngestState,
         decode: &mut dyn Decode,
-    ) -> io::Result<Verdict> {
+    ) -> io::Result<FileStatus> {
         let former = match known {
             None => self.former_stream(seen, handle, state)?,
             Some(_) => None,
         };
         if known.is_none() && former.is_none() && self.has_twin(seen, handle, state)? {
-            return Ok(Verdict::Wait);
+            return Ok(FileStatus::Wait);
         }
         let known = known.or(former.as_ref().map(|(file, entry)| (*file, entry)));
         // One that was found by its content is remembered as it is now, whatever follows.
-        let otherwise = |verdict| match &former {
-            Some((file, entry)) => Verdict::Copy(*file, refreshed(entry, seen), entry.path.clone()),
-            None => verdict,
+        let otherwise = |status| match &former {
+            Some((file, entry)) => {
+                FileStatus::Copy(*file, refreshed(entry, seen), entry.path.clone())
+            }
+            None => status,
         };
         let start = known
             .filter(|(_, entry)| entry.is_stream())
@@ -259,19 +261,19 @@ impl Follower {
             return Ok(otherwise(waits));
         }
         if known.is_some() && seen.meta.bytes == start {
-            return Ok(otherwise(Verdict::Known));
+            return Ok(otherwise(FileStatus::Known));
         }
         let frames = match decode.frames(&seen.path) {
             Ok(frames) => frames,
             Err(refusal) if refusal.fault == Fault::File => {
                 let entry = entry_of(seen, Some(Format::IpcStream), Some(handle), start);
-                return Ok(Verdict::Refuse(entry, refusal));
+                return Ok(FileStatus::Refuse(entry, refusal));
             }
             Err(refusal) if refusal.fault.is_passing() => {
                 if self.put_off(&seen.path, &refusal, now) && refusal.fault == Fault::Unreadable {
                     self.cannot_read(&seen.path, refusal.reason);
                 }
-                return Ok(otherwise(Verdict::Wait));
+                return Ok(otherwise(FileStatus::Wait));
             }
             Err(refusal) => return Ok(self.wait(seen, now, &refusal.reason, None)),
         };
@@ -286,7 +288,7 @@ impl Follower {
             fingerprint: Fingerprint::of(handle, frames.end)?,
             start,
         };
-        Ok(Verdict::Take(Take {
+        Ok(FileStatus::NextSegment(NextSegment {
             file: known.map(|(file, _)| file),
             segment,
             skip: known.map_or(0, |(_, entry)| entry.ahead),

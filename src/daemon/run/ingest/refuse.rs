@@ -1,4 +1,4 @@
-//! The feeder when something is wrong: a file is refused, or the journal cannot be written.
+//! The ingest thread when something is wrong: a file is refused, or the journal cannot be written.
 
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -24,7 +24,7 @@ impl Loop {
                 shown(&reading.segment.path)
             ),
         };
-        self.feeder.decode.drop_first();
+        self.ingest.decode.drop_first();
         self.queued.pop_front();
         self.cut(ticket, reading, refusal)
     }
@@ -38,7 +38,7 @@ impl Loop {
     ) -> Result<(), Stop> {
         let path = &reading.segment.path;
         let rows = self
-            .feeder
+            .ingest
             .state
             .reading
             .as_ref()
@@ -67,7 +67,7 @@ impl Loop {
 
     /// Copies or moves a refused file, as the configuration says.
     pub(super) fn set_aside(&self, path: &Path, file: u64) {
-        let keys = &self.feeder.params.keys.source;
+        let keys = &self.ingest.params.keys.source;
         let is_move = match keys.quarantine {
             QuarantineKey::Record => return,
             QuarantineKey::Copy => false,
@@ -78,7 +78,7 @@ impl Loop {
             return;
         };
         // The spool removes its files itself, when no checkpoint needs them.
-        let is_move = is_move && !path.starts_with(self.feeder.params.state_dir.join("spool"));
+        let is_move = is_move && !path.starts_with(self.ingest.params.state_dir.join("spool"));
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let place = to.join(format!("{file:06}-{name}"));
         let done = std::fs::create_dir_all(to).and_then(|()| {
@@ -106,7 +106,7 @@ impl Loop {
     /// Clears the note: nothing is being read any more. If the state directory has been replaced,
     /// the note is left alone.
     pub(super) fn clear_note(&mut self) {
-        if self.feeder.lock.displaced().is_none() {
+        if self.ingest.lock.displaced().is_none() {
             self.marker.clear();
         }
     }
@@ -119,7 +119,7 @@ impl Loop {
                 return Err(Stop::Done);
             }
             // Waiting on purpose must not look like a hang to the watchdog.
-            self.feeder.shared.turns.fetch_add(1, Ordering::Relaxed);
+            self.ingest.shared.turns.fetch_add(1, Ordering::Relaxed);
             thread::sleep(Duration::from_millis(10));
         }
         Ok(())
@@ -133,19 +133,19 @@ impl Loop {
             let synced = self
                 .sync_spooled(decisions)
                 .map_err(|error| error.to_string());
-            let journal = &mut self.feeder.journal;
+            let journal = &mut self.ingest.journal;
             let written =
                 synced.and_then(|()| journal.append(&payloads).map_err(|e| e.to_string()));
             match written {
                 Ok(last) => {
-                    let shared = &self.feeder.shared;
+                    let shared = &self.ingest.shared;
                     if shared.is_journal_down.swap(false, Ordering::Relaxed) {
                         info!("the journal is writable again");
                     }
                     return Ok(last);
                 }
                 Err(error) => {
-                    let shared = &self.feeder.shared;
+                    let shared = &self.ingest.shared;
                     if !shared.is_journal_down.swap(true, Ordering::Relaxed) {
                         error!(%error, "the journal cannot be written; reading is paused");
                     }

@@ -18,23 +18,23 @@ use self::wait::Waiting;
 use super::entry::FileEntry;
 use super::files::Slot;
 use super::params::{FollowParams, Order};
-use super::scan::{Scanner, Seen, Trouble};
+use super::scan::{ScannedFile, Scanner, Trouble};
 use super::spool::Connections;
-use super::state::FeedState;
+use super::state::IngestState;
 use super::watch::Wake;
 use crate::source::fingerprint::{FileMeta, open_quietly};
 use crate::source::worker::{Decode, Refusal};
 use crate::source::{Format, Segment};
 
 /// Most files per scan: their decisions are written at once.
-const TAKES_MAX: usize = 4096;
+const SEGMENTS_MAX: usize = 4096;
 
 /// Number of scans that find a file unchanged, after which it counts as no longer being written.
 const LOOKS_AT_REST: u32 = 2;
 
 /// A segment whose turn has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Take {
+pub struct NextSegment {
     /// Number of the file; `None` for a new file.
     pub file: Option<u64>,
     /// The rows.
@@ -47,9 +47,9 @@ pub struct Take {
 
 /// Result of a scan.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct ScanResult {
     /// In the order of their turns.
-    pub takes: Vec<Take>,
+    pub next_segments: Vec<NextSegment>,
     /// Files under another name, or touched.
     pub refreshed: Vec<(u64, FileEntry)>,
     /// Files whose consumed part changed, by number, as they are now.
@@ -97,7 +97,7 @@ pub struct Follower {
     /// How many of them were reported.
     left_out_told: usize,
     /// Files seen that wait for the next scans, in order.
-    backlog: VecDeque<Seen>,
+    backlog: VecDeque<ScannedFile>,
     /// Names of files that wait for something: every scan checks them.
     awaited: HashSet<PathBuf>,
     /// Contents that are being looked for because their turn had come.
@@ -117,27 +117,27 @@ pub struct Follower {
     spool: Option<(PathBuf, Connections)>,
 }
 
-/// Verdict on one file.
-enum Verdict {
+/// FileStatus on one file.
+enum FileStatus {
     Known,
     Refreshed(u64, FileEntry),
     /// It has the content of a file that is gone, which was at this path.
     Copy(u64, FileEntry, PathBuf),
     Changed(u64, FileEntry),
     Wait,
-    Take(Take),
+    NextSegment(NextSegment),
     Refuse(FileEntry, Refusal),
 }
 
 /// Result of the scan so far.
 #[derive(Default)]
 struct Judged {
-    takes: Vec<Take>,
+    next_segments: Vec<NextSegment>,
     inodes: HashSet<(u64, u64)>,
 }
 
 impl Follower {
-    /// A follower that has scanned nothing yet.
+    /// A status that has scanned nothing yet.
     pub fn new(params: FollowParams) -> Self {
         Self {
             params,
@@ -222,12 +222,12 @@ impl Follower {
     /// Scans everything that may have changed: unknown names now and then, and names with news.
     pub fn scan(
         &mut self,
-        state: &FeedState,
+        state: &IngestState,
         decode: &mut dyn Decode,
         now: Instant,
         wall_ns: i64,
-    ) -> Found {
-        let mut found = Found::default();
+    ) -> ScanResult {
+        let mut found = ScanResult::default();
         self.looked = Some(now);
         let (mut seen, is_full) = self.see(state, now, wall_ns, &mut found);
         self.sort(&mut seen);
@@ -237,7 +237,7 @@ impl Follower {
         self.is_unsettled = false;
         self.claimed.clear();
         let mut judged = Judged::default();
-        while judged.takes.len() < TAKES_MAX
+        while judged.next_segments.len() < SEGMENTS_MAX
             && let Some(next) = self.backlog.pop_front()
         {
             let next = if is_full { Some(next) } else { next.now() };
@@ -246,32 +246,32 @@ impl Follower {
             }
         }
         for next in seen {
-            if judged.takes.len() < TAKES_MAX {
+            if judged.next_segments.len() < SEGMENTS_MAX {
                 self.judge_one(&next, state, (&mut *decode, now), &mut judged, &mut found);
             } else {
                 self.backlog.push_back(next);
             }
         }
-        let takes = &mut judged.takes;
+        let next_segments = &mut judged.next_segments;
         found.left_out = self.tell_left_out();
         found.troubles.append(&mut self.untold);
         // What was emptied in its place goes on under another name: the place holds a new file.
         let (claimed, awaited) = (&self.claimed, &mut self.awaited);
         found.changed.retain(|(file, entry)| {
-            let is_elsewhere = claimed.contains(file) || rotated(state, takes, *file);
+            let is_elsewhere = claimed.contains(file) || rotated(state, next_segments, *file);
             if is_elsewhere {
                 awaited.insert(entry.path.clone());
             }
             !is_elsewhere
         });
         self.await_copies(state, &mut found);
-        self.seek(state, takes, is_full, &mut found);
-        found.takes = std::mem::take(takes);
+        self.seek(state, next_segments, is_full, &mut found);
+        found.next_segments = std::mem::take(next_segments);
         found
     }
 
     /// Puts files in the order of their turns.
-    fn sort(&self, seen: &mut Vec<Seen>) {
+    fn sort(&self, seen: &mut Vec<ScannedFile>) {
         let is_changed = self.params.order == Order::Changed;
         seen.sort_by(|a, b| {
             let times = is_changed.then(|| a.meta.changed_ns.cmp(&b.meta.changed_ns));
@@ -286,11 +286,11 @@ impl Follower {
 
     fn judge_one(
         &mut self,
-        seen: &Seen,
-        state: &FeedState,
+        seen: &ScannedFile,
+        state: &IngestState,
         (decode, now): (&mut dyn Decode, Instant),
         judged: &mut Judged,
-        found: &mut Found,
+        found: &mut ScanResult,
     ) {
         // A second name of the same file brings no new rows.
         let inode = (seen.meta.device, seen.meta.inode);
@@ -298,27 +298,27 @@ impl Follower {
             return;
         }
         match self.judge(seen, state, decode, now) {
-            Verdict::Known => {}
-            Verdict::Refreshed(file, entry) => {
+            FileStatus::Known => {}
+            FileStatus::Refreshed(file, entry) => {
                 self.came_back(file, &entry);
                 found.refreshed.push((file, entry));
             }
-            Verdict::Copy(file, entry, before) => {
+            FileStatus::Copy(file, entry, before) => {
                 self.came_back(file, &entry);
                 found.copies.push((entry.path.clone(), before));
                 found.refreshed.push((file, entry));
             }
-            Verdict::Changed(file, entry) => found.changed.push((file, entry)),
-            Verdict::Wait => {
+            FileStatus::Changed(file, entry) => found.changed.push((file, entry)),
+            FileStatus::Wait => {
                 self.awaited.insert(seen.path.clone());
             }
-            Verdict::Take(take) => {
-                if take.file.is_none() {
+            FileStatus::NextSegment(next) => {
+                if next.file.is_none() {
                     self.replaced(seen, state);
                 }
-                judged.takes.push(take);
+                judged.next_segments.push(next);
             }
-            Verdict::Refuse(entry, refusal) => found.refused.push((entry, refusal)),
+            FileStatus::Refuse(entry, refusal) => found.refused.push((entry, refusal)),
         }
     }
 
@@ -334,7 +334,7 @@ impl Follower {
     }
 }
 
-fn refreshed(entry: &FileEntry, seen: &Seen) -> FileEntry {
+fn refreshed(entry: &FileEntry, seen: &ScannedFile) -> FileEntry {
     let mut entry = entry.clone();
     entry.path.clone_from(&seen.path);
     entry.fingerprint.meta = seen.meta.clone();
@@ -344,14 +344,14 @@ fn refreshed(entry: &FileEntry, seen: &Seen) -> FileEntry {
 /// Handles rotation by copy: a stream was truncated in place, whatever it holds now, and a new file
 /// begins with what was taken of it. The copy takes the stream's place; returns whether there is
 /// one.
-fn rotated(state: &FeedState, takes: &mut [Take], file: u64) -> bool {
+fn rotated(state: &IngestState, next_segments: &mut [NextSegment], file: u64) -> bool {
     let Some(old) = state.files.get(file).filter(FileEntry::is_stream) else {
         return false;
     };
-    let copy = takes.iter_mut().find(|take| {
-        take.file.is_none()
-            && take.segment.format == Format::IpcStream
-            && open_quietly(&take.segment.path)
+    let copy = next_segments.iter_mut().find(|next| {
+        next.file.is_none()
+            && next.segment.format == Format::IpcStream
+            && open_quietly(&next.segment.path)
                 .and_then(|file| old.fingerprint.is_prefix_of(&file))
                 .unwrap_or(false)
     });

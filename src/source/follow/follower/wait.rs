@@ -5,11 +5,11 @@ use std::io;
 use std::path::Path;
 use std::time::Instant;
 
-use super::{Follower, Verdict};
+use super::{FileStatus, Follower};
 use crate::source::Format;
 use crate::source::fingerprint::{FileMeta, Fingerprint, open_quietly};
 use crate::source::follow::entry::{FileEntry, FileState};
-use crate::source::follow::scan::{Seen, Trouble};
+use crate::source::follow::scan::{ScannedFile, Trouble};
 use crate::source::worker::{Fault, Refusal};
 
 /// A file that is not complete yet.
@@ -24,7 +24,12 @@ pub(super) struct Waiting {
 
 impl Follower {
     /// Waits for a file that the system refuses to read as long as it takes, and reports it once.
-    pub(super) fn unreadable(&mut self, seen: &Seen, now: Instant, error: &io::Error) -> Verdict {
+    pub(super) fn unreadable(
+        &mut self,
+        seen: &ScannedFile,
+        now: Instant,
+        error: &io::Error,
+    ) -> FileStatus {
         // Only the system gives a number; without one the error is of reading beyond the end.
         if error.raw_os_error().is_none() {
             // It became shorter while it was read.
@@ -34,7 +39,7 @@ impl Follower {
         if error.kind() != io::ErrorKind::NotFound {
             self.cannot_read(&seen.path, format!("{error}; {}", remedy(error)));
         }
-        Verdict::Wait
+        FileStatus::Wait
     }
 
     /// Reports once that a file cannot be read now.
@@ -50,7 +55,7 @@ impl Follower {
     }
 
     /// True if nothing more can come because the connection behind the file has ended.
-    pub(super) fn has_ended(&self, seen: &Seen) -> bool {
+    pub(super) fn has_ended(&self, seen: &ScannedFile) -> bool {
         let spool = self.spool.as_ref();
         spool.is_some_and(|(directory, connections)| {
             seen.path.starts_with(directory) && connections.has_ended(&seen.path)
@@ -58,14 +63,19 @@ impl Follower {
     }
 
     /// True if it stores the bytes of a connection: existing bytes never change.
-    pub(super) fn is_spooled(&self, seen: &Seen) -> bool {
+    pub(super) fn is_spooled(&self, seen: &ScannedFile) -> bool {
         let spool = self.spool.as_ref();
         spool.is_some_and(|(directory, _)| seen.path.starts_with(directory))
     }
 
     /// Waits for the rest of a message, for as long as one can come; what was taken of the stream
     /// before stays taken.
-    pub(super) fn wait_for_rest(&mut self, seen: &Seen, is_known: bool, now: Instant) -> Verdict {
+    pub(super) fn wait_for_rest(
+        &mut self,
+        seen: &ScannedFile,
+        is_known: bool,
+        now: Instant,
+    ) -> FileStatus {
         let looks = if self.has_ended(seen) && !is_known {
             0
         } else {
@@ -84,11 +94,11 @@ impl Follower {
     }
 
     /// Number of scans, including this one, in which a waiting file was as it is now.
-    pub(super) fn looks_at(&mut self, seen: &Seen, now: Instant) -> u32 {
+    pub(super) fn looks_at(&mut self, seen: &ScannedFile, now: Instant) -> u32 {
         self.look_at(seen, now).looks
     }
 
-    fn look_at(&mut self, seen: &Seen, now: Instant) -> &mut Waiting {
+    fn look_at(&mut self, seen: &ScannedFile, now: Instant) -> &mut Waiting {
         let waiting = self
             .waiting
             .entry(seen.path.clone())
@@ -111,11 +121,11 @@ impl Follower {
     /// scans, or for the configured age. A growing stream waits for ever and is reported once.
     pub(super) fn wait(
         &mut self,
-        seen: &Seen,
+        seen: &ScannedFile,
         now: Instant,
         reason: &str,
         looks: Option<u32>,
-    ) -> Verdict {
+    ) -> FileStatus {
         let incomplete_age = self.params.incomplete_age;
         let has_ended = self.has_ended(seen);
         let waiting = self.look_at(seen, now);
@@ -128,7 +138,7 @@ impl Follower {
             None => is_old,
         };
         if !is_over || waiting.is_told {
-            return Verdict::Wait;
+            return FileStatus::Wait;
         }
         waiting.is_told = true;
         let path = seen.path.display();
@@ -142,7 +152,7 @@ impl Follower {
             )
         };
         let handle = open_quietly(&seen.path).ok();
-        Verdict::Refuse(
+        FileStatus::Refuse(
             entry_of(seen, None, handle.as_ref(), seen.meta.bytes),
             Refusal {
                 fault: Fault::File,
@@ -169,7 +179,7 @@ fn remedy(error: &io::Error) -> &'static str {
 
 /// The entry for a file that is refused unread.
 pub(super) fn entry_of(
-    seen: &Seen,
+    seen: &ScannedFile,
     format: Option<Format>,
     handle: Option<&File>,
     bytes: u64,

@@ -19,7 +19,7 @@ use crate::source::worker::InProcess;
 struct World {
     directory: TempDir,
     follower: Follower,
-    state: FeedState,
+    state: IngestState,
     decode: InProcess,
     now: Instant,
 }
@@ -36,7 +36,7 @@ impl World {
         Self {
             directory,
             follower: Follower::new(params),
-            state: FeedState::default(),
+            state: IngestState::default(),
             decode: InProcess::new(SourceParams::default()),
             now: Instant::now(),
         }
@@ -53,7 +53,7 @@ impl World {
     }
 
     /// Looks at everything, an hour later.
-    fn look(&mut self) -> Found {
+    fn look(&mut self) -> ScanResult {
         self.now += Duration::from_hours(1);
         let (now, wall_ns) = (self.now, 0);
         self.follower
@@ -66,17 +66,17 @@ impl World {
         for (file, entry) in found.refreshed {
             self.state.apply(&Event::Refreshed(file, entry));
         }
-        let many = found.takes.len();
-        for take in found.takes {
-            let file = take.file.unwrap_or(self.state.next_file);
+        let many = found.next_segments.len();
+        for next in found.next_segments {
+            let file = next.file.unwrap_or(self.state.next_file);
             self.state.apply(&Event::Began {
                 sequence: self.state.sequence + 1,
                 rows_before: self.state.rows_before(file),
                 reading: SegmentRead {
                     file,
-                    segment: take.segment,
-                    rows: take.skip,
-                    is_final: take.is_final,
+                    segment: next.segment,
+                    rows: next.skip,
+                    is_final: next.is_final,
                 },
             });
             self.state.apply(&Event::Ended);
@@ -137,7 +137,7 @@ fn a_file_that_the_system_does_not_let_be_read_is_never_refused() {
     world.parquet("a.parquet", 1.0);
     let path = world.directory.path().join("a.parquet");
     let meta = FileMeta::of(&std::fs::metadata(&path).expect("a file"));
-    let seen = Seen {
+    let seen = ScannedFile {
         path,
         meta,
         is_named: false,
@@ -155,8 +155,8 @@ fn a_file_that_the_system_does_not_let_be_read_is_never_refused() {
         let error = io::Error::from_raw_os_error(errno.raw_os_error());
         for _ in 0..5 {
             world.now += Duration::from_hours(1);
-            let verdict = world.follower.unreadable(&seen, world.now, &error);
-            assert!(matches!(verdict, Verdict::Wait), "{errno}");
+            let status = world.follower.unreadable(&seen, world.now, &error);
+            assert!(matches!(status, FileStatus::Wait), "{errno}");
         }
         let is_told = world.follower.trouble().is_some();
         assert_eq!(is_told, errno != Errno::NOENT, "{errno}");
@@ -168,7 +168,7 @@ fn a_file_that_the_system_does_not_let_be_read_is_never_refused() {
 #[test]
 fn files_of_one_look_come_in_order_over_the_looks_that_take_them() {
     let mut world = World::new(OnCopy::Leave);
-    let many = TAKES_MAX + 300;
+    let many = SEGMENTS_MAX + 300;
     let path = world.directory.path().to_owned();
     let mark = 1.25e30_f32;
     world.parquet("template", mark);
@@ -185,7 +185,7 @@ fn files_of_one_look_come_in_order_over_the_looks_that_take_them() {
         std::fs::write(path.join(format!("{i:06}.parquet")), bytes).expect("a file");
     }
     let mut names = Vec::new();
-    for expected in [TAKES_MAX, 300, 0] {
+    for expected in [SEGMENTS_MAX, 300, 0] {
         let before = world.state.files.len();
         assert_eq!(world.take(), expected);
         let new = world.state.files.iter().skip(before);
@@ -226,9 +226,12 @@ fn between_two_listings_only_names_with_news_are_looked_at() {
     let found = near(&mut world);
     assert_eq!(world.follower.full, before, "everything was listed");
     let name = |path: &std::path::Path| path.file_name().expect("a name").to_owned();
-    let takes = found.takes.iter().map(|take| name(&take.segment.path));
+    let next_segments = found
+        .next_segments
+        .iter()
+        .map(|next| name(&next.segment.path));
     assert_eq!(
-        takes.collect::<Vec<_>>(),
+        next_segments.collect::<Vec<_>>(),
         ["03.parquet", "96.parquet", "97.parquet"]
     );
     let refreshed = found.refreshed.iter().map(|(_, entry)| name(&entry.path));

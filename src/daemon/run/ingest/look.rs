@@ -1,4 +1,4 @@
-//! The feeder between files: it looks for new ones and waits.
+//! The ingest thread between files: it looks for new ones and waits.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -7,8 +7,8 @@ use tracing::{error, info, warn};
 
 use super::refuse::told;
 use super::{
-    Decision, Event, FileEntry, Found, LISTING_SHARE, Loop, Quarantined, RunError, SegmentRead,
-    Spool, Stop, Until, shown,
+    Decision, Event, FileEntry, LISTING_SHARE, Loop, Quarantined, RunError, ScanResult,
+    SegmentRead, Spool, Stop, Until, shown,
 };
 use crate::config::OnChanged;
 use crate::rows::unix_s;
@@ -25,27 +25,27 @@ const LOOK_PAUSE: Duration = Duration::from_millis(4);
 impl Loop {
     /// Scans the places; returns whether there is something to take.
     pub(super) fn look(&mut self) -> Result<bool, Stop> {
-        while let Ok(params) = self.feeder.reload.try_recv() {
+        while let Ok(params) = self.ingest.reload.try_recv() {
             self.follower.set_params(params.follow.clone());
-            self.feeder.params = params;
+            self.ingest.params = params;
         }
         self.pass()?;
         self.retries();
         // A feed that never rests has a journal that ends, too.
-        let durable = self.feeder.shared.durable.load(Ordering::Acquire);
-        self.feeder.journal.compact(durable);
+        let durable = self.ingest.shared.durable.load(Ordering::Acquire);
+        self.ingest.journal.compact(durable);
         let now = Instant::now();
         let wall = SystemTime::now().duration_since(UNIX_EPOCH);
         let wall_ns = wall.map_or(0, |since| since.as_nanos() as i64);
-        if let Some(spool) = &self.feeder.spool {
+        if let Some(spool) = &self.ingest.spool {
             self.spooled.connections = spool.connections();
-            let directory = self.feeder.params.state_dir.join("spool");
+            let directory = self.ingest.params.state_dir.join("spool");
             self.follower
                 .set_connections(directory, self.spooled.connections.clone());
         }
-        let (state, decode) = (&self.feeder.state, self.feeder.decode.as_mut());
+        let (state, decode) = (&self.ingest.state, self.ingest.decode.as_mut());
         let found = self.follower.scan(state, decode, now, wall_ns);
-        if let Ok(mut trouble) = self.feeder.shared.trouble.lock() {
+        if let Ok(mut trouble) = self.ingest.shared.trouble.lock() {
             *trouble = self.follower.trouble().map(|(count, one)| match count {
                 1 => format!("a source cannot be read: {one}"),
                 _ => format!("{count} sources cannot be read, among them {one}"),
@@ -59,7 +59,7 @@ impl Loop {
     }
 
     /// Acts on the result of a scan.
-    fn handle(&mut self, found: Found) -> Result<bool, Stop> {
+    fn handle(&mut self, found: ScanResult) -> Result<bool, Stop> {
         for trouble in &found.troubles {
             warn!(place = %shown(&trouble.path), reason = %trouble.reason.escape_debug(), "skipping a path for now");
         }
@@ -93,20 +93,20 @@ impl Loop {
             self.emit(Event::Forgot(file));
         }
         self.release();
-        if found.takes.is_empty() {
+        if found.next_segments.is_empty() {
             return Ok(false);
         }
-        let mut next_file = self.feeder.state.next_file;
-        let readings = found.takes.into_iter().map(|take| {
-            let file = take.file.unwrap_or_else(|| {
+        let mut next_file = self.ingest.state.next_file;
+        let readings = found.next_segments.into_iter().map(|next| {
+            let file = next.file.unwrap_or_else(|| {
                 next_file += 1;
                 next_file - 1
             });
-            Decision::Take(SegmentRead {
+            Decision::NextSegment(SegmentRead {
                 file,
-                segment: take.segment,
-                rows: take.skip,
-                is_final: take.is_final,
+                segment: next.segment,
+                rows: next.skip,
+                is_final: next.is_final,
             })
         });
         let decisions: Vec<Decision> = readings.collect();
@@ -115,7 +115,7 @@ impl Loop {
         let last = self.decide(&decisions)?;
         // The journal numbers decisions consecutively and returns only the last number.
         let first = last + 1 - decisions.len() as u64;
-        self.feeder.planned.extend((first..).zip(decisions));
+        self.ingest.planned.extend((first..).zip(decisions));
         Ok(true)
     }
 
@@ -124,7 +124,7 @@ impl Loop {
         let reason = "the part of it that was learned has changed".to_owned();
         error!(file = %shown(&entry.path), rows = entry.rows, "{reason}");
         // Nobody can put a file of the spool back.
-        if self.feeder.params.keys.source.on_changed == OnChanged::Stop
+        if self.ingest.params.keys.source.on_changed == OnChanged::Stop
             && !self.is_spooled(&entry.path)
         {
             return Err(Stop::Failed(RunError::Changed {
@@ -147,7 +147,7 @@ impl Loop {
     fn refuse(&mut self, file: Option<u64>, mut entry: FileEntry, refusal: Refusal) {
         entry.state = FileState::Quarantined;
         let quarantined = Quarantined {
-            file: file.unwrap_or(self.feeder.state.next_file),
+            file: file.unwrap_or(self.ingest.state.next_file),
             path: entry.path.clone(),
             rows: entry.rows,
             refusal,
@@ -160,7 +160,7 @@ impl Loop {
 
     /// Retries refused files on request: `ojad quarantine retry` leaves their numbers.
     fn retries(&mut self) {
-        let directory = self.feeder.params.state_dir.join("retry");
+        let directory = self.ingest.params.state_dir.join("retry");
         let Ok(entries) = std::fs::read_dir(&directory) else {
             return;
         };
@@ -169,8 +169,8 @@ impl Loop {
             let file = name.to_str().and_then(|name| name.parse::<u64>().ok());
             if let Some(file) = file {
                 info!(file, "retrying a refused file");
-                let entry = self.feeder.state.files.get(file);
-                let refused = self.feeder.state.quarantine.iter();
+                let entry = self.ingest.state.files.get(file);
+                let refused = self.ingest.state.quarantine.iter();
                 let is_changed = refused
                     .filter(|refused| refused.file == file)
                     .any(|refused| refused.refusal.fault == Fault::Changed);
@@ -185,7 +185,7 @@ impl Loop {
                     }
                     None => {}
                 }
-                self.follower.set_params(self.feeder.params.follow.clone());
+                self.follower.set_params(self.ingest.params.follow.clone());
             }
             // Even if the number was unknown. If it stays, the request is repeated, which does no
             // harm.
@@ -199,13 +199,13 @@ impl Loop {
         self.marker.clear();
         self.note_lag();
         self.pause();
-        let only_streams = self.feeder.params.follow.places.len()
-            == usize::from(self.feeder.spool.is_some())
-            && self.feeder.spool.is_some();
+        let only_streams = self.ingest.params.follow.places.len()
+            == usize::from(self.ingest.spool.is_some())
+            && self.ingest.spool.is_some();
         // Clients may push at any time: only a run until all is learned ends without being asked to.
-        let takes_pushed = self.feeder.spool.as_ref().is_some_and(Spool::takes_pushed);
+        let takes_pushed = self.ingest.spool.as_ref().is_some_and(Spool::takes_pushed);
         let is_over = only_streams && !takes_pushed;
-        let is_idle = is_over || self.feeder.params.until == Until::Idle;
+        let is_idle = is_over || self.ingest.params.until == Until::Idle;
         if is_ended && is_idle && !self.is_patient() {
             if let Some((files, path, reason)) = self.follower.unfinished() {
                 let file = shown(path);
@@ -213,7 +213,7 @@ impl Loop {
             }
             return Err(Stop::Done);
         }
-        let keys = &self.feeder.params.keys.source;
+        let keys = &self.ingest.params.keys.source;
         let mut patience = Duration::from_millis(keys.rescan_ms);
         let latency = keys.latency_max_ms.map(Duration::from_millis);
         if let (Some(latency), true) = (latency, self.at > 0) {
@@ -222,19 +222,19 @@ impl Loop {
                 // The clock decides when rows have waited long enough, so the decision is recorded
                 // and a resumed run flushes at the same row.
                 let last = self.decide(&[Decision::Flush])?;
-                self.feeder.planned.push_back((last, Decision::Flush));
+                self.ingest.planned.push_back((last, Decision::Flush));
                 return Ok(());
             }
             patience = patience.min(latency.saturating_sub(waited));
         }
         // Neither a listing of many files nor news of one that is being written, again and again, must be
-        // all that the feeder does.
+        // all that the ingest thread does.
         let pause = LOOK_PAUSE.max(LISTING_SHARE * self.listing);
         let pause = pause.saturating_sub(self.listed.elapsed());
         if pause > Duration::from_millis(1) {
             std::thread::sleep(pause.min(patience));
         }
-        let _ = self.feeder.wake.recv_timeout(patience);
+        let _ = self.ingest.wake.recv_timeout(patience);
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! The features: found in the first file whose turn comes, and fixed when its first row is taken.
 //!
 //! Until then they apply only to that file. If it ends without a row, because it is refused or
-//! empty, they are dropped ([`FeedState`](crate::source::follow::FeedState) does so from the same
+//! empty, they are dropped ([`IngestState`](crate::source::follow::IngestState) does so from the same
 //! events in every run), and the next file can choose again.
 
 use tracing::info;
@@ -22,19 +22,19 @@ impl Loop {
     /// True if the decoder may get another job: if the current file's features may still be
     /// dropped, the next file would be opened for the wrong ones.
     pub(super) fn may_queue(&self) -> bool {
-        let queued = self.feeder.decode.queued();
+        let queued = self.ingest.decode.queued();
         if queued == 0 {
             return true;
         }
-        if !self.feeder.state.is_fixed() {
+        if !self.ingest.state.is_fixed() {
             return false;
         }
         let bytes = |reading: &SegmentRead| {
             let segment = &reading.segment;
             segment.fingerprint.bytes.saturating_sub(segment.start)
         };
-        let next = match self.feeder.planned.front() {
-            Some((_, Decision::Take(reading))) => bytes(reading),
+        let next = match self.ingest.planned.front() {
+            Some((_, Decision::NextSegment(reading))) => bytes(reading),
             _ => 0,
         };
         let ahead: u64 = self.queued.iter().map(|(_, reading)| bytes(reading)).sum();
@@ -47,7 +47,7 @@ impl Loop {
         if self.was_put_off(ticket, &reading) {
             return Ok(());
         }
-        if self.feeder.state.feature_schema.is_none() {
+        if self.ingest.state.feature_schema.is_none() {
             let end = self.ends.get(&ticket);
             // A resumed run must repeat what the previous run did. The file is not even opened,
             // because it may have become readable.
@@ -55,7 +55,7 @@ impl Loop {
                 // Refused before any of its rows, as the run before found.
                 return self.refuse_first(ticket, &reading, None);
             }
-            match self.feeder.decode.resolve(&reading.segment) {
+            match self.ingest.decode.resolve(&reading.segment) {
                 Ok(feature_schema) => {
                     if let Err(refusal) = self.use_schema(&feature_schema) {
                         return self.refuse_first(ticket, &reading, Some(refusal));
@@ -102,8 +102,8 @@ impl Loop {
     /// Makes room for rows of these features.
     pub(super) fn use_schema(&mut self, feature_schema: &FeatureSchema) -> Result<(), Refusal> {
         let m = feature_schema.features().len();
-        let rows = self.feeder.params.learner.minibatch_rows(m);
+        let rows = self.ingest.params.learner.minibatch_rows(m);
         self.minibatch_rows = rows;
-        self.feeder.decode.use_schema(feature_schema, rows)
+        self.ingest.decode.use_schema(feature_schema, rows)
     }
 }

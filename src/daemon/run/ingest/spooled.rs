@@ -58,7 +58,7 @@ impl Spooled {
 impl Loop {
     /// The directory of the spool.
     fn spool_dir(&self) -> PathBuf {
-        self.feeder.params.state_dir.join("spool")
+        self.ingest.params.state_dir.join("spool")
     }
 
     /// True if it is a spool file, which only the daemon itself can repair.
@@ -71,7 +71,7 @@ impl Loop {
     pub(super) fn sync_spooled(&self, decisions: &[Decision]) -> io::Result<()> {
         let mut is_named = false;
         for decision in decisions {
-            let Decision::Take(reading) = decision else {
+            let Decision::NextSegment(reading) = decision else {
                 continue;
             };
             let path = &reading.segment.path;
@@ -80,7 +80,7 @@ impl Loop {
             }
             is_named = true;
             if Spool::is_pipe(path) {
-                match self.feeder.disk.sync_file(path) {
+                match self.ingest.disk.sync_file(path) {
                     // Its turn will tell.
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                     synced => synced?,
@@ -90,14 +90,14 @@ impl Loop {
         if is_named {
             // Syncing the files is not enough: after a power cut their names must be there as
             // well.
-            self.feeder.disk.sync_dir(&self.spool_dir())?;
+            self.ingest.disk.sync_dir(&self.spool_dir())?;
         }
         Ok(())
     }
 
     /// Removes spool files whose rows are all in both checkpoints, the older one included.
     pub(super) fn release(&mut self) {
-        let Some(spool) = &self.feeder.spool else {
+        let Some(spool) = &self.ingest.spool else {
             return;
         };
         for failure in spool.failures() {
@@ -105,8 +105,8 @@ impl Loop {
         }
         let made_way = spool.made_way();
         self.spooled.tell(made_way);
-        let durable = self.feeder.shared.durable_steps.load(Ordering::Acquire);
-        let (state, follower) = (&self.feeder.state, &self.follower);
+        let durable = self.ingest.shared.durable_steps.load(Ordering::Acquire);
+        let (state, follower) = (&self.ingest.state, &self.follower);
         let mut forgotten = Vec::new();
         self.spooled.through.retain_mut(|through| {
             let Some(entry) = state.files.get(through.file) else {

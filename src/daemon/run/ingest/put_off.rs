@@ -1,4 +1,4 @@
-//! The feeder when a file cannot be read now: the system refuses, or the file was moved or
+//! The ingest thread when a file cannot be read now: the system refuses, or the file was moved or
 //! replaced.
 //!
 //! No file is refused for this. The decision is revoked in the journal, the rows already learned
@@ -44,7 +44,7 @@ pub(super) fn ends_of(planned: &mut VecDeque<(u64, Decision)>) -> HashMap<u64, E
     let mut ends = HashMap::new();
     planned.retain(|(_, decision)| {
         match decision {
-            Decision::Take(_) | Decision::Flush => return true,
+            Decision::NextSegment(_) | Decision::Flush => return true,
             Decision::Cut {
                 ticket,
                 rows,
@@ -82,14 +82,14 @@ impl Loop {
         reading: &SegmentRead,
         refusal: &Refusal,
     ) -> Result<(), Stop> {
-        let state = &self.feeder.state;
+        let state = &self.ingest.state;
         let begun = state.reading.as_ref().filter(|_| state.sequence == ticket);
         let is_begun = begun.is_some();
         let mut tickets = vec![(ticket, begun.map_or(reading.rows, |begun| begun.rows))];
         let mut segments = vec![reading.segment.clone()];
         let ends = &self.ends;
-        self.feeder.planned.retain(|(ticket, decision)| {
-            if let Decision::Take(reading) = decision
+        self.ingest.planned.retain(|(ticket, decision)| {
+            if let Decision::NextSegment(reading) = decision
                 && !ends.contains_key(ticket)
             {
                 tickets.push((*ticket, reading.rows));
@@ -124,7 +124,7 @@ impl Loop {
 
     /// Leaves the current segment after the rows read so far.
     pub(super) fn leave(&mut self) {
-        let state = &self.feeder.state;
+        let state = &self.ingest.state;
         let begun = state.reading.as_ref().filter(|begun| begun.rows > 0);
         let left = begun.map(|begun| (begun.file, state.left(begun, FileState::Growing)));
         self.emit(Event::PutOff(left));
@@ -134,7 +134,7 @@ impl Loop {
     /// the journal again. After the second and further setbacks it also waits.
     pub(super) fn pass(&mut self) -> Result<(), Stop> {
         let sequence = self.passed;
-        if sequence > self.feeder.state.sequence && self.feeder.planned.is_empty() {
+        if sequence > self.ingest.state.sequence && self.ingest.planned.is_empty() {
             self.emit(Event::Passed { sequence });
         }
         if !std::mem::take(&mut self.is_set_back) {
@@ -144,7 +144,7 @@ impl Loop {
         let Some(doublings) = self.setbacks.checked_sub(2) else {
             return Ok(());
         };
-        if self.feeder.params.until == Until::Idle && self.setbacks > SETBACKS_PATIENT {
+        if self.ingest.params.until == Until::Idle && self.setbacks > SETBACKS_PATIENT {
             warn!(
                 "the system does not let any file be read; the remaining files wait for the next run"
             );
