@@ -167,10 +167,10 @@ mod tests {
         let why = Asked::parse(&(query("", None) + "&w1=1"))
             .expect_err("twice")
             .to_string();
-        assert!(why.contains("`w1` comes twice"), "{why}");
+        assert!(why.contains("`w1` is given twice"), "{why}");
         let why = Asked::parse(&(query("", None) + "&w3=1"))
             .expect_err("unknown")
             .to_string();
-        assert!(why.contains("`w3` is no parameter"), "{why}");
+        assert!(why.contains("unknown parameter `w3`"), "{why}");
     }
 }
