@@ -296,7 +296,7 @@ mod tests {
                 "  1 ████",
                 "30.00%",
                 "rotation 7.5 OVER alarm 5.0",
-                "1 drifts, last 8 min ago",
+                "1 drift, last 8 min ago",
                 "┄",
                 "line 199",
                 "q quit",

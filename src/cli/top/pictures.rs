@@ -184,7 +184,8 @@ pub(super) fn drift(page: &Page, look: Look, size: [usize; 2]) -> Vec<Line<'stat
             .drifted_unix_s
             .map(|at| page.now_unix_s().saturating_sub(at));
         let last = last.map_or_else(String::new, |last| format!(", last {} ago", age(last)));
-        let text = format!("{} drifts{last}", grouped(status.drifts));
+        let plural = if status.drifts == 1 { "" } else { "s" };
+        let text = format!("{} drift{plural}{last}", grouped(status.drifts));
         lines.push(Line::styled(text, look.style(Tone::Warn)));
     }
     let points = page
