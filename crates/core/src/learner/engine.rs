@@ -54,6 +54,12 @@ pub trait Engine: Send {
     /// Orthonormal rows (h×m) that the error bars take scores in, roughly in order.
     fn basis(&self) -> MatRef<'_, Self::Float>;
 
+    /// Scores of the block learned last in directions that were all but the basis, at least as many rows as were read
+    /// by h, where the rule has them anyway.
+    fn scores(&self) -> Option<MatRef<'_, Self::Float>> {
+        None
+    }
+
     /// Writes all that later updates depend on.
     fn save(&self, to: &mut Encoder);
 

@@ -3,7 +3,7 @@
 use faer::Mat;
 
 use crate::learner::estimate::{Estimate, Unresolved};
-use crate::learner::fourth_moments::FourthMoments;
+use crate::learner::long_run::LongRun;
 use crate::learner::noise::above_noise;
 use crate::learner::params::Penalty;
 use crate::linalg::orient;
@@ -53,8 +53,8 @@ pub struct Summary {
     /// Total variance of ordinary rows, scaled units: as if no row were extreme. `None` where it is not
     /// known: a minibatch of one row does not tell.
     pub typical_variance: Option<f64>,
-    /// Fourth moments of the scores.
-    pub fourth_moments: FourthMoments,
+    /// Variances of the products of scores.
+    pub long_run: LongRun,
     /// True if the state is kept in f64 products because f32 would lose wanted components.
     pub is_widened: bool,
 }
@@ -201,9 +201,8 @@ impl Summary {
             return f64::NAN;
         };
         let n = self.effective_sample();
-        let excess = self.fourth_moments.relative(i, i) - 1.0;
         if n > 1.0 {
-            value * (excess.max(0.0) / n).sqrt()
+            value * (self.long_run.square(i) / n).sqrt() * self.long_run.widening(i)
         } else {
             f64::NAN
         }
@@ -226,9 +225,7 @@ impl Summary {
         for (j, other) in self.eigenvalues.iter().enumerate() {
             if j != i {
                 let gap = value - other;
-                // Directions that error bars do not follow count as Gaussian.
-                let relative = self.fourth_moments.relative(i, j);
-                let relative = if relative.is_finite() { relative } else { 1.0 };
+                let relative = self.long_run.pair(i, j);
                 square += relative * value * other / (gap * gap);
             }
         }
@@ -236,7 +233,7 @@ impl Summary {
         let outside = (self.total - self.eigenvalues.iter().sum::<f64>()).max(0.0);
         if self.active > h && outside > 0.0 {
             let gap = value - outside / (self.active - h) as f64;
-            square += self.fourth_moments.relative_outside(i) * value * outside / (gap * gap);
+            square += self.long_run.outside_of(i) * value * outside / (gap * gap);
         }
         let angle = (square / n).sqrt();
         if angle.is_nan() {
