@@ -76,5 +76,7 @@ pub fn summary_of(snapshot: &Snapshot) -> Summary {
     });
     let factors: Vec<f64> = factors.collect();
     summary.long_run.scale_directions(&factors);
+    let heavy = estimate.certainty.iter().map(|one| one.is_heavy_tailed);
+    summary.long_run.heavy = heavy.take(h).collect();
     summary
 }

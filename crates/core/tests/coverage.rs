@@ -5,10 +5,10 @@
 
 #![allow(clippy::expect_used, missing_docs)]
 
-use ojad_core::{Estimate, Pca, PcaBuilder, Penalty, Rows};
+use ojad_core::{Estimate, Missing, Pca, PcaBuilder, Penalty, Rows};
 use rand::SeedableRng as _;
 use rand::rngs::ChaCha8Rng;
-use rand_distr::{Distribution as _, StandardNormal};
+use rand_distr::{Distribution as _, StandardNormal, StudentT};
 
 /// Variances of the features, which are the components.
 const VARIANCES: [f64; 6] = [12.0, 6.0, 3.0, 1.0, 1.0, 1.0];
@@ -119,4 +119,129 @@ fn merged_bars_are_those_of_one_pass() {
     }
     assert!(ratio.iter().all(|r| (0.9..=1.1).contains(r)), "{ratio:?}");
     assert_right(covered, "merged");
+}
+
+/// `n` rows of `m` independent features, of which the first have the variances `spikes` and the others 1.
+fn spiked(
+    n: usize,
+    m: usize,
+    spikes: &[f64],
+    law: impl Fn(&mut ChaCha8Rng) -> f64,
+    seed: u64,
+) -> Vec<f64> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let variance = |j: usize| spikes.get(j).copied().unwrap_or(1.0);
+    (0..n * m)
+        .map(|at| variance(at % m).sqrt() * law(&mut random))
+        .collect()
+}
+
+fn normal(random: &mut ChaCha8Rng) -> f64 {
+    StandardNormal.sample(random)
+}
+
+/// In how many of `runs` data sets the intervals hold the truth, and the bounds the angle to the span of the features
+/// from the first to the last that a component mixes with.
+fn held(runs: u64, truth: &[f64], estimate: impl Fn(u64) -> Estimate) -> Vec<[f64; 2]> {
+    let mut held = vec![[0.0; 2]; truth.len()];
+    for seed in 0..runs {
+        let estimate = estimate(seed);
+        for (i, held) in held.iter_mut().enumerate() {
+            let certainty = &estimate.certainty[i];
+            let [low, high] = certainty.interval.expect("it stands above noise");
+            held[0] += f64::from(u8::from((low..=high).contains(&truth[i]))) / runs as f64;
+            let bound = certainty.angle_bound_rad.expect("known");
+            let span = certainty.mixes.0..=certainty.mixes.1;
+            let inside: f64 = span.map(|j| estimate.vector(i)[j].powi(2)).sum();
+            let angle = (1.0 - inside).max(0.0).sqrt().asin();
+            held[1] += f64::from(u8::from(angle <= bound)) / runs as f64;
+        }
+    }
+    held
+}
+
+#[test]
+fn few_rows_of_many_features_bias_no_interval() {
+    // γ = 200/400: eigenvalues of 12 and 6 show as 12.5 and 6.6, two and three standard errors away.
+    let truth = [12.0, 6.0];
+    let found = held(100, &truth, |seed| {
+        let values = spiked(400, 200, &truth, normal, seed);
+        let mut pca = Pca::builder()
+            .components(2)
+            .oversampling(40)
+            .build(200)
+            .expect("k <= m");
+        pca.update(&Rows::from_f64(&values, 200)).expect("finite");
+        pca.estimate().expect("finite")
+    });
+    for [interval, angle] in &found {
+        // √(0.95·0.05/100) = 0.022, three times; the bound may be wide, and one pass a little off.
+        assert!(*interval >= 0.88 && *angle >= 0.80, "{found:?}");
+    }
+}
+
+#[test]
+fn missing_values_bias_no_interval() {
+    let truth = [12.0, 6.0, 3.0];
+    let m = 12;
+    let found = held(200, &truth, |seed| {
+        let mut values = spiked(2_000, m, &truth, normal, seed);
+        let mut random = ChaCha8Rng::seed_from_u64(10_000 + seed);
+        for v in &mut values {
+            let uniform: f64 = rand::RngExt::random(&mut random);
+            if uniform < 0.1 {
+                *v = f64::NAN;
+            }
+        }
+        let builder = Pca::builder().components(3).missing(Missing::Mean);
+        let mut pca = builder.build(m).expect("k <= m");
+        pca.update(&Rows::from_f64(&values, m)).expect("finite");
+        pca.estimate().expect("finite")
+    });
+    for [interval, angle] in &found {
+        assert!(*interval >= 0.90 && *angle >= 0.90, "{found:?}");
+    }
+}
+
+#[test]
+fn a_pair_that_cannot_be_told_apart_is_said_to_mix() {
+    let truth = [10.0, 9.8, 3.0];
+    let mixed = std::cell::Cell::new(0);
+    let found = held(200, &truth, |seed| {
+        let values = spiked(2_000, 12, &truth, normal, seed);
+        let mut pca = Pca::builder().components(3).build(12).expect("k <= m");
+        pca.update(&Rows::from_f64(&values, 12)).expect("finite");
+        let estimate = pca.estimate().expect("finite");
+        let mixes = [0, 1, 2].map(|i| estimate.certainty[i].mixes);
+        mixed.set(mixed.get() + usize::from(mixes == [(0, 1), (0, 1), (2, 2)]));
+        estimate
+    });
+    assert!(mixed.get() >= 180, "{}", mixed.get());
+    for [_, angle] in &found {
+        assert!((0.90..=0.995).contains(angle), "{found:?}");
+    }
+}
+
+#[test]
+fn tails_without_fourth_moments_have_no_error_bars() {
+    let heavy = |freedom: f64, n: usize| {
+        let law = StudentT::new(freedom).expect("a valid law");
+        let heavy = |seed: u64| {
+            let values = spiked(n, 6, &[12.0, 6.0], |random| law.sample(random), seed);
+            let mut pca = Pca::builder().components(2).build(6).expect("k <= m");
+            pca.update(&Rows::from_f64(&values, 6)).expect("finite");
+            let estimate = pca.estimate().expect("finite");
+            let certainty = &estimate.certainty[0];
+            assert_eq!(
+                certainty.is_heavy_tailed,
+                estimate.eigenvalue_stderr[0].is_nan()
+            );
+            assert_eq!(certainty.is_heavy_tailed, certainty.interval.is_none());
+            certainty.is_heavy_tailed
+        };
+        (0..40).filter(|seed| heavy(*seed)).count()
+    };
+    let (three, five) = (heavy(3.0, 8_000), heavy(5.0, 8_000));
+    assert!(three >= 36 && five <= 4, "{three} {five}");
+    assert_eq!(heavy(1e6, 8_000), 0);
 }

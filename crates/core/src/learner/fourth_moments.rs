@@ -6,7 +6,7 @@
 //! proportion to the rows that went before, so that early, poor directions fade.
 //!
 //! All rows are looked at in the beginning; later one window of 2,048 rows in so many, so that the looking costs
-//! 3% of an update.
+//! a few percent of an update.
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatRef, Par};
@@ -14,7 +14,9 @@ use faer::{Accum, Mat, MatRef, Par};
 use crate::learner::block::Block;
 use crate::learner::engine::Engine;
 use crate::learner::long_run::LongRun;
+use crate::learner::ramp::Ramp;
 use crate::learner::run_means::RunMeans;
+use crate::learner::tails::Tails;
 use crate::linalg::Real;
 
 /// Consecutive rows that are looked at together.
@@ -24,53 +26,19 @@ const WINDOW: u64 = 2048;
 const ROWS_A_STEP: f64 = 8192.0;
 
 /// One window of so many is looked at, at least.
-const WINDOWS_APART: u64 = 16;
+const WINDOWS_APART: u64 = 24;
 
 /// One row in so many tells the length outside: it costs all features of the row.
 const OUTSIDE_EVERY: usize = 4;
+
+/// A squared length outside that is a smaller share of that inside is rounding.
+const ROUNDING: f64 = 1e-6;
 
 /// Weight of all earlier rows, in blocks, up to which the weights of later ones grow.
 const EARLY_BLOCKS: f64 = 2.0;
 
 /// The same in rows a direction, where blocks are small.
 const EARLY_ROWS: f64 = 16.0;
-
-/// Weights of the parts of an average: at first in proportion to what went before, then alike.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Ramp {
-    /// Weight of all parts so far.
-    pub(super) weight: f64,
-    /// Σ of the squared shares: 1 ÷ the effective number of parts.
-    pub(super) concentration: f64,
-}
-
-impl Ramp {
-    /// Takes the next part in; its share of the average.
-    pub(super) fn advance(&mut self, weight: f64, is_early: bool) -> f64 {
-        self.weight += weight;
-        let share = if is_early {
-            2.0 * weight / (self.weight + weight)
-        } else {
-            weight / self.weight
-        };
-        let kept = 1.0 - share;
-        self.concentration = kept * kept * self.concentration + share * share;
-        share
-    }
-
-    pub(super) fn decay(&mut self, factor: f64) {
-        self.weight *= factor;
-    }
-
-    /// Kish's effective number of parts of equal weight.
-    pub(super) fn effective(&self) -> f64 {
-        if self.concentration > 0.0 {
-            1.0 / self.concentration
-        } else {
-            0.0
-        }
-    }
-}
 
 /// Running averages over h directions.
 #[derive(Clone, Debug)]
@@ -83,6 +51,7 @@ pub struct FourthMoments {
     pub outside: f64,
     /// Averages E zᵢ²ρ², length h.
     pub with_outside: Vec<f64>,
+    pub(super) tails: Tails,
     pub(super) ramp: Ramp,
     /// The row behind the last one that was looked at.
     pub(super) next_row: u64,
@@ -98,6 +67,8 @@ struct Buffers {
     /// Scores, rows×h, column by column.
     scores: Vec<f64>,
     squares: Mat<f64>,
+    /// 1 ÷ the roots of the rows' weights.
+    roots: Vec<f64>,
     quartic: Mat<f64>,
 }
 
@@ -108,6 +79,7 @@ impl Default for FourthMoments {
             quartic: Mat::new(),
             outside: 0.0,
             with_outside: Vec::new(),
+            tails: Tails::default(),
             ramp: Ramp::default(),
             next_row: 0,
             runs: RunMeans::default(),
@@ -115,6 +87,7 @@ impl Default for FourthMoments {
             buffers: Buffers {
                 scores: Vec::new(),
                 squares: Mat::new(),
+                roots: Vec::new(),
                 quartic: Mat::new(),
             },
         }
@@ -171,7 +144,10 @@ impl FourthMoments {
                     matmul(scores.as_mut(), Accum::Replace, y, all, one, Par::Seq);
                     scores.as_ref()
                 };
-                let weight = |i: usize| gamma.powf((place.count - 1 - from - i) as f64);
+                let weight = |i: usize| match gamma {
+                    1.0 => 1.0,
+                    _ => gamma.powf((place.count - 1 - from - i) as f64),
+                };
                 if at != self.next_row {
                     self.runs.interrupt();
                 }
@@ -201,20 +177,28 @@ impl FourthMoments {
     ) {
         let (count, h) = scores.shape();
         let Buffers {
-            scores: z, squares, ..
+            scores: z,
+            squares,
+            roots,
+            ..
         } = &mut self.buffers;
         z.resize(count * h, 0.0);
         squares.resize_with(count, h, |_, _| 0.0);
+        roots.clear();
+        roots.extend((0..count).map(|i| 1.0 / weight(i).sqrt()));
         for j in 0..h {
-            for i in 0..count {
-                let v = scores[(i, j)].wide() / weight(i).sqrt();
-                z[j * count + i] = v;
-                squares[(i, j)] = v * v;
+            let (z, squares) = (&mut z[j * count..][..count], squares.col_mut(j));
+            let to = z.iter_mut().zip(squares.iter_mut());
+            for ((z, square), (score, root)) in to.zip(scores.col(j).iter().zip(&*roots)) {
+                *z = score.wide() * root;
+                *square = *z * *z;
             }
         }
         self.runs.add(z, &[], count, self.is_early);
         let share = self.ramp.advance(count as f64, self.is_early);
         self.average(share);
+        self.tails
+            .update(self.buffers.squares.as_ref(), &self.square, share);
         self.look_outside(y, weight, share);
     }
 
@@ -265,7 +249,38 @@ impl FourthMoments {
 
     /// Variances of the products of scores, relative to the product of their variances.
     pub fn long_run(&self) -> LongRun {
-        LongRun::of(self)
+        let h = self.square.len();
+        let alone: Vec<f64> = (0..h)
+            .map(|i| (self.relative(i, i) - 1.0).max(0.0))
+            .collect();
+        let settled: Vec<Option<(usize, f64)>> = (0..h)
+            .map(|i| self.runs.settled(i, alone[i] * self.square[i].powi(2)))
+            .collect();
+        // A product forgets no later than the one of its factors that remembers longest.
+        let size = |i: usize, j: usize| Some(settled[i]?.0.max(settled[j]?.0));
+        let pair = |i: usize, j: usize| match size(i, j) {
+            Some(size) => self.runs.variance(size, i, j) / (self.square[i] * self.square[j]),
+            None if i == j => alone[i],
+            None => self.relative(i, j),
+        };
+        let pairs = Mat::from_fn(h, h, pair);
+        // Directions held beside the leading half stand for those outside.
+        let outside = (0..h).map(|i| {
+            let rest = || (h / 2..h).filter(move |j| *j != i);
+            let alone: f64 = rest().map(|j| self.relative(i, j)).sum();
+            let ratio = rest().map(|j| pairs[(i, j)]).sum::<f64>() / alone;
+            self.relative_outside(i) * if ratio.is_finite() { ratio } else { 1.0 }
+        });
+        LongRun {
+            outside: outside.collect(),
+            freedom: settled
+                .iter()
+                .map(|found| found.map_or(f64::INFINITY, |(_, freedom)| freedom))
+                .collect(),
+            heavy: self.tails.are_too_heavy(self.ramp.weight),
+            alone,
+            pairs,
+        }
     }
 
     /// E zᵢ²zⱼ² ÷ (E zᵢ²·E zⱼ²): 3 on the diagonal and 1 off it for Gaussian rows.
@@ -275,7 +290,8 @@ impl FourthMoments {
 
     /// E zᵢ²ρ² ÷ (E zᵢ²·E ρ²): 1 for Gaussian rows, and where nothing lies outside.
     pub(super) fn relative_outside(&self, i: usize) -> f64 {
-        if self.outside > 0.0 {
+        let inside: f64 = self.square.iter().sum();
+        if self.outside > ROUNDING * inside {
             self.with_outside[i] / (self.square[i] * self.outside)
         } else {
             1.0

@@ -2,8 +2,6 @@
 
 use faer::Mat;
 
-use crate::learner::fourth_moments::FourthMoments;
-
 /// Standard normal quantile of a two-sided 95%.
 pub(super) const NORMAL_975: f64 = 1.959_964;
 
@@ -19,6 +17,8 @@ pub struct LongRun {
     pub alone: Vec<f64>,
     /// Degrees of freedom of the diagonal, length h; infinite where it is of single rows.
     pub freedom: Vec<f64>,
+    /// True where the fourth moment does not seem to exist, so that none of these does, length h.
+    pub heavy: Vec<bool>,
 }
 
 impl Default for LongRun {
@@ -28,41 +28,6 @@ impl Default for LongRun {
 }
 
 impl LongRun {
-    /// What the scores seen so far tell.
-    pub(super) fn of(seen: &FourthMoments) -> Self {
-        let h = seen.square.len();
-        let alone: Vec<f64> = (0..h)
-            .map(|i| (seen.relative(i, i) - 1.0).max(0.0))
-            .collect();
-        let settled: Vec<Option<(usize, f64)>> = (0..h)
-            .map(|i| seen.runs.settled(i, alone[i] * seen.square[i].powi(2)))
-            .collect();
-        // A product forgets no later than the one of its factors that remembers longest.
-        let size = |i: usize, j: usize| Some(settled[i]?.0.max(settled[j]?.0));
-        let pair = |i: usize, j: usize| match size(i, j) {
-            Some(size) => seen.runs.variance(size, i, j) / (seen.square[i] * seen.square[j]),
-            None if i == j => alone[i],
-            None => seen.relative(i, j),
-        };
-        let pairs = Mat::from_fn(h, h, pair);
-        // Directions held beside the leading half stand for those outside.
-        let outside = (0..h).map(|i| {
-            let rest = || (h / 2..h).filter(move |j| *j != i);
-            let alone: f64 = rest().map(|j| seen.relative(i, j)).sum();
-            let ratio = rest().map(|j| pairs[(i, j)]).sum::<f64>() / alone;
-            seen.relative_outside(i) * if ratio.is_finite() { ratio } else { 1.0 }
-        });
-        Self {
-            outside: outside.collect(),
-            freedom: settled
-                .iter()
-                .map(|found| found.map_or(f64::INFINITY, |(_, freedom)| freedom))
-                .collect(),
-            alone,
-            pairs,
-        }
-    }
-
     /// Of `h` directions with these variances on the diagonal and as Gaussian rows have beside it.
     pub fn from_diagonal(diagonal: Vec<f64>) -> Self {
         let h = diagonal.len();
@@ -70,6 +35,7 @@ impl LongRun {
             pairs: Mat::from_fn(h, h, |i, j| if i == j { diagonal[i] } else { 1.0 }),
             outside: vec![1.0; h],
             freedom: vec![f64::INFINITY; h],
+            heavy: vec![false; h],
             alone: diagonal,
         }
     }
@@ -90,11 +56,16 @@ impl LongRun {
         self.alone.len()
     }
 
-    /// The relative long-run variance of the pair; as of Gaussian rows where it is not known.
+    /// The relative long-run variance of the pair; of a direction that is not followed, that of those outside.
     pub(super) fn pair(&self, i: usize, j: usize) -> f64 {
         let h = self.directions();
-        let known = (i < h && j < h).then(|| self.pairs[(i, j)]);
-        known.filter(|v| v.is_finite()).unwrap_or(1.0)
+        let known = match (i < h, j < h) {
+            (true, true) => self.pairs[(i, j)],
+            (true, false) => self.outside[i],
+            (false, true) => self.outside[j],
+            (false, false) => 1.0,
+        };
+        if known.is_finite() { known } else { 1.0 }
     }
 
     /// The relative long-run variance of direction `i`'s square; NaN where it is not known.
@@ -116,6 +87,11 @@ impl LongRun {
         self.alone.get(i).copied().unwrap_or(f64::NAN)
     }
 
+    /// True if direction `i` has no fourth moment, as far as can be told.
+    pub(super) fn is_heavy(&self, i: usize) -> bool {
+        self.heavy.get(i).copied().unwrap_or(false)
+    }
+
     /// Degrees of freedom of direction `i`'s variance.
     pub(super) fn freedom_of(&self, i: usize) -> f64 {
         self.freedom.get(i).copied().unwrap_or(f64::INFINITY)
@@ -125,6 +101,21 @@ impl LongRun {
     /// one of few runs.
     pub(super) fn widening(&self, i: usize) -> f64 {
         student_975(self.freedom_of(i)) / NORMAL_975
+    }
+
+    /// Rows that tell as much of eigenvalue `i` as one independent row each, of all of weight 1.
+    pub(super) fn share_independent(&self, i: usize) -> f64 {
+        let h = self.directions();
+        if i >= h || !self.pairs[(i, i)].is_finite() {
+            return f64::NAN;
+        }
+        let ratio = self.pairs[(i, i)] / self.alone[i];
+        // Two standard errors of a variance: fewer runs than that do not tell rows from independent ones.
+        if ratio > 1.0 + 2.0 * (2.0 / self.freedom[i]).sqrt() {
+            1.0 / ratio
+        } else {
+            1.0
+        }
     }
 }
 

@@ -125,5 +125,8 @@ pub(super) fn merged_bars(parts: &Parts<'_>, vectors: &Mat<f64>, eigenvalues: &[
             .map(|i| rows * sum(&|part| both(i, i, part) * part.part.alone_of(part.nearest[i])))
             .collect(),
         freedom: (0..h).map(freedom).collect(),
+        heavy: (0..h)
+            .map(|i| seen.iter().any(|part| part.part.is_heavy(part.nearest[i])))
+            .collect(),
     }
 }

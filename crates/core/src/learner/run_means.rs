@@ -11,7 +11,7 @@
 //!
 //! Source: batch means, Flyvbjerg and Petersen 1989; the choice of size, Lee and others 2011, equation (14).
 
-use crate::learner::fourth_moments::Ramp;
+use crate::learner::ramp::Ramp;
 
 /// Rows of the shortest runs.
 pub(super) const SHORTEST: usize = 16;
@@ -55,6 +55,21 @@ impl Runs {
     fn freedom(&self) -> f64 {
         (2.0 * self.ramp.effective() + 1.0) / 3.0
     }
+}
+
+/// Σab of at most sixteen numbers, in four sums side by side.
+#[inline(always)]
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    let mut sums = [0.0; 4];
+    let (chunks, rest) = a.as_chunks::<4>();
+    let (others, other_rest) = b.as_chunks::<4>();
+    for (a, b) in chunks.iter().zip(others) {
+        for l in 0..4 {
+            sums[l] += a[l] * b[l];
+        }
+    }
+    let rest: f64 = rest.iter().zip(other_rest).map(|(a, b)| a * b).sum();
+    (sums[0] + sums[1]) + (sums[2] + sums[3]) + rest
 }
 
 /// Pairs j ≤ i of `h` directions.
@@ -106,7 +121,7 @@ impl RunMeans {
             for i in 0..self.directions {
                 let left = part(i);
                 for (j, sum) in (0..=i).zip(&mut open) {
-                    *sum += left.iter().zip(part(j)).map(|(a, b)| a * b).sum::<f64>();
+                    *sum += dot(left, part(j));
                     if i == j && !taken_off.is_empty() {
                         *sum -= taken_off[i * rows + at..][..count].iter().sum::<f64>();
                     }

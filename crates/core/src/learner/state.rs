@@ -4,8 +4,9 @@
 //! learner goes on with the bits of the one that was saved. `docs/checkpoint.md` has the layout.
 
 use crate::codec::{CodecError, Decoder, Encoder};
-use crate::learner::fourth_moments::{FourthMoments, Ramp};
+use crate::learner::fourth_moments::FourthMoments;
 use crate::learner::moments::Moments;
+use crate::learner::ramp::Ramp;
 use crate::learner::run_means::{RunMeans, Runs, SHORTEST, SIZES_AT_MOST};
 use crate::learner::saved::{finite, finites, restore_mat, save_mat};
 use crate::learner::typical::TypicalVariance;
@@ -70,6 +71,8 @@ impl FourthMoments {
         to.f64s(&self.square);
         to.f64s(&self.with_outside);
         save_mat(&self.quartic, to);
+        to.f64s(&self.tails.beyond);
+        to.f64s(&self.tails.logarithm);
         self.runs.save(to);
     }
 
@@ -98,6 +101,8 @@ impl FourthMoments {
         self.quartic = restore_mat(from, h, h)?;
         self.runs.begin(h);
         if version >= WITH_RUNS {
+            self.tails.beyond = finites(from, h)?;
+            self.tails.logarithm = finites(from, h)?;
             self.runs.restore(from)?;
         }
         Ok(())
