@@ -66,7 +66,8 @@ const PLAIN: Case = Case {
     shards: &[1.0],
 };
 
-fn cases() -> Vec<Case> {
+/// Laws of rows, missing values, and few rows of many features.
+fn laws() -> Vec<Case> {
     let law = |name, law| Case { name, law, ..PLAIN };
     let spiked = |name, rows| Case {
         name,
@@ -116,6 +117,14 @@ fn cases() -> Vec<Case> {
             oversampling: Some(60),
             ..spiked("spiked, 60 beside, n = 500", 500)
         },
+    ]
+}
+
+/// Forgetting, scale, merging, and two components alike.
+fn settings() -> Vec<Case> {
+    let law = |name, law| Case { name, law, ..PLAIN };
+    let ar = Law::Autoregressive;
+    vec![
         Case {
             half_life: Some(2_000.0),
             rows: 16_000,
@@ -171,7 +180,7 @@ fn main() {
         "angle bound, %",
         "withheld, %"
     );
-    for case in cases() {
+    for case in laws().into_iter().chain(settings()) {
         if only
             .as_ref()
             .is_none_or(|word| case.name.contains(word.as_str()))
