@@ -138,6 +138,13 @@ pub(super) fn json(snapshot: &Snapshot, with_vectors: bool) -> Result<String, Cl
                 "cumulative_ratio": cumulative,
                 "weight_singular_value": estimate.weight_singular_values[i],
                 "active": estimate.active[i],
+                "population_eigenvalue": estimate.certainty[i].population_eigenvalue,
+                "population_interval": estimate.certainty[i].interval,
+                "independent_rows": estimate.certainty[i].independent_rows,
+                "angle_bound_rad": estimate.certainty[i].angle_bound_rad,
+                "mixes_from": estimate.certainty[i].mixes.0 + 1,
+                "mixes_to": estimate.certainty[i].mixes.1 + 1,
+                "heavy_tails": estimate.certainty[i].is_heavy_tailed,
             });
             if with_vectors {
                 component["vector"] = serde_json::json!(estimate.vector(i));

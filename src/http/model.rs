@@ -55,6 +55,13 @@ struct ComponentView<'a> {
     weight_singular_value: f64,
     angle_stderr_rad: f64,
     active: bool,
+    population_eigenvalue: Option<f64>,
+    population_interval: Option<[f64; 2]>,
+    independent_rows: Option<f64>,
+    angle_bound_rad: Option<f64>,
+    mixes_from: usize,
+    mixes_to: usize,
+    heavy_tails: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     vector: Option<&'a [f64]>,
 }
@@ -110,6 +117,7 @@ impl<'a> ComponentsView<'a> {
 impl<'a> ComponentView<'a> {
     fn of(snapshot: &'a Snapshot, i: usize, cumulative_ratio: f64, has_vector: bool) -> Self {
         let estimate = &snapshot.estimate;
+        let certainty = &estimate.certainty[i];
         Self {
             component: i + 1,
             eigenvalue: estimate.eigenvalues[i],
@@ -119,6 +127,13 @@ impl<'a> ComponentView<'a> {
             weight_singular_value: estimate.weight_singular_values[i],
             angle_stderr_rad: estimate.angle_stderr_rad[i],
             active: estimate.active[i],
+            population_eigenvalue: certainty.population_eigenvalue,
+            population_interval: certainty.interval,
+            independent_rows: certainty.independent_rows,
+            angle_bound_rad: certainty.angle_bound_rad,
+            mixes_from: certainty.mixes.0 + 1,
+            mixes_to: certainty.mixes.1 + 1,
+            heavy_tails: certainty.is_heavy_tailed,
             vector: has_vector.then(|| estimate.vector(i)),
         }
     }

@@ -11,7 +11,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::{Deserialize, Serialize};
 
 use crate::disk::Disk;
-use crate::learner::{Estimate, Unresolved};
+use crate::learner::{Certainty, Estimate, Unresolved};
 use crate::rows::{Features, RowCounts, RunId, Watermark, unix_s};
 use crate::snapshot::disk::checksum;
 use crate::snapshot::{FORMAT_VERSION, Provenance, Snapshot, SnapshotError};
@@ -234,6 +234,25 @@ impl Columns<'_> {
         Ok(array.iter().map(|v| v.unwrap_or(f64::NAN)).collect())
     }
 
+    /// Numbers, where they are known.
+    fn known(&self, name: &str) -> Result<Vec<Option<f64>>, SnapshotError> {
+        let column = self.column(name)?;
+        let array = column
+            .as_primitive_opt::<Float64Type>()
+            .ok_or_else(|| self.wrong(name))?;
+        Ok(array.iter().collect())
+    }
+
+    /// Numbers of components, from 0.
+    fn components(&self, name: &str) -> Result<Vec<usize>, SnapshotError> {
+        let column = self.column(name)?;
+        let array = column
+            .as_primitive_opt::<UInt64Type>()
+            .ok_or_else(|| self.wrong(name))?;
+        let numbers = array.iter().map(|v| v.unwrap_or(1).saturating_sub(1));
+        Ok(numbers.map(|v| usize::try_from(v).unwrap_or(0)).collect())
+    }
+
     fn strings(&self, name: &str) -> Result<Vec<String>, SnapshotError> {
         let column = self.column(name)?;
         let array = column
@@ -291,6 +310,39 @@ fn observed_of(metadata: &Metadata, features: &Columns<'_>) -> Result<Vec<f64>, 
         .collect())
 }
 
+/// What is said of the law: nothing in snapshots from before it was written down.
+fn certainty_of(k: usize, components: &Columns<'_>) -> Result<Vec<Certainty>, SnapshotError> {
+    if components
+        .0
+        .column_by_name("population_eigenvalue")
+        .is_none()
+    {
+        let unknown = |i| Certainty {
+            mixes: (i, i),
+            ..Certainty::default()
+        };
+        return Ok((0..k).map(unknown).collect());
+    }
+    let eigenvalues = components.known("population_eigenvalue")?;
+    let low = components.known("population_low")?;
+    let high = components.known("population_high")?;
+    let rows = components.known("independent_rows")?;
+    let angles = components.known("angle_bound_rad")?;
+    let from = components.components("mixes_from")?;
+    let to = components.components("mixes_to")?;
+    let heavy = components.flags("heavy_tails")?;
+    Ok((0..k)
+        .map(|i| Certainty {
+            independent_rows: rows[i],
+            population_eigenvalue: eigenvalues[i],
+            interval: low[i].zip(high[i]).map(|(low, high)| [low, high]),
+            angle_bound_rad: angles[i],
+            mixes: (from[i], to[i]),
+            is_heavy_tailed: heavy[i],
+        })
+        .collect())
+}
+
 fn estimate_of(
     metadata: &Metadata,
     components: &Columns<'_>,
@@ -336,6 +388,7 @@ fn estimate_of(
         eigenvalues: components.numbers("eigenvalue")?,
         eigenvalue_stderr: components.numbers("eigenvalue_stderr")?,
         angle_stderr_rad: components.numbers("angle_stderr_rad")?,
+        certainty: certainty_of(k, components)?,
         weight_singular_values: components.numbers("weight_singular_value")?,
         active: components.flags("active")?,
         penalty: metadata.penalty,

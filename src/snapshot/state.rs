@@ -2,13 +2,14 @@
 
 use faer::Mat;
 
-use crate::learner::{FourthMoments, Summary};
+use crate::learner::{LongRun, Penalty, Summary};
 use crate::snapshot::Snapshot;
 
 /// The state with the k components of a snapshot: everything outside them is its tail.
 ///
-/// Fourth moments are recovered from the error bars: E z⁴/λ² = 1 + n·(stderr/λ)²; those between
-/// components, which a snapshot does not hold, count as Gaussian.
+/// Variances of the products of scores are recovered from the error bars: for an eigenvalue, n·(stderr/λ)²; for a
+/// direction with all others, which a snapshot does not hold one by one, those of Gaussian rows times the factor that
+/// yields its angle.
 pub fn summary_of(snapshot: &Snapshot) -> Summary {
     let estimate = &snapshot.estimate;
     let m = estimate.features;
@@ -31,15 +32,15 @@ pub fn summary_of(snapshot: &Snapshot) -> Summary {
     };
     let sample = estimate.effective_rows * estimate.effective_rows
         / snapshot.provenance.squared_weight.max(f64::MIN_POSITIVE);
-    let fourth = |i: usize| {
+    let square = |i: usize| {
         let relative = estimate.eigenvalue_stderr[i] / eigenvalues[i];
         if relative.is_finite() {
-            1.0 + sample * relative * relative
+            sample * relative * relative
         } else {
-            3.0
+            2.0
         }
     };
-    Summary {
+    let mut summary = Summary {
         rows: estimate.rows,
         weight: estimate.effective_rows,
         squared_weight: snapshot.provenance.squared_weight,
@@ -58,11 +59,24 @@ pub fn summary_of(snapshot: &Snapshot) -> Summary {
         typical_variance: estimate
             .unresolved
             .map(|found| found.variance * active as f64),
-        fourth_moments: FourthMoments::from_relative(
-            h,
-            |i, j| if i == j { fourth(i) } else { 1.0 },
-        ),
+        long_run: LongRun::from_diagonal((0..h).map(square).collect()),
         eigenvalues,
         is_widened: estimate.is_widened,
-    }
+    };
+    let gaussian = summary.estimate(h, Penalty::Auto).angle_stderr_rad;
+    let told = estimate.angle_stderr_rad.iter();
+    let factors = told.zip(&gaussian).map(|(told, gaussian)| {
+        // A right angle is as far as a direction can be off: it tells no variance.
+        let is_told = *told < std::f64::consts::FRAC_PI_2 && *gaussian > 0.0;
+        if is_told {
+            (told / gaussian).powi(2)
+        } else {
+            1.0
+        }
+    });
+    let factors: Vec<f64> = factors.collect();
+    summary.long_run.scale_directions(&factors);
+    let heavy = estimate.certainty.iter().map(|one| one.is_heavy_tailed);
+    summary.long_run.heavy = heavy.take(h).collect();
+    summary
 }

@@ -95,6 +95,7 @@ fn footer(estimate: &Estimate, features: &Features) -> String {
         short(estimate.total_variance),
         short(estimate.penalty),
     );
+    text.push_str(&population(estimate));
     let names: Vec<&str> = features
         .names()
         .iter()
@@ -115,6 +116,53 @@ fn footer(estimate: &Estimate, features: &Features) -> String {
             .collect::<Vec<_>>()
             .join(", ");
         let _ = writeln!(text, "{} constant features: {first}{more}", names.len());
+    }
+    text
+}
+
+/// Lines about the population behind the rows, where it differs from the table: heavy tails, mixing components, bias.
+fn population(estimate: &Estimate) -> String {
+    let mut text = String::new();
+    let certainty = || estimate.certainty.iter().enumerate();
+    let heavy: Vec<String> = certainty()
+        .filter(|(_, one)| one.is_heavy_tailed)
+        .map(|(i, _)| (i + 1).to_string())
+        .collect();
+    if !heavy.is_empty() {
+        let _ = writeln!(
+            text,
+            "no error bars for components {}: the tails of their scores are so heavy that fourth moments do not seem to exist",
+            heavy.join(", ")
+        );
+    }
+    for (i, one) in certainty() {
+        if one.mixes.0 == i && one.mixes.1 > i && estimate.active[i] {
+            let span = one.angle_bound_rad.map_or(String::new(), |angle| {
+                format!(
+                    "; their span is known within {:.2} degrees",
+                    angle.to_degrees()
+                )
+            });
+            let (first, last) = (i + 1, one.mixes.1 + 1);
+            let _ = writeln!(
+                text,
+                "components {first} to {last} cannot be told apart{span}"
+            );
+        }
+    }
+    let moved: Vec<String> = certainty()
+        .filter_map(|(i, one)| {
+            let (value, [low, high]) = (one.population_eigenvalue?, one.interval?);
+            let is_moved = (value - estimate.eigenvalues[i]).abs() > estimate.eigenvalue_stderr[i];
+            is_moved.then(|| format!("{}: {} to {}", i + 1, short(low), short(high)))
+        })
+        .collect();
+    if !moved.is_empty() {
+        let _ = writeln!(
+            text,
+            "few rows or missing values bias the eigenvalues; without the bias, at 95%: {}",
+            moved.join("; ")
+        );
     }
     text
 }

@@ -18,7 +18,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
 use crate::disk::{Disk, RealDisk};
-use crate::learner::Estimate;
+use crate::learner::{Certainty, Estimate};
 use crate::snapshot::disk::{
     checksum, fine_if_gone, point_latest, sync_directory, write_durably, writing,
 };
@@ -193,7 +193,7 @@ pub fn components_table(estimate: &Estimate) -> Result<RecordBatch, arrow::error
     let vectors =
         FixedSizeListArray::try_new(Arc::clone(&item), m, plain(estimate.vectors.clone()), None)?;
     let numbers: Int32Array = (1..).take(k).collect();
-    let columns: Vec<(&str, ArrayRef)> = vec![
+    let mut columns: Vec<(&str, ArrayRef)> = vec![
         ("component", Arc::new(numbers)),
         ("eigenvalue", plain(estimate.eigenvalues.clone())),
         ("explained_variance_ratio", plain(ratios)),
@@ -214,9 +214,35 @@ pub fn components_table(estimate: &Estimate) -> Result<RecordBatch, arrow::error
             "active",
             Arc::new(BooleanArray::from(estimate.active.clone())),
         ),
-        ("vector", Arc::new(vectors)),
     ];
+    columns.extend(certainty_columns(&estimate.certainty));
+    columns.push(("vector", Arc::new(vectors)));
     table(columns)
+}
+
+/// What is said of the law: null where it is not known.
+fn certainty_columns(certainty: &[Certainty]) -> Vec<(&'static str, ArrayRef)> {
+    let numbers = |of: &dyn Fn(&Certainty) -> Option<f64>| -> ArrayRef {
+        Arc::new(certainty.iter().map(of).collect::<Float64Array>())
+    };
+    let component = |of: &dyn Fn(&Certainty) -> usize| -> ArrayRef {
+        let numbers = certainty.iter().map(|one| 1 + of(one) as u64);
+        Arc::new(numbers.map(Some).collect::<UInt64Array>())
+    };
+    let heavy = certainty.iter().map(|one| Some(one.is_heavy_tailed));
+    vec![
+        (
+            "population_eigenvalue",
+            numbers(&|one| one.population_eigenvalue),
+        ),
+        ("population_low", numbers(&|one| Some(one.interval?[0]))),
+        ("population_high", numbers(&|one| Some(one.interval?[1]))),
+        ("independent_rows", numbers(&|one| one.independent_rows)),
+        ("angle_bound_rad", numbers(&|one| one.angle_bound_rad)),
+        ("mixes_from", component(&|one| one.mixes.0)),
+        ("mixes_to", component(&|one| one.mixes.1)),
+        ("heavy_tails", Arc::new(heavy.collect::<BooleanArray>())),
+    ]
 }
 
 /// `features.parquet`: a row per feature, with the entries of the components beside its moments.

@@ -4,10 +4,12 @@
 //! has a standard error of √(0.95·0.05/200) = 0.015; three of them and the n = 3,000 bias of a
 //! fourth moment are allowed for.
 
-use ojad::learner::{LearnerParams, Penalty};
+use ojad::learner::{LearnerParams, Penalty, Summary, merge_all};
+use ojad::rows::{Features, RowCounts, Watermark};
+use ojad::snapshot::{Provenance, Snapshot, summary_of};
 use rand_distr::{Distribution, StandardNormal, StudentT};
 
-use crate::reference::{distance, fitted, planted, spikes, vectors};
+use crate::reference::{Rows, distance, fitted, learned, planted, spikes, vectors};
 
 /// Unit variance from a law of variance `variance`.
 struct Unit<D>(D, f64);
@@ -177,4 +179,54 @@ fn the_truth_is_where_the_formula_says() {
         / (n * k) as f64;
     let sin2 = distance(&estimate, &truth);
     assert!((sin2 / predicted - 1.0).abs() < 0.15, "{sin2} {predicted}");
+}
+
+#[test]
+fn merged_snapshots_carry_the_bars_of_one_pass() {
+    // Parts on other scales: what their mean is off by is what each is off by, and not how they differ.
+    let params = LearnerParams {
+        components: 6,
+        ..LearnerParams::default()
+    };
+    let (runs, m) = (40_u32, 12);
+    let spectrum: Vec<f64> = [12.0, 8.0, 5.0]
+        .into_iter()
+        .chain(vec![1.0; m - 3])
+        .collect();
+    let (mut eigenvalues, mut angles) = ([0.0; 3], [0.0; 3]);
+    for seed in 0..runs {
+        let (mut rows, _) = planted(4_000, &spectrum, 0.0, u64::from(seed), &StandardNormal);
+        for (part, scale) in rows.values.chunks_mut(1_000 * m).zip([0.5, 1.0, 1.5, 2.0]) {
+            part.iter_mut().for_each(|v| *v *= scale);
+        }
+        let one = fitted(&rows, &params);
+        let parts: Vec<Summary> = (0..4)
+            .map(|i| summary_of(&snapshot(&rows.range(i * 1_000, (i + 1) * 1_000), &params)))
+            .collect();
+        let merged = merge_all(&parts.iter().collect::<Vec<_>>()).expect("same features");
+        let merged = merged.estimate(6, Penalty::Auto);
+        for i in 0..3 {
+            eigenvalues[i] +=
+                merged.eigenvalue_stderr[i] / one.eigenvalue_stderr[i] / f64::from(runs);
+            angles[i] += merged.angle_stderr_rad[i] / one.angle_stderr_rad[i] / f64::from(runs);
+        }
+    }
+    let is_near = |ratio: &f64| (0.9..=1.1).contains(ratio);
+    assert!(
+        eigenvalues.iter().all(is_near) && angles.iter().all(is_near),
+        "{eigenvalues:?} {angles:?}"
+    );
+}
+
+/// A snapshot of these rows.
+fn snapshot(rows: &Rows, params: &LearnerParams) -> Snapshot {
+    let summary = learned(rows, params).summary().expect("finite");
+    let m = summary.features();
+    Snapshot {
+        estimate: summary.estimate(params.components, params.penalty),
+        features: Features::new((0..m).map(|j| format!("x{j}")).collect()),
+        counts: RowCounts::default(),
+        watermark: Watermark::default(),
+        provenance: Provenance::new(params, m, summary.squared_weight),
+    }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use ojad::learner::Estimate;
+use ojad::learner::{Certainty, Estimate};
 use ojad::rows::Features;
 use ojad::snapshot::draw;
 
@@ -29,6 +29,7 @@ fn estimate(m: usize, eigenvalues: &[f64], stderr: impl Fn(f64) -> f64) -> Estim
         eigenvalues: eigenvalues.to_vec(),
         eigenvalue_stderr: eigenvalues.iter().map(|v| stderr(*v)).collect(),
         angle_stderr_rad: vec![0.1; k],
+        certainty: vec![Certainty::default(); k],
         weight_singular_values: vec![0.5; k],
         active: eigenvalues.iter().map(|v| *v > 0.5).collect(),
         penalty: 0.5,

@@ -14,7 +14,7 @@ use arrow::datatypes::{DataType, Field, Float64Type, Schema};
 use arrow::ipc::reader::StreamReader;
 use ojad::config::HttpKeys;
 use ojad::http::{HttpParams, Server, start};
-use ojad::learner::{Estimate, LearnerParams};
+use ojad::learner::{Certainty, Estimate, LearnerParams};
 use ojad::published::{LogTail, PublishParams, Published};
 use ojad::rows::{Features, Minibatch, RowCounts, Watermark};
 use ojad::snapshot::{Projection, Provenance, Snapshot, write};
@@ -184,6 +184,7 @@ fn small() -> Estimate {
         eigenvalues: vec![5.0, 2.0],
         eigenvalue_stderr: vec![f64::NAN; 2],
         angle_stderr_rad: vec![f64::NAN; 2],
+        certainty: vec![Certainty::default(); 2],
         weight_singular_values: vec![0.0; 2],
         active: vec![true, false],
         penalty: 3.0,

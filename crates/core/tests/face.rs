@@ -9,11 +9,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every public name of the crate without the feature `internals`.
-const FACE: [&str; 27] = [
+const FACE: [&str; 28] = [
     "ArrowRows",
     "ArrowRowsError",
     "BuildError",
     "Cells",
+    "Certainty",
     "CodecError",
     "Estimate",
     "Forgetting",

@@ -54,6 +54,12 @@ pub trait Engine: Send {
     /// Orthonormal rows (h×m) in which the error bars compute scores, roughly in order.
     fn basis(&self) -> MatRef<'_, Self::Float>;
 
+    /// Scores of the block learned last, at least as many rows as were read by h, in directions that were nearly the
+    /// basis, if the rule computes them anyway.
+    fn scores(&self) -> Option<MatRef<'_, Self::Float>> {
+        None
+    }
+
     /// Writes everything that later updates depend on.
     fn save(&self, to: &mut Encoder);
 

@@ -53,6 +53,8 @@ pub struct Estimate {
     pub eigenvalue_stderr: Vec<f64>,
     /// Standard error of each component's direction, radians, length k. NaN where unknown.
     pub angle_stderr_rad: Vec<f64>,
+    /// What can be said of the law that the rows were drawn from, length k.
+    pub certainty: Vec<Certainty>,
     /// s = √(1 − λ/eigenvalue)₊, length k (Kunin et al. 2019).
     pub weight_singular_values: Vec<f64>,
     /// True for each component whose eigenvalue is above the penalty, length k.
@@ -75,6 +77,45 @@ pub struct Estimate {
     /// True if the state is kept in f64 products because f32 would lose wanted components. False where
     /// the rule has but one width.
     pub is_widened: bool,
+}
+
+/// A component of the law that the rows were drawn from, as far as they tell it; at 95%.
+///
+/// ```
+/// use ojad_core::{Pca, Rows};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let values: Vec<f64> = (0..500)
+///     .map(|i| (i as f64 * 0.7).sin())
+///     .flat_map(|t| [0.6 * t, 0.8 * t])
+///     .collect();
+/// let mut pca = Pca::builder().components(1).build(2)?;
+/// pca.update(&Rows::from_f64(&values, 2))?;
+/// let estimate = pca.estimate()?;
+/// let certainty = &estimate.certainty[0];
+/// let [least, largest] = certainty.interval.expect("it is no noise");
+/// assert!(least < estimate.eigenvalues[0] && estimate.eigenvalues[0] < largest);
+/// assert_eq!(certainty.mixes, (0, 0));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Certainty {
+    /// Independent rows that would tell as much of the eigenvalue.
+    pub independent_rows: Option<f64>,
+    /// The eigenvalue without the bias that few rows, or missing values, give to the one of the rows. `None` where
+    /// noise alone could show it, or too much is missing.
+    pub population_eigenvalue: Option<f64>,
+    /// Least and largest eigenvalue of the law.
+    pub interval: Option<[f64; 2]>,
+    /// The angle within which the direction is; if it mixes with others, the angle to their span. Radians.
+    pub angle_bound_rad: Option<f64>,
+    /// The first and the last component (0-based) that it cannot be told from: itself where it can. The last may lie
+    /// beyond those that were asked for.
+    pub mixes: (usize, usize),
+    /// True if the rows' tails are so heavy that fourth moments do not seem to exist: then neither do standard
+    /// errors, which are NaN, nor the interval and the bound.
+    pub is_heavy_tailed: bool,
 }
 
 /// Components that drown in the rounding of larger ones.

@@ -1,25 +1,44 @@
 //! Fourth moments of the scores: what the error bars rest on instead of a Gaussian assumption.
 //!
-//! In: a sample of each block's rows, in the directions held at that time. Out: averages of zᵢ²,
-//! zᵢ²zⱼ², ρ² and zᵢ²ρ² (z the scores, ρ² the squared length outside), weighted in proportion to
-//! the rows that went before, so that early, poor directions fade as 1/N².
+//! In: scores of the rows in the directions held when they came. Out: averages of zᵢ², zᵢ²zⱼ², ρ² and
+//! zᵢ²ρ² (z the scores, ρ² the squared length outside), as of rows that do not know of each other, and the
+//! long-run variances of [`RunMeans`], as rows follow each other. The weights of the first minibatches grow in
+//! proportion to the rows that went before, so that early, poor directions fade.
+//!
+//! All rows are looked at in the beginning; later one window of 2,048 rows in so many, so that the looking costs
+//! a few percent of an update.
 
 use faer::linalg::matmul::matmul;
-use faer::{Accum, Mat, Par};
+use faer::{Accum, Mat, MatRef, Par};
 
 use crate::learner::block::Block;
 use crate::learner::engine::Engine;
+use crate::learner::long_run::LongRun;
+use crate::learner::ramp::Ramp;
+use crate::learner::run_means::RunMeans;
+use crate::learner::tails::Tails;
 use crate::linalg::Real;
 
-/// One row in so many is sampled once the early blocks are through: the sample costs 3% of an
-/// update then.
-const SAMPLE_EVERY: usize = 16;
+/// Consecutive rows that are looked at together.
+const WINDOW: u64 = 2048;
 
-/// Rows of a block that are sampled at least.
-const SAMPLE_AT_LEAST: usize = 16;
+/// Weight of all rows for each step of the distance between windows.
+const ROWS_A_STEP: f64 = 8192.0;
 
-/// Weight of all earlier rows, in blocks, up to which every row is sampled.
-const EARLY_BLOCKS: f64 = 8.0;
+/// One window of so many is looked at, at least.
+const WINDOWS_APART: u64 = 24;
+
+/// One row in so many tells the length outside: it costs all features of the row.
+const OUTSIDE_EVERY: usize = 4;
+
+/// A squared length outside that is a smaller share of that inside is rounding.
+const ROUNDING: f64 = 1e-6;
+
+/// Weight of all earlier rows, in blocks, up to which the weights of later ones grow.
+const EARLY_BLOCKS: f64 = 2.0;
+
+/// The same in rows a direction, where blocks are small.
+const EARLY_ROWS: f64 = 16.0;
 
 /// Running averages over h directions.
 #[derive(Clone, Debug)]
@@ -32,9 +51,25 @@ pub struct FourthMoments {
     pub outside: f64,
     /// Averages E zᵢ²ρ², length h.
     pub with_outside: Vec<f64>,
-    pub(super) blocks: usize,
-    pub(super) squares: Mat<f64>,
-    pub(super) sample_quartic: Mat<f64>,
+    pub(super) tails: Tails,
+    pub(super) ramp: Ramp,
+    /// The row behind the last one that was looked at.
+    pub(super) next_row: u64,
+    pub(super) runs: RunMeans,
+    /// True if the block under way is one of the first.
+    is_early: bool,
+    buffers: Buffers,
+}
+
+/// Storage of an update.
+#[derive(Clone, Debug)]
+struct Buffers {
+    /// Scores, rows×h, column by column.
+    scores: Vec<f64>,
+    squares: Mat<f64>,
+    /// 1 ÷ the roots of the rows' weights.
+    roots: Vec<f64>,
+    quartic: Mat<f64>,
 }
 
 impl Default for FourthMoments {
@@ -44,81 +79,159 @@ impl Default for FourthMoments {
             quartic: Mat::new(),
             outside: 0.0,
             with_outside: Vec::new(),
-            blocks: 0,
-            squares: Mat::new(),
-            sample_quartic: Mat::new(),
+            tails: Tails::default(),
+            ramp: Ramp::default(),
+            next_row: 0,
+            runs: RunMeans::default(),
+            is_early: true,
+            buffers: Buffers {
+                scores: Vec::new(),
+                squares: Mat::new(),
+                roots: Vec::new(),
+                quartic: Mat::new(),
+            },
         }
     }
 }
 
+/// Where a block's rows stand: the first `count` of the block, the first of them number `first` of all.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// Rows learned before them.
+    pub first: u64,
+    /// Rows as they were read: a block may have one more.
+    pub count: usize,
+}
+
 impl FourthMoments {
-    /// Looks at some of the block's first `rows` rows through the engine's directions; γ undoes the
+    /// Looks at those of the block's rows that lie in a window, through the engine's directions; γ undoes the
     /// rows' weights.
     pub fn update<E: Engine>(
         &mut self,
         engine: &E,
         block: &Block<E::Float>,
-        rows: usize,
+        place: Place,
         gamma: f64,
         scores: &mut Mat<E::Float>,
     ) {
         let basis = engine.basis();
         let h = basis.nrows();
-        if h == 0 || rows == 0 {
+        if h == 0 || place.count == 0 {
             return;
         }
-        let early = block.prior_weight < EARLY_BLOCKS * block.weight;
-        let count = if early {
-            rows
-        } else {
-            (rows / SAMPLE_EVERY).max(SAMPLE_AT_LEAST).min(rows)
-        };
-        // The sample wanders through the blocks, so that no period of the feed hides from it.
-        let first = if count == rows {
-            0
-        } else {
-            (self.blocks * count) % (rows - count + 1)
-        };
-        self.blocks += 1;
-        let y = block.sub_rows(first, count);
-        scores.resize_with(count, h, |_, _| E::Float::of(0.0));
-        // count×h
-        matmul(
-            scores.as_mut(),
-            Accum::Replace,
-            y,
-            basis.transpose(),
-            E::Float::of(1.0),
-            Par::Seq,
-        );
         self.resize(h);
-        self.squares.resize_with(count, h + 1, |_, _| 0.0);
-        for i in 0..count {
-            let weight = gamma.powf((rows - 1 - first - i) as f64);
-            let mut inside = 0.0;
-            for j in 0..h {
-                let z = scores[(i, j)].wide();
-                self.squares[(i, j)] = z * z / weight;
-                inside += z * z;
-            }
-            let length = y.row(i).squared_norm_l2().wide();
-            self.squares[(i, h)] = (length - inside).max(0.0) / weight;
+        if block.decay < 1.0 {
+            self.ramp.decay(block.decay);
+            self.runs.decay(block.decay);
         }
-        self.average(h, count, (2.0 * block.weight / block.total()).min(1.0));
+        self.is_early =
+            block.prior_weight < (EARLY_BLOCKS * block.weight).max(EARLY_ROWS * h as f64);
+        let apart = windows_apart(block.total());
+        let end = place.first + place.count as u64;
+        let mut at = place.first;
+        while at < end {
+            let window = at / WINDOW;
+            let stop = end.min((window + 1) * WINDOW);
+            if window.is_multiple_of(apart) {
+                let (from, count) = ((at - place.first) as usize, (stop - at) as usize);
+                let y = block.sub_rows(from, count);
+                let seen = if let Some(seen) = engine.scores() {
+                    seen.subrows(from, count)
+                } else {
+                    scores.resize_with(count, h, |_, _| E::Float::of(0.0));
+                    let (one, all) = (E::Float::of(1.0), basis.transpose());
+                    // count×h
+                    matmul(scores.as_mut(), Accum::Replace, y, all, one, Par::Seq);
+                    scores.as_ref()
+                };
+                let weight = |i: usize| match gamma {
+                    1.0 => 1.0,
+                    _ => gamma.powf((place.count - 1 - from - i) as f64),
+                };
+                if at != self.next_row {
+                    self.runs.interrupt();
+                }
+                self.next_row = stop;
+                self.look(seen, y, weight);
+            }
+            at = stop;
+        }
     }
 
     fn resize(&mut self, h: usize) {
+        if self.runs.directions() != h {
+            self.runs.begin(h);
+        }
         self.square.resize(h, 0.0);
         self.with_outside.resize(h, 0.0);
         self.quartic.resize_with(h, h, |_, _| 0.0);
-        self.sample_quartic.resize_with(h + 1, h + 1, |_, _| 0.0);
+        self.buffers.quartic.resize_with(h, h, |_, _| 0.0);
     }
 
-    fn average(&mut self, h: usize, count: usize, share: f64) {
-        let s = self.squares.as_ref();
-        let each = 1.0 / count as f64;
+    /// Takes the scores of consecutive rows y in, whose squares have these weights.
+    fn look<T: Real>(
+        &mut self,
+        scores: MatRef<'_, T>,
+        y: MatRef<'_, T>,
+        weight: impl Fn(usize) -> f64,
+    ) {
+        let (count, h) = scores.shape();
+        let Buffers {
+            scores: z,
+            squares,
+            roots,
+            ..
+        } = &mut self.buffers;
+        z.resize(count * h, 0.0);
+        squares.resize_with(count, h, |_, _| 0.0);
+        roots.clear();
+        roots.extend((0..count).map(|i| 1.0 / weight(i).sqrt()));
+        for j in 0..h {
+            let (z, squares) = (&mut z[j * count..][..count], squares.col_mut(j));
+            let to = z.iter_mut().zip(squares.iter_mut());
+            for ((z, square), (score, root)) in to.zip(scores.col(j).iter().zip(&*roots)) {
+                *z = score.wide() * root;
+                *square = *z * *z;
+            }
+        }
+        self.runs.add(z, &[], count, self.is_early);
+        let share = self.ramp.advance(count as f64, self.is_early);
+        self.average(share);
+        self.tails
+            .update(self.buffers.squares.as_ref(), &self.square, share);
+        self.look_outside(y, weight, share);
+    }
+
+    fn look_outside<T: Real>(
+        &mut self,
+        y: MatRef<'_, T>,
+        weight: impl Fn(usize) -> f64,
+        share: f64,
+    ) {
+        let squares = &self.buffers.squares;
+        let h = squares.ncols();
+        let each = 1.0 / y.nrows().div_ceil(OUTSIDE_EVERY) as f64;
+        self.outside *= 1.0 - share;
+        self.with_outside.iter_mut().for_each(|v| *v *= 1.0 - share);
+        for i in (0..y.nrows()).step_by(OUTSIDE_EVERY) {
+            let inside: f64 = (0..h).map(|j| squares[(i, j)]).sum();
+            let length = y.row(i).squared_norm_l2().wide() / weight(i);
+            let outside = (length - inside).max(0.0) * each * share;
+            self.outside += outside;
+            for (j, v) in self.with_outside.iter_mut().enumerate() {
+                *v += squares[(i, j)] * outside;
+            }
+        }
+    }
+
+    fn average(&mut self, share: f64) {
+        let Buffers {
+            squares, quartic, ..
+        } = &mut self.buffers;
+        let s = squares.as_ref();
+        let each = 1.0 / s.nrows() as f64;
         matmul(
-            self.sample_quartic.as_mut(),
+            quartic.as_mut(),
             Accum::Replace,
             s.transpose(),
             s,
@@ -126,43 +239,67 @@ impl FourthMoments {
             Par::Seq,
         );
         let mix = |old: &mut f64, new: f64| *old += share * (new - *old);
-        for j in 0..h {
+        for j in 0..s.ncols() {
             mix(&mut self.square[j], s.col(j).iter().sum::<f64>() * each);
-            mix(&mut self.with_outside[j], self.sample_quartic[(h, j)]);
-            for i in 0..h {
-                let new = self.sample_quartic[(i, j)];
-                mix(&mut self.quartic[(i, j)], new);
+            for i in 0..s.ncols() {
+                mix(&mut self.quartic[(i, j)], quartic[(i, j)]);
             }
         }
-        mix(&mut self.outside, s.col(h).iter().sum::<f64>() * each);
     }
 
-    /// Averages of `h` scores of unit variance with these fourth moments, and nothing known outside.
-    pub fn from_relative(h: usize, relative: impl Fn(usize, usize) -> f64) -> Self {
-        Self {
-            square: vec![1.0; h],
-            with_outside: vec![1.0; h],
-            outside: 1.0,
-            quartic: Mat::from_fn(h, h, relative),
-            ..Self::default()
+    /// Variances of the products of scores, relative to the product of their variances.
+    pub fn long_run(&self) -> LongRun {
+        let h = self.square.len();
+        let alone: Vec<f64> = (0..h)
+            .map(|i| (self.relative(i, i) - 1.0).max(0.0))
+            .collect();
+        let settled: Vec<Option<(usize, f64)>> = (0..h)
+            .map(|i| self.runs.settled(i, alone[i] * self.square[i].powi(2)))
+            .collect();
+        // A product forgets no later than the one of its factors that remembers longest.
+        let size = |i: usize, j: usize| Some(settled[i]?.0.max(settled[j]?.0));
+        let pair = |i: usize, j: usize| match size(i, j) {
+            Some(size) => self.runs.variance(size, i, j) / (self.square[i] * self.square[j]),
+            None if i == j => alone[i],
+            None => self.relative(i, j),
+        };
+        let pairs = Mat::from_fn(h, h, pair);
+        // Directions held beside the leading half stand for those outside.
+        let outside = (0..h).map(|i| {
+            let rest = || (h / 2..h).filter(move |j| *j != i);
+            let alone: f64 = rest().map(|j| self.relative(i, j)).sum();
+            let ratio = rest().map(|j| pairs[(i, j)]).sum::<f64>() / alone;
+            self.relative_outside(i) * if ratio.is_finite() { ratio } else { 1.0 }
+        });
+        LongRun {
+            outside: outside.collect(),
+            freedom: settled
+                .iter()
+                .map(|found| found.map_or(f64::INFINITY, |(_, freedom)| freedom))
+                .collect(),
+            heavy: self.tails.are_too_heavy(self.ramp.weight),
+            alone,
+            pairs,
         }
     }
 
     /// E zᵢ²zⱼ² ÷ (E zᵢ²·E zⱼ²): 3 on the diagonal and 1 off it for Gaussian rows.
-    pub fn relative(&self, i: usize, j: usize) -> f64 {
-        if i < self.square.len() && j < self.square.len() {
-            self.quartic[(i, j)] / (self.square[i] * self.square[j])
-        } else {
-            f64::NAN
-        }
+    pub(super) fn relative(&self, i: usize, j: usize) -> f64 {
+        self.quartic[(i, j)] / (self.square[i] * self.square[j])
     }
 
     /// E zᵢ²ρ² ÷ (E zᵢ²·E ρ²): 1 for Gaussian rows, and where nothing lies outside.
-    pub fn relative_outside(&self, i: usize) -> f64 {
-        if self.outside > 0.0 && i < self.square.len() {
+    pub(super) fn relative_outside(&self, i: usize) -> f64 {
+        let inside: f64 = self.square.iter().sum();
+        if self.outside > ROUNDING * inside {
             self.with_outside[i] / (self.square[i] * self.outside)
         } else {
             1.0
         }
     }
+}
+
+/// One window of so many is looked at where all rows weigh `weight`.
+fn windows_apart(weight: f64) -> u64 {
+    ((weight / ROWS_A_STEP) as u64).clamp(1, WINDOWS_APART)
 }

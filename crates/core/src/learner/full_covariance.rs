@@ -18,7 +18,8 @@ use crate::linalg::{LinalgError, Scratch, Spectrum};
 /// Features per held direction up to which all directions are held.
 const FEATURES_PER_DIRECTION: usize = 8;
 
-/// Factor by which the weight grows between two updates of the eigenvectors for the error bars.
+/// Factor by which the weight grows, relative to what is left of it, between two updates of the eigenvectors for the
+/// error bars.
 const REFRESH_GROWTH: f64 = 1.5;
 
 /// The covariance, lower triangle.
@@ -55,13 +56,14 @@ impl FullCovariance {
         self.scratch
             .eigen(self.covariance.as_ref(), &mut self.spectrum)?;
         self.basis.resize_with(max_rank, m, |_, _| 0.0);
-        self.basis.copy_from(
-            self.spectrum
-                .vectors
-                .as_ref()
-                .subcols(0, max_rank)
-                .transpose(),
-        );
+        for i in 0..max_rank {
+            let (new, old) = (self.spectrum.vectors.col(i), self.basis.row(i));
+            let dot: f64 = new.iter().zip(old.iter()).map(|(a, b)| a * b).sum();
+            // Products of two scores go on over it: no direction changes its sign for nothing.
+            let sign = if dot < 0.0 { -1.0 } else { 1.0 };
+            let values = self.basis.row_mut(i).iter_mut().zip(new.iter());
+            values.for_each(|(to, from)| *to = sign * from);
+        }
         Ok(())
     }
 }
@@ -103,7 +105,8 @@ impl Engine for FullCovariance {
             1.0 / n,
             Par::Seq,
         );
-        if n >= REFRESH_GROWTH * self.weight_at_refresh || kept < 1.0 / REFRESH_GROWTH {
+        self.weight_at_refresh *= block.decay;
+        if n >= REFRESH_GROWTH * self.weight_at_refresh {
             self.weight_at_refresh = n;
             self.refresh_basis()?;
         }

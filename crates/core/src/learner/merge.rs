@@ -9,7 +9,7 @@
 
 use faer::Mat;
 
-use crate::learner::fourth_moments::FourthMoments;
+use crate::learner::merge_bars::{Parts, merged_bars};
 use crate::learner::moments::CONSTANT_SHARE;
 use crate::learner::summary::Summary;
 use crate::linalg::{ThinSvd, thin_svd};
@@ -100,15 +100,7 @@ pub fn merge_all(states: &[&Summary]) -> Result<Summary, MergeError> {
                 && variance[j] <= CONSTANT_SHARE * mean[j] * mean[j] * observed[j] / weight
         })
         .collect();
-    let scale: Vec<f64> = (0..m)
-        .map(|j| {
-            if first.is_scaled && !constant[j] {
-                variance[j].sqrt()
-            } else {
-                1.0
-            }
-        })
-        .collect();
+    let scale = scale_of(first, &variance, &constant);
     let carries = |j: usize| !constant[j] || (!first.is_centered && mean[j] != 0.0);
     let second = |j: usize| {
         let square = if first.is_centered {
@@ -124,6 +116,12 @@ pub fn merge_all(states: &[&Summary]) -> Result<Summary, MergeError> {
     let noise = sum(&|state| state.noise);
     let rows = factor_rows(states, &shares, &mean, &scale);
     let (vectors, eigenvalues) = best_part(&rows, max_rank, noise)?;
+    let parts = Parts {
+        states,
+        shares: &shares,
+        scale: &scale,
+    };
+    let long_run = merged_bars(&parts, &vectors, &eigenvalues);
     let total = (0..m).filter(|j| carries(*j)).map(second).sum();
     let active = (0..m).filter(|j| carries(*j)).count();
     Ok(Summary {
@@ -144,9 +142,23 @@ pub fn merge_all(states: &[&Summary]) -> Result<Summary, MergeError> {
         noise,
         max_rank,
         typical_variance: typical_variance(states, &shares),
-        fourth_moments: average(states, &shares),
+        long_run,
         is_widened: states.iter().any(|state| state.is_widened),
     })
+}
+
+/// Divisor of each feature, length m, where states like `first` have this variance.
+fn scale_of(first: &Summary, variance: &[f64], constant: &[bool]) -> Vec<f64> {
+    let features = variance.iter().zip(constant);
+    features
+        .map(|(variance, constant)| {
+            if first.is_scaled && !constant {
+                variance.sqrt()
+            } else {
+                1.0
+            }
+        })
+        .collect()
 }
 
 /// Mean of all observed values of feature `j`, whose weight is `observed`; 0 if there is none.
@@ -238,36 +250,4 @@ fn typical_variance(states: &[&Summary], shares: &[f64]) -> Option<f64> {
     let weight: f64 = known().map(|(_, share)| share).sum();
     let sum: f64 = known().map(|(log, share)| share * log).sum();
     (weight > 0.0).then(|| (sum / weight).exp())
-}
-
-/// Weighted averages of what all states have; components of the same rank are averaged.
-fn average(states: &[&Summary], shares: &[f64]) -> FourthMoments {
-    let known = || {
-        states
-            .iter()
-            .zip(shares)
-            .map(|(state, share)| (&state.fourth_moments, *share))
-            .filter(|(fourth_moments, _)| !fourth_moments.square.is_empty())
-    };
-    // Parts may hold different numbers of directions; only what all of them measured can be
-    // averaged.
-    let Some(h) = known()
-        .map(|(fourth_moments, _)| fourth_moments.square.len())
-        .min()
-    else {
-        return FourthMoments::default();
-    };
-    let weight: f64 = known().map(|(_, share)| share).sum();
-    let mean = |of: &dyn Fn(&FourthMoments) -> f64| -> f64 {
-        known()
-            .map(|(fourth_moments, share)| share / weight * of(fourth_moments))
-            .sum()
-    };
-    FourthMoments {
-        square: (0..h).map(|i| mean(&|q| q.square[i])).collect(),
-        with_outside: (0..h).map(|i| mean(&|q| q.with_outside[i])).collect(),
-        outside: mean(&|q| q.outside),
-        quartic: Mat::from_fn(h, h, |i, j| mean(&|q| q.quartic[(i, j)])),
-        ..FourthMoments::default()
-    }
 }

@@ -59,7 +59,16 @@ impl QrF64 {
             .count();
         self.tail += s.iter().skip(found).map(|v| v * v).sum::<f64>();
         self.eigenvalues = s.iter().take(found).map(|v| v * v).collect();
-        self.vectors = u.subcols(0, found).transpose().to_owned();
+        let mut vectors = u.subcols(0, found).transpose().to_owned();
+        for i in 0..found.min(self.vectors.nrows()) {
+            let (new, old) = (vectors.row(i), self.vectors.row(i));
+            let dot: f64 = new.iter().zip(old.iter()).map(|(a, b)| a * b).sum();
+            // Products of two scores go on over it: no direction changes its sign for nothing.
+            if dot < 0.0 {
+                vectors.row_mut(i).iter_mut().for_each(|v| *v = -*v);
+            }
+        }
+        self.vectors = vectors;
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::block::Block;
 use crate::learner::center::{Centred, Centring};
 use crate::learner::engine::{CovarianceTotals, Engine};
-use crate::learner::fourth_moments::FourthMoments;
+use crate::learner::fourth_moments::{FourthMoments, Place};
 use crate::learner::moments::{Moments, UNDERFLOW};
 use crate::learner::params::{LearnerParams, Scale};
 use crate::learner::summary::Summary;
@@ -41,8 +41,9 @@ impl<E: Engine> Streaming<E> {
 
     /// Reads what [`Learner::save`] wrote up to the engine.
     pub(super) fn restore_moments(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError> {
-        self.moments.restore(from)?;
-        self.fourth_moments.restore(from, self.moments.features())
+        let version = self.moments.restore(from)?;
+        let most = self.moments.features();
+        self.fourth_moments.restore(from, version, most)
     }
 
     /// Totals of all rows, in units of `scale`.
@@ -96,8 +97,12 @@ where
     /// Updates the error bars from the block of `rows` original rows.
     pub(super) fn update_error_bars(&mut self, rows: usize) {
         let gamma = self.params.forgetting.factor_per_row();
+        let place = Place {
+            first: self.moments.rows - rows as u64,
+            count: rows,
+        };
         self.fourth_moments
-            .update(&self.engine, &self.block, rows, gamma, &mut self.scores);
+            .update(&self.engine, &self.block, place, gamma, &mut self.scores);
     }
 }
 
@@ -175,7 +180,7 @@ where
             total: totals.total,
             active: totals.active,
             typical_variance: self.moments.typical_variance.variance(),
-            fourth_moments: self.fourth_moments.clone(),
+            long_run: self.fourth_moments.long_run(),
             is_widened: false,
         })
     }

@@ -3,7 +3,7 @@
 use faer::Mat;
 
 use crate::learner::estimate::{Estimate, Unresolved};
-use crate::learner::fourth_moments::FourthMoments;
+use crate::learner::long_run::LongRun;
 use crate::learner::noise::above_noise;
 use crate::learner::params::Penalty;
 use crate::linalg::orient;
@@ -53,8 +53,8 @@ pub struct Summary {
     /// Total variance of ordinary rows, scaled units: as if no row were extreme. `None` where it is not
     /// known: a minibatch of one row does not tell.
     pub typical_variance: Option<f64>,
-    /// Fourth moments of the scores.
-    pub fourth_moments: FourthMoments,
+    /// Variances of the products of scores.
+    pub long_run: LongRun,
     /// True if the state is kept in f64 products because f32 would lose wanted components.
     pub is_widened: bool,
 }
@@ -128,6 +128,7 @@ impl Summary {
             variance: self.variance.clone(),
             observed: self.observed.clone(),
             constant: self.constant.clone(),
+            certainty: self.certainty(k, real.count),
             eigenvalue_stderr: (0..k).map(|i| self.eigenvalue_stderr(i)).collect(),
             angle_stderr_rad: (0..k).map(|i| self.angle_stderr_rad(i)).collect(),
             weight_singular_values: eigenvalues.iter().enumerate().map(shrunk).collect(),
@@ -189,60 +190,5 @@ impl Summary {
             }
         }
         left
-    }
-
-    /// Asymptotic standard error of eigenvalue i: √((E zᵢ⁴ − λᵢ²)/n), with the data's own fourth
-    /// moment.
-    ///
-    /// Units: squared scaled units. Source: Davis 1977, theorem 1 (Anderson 1963 without the
-    /// Gaussian assumption: there E z⁴ = 3λ² and this is λ√(2/n)).
-    fn eigenvalue_stderr(&self, i: usize) -> f64 {
-        let Some(value) = self.eigenvalues.get(i) else {
-            return f64::NAN;
-        };
-        let n = self.effective_sample();
-        let excess = self.fourth_moments.relative(i, i) - 1.0;
-        if n > 1.0 {
-            value * (excess.max(0.0) / n).sqrt()
-        } else {
-            f64::NAN
-        }
-    }
-
-    /// Asymptotic root mean square angle between component i and the truth.
-    ///
-    /// θᵢ² = Σ_{j≠i} E zᵢ²zⱼ² / (n(λᵢ−λⱼ)²), the directions outside taken together at their mean
-    /// variance; at most π/2. Units: radians. Source: Davis 1977, theorem 2 (Anderson 1963,
-    /// equation (2.9), for Gaussian rows).
-    fn angle_stderr_rad(&self, i: usize) -> f64 {
-        let Some(value) = self.eigenvalues.get(i) else {
-            return f64::NAN;
-        };
-        let n = self.effective_sample();
-        if n <= 1.0 || *value <= 0.0 {
-            return f64::NAN;
-        }
-        let mut square = 0.0;
-        for (j, other) in self.eigenvalues.iter().enumerate() {
-            if j != i {
-                let gap = value - other;
-                // Directions that error bars do not follow count as Gaussian.
-                let relative = self.fourth_moments.relative(i, j);
-                let relative = if relative.is_finite() { relative } else { 1.0 };
-                square += relative * value * other / (gap * gap);
-            }
-        }
-        let h = self.eigenvalues.len();
-        let outside = (self.total - self.eigenvalues.iter().sum::<f64>()).max(0.0);
-        if self.active > h && outside > 0.0 {
-            let gap = value - outside / (self.active - h) as f64;
-            square += self.fourth_moments.relative_outside(i) * value * outside / (gap * gap);
-        }
-        let angle = (square / n).sqrt();
-        if angle.is_nan() {
-            f64::NAN
-        } else {
-            angle.min(std::f64::consts::FRAC_PI_2)
-        }
     }
 }

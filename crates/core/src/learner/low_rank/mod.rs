@@ -96,6 +96,11 @@ impl<T: ProductFloat> Engine for LowRank<T> {
         rows_of(&self.weights, self.rank, self.features)
     }
 
+    fn scores(&self) -> Option<MatRef<'_, T>> {
+        let scores = &self.buffers.scores;
+        (scores.means.len() >= self.rank).then(|| scores.leading(self.rank))
+    }
+
     fn save(&self, to: &mut Encoder) {
         let (h, m, r) = (self.rank, self.features, self.max_rank);
         to.u8(T::ENGINE as u8);
@@ -399,6 +404,16 @@ impl<T: ProductFloat> LowRank<T> {
             ..
         } = &mut self.buffers;
         scratch.eigen(core, spectrum)?;
+        // Products of two scores go on over a rotation: no direction changes its sign for nothing.
+        for i in 0..h {
+            if spectrum.vectors[(i, i)] < 0.0 {
+                spectrum
+                    .vectors
+                    .col_mut(i)
+                    .iter_mut()
+                    .for_each(|v| *v = -*v);
+            }
+        }
         self.core.as_mut().submatrix_mut(0, 0, h, h).fill(0.0);
         for (i, value) in spectrum.values.iter().enumerate() {
             self.core[(i, i)] = *value;
