@@ -310,7 +310,7 @@ fn observed_of(metadata: &Metadata, features: &Columns<'_>) -> Result<Vec<f64>, 
         .collect())
 }
 
-/// What is said of the law: nothing in snapshots from before it was written down.
+/// Statements about the population; empty for snapshots of versions that did not write them.
 fn certainty_of(k: usize, components: &Columns<'_>) -> Result<Vec<Certainty>, SnapshotError> {
     if components
         .0

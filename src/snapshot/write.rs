@@ -220,7 +220,7 @@ pub fn components_table(estimate: &Estimate) -> Result<RecordBatch, arrow::error
     table(columns)
 }
 
-/// What is said of the law: null where it is not known.
+/// Statements about the population; null where unknown.
 fn certainty_columns(certainty: &[Certainty]) -> Vec<(&'static str, ArrayRef)> {
     let numbers = |of: &dyn Fn(&Certainty) -> Option<f64>| -> ArrayRef {
         Arc::new(certainty.iter().map(of).collect::<Float64Array>())
