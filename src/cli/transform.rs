@@ -11,7 +11,7 @@ use crate::cli::overrides::Overrides;
 use crate::cli::table_file::TableFile;
 use crate::cli::{CliError, say};
 use crate::rows::{Features, Minibatch};
-use crate::snapshot::{Projection, Snapshot, read};
+use crate::snapshot::{Projection, Scores, Snapshot, read};
 use crate::source;
 
 /// Rows scored at a time: enough for the products, few enough for the cache.
@@ -25,7 +25,7 @@ const OTHER_SCORES: [&str; 4] = ["residual", "t2", "log_likelihood", "p_value"];
 /// Adds pc1…pck (centred, scaled row · component), `residual` (squared reconstruction error in
 /// scaled units), `t2` (Hotelling's T², Σ score²/eigenvalue), `log_likelihood` (of the centred, scaled
 /// row under the probabilistic-PCA model of the active components) and `p_value` (chance that a row
-/// of that model lies as far out) to the columns named by --id. The last two are NaN where the model
+/// of that model lies as far out) to the columns named by --id. The last two are null where the model
 /// has no density: nothing varies, or nothing beside the active components.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -162,8 +162,14 @@ fn table(
         columns.extend(ids.columns().iter().cloned());
     }
     let mut add = |name: String, values: Vec<f64>| {
-        fields.push(Arc::new(Field::new(name, DataType::Float64, false)));
-        columns.push(Arc::new(Float64Array::from(values)));
+        let is_nullable = Scores::may_lack(&name);
+        fields.push(Arc::new(Field::new(name, DataType::Float64, is_nullable)));
+        columns.push(Arc::new(if is_nullable {
+            let values = values.into_iter().map(|v| v.is_finite().then_some(v));
+            values.collect()
+        } else {
+            Float64Array::from(values)
+        }));
     };
     for (i, score) in scores.components.into_iter().enumerate() {
         add(format!("pc{}", i + 1), score);

@@ -310,6 +310,21 @@ fn observed_of(metadata: &Metadata, features: &Columns<'_>) -> Result<Vec<f64>, 
         .collect())
 }
 
+/// Leading components with a direction: in snapshots from before this was written down, those whose vector is not zero.
+fn determined_of(
+    components: &Columns<'_>,
+    vectors: &[f64],
+    m: usize,
+) -> Result<usize, SnapshotError> {
+    if components.0.column_by_name("determined").is_some() {
+        let flags = components.flags("determined")?;
+        return Ok(flags.iter().take_while(|flag| **flag).count());
+    }
+    let mut vectors = vectors.chunks_exact(m.max(1));
+    let first_zero = vectors.position(|vector| vector.iter().all(|v| *v == 0.0));
+    Ok(first_zero.unwrap_or_else(|| components.0.num_rows()))
+}
+
 /// Statements about the population; empty for snapshots of versions that did not write them.
 fn certainty_of(k: usize, components: &Columns<'_>) -> Result<Vec<Certainty>, SnapshotError> {
     if components
@@ -371,7 +386,13 @@ fn estimate_of(
             *flag = true;
         }
     }
+    let vectors = if k > 0 {
+        components.vectors("vector", m)?
+    } else {
+        Vec::new()
+    };
     Ok(Estimate {
+        determined: determined_of(components, &vectors, m)?,
         features: m,
         rows: metadata.rows,
         effective_rows: metadata.effective_rows,
@@ -380,11 +401,7 @@ fn estimate_of(
         variance: features.numbers("variance")?,
         observed: observed_of(metadata, features)?,
         constant,
-        vectors: if k > 0 {
-            components.vectors("vector", m)?
-        } else {
-            Vec::new()
-        },
+        vectors,
         eigenvalues: components.numbers("eigenvalue")?,
         eigenvalue_stderr: components.numbers("eigenvalue_stderr")?,
         angle_stderr_rad: components.numbers("angle_stderr_rad")?,

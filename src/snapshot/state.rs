@@ -15,15 +15,17 @@ pub fn summary_of(snapshot: &Snapshot) -> Summary {
     let m = estimate.features;
     let positive = estimate.eigenvalues.iter().take_while(|v| **v > 0.0);
     // Those that rounding hides have a variance and no direction.
-    let told = estimate.unresolved.map_or(usize::MAX, |found| found.held);
-    let h = positive.count().min(told);
+    let h = positive.count().min(estimate.determined);
     let active = (0..m)
         .filter(|j| {
             !estimate.constant[*j] || (!snapshot.provenance.center && estimate.mean[*j] != 0.0)
         })
         .count();
     let eigenvalues = estimate.eigenvalues[..h].to_vec();
-    let outside = (estimate.total_variance - eigenvalues.iter().sum::<f64>()).max(0.0);
+    let outside = estimate.total_variance - eigenvalues.iter().sum::<f64>();
+    // Where the rows vary in no other direction, rounding is left.
+    let is_there = outside > m as f64 * f64::EPSILON * estimate.total_variance;
+    let outside = if is_there { outside } else { 0.0 };
     let noise = match estimate.unresolved {
         // The total has no digits left of it.
         Some(found) => found.variance,

@@ -50,9 +50,11 @@ pub fn table(estimate: &Estimate, features: &Features, is_unicode: bool) -> Stri
         } else {
             angle.replace('°', "d")
         };
-        let is_hidden = estimate.unresolved.is_some_and(|found| i >= found.held);
-        let off = if is_hidden {
-            " (not resolved: mean variance of the remainder)"
+        let off = if i >= estimate.determined {
+            match estimate.unresolved {
+                Some(_) => " (not determined: mean variance of the remainder)",
+                None => " (not determined)",
+            }
         } else if estimate.active[i] {
             ""
         } else {
@@ -83,8 +85,8 @@ fn footer(estimate: &Estimate, features: &Features) -> String {
         }
         Some(count) => format!("{count} components stand above noise"),
         None => {
-            "the number of components above noise cannot be determined: every direction is held, \
-                 and no two of the smallest look like the same noise"
+            "the number of components above noise cannot be determined: every direction in which \
+                 the rows vary is held, and no two of the smallest look like the same noise"
                 .into()
         }
     };
@@ -95,6 +97,7 @@ fn footer(estimate: &Estimate, features: &Features) -> String {
         short(estimate.total_variance),
         short(estimate.penalty),
     );
+    text.push_str(&rank(estimate));
     text.push_str(&population(estimate));
     let names: Vec<&str> = features
         .names()
@@ -118,6 +121,21 @@ fn footer(estimate: &Estimate, features: &Features) -> String {
         let _ = writeln!(text, "{} constant features: {first}{more}", names.len());
     }
     text
+}
+
+/// A line about components beyond the rank of the rows, if there are any. Of those that rounding hides, a warning says
+/// more.
+fn rank(estimate: &Estimate) -> String {
+    let (told, k) = (estimate.determined, estimate.components());
+    if told == k || estimate.unresolved.is_some() {
+        return String::new();
+    }
+    let varies = match told {
+        0 => "the rows vary in no direction".to_owned(),
+        1 => "the rows vary in one direction only".to_owned(),
+        _ => format!("the rows vary in {told} directions only"),
+    };
+    format!("{told} of the {k} components are determined: {varies}\n")
 }
 
 /// Lines about the population behind the rows, where it differs from the table: heavy tails, mixing components, bias.

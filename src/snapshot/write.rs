@@ -160,10 +160,8 @@ pub fn parquet_of(table: &RecordBatch) -> Result<Vec<u8>, parquet::errors::Parqu
 
 /// An unknown error bar is null.
 fn known(values: &[f64]) -> Float64Array {
-    values
-        .iter()
-        .map(|v| if v.is_nan() { None } else { Some(*v) })
-        .collect()
+    let values = values.iter().map(|v| v.is_finite().then_some(*v));
+    values.collect()
 }
 
 fn plain(values: Vec<f64>) -> ArrayRef {
@@ -215,6 +213,8 @@ pub fn components_table(estimate: &Estimate) -> Result<RecordBatch, arrow::error
             Arc::new(BooleanArray::from(estimate.active.clone())),
         ),
     ];
+    let determined = (0..k).map(|i| Some(i < estimate.determined));
+    columns.push(("determined", Arc::new(determined.collect::<BooleanArray>())));
     columns.extend(certainty_columns(&estimate.certainty));
     columns.push(("vector", Arc::new(vectors)));
     table(columns)

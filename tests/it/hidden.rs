@@ -86,7 +86,7 @@ fn components_that_rounding_hides_are_told_of_wherever_components_are_shown() {
             String::from_utf8(output.expect("it starts").stdout).expect("text")
         };
         let text = show(&[]);
-        assert!(is_said(&text) && text.contains("not resolved"), "{text}");
+        assert!(is_said(&text) && text.contains("not determined"), "{text}");
         let shown: serde_json::Value = serde_json::from_str(&show(&["--json"])).expect("JSON");
         assert_told(&shown["warnings"]);
         for component in shown["components"].as_array().expect("a list") {
@@ -146,7 +146,7 @@ fn a_state_that_went_on_in_f64_says_so() {
     let text = String::from_utf8(show.expect("it starts").stdout).expect("text");
     assert!(text.contains("learned with f64 products"), "{text}");
     // Nothing is hidden: 10¹² ÷ 2 beside 1 ÷ 12 can be told.
-    assert!(!text.contains("not resolved"), "{text}");
+    assert!(!text.contains("not determined"), "{text}");
     let plain = Place::new("");
     parquet(&plain.feed().join("a.parquet"), &beside(1.0, 200, 3));
     succeeded(&plain.learn());

@@ -59,6 +59,7 @@ mod program;
 mod push;
 mod push_crash;
 mod pusher;
+mod rank;
 mod recent;
 mod reference;
 mod runs;

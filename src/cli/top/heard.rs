@@ -155,6 +155,7 @@ pub(super) struct Component {
     pub explained_variance_ratio: Option<f64>,
     pub angle_stderr_rad: Option<f64>,
     pub active: Option<bool>,
+    pub determined: Option<bool>,
 }
 
 /// `GET /api/v1/history`

@@ -48,10 +48,11 @@ pub(super) fn scree(page: &Page, look: Look, columns: usize) -> Vec<Line<'static
             }
             if one.active == Some(false) {
                 let style = Style::new().add_modifier(Modifier::DIM);
-                Line::styled(
-                    text + " inactive",
-                    if look.colour { style } else { Style::new() },
-                )
+                let why = match one.determined {
+                    Some(false) => " not determined",
+                    _ => " inactive",
+                };
+                Line::styled(text + why, if look.colour { style } else { Style::new() })
             } else {
                 Line::raw(text)
             }

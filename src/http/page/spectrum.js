@@ -26,12 +26,12 @@ export function showSpectrum(model) {
     { text: percent(one.explained_variance_ratio), number: true },
     { text: percent(one.cumulative_ratio), number: true },
     { text: degrees(one.angle_stderr_rad), number: true },
-    { text: one.active ? "yes" : "no", state: one.active ? "good" : "quiet" },
+    { text: one.determined ? (one.active ? "yes" : "no") : "not determined", state: one.active ? "good" : "quiet" },
   ]), "No components yet.");
 }
 
 function data() {
-  const names = ["component", "eigenvalue", "eigenvalue_stderr", "explained_variance_ratio", "cumulative_ratio", "angle_stderr_rad", "active"];
+  const names = ["component", "eigenvalue", "eigenvalue_stderr", "explained_variance_ratio", "cumulative_ratio", "angle_stderr_rad", "active", "determined"];
   return { columns: names, rows: shown.components.map((one) => names.map((name) => one[name])) };
 }
 
@@ -45,7 +45,8 @@ function draw() {
   const active = all.filter((one) => one.active).length;
   const first = all[0];
   const above = shown.components_above_noise;
-  const words = `${active} of ${k} active. Largest ${number(first?.eigenvalue)}${first?.eigenvalue_stderr == null ? "" : ` ± ${number(first.eigenvalue_stderr, 2)}`}, `
+  const told = shown.components_determined;
+  const words = `${active} of ${k} active${told < k ? `, ${k - told} not determined` : ""}. Largest ${number(first?.eigenvalue)}${first?.eigenvalue_stderr == null ? "" : ` ± ${number(first.eigenvalue_stderr, 2)}`}, `
     + `penalty ${number(shown.penalty)}, noise ${shown.noise_variance == null ? "unknown" : number(shown.noise_variance)}`
     + (above == null ? "; the number above noise cannot be determined." : `; ${shown.components_above_noise_is_lower_bound ? "at least " : ""}${count(above)} above noise.`);
   show(scree, { words, data, draw: (c) => drawScree(c, all, k) });
@@ -78,10 +79,11 @@ function drawScree(c, all, k) {
     line: { color: colour, width: 1.5, dash }, hovertemplate: `${name} %{y:.5g}<extra></extra>`,
   });
   const traces = [];
+  const told = shown.components_determined;
   const active = all.filter((one) => one.active);
   const rest = all.filter((one) => !one.active);
   if (active.length > 0) traces.push(of(active, "active", c.accent, false));
-  if (rest.length > 0) traces.push(of(rest, "inactive", c.quiet, true));
+  if (rest.length > 0) traces.push(of(rest, told < k ? "inactive or not determined" : "inactive", c.quiet, true));
   const isShown = (value) => value != null && (!isLog || value > 0);
   if (isShown(shown.penalty)) traces.push(level("penalty", shown.penalty, "dash", c.bad));
   if (isShown(shown.noise_variance)) traces.push(level("noise", shown.noise_variance, "dot", c.quiet));

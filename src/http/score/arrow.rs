@@ -17,7 +17,7 @@ use super::columns::{Columns, Table};
 use super::drive::{Step, Work};
 use super::model::{Model, parts};
 use super::{Order, Refusal, too_large, too_many};
-use crate::snapshot::ScoreBuffers;
+use crate::snapshot::{ScoreBuffers, Scores};
 use crate::source::{Pushed, PushedError};
 
 /// A stream that is being scored.
@@ -123,9 +123,10 @@ impl Open {
             );
             return Err(Refusal::features(why));
         }
-        let scores = names
-            .into_iter()
-            .map(|name| Field::new(name, DataType::Float64, false));
+        let scores = names.into_iter().map(|name| {
+            let is_nullable = Scores::may_lack(&name);
+            Field::new(name, DataType::Float64, is_nullable)
+        });
         fields.extend(scores.map(Arc::new));
         let told = [("ojad.rows".to_owned(), model.rows().to_string())];
         let told = std::collections::HashMap::from(told);
@@ -167,7 +168,16 @@ impl Open {
             .map(|i| batch.column(*i).slice(*at, n));
         let mut columns: Vec<ArrayRef> = kept.collect();
         let scores = parts(order.what, scores).into_iter();
-        columns.extend(scores.map(|score| Arc::new(Float64Array::from(score)) as ArrayRef));
+        let fields = &self.schema.fields()[columns.len()..];
+        columns.extend(scores.zip(fields).map(|(score, field)| {
+            let score: Float64Array = if field.is_nullable() {
+                let score = score.into_iter().map(|v| v.is_finite().then_some(v));
+                score.collect()
+            } else {
+                Float64Array::from(score)
+            };
+            Arc::new(score) as ArrayRef
+        }));
         let scored = RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(failed)?;
         self.writer.write(&scored).map_err(failed)?;
         *at += n;

@@ -32,7 +32,8 @@ impl Summary {
             return f64::NAN;
         };
         let n = self.effective_sample();
-        if n > 1.0 && !self.long_run.is_heavy(i) {
+        // Two rows are as far from their mean as each other: their squares never differ.
+        if n > 1.0 && self.rows > 2 && !self.long_run.is_heavy(i) {
             value * (self.long_run.square(i) / n).sqrt() * self.long_run.widening(i)
         } else {
             f64::NAN
@@ -49,7 +50,7 @@ impl Summary {
             return f64::NAN;
         };
         let n = self.effective_sample();
-        if n <= 1.0 || *value <= 0.0 || self.long_run.is_heavy(i) {
+        if n <= 1.0 || self.rows <= 2 || *value <= 0.0 || self.long_run.is_heavy(i) {
             return f64::NAN;
         }
         let mut square = 0.0;
@@ -57,14 +58,15 @@ impl Summary {
             if j != i {
                 let gap = value - other;
                 let relative = self.long_run.pair(i, j);
-                square += relative * value * other / (gap * gap);
+                // Ratios first: products of eigenvalues leave f64 where these do not.
+                square += relative * (value / gap) * (other / gap);
             }
         }
         let h = self.eigenvalues.len();
         let outside = (self.total - self.eigenvalues.iter().sum::<f64>()).max(0.0);
         if self.active > h && outside > 0.0 {
             let gap = value - outside / (self.active - h) as f64;
-            square += self.long_run.outside_of(i) * value * outside / (gap * gap);
+            square += self.long_run.outside_of(i) * (value / gap) * (outside / gap);
         }
         let angle = (square / n).sqrt();
         if angle.is_nan() {
@@ -130,16 +132,20 @@ impl Summary {
         let n = self.effective_sample();
         let variance = |j: usize| {
             let relative = self.long_run.square(j);
-            let relative = if relative.is_finite() { relative } else { 2.0 };
-            relative * self.eigenvalues[j].powi(2) / n
+            if relative.is_finite() {
+                relative / n
+            } else {
+                2.0 / n
+            }
         };
         // What is told from noise does not mix with it, but leans towards all of it.
         let is_near = |j: usize| {
             if j + 1 == spikes {
                 return false;
             }
-            let gap = self.eigenvalues[j] - self.eigenvalues[j + 1];
-            gap < MIXES * (variance(j) + variance(j + 1)).sqrt()
+            // As shares of the larger, whose square may leave f64.
+            let ratio = self.eigenvalues[j + 1] / self.eigenvalues[j];
+            1.0 - ratio < MIXES * (variance(j) + ratio * ratio * variance(j + 1)).sqrt()
         };
         let (mut first, mut last) = (i, i);
         while first > 0 && is_near(first - 1) {
@@ -163,7 +169,8 @@ impl Summary {
                 let other = law.eigenvalues[j];
                 let other = if other.is_nan() { *sample } else { other };
                 let gap = law.eigenvalues[i] - other;
-                let part = self.long_run.pair(i, j) * law.eigenvalues[i] * other / (n * gap * gap);
+                let part =
+                    self.long_run.pair(i, j) * (law.eigenvalues[i] / gap) * (other / gap) / n;
                 mean += part;
                 squares += part * part;
             }
@@ -317,7 +324,8 @@ impl Law {
             let (first, last) = summary.mixing(i, spikes);
             let others = (0..spikes).filter(|j| *j < first || *j > last);
             let push = |j: usize| {
-                summary.long_run.pair(i, j) * sample[i] * sample[j] / (n * (sample[i] - sample[j]))
+                let ratio = sample[j] / (sample[i] - sample[j]);
+                summary.long_run.pair(i, j) * sample[i] * ratio / n
             };
             others.map(push).sum()
         };

@@ -45,8 +45,12 @@ pub struct Estimate {
     /// True for each feature that has not varied so far, length m.
     pub constant: Vec<bool>,
     /// Components: k rows of m entries, row-major, unit length, descending eigenvalue, entry of
-    /// largest magnitude positive. Fewer than k rows were seen: the rest are zero rows.
+    /// largest magnitude positive. Rows of zeros from `determined` on.
     pub vectors: Vec<f64>,
+    /// The leading components whose direction the rows determine, at most k. The others lie beyond the rank of the
+    /// rows (n rows about their mean vary in n − 1 directions at most) and have eigenvalue 0, or rounding hides them
+    /// (`unresolved`).
+    pub determined: usize,
     /// Eigenvalues, length k, descending.
     pub eigenvalues: Vec<f64>,
     /// Standard error of each eigenvalue, length k. NaN where it cannot be known yet.

@@ -9,7 +9,7 @@
 //! a few percent of an update.
 
 use faer::linalg::matmul::matmul;
-use faer::{Accum, Mat, MatRef, Par};
+use faer::{Accum, Mat, MatRef, Par, RowRef};
 
 use crate::learner::block::Block;
 use crate::learner::engine::Engine;
@@ -40,9 +40,15 @@ const EARLY_BLOCKS: f64 = 2.0;
 /// The same in rows a direction, where blocks are small.
 const EARLY_ROWS: f64 = 16.0;
 
+/// Scores whose fourth powers neither overflow nor lose digits, with room for sums and their squares: 10⁻⁶⁰ to 10⁶⁰.
+const RANGE: std::ops::RangeInclusive<f64> = 6e-61..=1.7e60;
+
 /// Running averages over h directions.
 #[derive(Clone, Debug)]
 pub struct FourthMoments {
+    /// Scores are multiplied by this power of two, which is exact: 1 unless their fourth powers would leave f64. Only
+    /// ratios of the averages are read out.
+    pub(super) unit: f64,
     /// Averages E zᵢ², length h.
     pub square: Vec<f64>,
     /// Averages E zᵢ²zⱼ², h×h.
@@ -75,6 +81,7 @@ struct Buffers {
 impl Default for FourthMoments {
     fn default() -> Self {
         Self {
+            unit: 1.0,
             square: Vec::new(),
             quartic: Mat::new(),
             outside: 0.0,
@@ -190,16 +197,51 @@ impl FourthMoments {
             let (z, squares) = (&mut z[j * count..][..count], squares.col_mut(j));
             let to = z.iter_mut().zip(squares.iter_mut());
             for ((z, square), (score, root)) in to.zip(scores.col(j).iter().zip(&*roots)) {
-                *z = score.wide() * root;
+                *z = score.wide() * root * self.unit;
                 *square = *z * *z;
             }
         }
-        self.runs.add(z, &[], count, self.is_early);
+        self.fit_unit();
+        self.runs
+            .add(&self.buffers.scores, &[], count, self.is_early);
         let share = self.ramp.advance(count as f64, self.is_early);
         self.average(share);
         self.tails
             .update(self.buffers.squares.as_ref(), &self.square, share);
         self.look_outside(y, weight, share);
+    }
+
+    /// Changes the unit where the scores just taken in, times it, would leave the range of fourth powers: where they
+    /// are too large for all that was before, or the first that are not zero and too small.
+    fn fit_unit(&mut self) {
+        let scores = &mut self.buffers.scores;
+        let largest = scores.iter().fold(0.0_f64, |most, z| most.max(z.abs()));
+        let is_first = self.square.iter().all(|square| *square == 0.0);
+        let is_small = is_first && largest > 0.0 && largest < *RANGE.start();
+        let is_large = largest > *RANGE.end() && largest.is_finite();
+        if !is_small && !is_large {
+            return;
+        }
+        let ratio = (-largest.log2().round()).exp2();
+        self.unit *= ratio;
+        scores.iter_mut().for_each(|z| *z *= ratio);
+        let rows = self.buffers.squares.nrows();
+        for (j, z) in scores.chunks_exact(rows).enumerate() {
+            let squares = self.buffers.squares.col_mut(j).iter_mut();
+            squares.zip(z).for_each(|(square, z)| *square = z * z);
+        }
+        if is_first {
+            return;
+        }
+        // What was before is at most 10⁻⁶⁰ of this: what underflows of it is no loss.
+        let (two, four) = (ratio * ratio, (ratio * ratio) * (ratio * ratio));
+        self.outside *= two;
+        self.square.iter_mut().for_each(|v| *v *= two);
+        self.with_outside.iter_mut().for_each(|v| *v *= four);
+        for column in self.quartic.col_iter_mut() {
+            column.iter_mut().for_each(|v| *v *= four);
+        }
+        self.runs.multiply(two);
     }
 
     fn look_outside<T: Real>(
@@ -215,13 +257,22 @@ impl FourthMoments {
         self.with_outside.iter_mut().for_each(|v| *v *= 1.0 - share);
         for i in (0..y.nrows()).step_by(OUTSIDE_EVERY) {
             let inside: f64 = (0..h).map(|j| squares[(i, j)]).sum();
-            let length = y.row(i).squared_norm_l2().wide() / weight(i);
+            let length = self.squared_length(y.row(i)) / weight(i);
             let outside = (length - inside).max(0.0) * each * share;
             self.outside += outside;
             for (j, v) in self.with_outside.iter_mut().enumerate() {
                 *v += squares[(i, j)] * outside;
             }
         }
+    }
+
+    /// Squared length of a row in the unit of the scores.
+    #[allow(clippy::float_cmp)] // It is 1 or another power of two.
+    fn squared_length<T: Real>(&self, row: RowRef<'_, T>) -> f64 {
+        if self.unit == 1.0 {
+            return row.squared_norm_l2().wide();
+        }
+        row.iter().map(|v| (v.wide() * self.unit).powi(2)).sum()
     }
 
     fn average(&mut self, share: f64) {
@@ -251,7 +302,12 @@ impl FourthMoments {
     pub fn long_run(&self) -> LongRun {
         let h = self.square.len();
         let alone: Vec<f64> = (0..h)
-            .map(|i| (self.relative(i, i) - 1.0).max(0.0))
+            .map(|i| match self.relative(i, i) - 1.0 {
+                known if known >= 0.0 => known,
+                // Unlike a NaN, what is negative is rounding.
+                unknown if unknown.is_nan() => unknown,
+                _ => 0.0,
+            })
             .collect();
         let settled: Vec<Option<(usize, f64)>> = (0..h)
             .map(|i| self.runs.settled(i, alone[i] * self.square[i].powi(2)))

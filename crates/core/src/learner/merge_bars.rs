@@ -93,7 +93,7 @@ pub(super) fn merged_bars(parts: &Parts<'_>, vectors: &Mat<f64>, eigenvalues: &[
     let rows = rows * all / known;
     let sum = |of: &dyn Fn(&Seen<'_>) -> f64| seen.iter().map(of).sum::<f64>();
     let both = |i: usize, j: usize, part: &Seen<'_>| {
-        part.each * part.along[i] * part.along[j] / (eigenvalues[i] * eigenvalues[j])
+        part.each * (part.along[i] / eigenvalues[i]) * (part.along[j] / eigenvalues[j])
     };
     let pair = |i: usize, j: usize, part: &Seen<'_>| {
         let (a, b) = (part.nearest[i], part.nearest[j]);
@@ -114,7 +114,7 @@ pub(super) fn merged_bars(parts: &Parts<'_>, vectors: &Mat<f64>, eigenvalues: &[
         let all = sum(&|part| part.each.sqrt() * part.outside) / sum(&|part| part.each.sqrt());
         let each = |part: &Seen<'_>| {
             let relative = part.part.outside_of(part.nearest[i]);
-            part.each * part.along[i] * part.outside * relative / (eigenvalues[i] * all)
+            part.each * (part.along[i] / eigenvalues[i]) * (part.outside / all) * relative
         };
         if all > 0.0 { rows * sum(&each) } else { 1.0 }
     };

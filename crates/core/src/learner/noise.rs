@@ -32,14 +32,33 @@ impl AboveNoise {
     };
 }
 
+/// What is `left` of a total variance over so many features, where it is more than the rounding of that total.
+pub fn beyond_rounding(left: f64, total: f64, features: usize) -> f64 {
+    if left > features as f64 * f64::EPSILON * total {
+        left
+    } else {
+        0.0
+    }
+}
+
 /// Tests the eigenvalues in descending order until one could be noise.
 ///
 /// Where directions are left out, they are the noise (`against_the_rest`); where all are held, few
 /// of them and many rows, noise is eigenvalues that could be equal (`until_equal`). A single
 /// eigenvalue has none to be equal to, so the size of the noise is then unknown.
 ///
-/// Shapes: `eigenvalues` of length h ≤ `active` = p, divisor n; `total` is the trace.
-pub fn above_noise(eigenvalues: &[f64], total: f64, active: usize, sample: f64) -> AboveNoise {
+/// Where the rows vary in no direction that is not held because they are few, the last of them has nothing to be
+/// compared with either.
+///
+/// Shapes: `eigenvalues` of length h ≤ `rank` ≤ `active` = p, `rank` the most directions that the rows can vary in;
+/// divisor n; `total` is the trace.
+pub fn above_noise(
+    eigenvalues: &[f64],
+    total: f64,
+    active: usize,
+    rank: usize,
+    sample: f64,
+) -> AboveNoise {
     let (h, p) = (eigenvalues.len(), active as f64);
     // Only if all directions are held can the smallest be compared with each other; the χ² law
     // needs many rows.
@@ -50,7 +69,7 @@ pub fn above_noise(eigenvalues: &[f64], total: f64, active: usize, sample: f64) 
     match against_the_rest(eigenvalues, total, active, sample) {
         AboveNoise {
             count: Some(count), ..
-        } if is_whole && count + 1 >= active => AboveNoise::UNKNOWN,
+        } if h > 0 && h == rank && count + 1 >= rank => AboveNoise::UNKNOWN,
         told => told,
     }
 }
@@ -64,7 +83,7 @@ fn against_the_rest(eigenvalues: &[f64], total: f64, active: usize, sample: f64)
     let mut left = total;
     let mut threshold = 0.0;
     for (j, value) in eigenvalues.iter().enumerate() {
-        left = (left - value).max(0.0);
+        left = beyond_rounding(left - value, total, active);
         let dimensions = active.saturating_sub(j + 1);
         let noise = if dimensions > 0 {
             left / dimensions as f64
@@ -85,7 +104,7 @@ fn against_the_rest(eigenvalues: &[f64], total: f64, active: usize, sample: f64)
     AboveNoise {
         count: Some(count),
         threshold,
-        is_lower_bound: count < active,
+        is_lower_bound: count < active && left > 0.0,
     }
 }
 
@@ -159,7 +178,7 @@ mod tests {
         ] {
             let total = eigenvalues.iter().sum();
             for sample in [10.0, 1e3, 1e6] {
-                let found = above_noise(&eigenvalues, total, active, sample);
+                let found = above_noise(&eigenvalues, total, active, active, sample);
                 let is_small = sample < 100.0;
                 assert!(
                     is_small || found == AboveNoise::UNKNOWN,

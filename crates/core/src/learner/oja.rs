@@ -14,6 +14,7 @@ use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::block::Block;
 use crate::learner::engine::{CovarianceTotals, Directions, Engine};
 use crate::learner::params::{LearnerParams, Penalty, Step};
+use crate::learner::product_float::HELD_SHARE;
 use crate::learner::saved::{EngineTag, expect, finites, restore_mat, save_mat};
 use crate::linalg::{LinalgError, Scratch, Spectrum, product, thin_q};
 
@@ -141,7 +142,11 @@ impl Weights {
         let mut spectrum = Spectrum::default();
         Scratch::default().eigen(self.moment.as_ref(), &mut spectrum)?;
         let vectors = product(spectrum.vectors.transpose(), &q);
-        let eigenvalues = spectrum.values.iter().map(|v| v.max(0.0)).collect();
+        // Round-off of the products leaves this much in a direction that holds nothing.
+        let top = spectrum.values.first().copied().unwrap_or(0.0);
+        let floor = top * HELD_SHARE.max(f64::EPSILON * q.ncols() as f64);
+        let held = |v: &f64| if *v > floor { *v } else { 0.0 };
+        let eigenvalues = spectrum.values.iter().map(held).collect();
         Ok(Directions {
             vectors,
             eigenvalues,

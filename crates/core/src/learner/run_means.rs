@@ -103,6 +103,16 @@ impl RunMeans {
         }
     }
 
+    /// Goes over to products of scores in a unit in which each is `factor` times as large.
+    pub(super) fn multiply(&mut self, factor: f64) {
+        self.open.iter_mut().for_each(|v| *v *= factor);
+        for runs in &mut self.sizes {
+            runs.before.iter_mut().for_each(|v| *v *= factor);
+            let square = factor * factor;
+            runs.variance.iter_mut().for_each(|v| *v *= square);
+        }
+    }
+
     /// Lets what is known lose weight.
     pub(super) fn decay(&mut self, factor: f64) {
         for runs in &mut self.sizes {

@@ -11,11 +11,15 @@ use crate::learner::run_means::{RunMeans, Runs, SHORTEST, SIZES_AT_MOST};
 use crate::learner::saved::{finite, finites, restore_mat, save_mat};
 use crate::learner::typical::TypicalVariance;
 
-/// Version of the section. Version 1 lacks the variance of ordinary rows, version 2 the runs of consecutive rows.
-pub(super) const VERSION: u8 = 3;
+/// Version of the section. Version 1 lacks the variance of ordinary rows, version 2 the runs of consecutive rows, version 3
+/// the unit of the fourth moments.
+pub(super) const VERSION: u8 = 4;
 
 /// The first version with runs of consecutive rows.
 const WITH_RUNS: u8 = 3;
+
+/// The first version with a unit of the fourth moments.
+const WITH_UNIT: u8 = 4;
 
 impl Moments {
     /// Writes everything that later minibatches depend on.
@@ -67,6 +71,7 @@ impl FourthMoments {
     pub(super) fn save(&self, to: &mut Encoder) {
         self.ramp.save(to);
         to.u64(self.next_row);
+        to.f64(self.unit);
         to.f64(self.outside);
         to.f64s(&self.square);
         to.f64s(&self.with_outside);
@@ -90,6 +95,12 @@ impl FourthMoments {
         } else {
             self.ramp.restore(from)?;
             self.next_row = from.u64()?;
+        }
+        if version >= WITH_UNIT {
+            self.unit = finite(from)?;
+            if self.unit <= 0.0 {
+                return Err(from.refuse("the unit of the fourth moments is not positive"));
+            }
         }
         self.outside = finite(from)?;
         self.square = from.f64s()?;

@@ -4,7 +4,7 @@ use faer::Mat;
 
 use crate::learner::estimate::{Estimate, Unresolved};
 use crate::learner::long_run::LongRun;
-use crate::learner::noise::above_noise;
+use crate::learner::noise::{above_noise, beyond_rounding};
 use crate::learner::params::Penalty;
 use crate::linalg::orient;
 
@@ -79,10 +79,40 @@ impl Summary {
         }
     }
 
+    /// The most directions that these rows can vary in: n rows about their mean span n − 1.
+    fn rank_at_most(&self) -> usize {
+        let rows = self.rows.saturating_sub(u64::from(self.is_centered));
+        self.active.min(usize::try_from(rows).unwrap_or(usize::MAX))
+    }
+
+    /// Of the directions held, those that the rows determine: they have a variance, and rows can vary in so many.
+    fn determined(&self) -> usize {
+        let values = self.eigenvalues.iter().take(self.rank_at_most());
+        values.take_while(|value| **value > 0.0).count()
+    }
+
     /// The first k components with all that is known of them.
     pub fn estimate(&self, k: usize, penalty: Penalty) -> Estimate {
+        let k = k.min(self.features());
+        let unresolved = self.unresolved().filter(|found| found.held < k);
+        let determined = self.determined();
+        if determined == self.eigenvalues.len() {
+            return self.estimate_of_all(k, penalty, unresolved);
+        }
+        let mut told = self.clone();
+        told.eigenvalues.truncate(determined);
+        told.vectors = self.vectors.subrows(0, determined).to_owned();
+        told.estimate_of_all(k, penalty, unresolved)
+    }
+
+    /// The first k components, where every direction held is determined.
+    fn estimate_of_all(
+        &self,
+        k: usize,
+        penalty: Penalty,
+        unresolved: Option<Unresolved>,
+    ) -> Estimate {
         let (m, h) = (self.features(), self.eigenvalues.len());
-        let k = k.min(m);
         let mut vectors = vec![0.0; k * m];
         for (i, row) in vectors.chunks_exact_mut(m).enumerate().take(h) {
             for (j, v) in row.iter_mut().enumerate() {
@@ -91,12 +121,12 @@ impl Summary {
             orient(row);
         }
         let mut eigenvalues: Vec<f64> = self.eigenvalues.iter().copied().take(k).collect();
-        let unresolved = self.unresolved().filter(|found| found.held < k);
         eigenvalues.resize(k, unresolved.map_or(0.0, |found| found.variance));
         let real = above_noise(
             &self.eigenvalues,
             self.total,
             self.active,
+            self.rank_at_most(),
             self.effective_sample(),
         );
         let penalty = match penalty {
@@ -115,7 +145,9 @@ impl Summary {
         let count = real.count.unwrap_or(self.active);
         let above = self.eigenvalues.iter().take(count).sum::<f64>();
         let dimensions = self.active.saturating_sub(count);
+        let left = beyond_rounding(self.total - above, self.total, self.active);
         Estimate {
+            determined: h.min(k),
             features: m,
             rows: self.rows,
             effective_rows: self.weight,
@@ -137,7 +169,7 @@ impl Summary {
             eigenvalues,
             penalty,
             noise_variance: if dimensions > 0 {
-                (self.total - above).max(0.0) / dimensions as f64
+                left / dimensions as f64
             } else {
                 0.0
             },
@@ -154,7 +186,7 @@ impl Summary {
     /// beside extreme ones.
     pub fn unresolved(&self) -> Option<Unresolved> {
         let (m, h) = (self.features(), self.eigenvalues.len());
-        if h >= self.max_rank.min(self.active) || h == 0 {
+        if h >= self.max_rank.min(self.rank_at_most()) || h == 0 {
             return None;
         }
         let dimensions = (self.active - h) as f64;

@@ -103,6 +103,15 @@ pub struct Scores {
     pub squared_norm: Vec<f64>,
 }
 
+impl Scores {
+    /// True if the column of this name may lack values: where the estimate has no density, log-likelihood and p-value
+    /// are NaN, which tables show as null.
+    #[cfg(feature = "internals")]
+    pub fn may_lack(column: &str) -> bool {
+        matches!(column, "log_likelihood" | "p_value")
+    }
+}
+
 /// Memory that is reused between calls.
 ///
 /// ```
