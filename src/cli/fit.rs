@@ -29,7 +29,8 @@ pub struct Args {
     /// Parquet or Arrow IPC files, directories, globs, or `-`.
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<OsString>,
-    /// Components to report. Default: 10, or what the configuration says.
+    /// Components to report, at most the number of features. Those that the rows do not determine are marked. Default:
+    /// 10, or what the configuration says.
     #[arg(long, short = 'k', value_name = "K")]
     components: Option<usize>,
     /// Directory to write the snapshot to, with `latest` pointing to it.
