@@ -127,6 +127,15 @@ fn few_rows_determine_one_component_less_than_there_are_rows() {
                     assert!((ours / right - 1.0).abs() < 1e-5, "{what}: {ours} {right}");
                 }
             }
+            // So few rows say nothing of the other directions, so the distance of these to the truth is unknown.
+            let certainty = estimate.certainty.iter();
+            let bounds =
+                certainty.filter_map(|one| one.angle_bound_rad.or(one.population_eigenvalue));
+            assert_eq!(bounds.count(), 0, "{what}");
+            if params.rule == Rule::ClosedForm {
+                let angles = estimate.angle_stderr_rad.iter();
+                assert!(angles.clone().all(|angle| angle.is_nan()), "{what}");
+            }
             // Plain noise: nothing of it may be told from noise.
             let count = estimate.components_above_noise;
             assert!(count.is_none_or(|count| count == 0), "{what}: {count:?}");

@@ -43,14 +43,14 @@ impl Summary {
     /// Asymptotic root mean square angle between component i and the truth.
     ///
     /// θᵢ² = Σ_{j≠i} V(zᵢzⱼ) / (n(λᵢ−λⱼ)²), the directions outside taken together at their mean
-    /// variance; at most π/2. Units: radians. Source: Davis 1977, theorem 2 (Anderson 1963,
-    /// equation (2.9), for Gaussian rows).
+    /// variance; at most π/2, NaN where the rows are too few to say anything of those. Units: radians. Source: Davis
+    /// 1977, theorem 2 (Anderson 1963, equation (2.9), for Gaussian rows).
     pub(super) fn angle_stderr_rad(&self, i: usize) -> f64 {
         let Some(value) = self.eigenvalues.get(i) else {
             return f64::NAN;
         };
         let n = self.effective_sample();
-        if n <= 1.0 || self.rows <= 2 || *value <= 0.0 || self.long_run.is_heavy(i) {
+        if n <= 1.0 || self.is_exhausted() || *value <= 0.0 || self.long_run.is_heavy(i) {
             return f64::NAN;
         }
         let mut square = 0.0;
@@ -108,6 +108,9 @@ impl Summary {
         let Some(value) = law.eigenvalues.get(i).copied().filter(|v| v.is_finite()) else {
             return certainty;
         };
+        if self.is_exhausted() {
+            return certainty;
+        }
         let mixed = first..last + 1;
         let imputation = self.imputation(i, &mixed);
         // A difference of the law's eigenvalues shows as a smaller one of the rows': dλ/dℓ = 1 − γσ⁴/(ℓ − σ²)².

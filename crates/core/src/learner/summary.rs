@@ -85,6 +85,13 @@ impl Summary {
         self.active.min(usize::try_from(rows).unwrap_or(usize::MAX))
     }
 
+    /// True if the rows are so few that every direction in which they can vary is held. Nothing is known of the variance
+    /// in the others then, so the distance of the directions to the truth is unknown too.
+    pub(super) fn is_exhausted(&self) -> bool {
+        let rank = self.rank_at_most();
+        self.eigenvalues.len() >= rank && rank < self.active
+    }
+
     /// Of the directions held, those that the rows determine: they have a variance, and rows can vary in so many.
     fn determined(&self) -> usize {
         let values = self.eigenvalues.iter().take(self.rank_at_most());
