@@ -4,6 +4,8 @@ use arrow::array::RecordBatch;
 use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::ArrowNativeType;
 
+use crate::linalg::Real;
+
 /// Some rows of one file, decoded but not judged.
 #[derive(Default)]
 pub(super) struct Chunk {
@@ -70,16 +72,7 @@ impl<T: Float> Storage<T> {
 }
 
 /// f32 or f64 as files hold them.
-pub(super) trait Float: ArrowNativeType + Default {
-    /// Stands for a value that is missing.
-    const NAN: Self;
-
-    /// The value in double precision.
-    fn wide(self) -> f64;
-
-    /// The largest number of this width that is no larger than `limit`.
-    fn at_most(limit: f64) -> Self;
-
+pub(super) trait Float: Real + ArrowNativeType {
     /// True if the magnitude is no larger than `limit`; false for NaN.
     fn is_within(self, limit: Self) -> bool;
 
@@ -91,18 +84,8 @@ pub(super) trait Float: ArrowNativeType + Default {
 }
 
 macro_rules! float {
-    ($float:ident, $width:ident, $at_most:expr) => {
+    ($float:ident, $width:ident) => {
         impl Float for $float {
-            const NAN: Self = $float::NAN;
-
-            fn wide(self) -> f64 {
-                f64::from(self)
-            }
-
-            fn at_most(limit: f64) -> Self {
-                $at_most(limit)
-            }
-
             fn is_within(self, limit: Self) -> bool {
                 self.abs() <= limit
             }
@@ -121,8 +104,8 @@ macro_rules! float {
     };
 }
 
-float!(f32, F32, |limit: f64| limit.min(f64::from(f32::MAX)) as f32);
-float!(f64, F64, |limit| limit);
+float!(f32, F32);
+float!(f64, F64);
 
 /// The same expression of the values of either width.
 macro_rules! either {
@@ -196,7 +179,8 @@ impl Column {
 
 /// True if some magnitude is larger than `limit`, or NaN.
 fn is_beyond<T: Float>(values: &[T], limit: f64) -> bool {
-    let limit = T::at_most(limit);
+    // Beyond the range of this width lie only infinities.
+    let limit = T::of(limit.min(T::LARGEST));
     pulp::Arch::new().dispatch(Beyond { values, limit })
 }
 

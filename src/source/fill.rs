@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::column::{Chunk, Column, Float, either};
 use super::params::{BadValue, SourceParams};
+use crate::linalg::Real;
 use crate::rows::{Minibatch, RowCounts, Values, is_since_1970, since_1970};
 
 /// The row has a value to be imputed.
@@ -130,7 +131,7 @@ impl Judge<'_> {
                 BadValue::Skip => self.flags[row] |= REASONS[reason],
                 BadValue::Mean => {
                     self.flags[row] |= MISSING;
-                    values[i] = T::NAN;
+                    values[i] = T::of(f64::NAN);
                 }
                 BadValue::Error => {
                     let wrong = match (null, x.is_finite()) {
@@ -205,43 +206,14 @@ struct Place {
     col_stride: usize,
 }
 
-/// Conversion of stored values into the minibatch's width; a plain copy where they agree.
-trait Take<S: Copy>: Copy {
-    fn of(value: S) -> Self;
-    fn run(dst: &mut [Self], src: &[S]) {
-        for (dst, &src) in dst.iter_mut().zip(src) {
-            *dst = Self::of(src);
-        }
+/// Values in the minibatch's width; the compiler makes a plain copy of it where the widths agree.
+fn convert<S: Real, D: Real>(dst: &mut [D], src: &[S]) {
+    for (dst, src) in dst.iter_mut().zip(src) {
+        *dst = D::of(src.wide());
     }
 }
 
-impl<T: Copy> Take<T> for T {
-    fn of(value: T) -> T {
-        value
-    }
-    fn run(dst: &mut [T], src: &[T]) {
-        dst.copy_from_slice(src);
-    }
-}
-
-impl Take<f32> for f64 {
-    fn of(value: f32) -> Self {
-        f64::from(value)
-    }
-}
-
-impl Take<f64> for f32 {
-    fn of(value: f64) -> Self {
-        value as f32
-    }
-}
-
-fn copy_columns<D: Take<f32> + Take<f64>>(
-    columns: &[Column],
-    rows: &Rows<'_>,
-    dst: &mut [D],
-    to: Place,
-) {
+fn copy_columns<D: Real>(columns: &[Column], rows: &Rows<'_>, dst: &mut [D], to: Place) {
     let mut feature = 0;
     for column in columns {
         let dst = &mut dst[feature * to.col_stride..];
@@ -250,20 +222,14 @@ fn copy_columns<D: Take<f32> + Take<f64>>(
     }
 }
 
-fn copy_column<S: Copy, D: Take<S>>(
-    src: &[S],
-    len: usize,
-    rows: &Rows<'_>,
-    dst: &mut [D],
-    to: Place,
-) {
+fn copy_column<S: Real, D: Real>(src: &[S], len: usize, rows: &Rows<'_>, dst: &mut [D], to: Place) {
     match rows {
         // The two layouts that are one run of memory each: a copy at the speed of memory.
         Rows::Run(run) if len == 1 && to.row_stride == 1 => {
-            D::run(&mut dst[to.at..][..run.len()], &src[run.clone()]);
+            convert(&mut dst[to.at..][..run.len()], &src[run.clone()]);
         }
         Rows::Run(run) if len == to.row_stride && to.col_stride == 1 => {
-            D::run(
+            convert(
                 &mut dst[to.at * len..][..run.len() * len],
                 &src[run.start * len..run.end * len],
             );
@@ -273,7 +239,7 @@ fn copy_column<S: Copy, D: Take<S>>(
     }
 }
 
-fn copy_rows<S: Copy, D: Take<S>>(
+fn copy_rows<S: Real, D: Real>(
     src: &[S],
     len: usize,
     rows: impl Iterator<Item = usize>,
@@ -284,10 +250,10 @@ fn copy_rows<S: Copy, D: Take<S>>(
         let values = &src[row * len..][..len];
         let start = (to.at + i) * to.row_stride;
         if to.col_stride == 1 {
-            D::run(&mut dst[start..][..len], values);
+            convert(&mut dst[start..][..len], values);
         } else {
             for (j, &value) in values.iter().enumerate() {
-                dst[start + j * to.col_stride] = D::of(value);
+                dst[start + j * to.col_stride] = D::of(value.wide());
             }
         }
     }

@@ -379,7 +379,7 @@ impl Numbers {
 fn fill<T: Float>(values: &mut [T], nulls: &[bool]) {
     for (value, null) in values.iter_mut().zip(nulls) {
         if *null {
-            *value = T::NAN;
+            *value = T::of(f64::NAN);
         }
     }
 }
