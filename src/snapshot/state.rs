@@ -78,6 +78,11 @@ pub fn summary_of(snapshot: &Snapshot) -> Summary {
     });
     let factors: Vec<f64> = factors.collect();
     summary.long_run.scale_directions(&factors);
+    for (i, one) in estimate.certainty.iter().take(h).enumerate() {
+        if let Some(independent) = one.independent_rows {
+            summary.long_run.alone[i] *= (independent / sample).min(1.0);
+        }
+    }
     let heavy = estimate.certainty.iter().map(|one| one.is_heavy_tailed);
     summary.long_run.heavy = heavy.take(h).collect();
     summary

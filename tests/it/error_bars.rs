@@ -218,6 +218,29 @@ fn merged_snapshots_carry_the_bars_of_one_pass() {
     );
 }
 
+#[test]
+fn merged_snapshots_know_how_many_rows_are_independent() {
+    // AR(1) with ρ = 0.8: n(1 − ρ²)/(1 + ρ²) rows would tell as much of a variance, here 0.22 n.
+    let (n, rho) = (8_000, 0.8_f64);
+    let (mut rows, _) = planted(n, &[9.0, 4.0, 1.0, 1.0, 1.0], 0.0, 1, &StandardNormal);
+    for i in 5..rows.values.len() {
+        rows.values[i] = rho * rows.values[i - 5] + (1.0 - rho * rho).sqrt() * rows.values[i];
+    }
+    let params = LearnerParams {
+        components: 2,
+        ..LearnerParams::default()
+    };
+    let parts: Vec<Summary> = [(0, n / 2), (n / 2, n)]
+        .map(|(from, to)| summary_of(&snapshot(&rows.range(from, to), &params)))
+        .into();
+    let merged = merge_all(&parts.iter().collect::<Vec<_>>()).expect("same features");
+    let right = n as f64 * (1.0 - rho * rho) / (1.0 + rho * rho);
+    for one in merged.estimate(2, Penalty::Auto).certainty {
+        let ratio = one.independent_rows.expect("known") / right;
+        assert!((0.6..1.7).contains(&ratio), "{ratio}");
+    }
+}
+
 /// A snapshot of these rows.
 fn snapshot(rows: &Rows, params: &LearnerParams) -> Snapshot {
     let summary = learned(rows, params).summary().expect("finite");

@@ -5,7 +5,7 @@
 
 #![allow(clippy::expect_used, missing_docs)]
 
-use ojad_core::{Estimate, Missing, Pca, PcaBuilder, Penalty, Rows};
+use ojad_core::{Estimate, Forgetting, Missing, Pca, PcaBuilder, Penalty, Rows};
 use rand::SeedableRng as _;
 use rand::rngs::ChaCha8Rng;
 use rand_distr::{Distribution as _, StandardNormal, StudentT};
@@ -244,4 +244,70 @@ fn tails_without_fourth_moments_have_no_error_bars() {
     let (three, five) = (heavy(3.0, 8_000), heavy(5.0, 8_000));
     assert!(three >= 36 && five <= 4, "{three} {five}");
     assert_eq!(heavy(1e6, 8_000), 0);
+}
+
+/// The state of rows of m features, missing values at the mean.
+fn learned(builder: PcaBuilder, m: usize, values: &[f64]) -> Pca {
+    let mut pca = builder.missing(Missing::Mean).build(m).expect("k <= m");
+    pca.update(&Rows::from_f64(values, m)).expect("finite");
+    pca
+}
+
+#[test]
+fn what_missing_values_leave_unknown_is_not_told() {
+    for seed in 0..20 {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let mut rows = |n: usize, row: &dyn Fn(f64, f64) -> [f64; 2]| -> Vec<f64> {
+            let mut values = Vec::with_capacity(2 * n);
+            for _ in 0..n {
+                let (a, b) = (normal(&mut random), normal(&mut random));
+                for value in row(a, b) {
+                    let uniform: f64 = rand::RngExt::random(&mut random);
+                    values.push(if uniform < 0.2 { f64::NAN } else { value });
+                }
+            }
+            values
+        };
+        // Two columns that are one: the second variance is 0, which no correction makes negative.
+        let twins = learned(Pca::builder().components(2), 2, &rows(500, &|a, _| [a, a]));
+        for one in &twins.estimate().expect("finite").certainty {
+            let population = one.population_eigenvalue;
+            assert!(population.is_none_or(|value| value >= 0.0), "{one:?}");
+        }
+        // About 0, mean² is part of the eigenvalue, and missing values at the mean take nothing from it.
+        let builder = Pca::builder().components(1).center(false);
+        let far = learned(builder, 2, &rows(1_000, &|a, b| [10.0 + a, 10.0 + b]));
+        let estimate = far.estimate().expect("finite");
+        assert_eq!(estimate.certainty[0].population_eigenvalue, None);
+    }
+}
+
+#[test]
+fn a_minibatch_of_a_thousand_half_lives_leaves_a_state_that_can_be_read() {
+    let mut random = ChaCha8Rng::seed_from_u64(1);
+    let values: Vec<f64> = (0..4 * 6_000).map(|_| normal(&mut random)).collect();
+    let builder = Pca::builder()
+        .components(2)
+        .minibatch(3_000)
+        .forgetting(Forgetting::HalfLifeRows(1.0));
+    let pca = learned(builder, 4, &values);
+    let again = Pca::from_bytes(&pca.to_bytes()).expect("what was written");
+    assert_eq!(again.rows(), 6_000);
+    assert!(again.estimate().expect("finite").eigenvalues[0].is_finite());
+}
+
+#[test]
+fn a_span_of_all_that_varies_is_known() {
+    let mut random = ChaCha8Rng::seed_from_u64(1);
+    let rows = (0..400).flat_map(|_| {
+        let (a, b) = (normal(&mut random), normal(&mut random));
+        [a, b, a, b, a, b]
+    });
+    let values: Vec<f64> = rows.collect();
+    let estimate = learned(Pca::builder().components(2), 6, &values).estimate();
+    for one in estimate.expect("finite").certainty {
+        assert_eq!(one.mixes, (0, 1));
+        let bound = one.angle_bound_rad.expect("nothing else varies");
+        assert!(bound < 1e-3, "{bound}");
+    }
 }

@@ -6,6 +6,7 @@
 
 use crate::learner::estimate::Certainty;
 use crate::learner::long_run::NORMAL_975;
+use crate::learner::noise::beyond_rounding;
 use crate::learner::summary::Summary;
 
 /// Standard normal quantile of a one-sided 95%.
@@ -126,7 +127,9 @@ impl Summary {
             [1.0 / reach, reach].map(|factor| finite(value * imputation.eigenvalue * factor));
         certainty.interval = low.zip(high).map(|(low, high)| [low, high]);
         let bound = self.angle_bound(i, law, value / reach, mixed) + imputation.turn;
-        certainty.angle_bound_rad = finite(bound.min(std::f64::consts::FRAC_PI_2));
+        // `min` alone would make a right angle of what is unknown.
+        let is_known = !bound.is_nan();
+        certainty.angle_bound_rad = is_known.then(|| bound.min(std::f64::consts::FRAC_PI_2));
         certainty
     }
 
@@ -184,15 +187,21 @@ impl Summary {
         let unsure = (least - noise).max(0.0) * NORMAL_95 / NORMAL_975;
         mean += noise;
         squares += noise * noise / law.dimensions.max(1.0);
-        if mean.is_nan() || mean <= 0.0 {
+        if mean.is_nan() {
             return f64::NAN;
+        }
+        // Nothing can turn it: it is alone, or mixes with all that varies.
+        if mean <= 0.0 {
+            return 0.0;
+        }
+        if mean.is_infinite() {
+            return std::f64::consts::FRAC_PI_2;
         }
         let freedom = mean * mean / squares;
         let spread = 2.0 / (9.0 * freedom);
         let quantile = (1.0 - spread + NORMAL_95 * spread.sqrt()).powi(3);
         let chance = mean * (quantile * self.long_run.widening(i).powi(2) - 1.0);
-        let bound = (mean + chance.hypot(unsure)).sqrt();
-        bound.min(std::f64::consts::FRAC_PI_2)
+        (mean + chance.hypot(unsure)).sqrt()
     }
 
     /// What missing values, each counted as its feature's mean, have done to component `i`; nothing where none is
@@ -212,7 +221,9 @@ impl Summary {
         if missing < 1e-12 {
             return Imputation::NONE;
         }
-        if missing > MISSING_AT_MOST {
+        // Without centring, a missing value counts as its mean: the squared mean loses nothing, which the formula
+        // does not know.
+        if missing > MISSING_AT_MOST || !self.is_centered {
             return Imputation::UNKNOWN;
         }
         // Divided by a deviation that is too small by √δ already, a feature lacks √δ only.
@@ -247,6 +258,10 @@ impl Summary {
                 right / divisor(j)
             })
             .collect();
+        // What is corrected beyond nothing says that too few pairs were observed together.
+        if corrected.is_nan() || corrected <= 0.0 {
+            return Imputation::UNKNOWN;
+        }
         let factor = corrected / self.eigenvalues[i];
         let mut rest: f64 = image.iter().map(|v| v * v).sum();
         let mut square = 0.0;
@@ -348,7 +363,8 @@ impl Law {
             let above: f64 = told
                 .map(|(v, sample)| if v.is_nan() { *sample } else { *v })
                 .sum();
-            law.noise = (summary.total - above).max(0.0) / dimensions;
+            law.noise =
+                beyond_rounding(summary.total - above, summary.total, summary.active) / dimensions;
             for (i, seen) in seen.iter().enumerate() {
                 law.eigenvalues[i] = without_noise(*seen, law.noise, law.ratios[i]);
             }

@@ -192,7 +192,11 @@ impl FourthMoments {
         z.resize(count * h, 0.0);
         squares.resize_with(count, h, |_, _| 0.0);
         roots.clear();
-        roots.extend((0..count).map(|i| 1.0 / weight(i).sqrt()));
+        // Of a row whose weight has underflowed nothing is left that could be divided by it.
+        roots.extend((0..count).map(|i| match weight(i) {
+            weight if weight > 0.0 => 1.0 / weight.sqrt(),
+            _ => 0.0,
+        }));
         for j in 0..h {
             let (z, squares) = (&mut z[j * count..][..count], squares.col_mut(j));
             let to = z.iter_mut().zip(squares.iter_mut());
@@ -202,13 +206,12 @@ impl FourthMoments {
             }
         }
         self.fit_unit();
-        self.runs
-            .add(&self.buffers.scores, &[], count, self.is_early);
+        self.runs.add(&self.buffers.scores, count, self.is_early);
         let share = self.ramp.advance(count as f64, self.is_early);
         self.average(share);
         self.tails
             .update(self.buffers.squares.as_ref(), &self.square, share);
-        self.look_outside(y, weight, share);
+        self.look_outside(y, share);
     }
 
     /// Changes the unit where the scores just taken in, times it, would leave the range of fourth powers: where they
@@ -244,12 +247,7 @@ impl FourthMoments {
         self.runs.multiply(two);
     }
 
-    fn look_outside<T: Real>(
-        &mut self,
-        y: MatRef<'_, T>,
-        weight: impl Fn(usize) -> f64,
-        share: f64,
-    ) {
+    fn look_outside<T: Real>(&mut self, y: MatRef<'_, T>, share: f64) {
         let squares = &self.buffers.squares;
         let h = squares.ncols();
         let each = 1.0 / y.nrows().div_ceil(OUTSIDE_EVERY) as f64;
@@ -257,7 +255,8 @@ impl FourthMoments {
         self.with_outside.iter_mut().for_each(|v| *v *= 1.0 - share);
         for i in (0..y.nrows()).step_by(OUTSIDE_EVERY) {
             let inside: f64 = (0..h).map(|j| squares[(i, j)]).sum();
-            let length = self.squared_length(y.row(i)) / weight(i);
+            let root = self.buffers.roots[i];
+            let length = self.squared_length(y.row(i)) * root * root;
             let outside = (length - inside).max(0.0) * each * share;
             self.outside += outside;
             for (j, v) in self.with_outside.iter_mut().enumerate() {

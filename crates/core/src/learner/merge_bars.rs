@@ -19,6 +19,8 @@ pub(super) struct Parts<'a> {
 /// One part as the merged directions see it.
 struct Seen<'a> {
     part: &'a LongRun,
+    /// Its share of the merged rows.
+    share: f64,
     /// Share² ÷ the part's effective rows.
     each: f64,
     /// Its variance along each merged direction, length h.
@@ -63,6 +65,7 @@ impl<'a> Seen<'a> {
             .sum();
         Self {
             part: &state.long_run,
+            share,
             each: share * share / state.effective_sample().max(1.0),
             outside: (total - along.iter().sum::<f64>()).max(0.0),
             along,
@@ -111,7 +114,7 @@ pub(super) fn merged_bars(parts: &Parts<'_>, vectors: &Mat<f64>, eigenvalues: &[
         sum(&|part| pair(i, i, part)).powi(2) / sum(&inverse)
     };
     let outside = |i: usize| {
-        let all = sum(&|part| part.each.sqrt() * part.outside) / sum(&|part| part.each.sqrt());
+        let all = sum(&|part| part.share * part.outside) / sum(&|part| part.share);
         let each = |part: &Seen<'_>| {
             let relative = part.part.outside_of(part.nearest[i]);
             part.each * (part.along[i] / eigenvalues[i]) * (part.outside / all) * relative

@@ -120,9 +120,8 @@ impl RunMeans {
         }
     }
 
-    /// Takes scores of `rows` consecutive rows, `rows`×h, column by column, and what is taken off zᵢ²: nothing, or as
-    /// many numbers.
-    pub(super) fn add(&mut self, scores: &[f64], taken_off: &[f64], rows: usize, is_early: bool) {
+    /// Takes scores of `rows` consecutive rows, `rows`×h, column by column.
+    pub(super) fn add(&mut self, scores: &[f64], rows: usize, is_early: bool) {
         let mut at = 0;
         while at < rows {
             let count = (SHORTEST - self.open_rows).min(rows - at);
@@ -132,9 +131,6 @@ impl RunMeans {
                 let left = part(i);
                 for (j, sum) in (0..=i).zip(&mut open) {
                     *sum += dot(left, part(j));
-                    if i == j && !taken_off.is_empty() {
-                        *sum -= taken_off[i * rows + at..][..count].iter().sum::<f64>();
-                    }
                 }
             }
             self.open_rows += count;
