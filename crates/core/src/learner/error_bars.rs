@@ -7,6 +7,7 @@
 use crate::learner::estimate::Certainty;
 use crate::learner::long_run::NORMAL_975;
 use crate::learner::noise::beyond_rounding;
+use crate::learner::quantile::chi_square;
 use crate::learner::summary::Summary;
 
 /// Standard normal quantile of a one-sided 95%.
@@ -198,8 +199,7 @@ impl Summary {
             return std::f64::consts::FRAC_PI_2;
         }
         let freedom = mean * mean / squares;
-        let spread = 2.0 / (9.0 * freedom);
-        let quantile = (1.0 - spread + NORMAL_95 * spread.sqrt()).powi(3);
+        let quantile = chi_square(NORMAL_95, freedom) / freedom;
         let chance = mean * (quantile * self.long_run.widening(i).powi(2) - 1.0);
         (mean + chance.hypot(unsure)).sqrt()
     }

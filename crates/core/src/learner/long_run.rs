@@ -2,6 +2,8 @@
 
 use faer::Mat;
 
+use crate::learner::quantile::student;
+
 /// Standard normal quantile of a two-sided 95%.
 pub(super) const NORMAL_975: f64 = 1.959_964;
 
@@ -100,7 +102,7 @@ impl LongRun {
     /// The factor by which a standard error of direction `i` is widened: ±1.96 of it are 95% although the variance is
     /// one of few runs.
     pub(super) fn widening(&self, i: usize) -> f64 {
-        student_975(self.freedom_of(i)) / NORMAL_975
+        student(NORMAL_975, self.freedom_of(i)) / NORMAL_975
     }
 
     /// Rows that tell as much of eigenvalue `i` as one independent row each, of all of weight 1.
@@ -117,15 +119,4 @@ impl LongRun {
             1.0
         }
     }
-}
-
-/// Student's two-sided 95% quantile, to 1% from 3 degrees of freedom on.
-///
-/// Source: Abramowitz and Stegun 1964, equation 26.7.5.
-fn student_975(freedom: f64) -> f64 {
-    let z = NORMAL_975;
-    let first = (z.powi(3) + z) / 4.0;
-    let second = (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / 96.0;
-    let third = (3.0 * z.powi(7) + 19.0 * z.powi(5) + 17.0 * z.powi(3) - 15.0 * z) / 384.0;
-    z + first / freedom + second / freedom.powi(2) + third / freedom.powi(3)
 }

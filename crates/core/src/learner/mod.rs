@@ -24,6 +24,7 @@ pub mod oja;
 mod params;
 pub mod product_float;
 pub mod qr_f64;
+mod quantile;
 mod ramp;
 pub mod run_means;
 mod saved;

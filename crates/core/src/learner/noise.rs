@@ -1,5 +1,7 @@
 //! Number of components above noise.
 
+use crate::learner::quantile::chi_square;
+
 /// Quantile of the Tracy–Widom law (β = 1) at 99.5%: a false component in one of 200 data sets.
 /// Source: Bejan 2005, table of the quantiles of F₁.
 const TRACY_WIDOM_995: f64 = 2.4224;
@@ -122,7 +124,7 @@ fn until_equal(eigenvalues: &[f64], sample: f64) -> AboveNoise {
         let mean = rest.iter().sum::<f64>() / q;
         let apart = q * mean.ln() - rest.iter().map(|value| value.ln()).sum::<f64>();
         let rows = sample - 1.0 - j as f64 - (2.0 * q * q + q + 2.0) / (6.0 * q);
-        if rows * apart > chi_square_995((q - 1.0) * (q + 2.0) / 2.0) {
+        if rows * apart > chi_square(NORMAL_995, (q - 1.0) * (q + 2.0) / 2.0) {
             continue;
         }
         let shown = mean * largest_of_noise(sample, q);
@@ -141,12 +143,6 @@ fn until_equal(eigenvalues: &[f64], sample: f64) -> AboveNoise {
     AboveNoise::UNKNOWN
 }
 
-/// Quantile of χ² at 99.5%, to 1%. Source: Wilson and Hilferty 1931.
-fn chi_square_995(freedom: f64) -> f64 {
-    let spread = 2.0 / (9.0 * freedom);
-    freedom * (1.0 - spread + NORMAL_995 * spread.sqrt()).powi(3)
-}
-
 /// μ + s·τ for unit noise of `n` rows in `p` dimensions.
 fn largest_of_noise(n: f64, p: f64) -> f64 {
     let (n_root, p_root) = ((n - 0.5).max(0.5).sqrt(), (p - 0.5).max(0.5).sqrt());
@@ -159,15 +155,6 @@ fn largest_of_noise(n: f64, p: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_quantiles_are_those_of_scipy() {
-        // scipy.stats.chi2.ppf(0.995, df)
-        for (freedom, right) in [(2.0, 10.596_635), (5.0, 16.749_602), (35.0, 60.274_771)] {
-            let found = chi_square_995(freedom);
-            assert!((found / right - 1.0).abs() < 0.01, "{found} {right}");
-        }
-    }
 
     #[test]
     fn one_direction_left_tells_nothing_of_noise() {

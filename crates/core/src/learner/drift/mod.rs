@@ -20,7 +20,6 @@
 //! is estimated and corrected for).
 
 mod frame;
-mod quantile;
 mod windows;
 
 use faer::Mat;
@@ -28,6 +27,7 @@ use faer::Mat;
 use self::frame::Frame;
 use self::windows::{BLOCKS, Difference, Windows};
 use crate::codec::{CodecError, Decoder, Encoder};
+use crate::learner::quantile::student_quantile;
 use crate::learner::saved::finite;
 use crate::learner::{LearnError, Learner};
 use crate::linalg::{mean_sin2, thin_q};
@@ -287,7 +287,7 @@ impl DriftParams {
         let a_block = self.false_alarms_per_row * self.block_rows() as f64;
         // The expansion of the quantile holds for small tails only.
         let tail = (a_block / (2.0 * statistics as f64)).min(0.05);
-        Some(quantile::student_quantile(tail, freedom))
+        Some(student_quantile(tail, freedom))
     }
 }
 

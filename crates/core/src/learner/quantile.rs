@@ -1,4 +1,4 @@
-//! Quantiles of the normal and Student's t distributions, far out in the tail.
+//! Quantiles of the normal, Student's t and χ² distributions.
 
 /// Upper tail Q(u) of the standard normal law, for u ≥ 1.
 ///
@@ -27,10 +27,15 @@ fn normal_quantile(tail: f64) -> f64 {
 
 /// The value that a variable of Student's law with `freedom` ≥ 30 degrees of freedom exceeds with
 /// probability `tail` ≤ 0.1.
+pub(super) fn student_quantile(tail: f64, freedom: f64) -> f64 {
+    student(normal_quantile(tail), freedom)
+}
+
+/// The value that a variable of Student's law with `freedom` degrees of freedom exceeds as often as a
+/// standard normal one exceeds `u`: at 97.5%, to 1% from 3 degrees of freedom on.
 ///
 /// Source: Abramowitz and Stegun 1964, equation 26.7.5.
-pub(super) fn student_quantile(tail: f64, freedom: f64) -> f64 {
-    let u = normal_quantile(tail);
+pub(super) fn student(u: f64, freedom: f64) -> f64 {
     let v = freedom;
     let g1 = (u.powi(3) + u) / 4.0;
     let g2 = (5.0 * u.powi(5) + 16.0 * u.powi(3) + 3.0 * u) / 96.0;
@@ -42,9 +47,18 @@ pub(super) fn student_quantile(tail: f64, freedom: f64) -> f64 {
     u + g1 / v + g2 / v.powi(2) + g3 / v.powi(3) + g4 / v.powi(4)
 }
 
+/// The value that a variable of the χ² law with `freedom` degrees of freedom exceeds as often as a
+/// standard normal one exceeds `u`: at 99.5%, to 1%.
+///
+/// Source: Wilson and Hilferty 1931.
+pub(super) fn chi_square(u: f64, freedom: f64) -> f64 {
+    let spread = 2.0 / (9.0 * freedom);
+    freedom * (1.0 - spread + u * spread.sqrt()).powi(3)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{normal_quantile, student_quantile};
+    use super::{chi_square, normal_quantile, student, student_quantile};
 
     #[test]
     fn quantiles_are_those_of_the_tables() {
@@ -68,6 +82,15 @@ mod tests {
                 (found / quantile - 1.0).abs() < 2e-3,
                 "{tail} {freedom} {found}"
             );
+        }
+        // scipy.stats: t.ppf(0.975, df), chi2.ppf(0.995, df).
+        for (freedom, quantile) in [(3.0, 3.182_446), (10.0, 2.228_139), (60.0, 2.000_298)] {
+            let found = student(1.959_964, freedom);
+            assert!((found / quantile - 1.0).abs() < 0.01, "{freedom} {found}");
+        }
+        for (freedom, quantile) in [(2.0, 10.596_635), (5.0, 16.749_602), (35.0, 60.274_771)] {
+            let found = chi_square(2.575_829, freedom);
+            assert!((found / quantile - 1.0).abs() < 0.01, "{freedom} {found}");
         }
     }
 }
