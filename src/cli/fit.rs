@@ -53,7 +53,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     }
     // Installed before the inputs are opened, so that from here on Ctrl-C ends with a result.
     let shutdown = Shutdown::on_signals().map_err(|error| failed(&error))?;
-    let reader = source::open(&args.inputs, &plan.source).map_err(|error| match error {
+    let mut reader = source::open(&args.inputs, &plan.source).map_err(|error| match error {
         // The flag, more often than the file.
         SourceError::TooFewFeatures { .. } => CliError::Usage(error.to_string()),
         _ => failed(&error),
@@ -68,6 +68,15 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         channel_minibatches: plan.run.channel_minibatches.value(),
         threads: plan.run.threads,
     };
+    // Whoever allows one thread does not want a second process to work beside it.
+    if room.threads > 1
+        && let Some(worker) = super::worker(&plan.source_keys, &plan.source)?
+        && let Err(reason) = reader.use_worker(worker, room.minibatch_rows)
+    {
+        say(&format!(
+            "{reason}; reading goes on without it, in this process"
+        ));
+    }
     let mut bar = Bar::new(reader.extent());
     let fitted = fit(
         reader,

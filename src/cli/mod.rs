@@ -24,9 +24,13 @@ mod top;
 mod transform;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
+use crate::config::{IsolationKey, SourceKeys};
+use crate::source::SourceParams;
+use crate::source::worker::{Subprocess, SubprocessParams};
 use crate::text::bounded;
 
 /// The failure of a command; the message names the place, the value and the remedy.
@@ -85,7 +89,7 @@ enum Command {
     #[cfg(not(feature = "lab"))]
     Lab(left_out::Args),
     Completions(completions::Args),
-    /// Decodes files for a daemon, which starts it.
+    /// Decodes files for `fit` or `run`, which starts it.
     #[command(name = "decode-worker", hide = true)]
     DecodeWorker,
 }
@@ -124,6 +128,21 @@ pub fn main() -> ExitCode {
             ExitCode::from(error.code())
         }
     }
+}
+
+/// The process that decodes files, unless `source.isolation` is "none".
+fn worker(keys: &SourceKeys, source: &SourceParams) -> Result<Option<Subprocess>, CliError> {
+    if keys.isolation == IsolationKey::None {
+        return Ok(None);
+    }
+    let program = std::env::current_exe().map_err(|error| CliError::Failed(error.to_string()))?;
+    Ok(Some(Subprocess::new(SubprocessParams {
+        program,
+        argument: "decode-worker",
+        memory_mib: keys.worker_memory_mib,
+        deadline: Duration::from_secs(keys.decode_deadline_s),
+        source: source.clone(),
+    })))
 }
 
 /// Environment variables that are valid UTF-8.

@@ -3,7 +3,6 @@
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::LevelFilter;
@@ -12,14 +11,13 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::cli::{CliError, environment};
 use crate::config::{
-    Config, ConfigError, ControlKey, IsolationKey, LogFormat, LogKeys, LogLevel, TOKEN_VARIABLE,
-    load,
+    Config, ConfigError, ControlKey, LogFormat, LogKeys, LogLevel, TOKEN_VARIABLE, load,
 };
 use crate::daemon::run::{self, Begin, RunParams, Surroundings, Until};
 use crate::disk::{Disk, RealDisk};
 use crate::http::{self, HttpParams};
 use crate::published::{LogTail, PublishParams, Published};
-use crate::source::worker::{Decode, InProcess, Subprocess, SubprocessParams};
+use crate::source::worker::{Decode, InProcess};
 
 /// Learns continuously from growing inputs, each row exactly once.
 #[derive(Debug, clap::Args)]
@@ -59,18 +57,9 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let disk: Arc<dyn Disk> = super::faults::disk().unwrap_or_else(|| Arc::new(RealDisk));
     // Only the page shows ids: nobody else pays for them.
     let with_ids = serving.is_some();
-    let decode: Box<dyn Decode> = if params.keys.source.isolation == IsolationKey::Process {
-        let program = std::env::current_exe().map_err(|error| failed(&error))?;
-        let worker = Subprocess::new(SubprocessParams {
-            program,
-            argument: "decode-worker",
-            memory_mib: params.keys.source.worker_memory_mib,
-            deadline: Duration::from_secs(params.keys.source.decode_deadline_s),
-            source: params.source.clone(),
-        });
-        Box::new(worker.with_ids(with_ids))
-    } else {
-        Box::new(InProcess::new(params.source.clone()).with_ids(with_ids))
+    let decode: Box<dyn Decode> = match super::worker(&params.keys.source, &params.source)? {
+        Some(worker) => Box::new(worker.with_ids(with_ids)),
+        None => Box::new(InProcess::new(params.source.clone()).with_ids(with_ids)),
     };
     let published = serving
         .as_ref()

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::config::ConfigError;
-use crate::config::keys::{Config, LearnerKeys, RunKeys};
+use crate::config::keys::{Config, LearnerKeys, RunKeys, SourceKeys};
 use crate::config::values::{ForgettingKey, RuleKey, StepKey};
 use crate::learner::drift::DriftParams;
 use crate::learner::{Forgetting, LearnerParams, Penalty, Precision, Rule, Step};
@@ -23,6 +23,8 @@ pub struct Plan {
     pub drift: Option<DriftParams>,
     /// How to read.
     pub source: SourceParams,
+    /// Keys of the worker process that decodes, among others.
+    pub source_keys: SourceKeys,
     /// Threads and room.
     pub run: RunKeys,
     /// Directory that snapshots go to.
@@ -58,6 +60,7 @@ impl TryFrom<&Config> for Plan {
                     Decoders::One
                 },
             },
+            source_keys: source.clone(),
             learner,
             drift: drift(config),
             run,

@@ -119,7 +119,9 @@ impl Learning<'_> {
     fn learn(&mut self, filled: Filled) -> Result<Minibatch, FitError> {
         self.monitor.update(&filled.batch);
         let learned = self.learner.update(filled.batch);
-        let batch = learned.map_err(|error| error.of(self.names.names()))?;
+        let mut batch = learned.map_err(|error| error.of(self.names.names()))?;
+        // A worker continues as soon as its memory is back, not when this is filled again.
+        batch.give_back();
         let now = Progress {
             rows_read: filled.rows_read,
             extent: filled.extent,

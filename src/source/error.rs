@@ -376,6 +376,20 @@ pub enum SourceError {
         /// Path of the file.
         path: PathBuf,
     },
+    /// A file that a worker process refused: its error as text.
+    #[error("{reason}")]
+    Refused {
+        /// Name of the file, what is wrong with it, and the remedy.
+        reason: String,
+    },
+    /// A file over which the worker process died or fell silent.
+    #[error("{path}: {reason}", path = .path.display())]
+    Worker {
+        /// Path of the file.
+        path: PathBuf,
+        /// How the worker ended, and the remedy.
+        reason: String,
+    },
     /// Continued reading after an error.
     #[error("reading ended with an error before; open the inputs again")]
     Ended,

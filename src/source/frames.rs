@@ -133,15 +133,19 @@ impl Frames {
         start: u64,
         end: u64,
     ) -> Result<Ranges, SourceError> {
-        let frames = Self::of_file(path, file)?;
-        if frames.end < end {
-            return Err(SourceError::ChangedWhileRead {
-                path: path.to_owned(),
-            });
+        let mut parts = Vec::new();
+        // The first messages need none before them, so nothing has to be found.
+        if start > 0 {
+            let frames = Self::of_file(path, file)?;
+            if frames.end < end {
+                return Err(SourceError::ChangedWhileRead {
+                    path: path.to_owned(),
+                });
+            }
+            parts.extend(frames.needed_before(start));
         }
-        let file = Arc::clone(file);
-        let mut parts: Vec<(u64, u64)> = frames.needed_before(start).collect();
         parts.push((start, end - start));
+        let file = Arc::clone(file);
         Ok(Ranges { file, parts, at: 0 })
     }
 }

@@ -12,15 +12,19 @@ use super::discover::{Input, LeftOut, discover};
 use super::error::shorten;
 use super::fix::Later;
 use super::format::Format;
-use super::later;
 use super::open::Opened;
-use super::segment_reader::{Ids, SegmentReader};
+use super::segment::{Segment, SegmentRead};
+use super::segment_reader::{Appended, Ids};
+use super::worker::{Decode as _, InProcess, Job, Next, Subprocess};
 use super::{FeatureSchema, Selection, SourceError, SourceParams};
 use crate::rows::{Features, Minibatch, Position, RowCounts, Watermark};
 
 /// Number of footers read in advance for the number of rows, the width and the schema; further
 /// files are examined when their turn comes.
 const FOOTERS_MAX: usize = 4096;
+
+/// Inputs in the queue of a worker, so that it does not wait between small files.
+const AHEAD: usize = 16;
 
 /// Finds the files of `inputs` and agrees on the features.
 ///
@@ -73,17 +77,22 @@ fn open_for(
         feature_schema.look_ahead(&input.path, &opened)?;
         rows_total = rows_total.zip(opened.rows()).map(|(a, b)| a + b);
     }
+    let is_first_stdin = is_stdin(&inputs[0]);
     let reader = Reader {
         counts: RowCounts::of(feature_schema.features().len()),
+        here: InProcess::for_schema(params.clone(), feature_schema.clone()),
+        worker: None,
+        // A file is opened again in its turn, so that one which changed until then is refused.
+        stdin: is_first_stdin.then_some(first),
         inputs,
         feature_schema,
         left_out,
         rows_total,
-        first: Some(first),
+        queued: 0,
         at: 0,
-        open: None,
         rows: Vec::new(),
         bytes_before: 0,
+        bytes_here: 0,
         with_ids: None,
         ended: false,
     };
@@ -104,20 +113,26 @@ pub struct Extent {
     pub bytes_read: u64,
 }
 
-/// Fills minibatches from the inputs, in order.
+/// Fills minibatches from the inputs, in order: a finite plan of segments for a decoder.
 pub struct Reader {
     inputs: Vec<Input>,
     feature_schema: FeatureSchema,
     left_out: LeftOut,
     rows_total: Option<u64>,
-    /// The first input, opened to learn its schema, until it is read.
-    first: Option<Opened>,
-    /// The input being read, and its rows.
+    /// Standard input, opened to learn its schema, until it is read.
+    stdin: Option<Opened>,
+    /// Decoder of standard input, and of files without a worker.
+    here: InProcess,
+    /// Decoder of files.
+    worker: Option<Subprocess>,
+    /// Inputs that were handed to a decoder, and those of them that are done.
+    queued: usize,
     at: usize,
-    open: Option<SegmentReader>,
     /// Rows used of each input begun so far.
     rows: Vec<u64>,
+    /// Bytes of the inputs that are done, and of the one being read.
     bytes_before: u64,
+    bytes_here: u64,
     counts: RowCounts,
     /// True if ids are read; decided by the first fill.
     with_ids: Option<bool>,
@@ -125,6 +140,25 @@ pub struct Reader {
 }
 
 impl Reader {
+    /// Has files decoded by `worker`, so that one that kills its decoder is refused by name. All
+    /// minibatches must have room for `minibatch_rows` rows. Standard input, and rows whose ids are
+    /// wanted, are decoded in this process.
+    ///
+    /// # Errors
+    /// Why the system cannot start it: all inputs are decoded in this process then.
+    pub fn use_worker(
+        &mut self,
+        mut worker: Subprocess,
+        minibatch_rows: usize,
+    ) -> Result<(), String> {
+        let started = worker
+            .use_schema(&self.feature_schema, minibatch_rows)
+            .and_then(|()| worker.start_now());
+        started.map_err(|refusal| refusal.reason)?;
+        self.worker = Some(worker);
+        Ok(())
+    }
+
     /// Names of the features, in the order of a minibatch's columns.
     pub fn features(&self) -> &Features {
         self.feature_schema.features()
@@ -176,6 +210,7 @@ impl Reader {
         batch: &mut Minibatch,
     ) -> Result<Option<RecordBatch>, SourceError> {
         self.begin(true)?;
+        self.worker = None;
         let mut parts = Vec::new();
         let poured = self.pour(batch, &mut Ids::Batches(&mut parts));
         self.ended |= poured.is_err();
@@ -199,7 +234,7 @@ impl Reader {
         Extent {
             rows_total: self.rows_total,
             bytes_total: known.then(|| self.inputs.iter().map(|input| input.bytes).sum()),
-            bytes_read: self.bytes_before + self.open.as_ref().map_or(0, SegmentReader::bytes_read),
+            bytes_read: self.bytes_before + self.bytes_here,
         }
     }
 
@@ -250,22 +285,20 @@ impl Reader {
         batch.set_has_missing(false);
         batch.set_first_row(self.counts.rows_accepted);
         let mut filled = 0;
-        while filled < batch.capacity() {
-            if self.open.is_none() {
-                self.open = self.open_next()?;
+        while filled < batch.capacity() && self.at < self.inputs.len() {
+            self.queue(batch.capacity() - filled)?;
+            if self.rows.len() == self.at {
+                self.rows.push(0);
             }
-            let Some(open) = &mut self.open else {
-                break;
-            };
-            let want = batch.capacity() - filled;
-            let done = open.fill((&mut *batch, filled), want, &mut self.counts, ids);
-            filled += done.rows;
-            self.rows[self.at] = open.rows();
-            if done.is_over? {
-                let bytes = self.inputs[self.at].bytes;
-                self.bytes_before += bytes.max(open.bytes_read());
+            let piece = self.append((&mut *batch, filled), ids)?;
+            filled += piece.counts.rows_accepted as usize;
+            self.rows[self.at] += piece.counts.rows_read;
+            self.counts.add(&piece.counts);
+            self.bytes_here = piece.bytes_read;
+            if piece.is_last {
+                self.bytes_before += self.bytes_here.max(self.inputs[self.at].bytes);
+                self.bytes_here = 0;
                 self.at += 1;
-                self.open = None;
             }
         }
         batch.set_rows(filled);
@@ -275,23 +308,78 @@ impl Reader {
         Ok(filled)
     }
 
-    /// Opens the next input; `None` after the last one.
-    fn open_next(&mut self) -> Result<Option<SegmentReader>, SourceError> {
-        let Some(input) = self.inputs.get(self.at) else {
-            return Ok(None);
+    /// Hands the next inputs to their decoder; the first minibatch still needs `want` rows.
+    fn queue(&mut self, want: usize) -> Result<(), SourceError> {
+        let ahead = if self.worker.is_some() { AHEAD } else { 1 };
+        let until = self.inputs.len().min(self.at + ahead);
+        while self.queued < until {
+            let input = &self.inputs[self.queued];
+            let is_stdin = input.format == Format::Stdin;
+            // Rows of standard input are counted here: the worker does not know how many it leaves
+            // to the end of a minibatch.
+            let is_next = self.queued == self.at;
+            if !is_next && (is_stdin || self.inputs[self.at].format == Format::Stdin) {
+                break;
+            }
+            let segment = if is_stdin {
+                Segment::stdin()
+            } else {
+                Segment::whole(&input.path, input.format)?
+            };
+            let number = self.queued as u64;
+            let job = Job {
+                ticket: number,
+                read: SegmentRead {
+                    file: number,
+                    segment,
+                    rows: 0,
+                    is_final: true,
+                },
+                until: None,
+            };
+            match &mut self.worker {
+                _ if is_stdin => {
+                    let opened = match self.stdin.take() {
+                        Some(opened) => opened,
+                        None => Opened::open(input)?,
+                    };
+                    self.here.queue_opened(job, opened);
+                }
+                Some(worker) => worker.queue(job, want),
+                None => self.here.queue(job, want),
+            }
+            self.queued += 1;
+        }
+        Ok(())
+    }
+
+    /// Appends rows of the current input to `batch` after its first `at`.
+    fn append(
+        &mut self,
+        (batch, at): (&mut Minibatch, usize),
+        ids: &mut Ids<'_>,
+    ) -> Result<Appended, SourceError> {
+        let input = &self.inputs[self.at];
+        let Some(worker) = self
+            .worker
+            .as_mut()
+            .filter(|_| input.format != Format::Stdin)
+        else {
+            return self.here.read((batch, at), ids);
         };
-        let path = &input.path;
-        let feature_schema = &self.feature_schema;
-        let (opened, leaves) = if let Some(first) = self.first.take() {
-            let leaves = later::columns(path, &first.schema(), &feature_schema.plan)?;
-            (first, leaves)
-        } else {
-            let mut opened = Opened::open(input)?;
-            let leaves = feature_schema.columns(path, &mut opened)?;
-            (opened, leaves)
-        };
-        self.rows.push(0);
-        let with_ids = self.with_ids == Some(true) && !feature_schema.plan.params.ids.is_empty();
-        SegmentReader::new((path, opened, leaves), feature_schema, 0, with_ids).map(Some)
+        match worker.next(batch, at) {
+            Next::Rows {
+                counts,
+                is_last,
+                bytes_read,
+                ..
+            } => Ok(Appended {
+                counts,
+                is_last,
+                row_ids: None,
+                bytes_read,
+            }),
+            Next::Failed { refusal, .. } => Err(SourceError::refused(&input.path, refusal)),
+        }
     }
 }

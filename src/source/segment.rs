@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::SourceError;
@@ -51,6 +51,33 @@ impl Segment {
             fingerprint: Fingerprint::decode(from)?,
             start: from.u64()?,
         })
+    }
+
+    /// All of a file, as it is now.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub(super) fn whole(path: &Path, format: Format) -> Result<Self, SourceError> {
+        let fingerprint = open_quietly(path).and_then(|file| {
+            let bytes = file.metadata()?.len();
+            Fingerprint::of(&file, bytes)
+        });
+        Ok(Self {
+            path: path.to_owned(),
+            format,
+            fingerprint: fingerprint.map_err(|error| unreadable(path, error))?,
+            start: 0,
+        })
+    }
+
+    /// Standard input: a segment that can be opened once, by whoever reads its schema.
+    pub(super) fn stdin() -> Self {
+        Self {
+            path: PathBuf::from("-"),
+            format: Format::Stdin,
+            fingerprint: Fingerprint::default(),
+            start: 0,
+        }
     }
 
     /// Opens the file, if it is still the one that was decided on.

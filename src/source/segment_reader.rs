@@ -1,7 +1,6 @@
 //! The rows of one input, from any row on → minibatches: the only loop over chunks.
 //!
-//! `fit` reads its inputs as they are; a segment that `run` reads must be unchanged since its turn
-//! came, and rows delivered before an error count.
+//! A file must be unchanged since its turn came, and rows delivered before an error count.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -19,7 +18,6 @@ use super::filter::{RowFilter, RowPlace};
 use super::id_encoder::RowIdEncoder;
 use super::open::Opened;
 use super::segment::{Held, Segment, SegmentRead};
-use super::select::Leaf;
 use crate::rows::{Minibatch, RowCounts, RowIds};
 
 /// Some rows of a segment.
@@ -31,15 +29,17 @@ pub struct Appended {
     pub is_last: bool,
     /// Ids of its rows, where they were asked for.
     pub row_ids: Option<RowIds>,
+    /// Bytes of the input that have been read so far, as stored.
+    pub bytes_read: u64,
 }
 
 /// Rows that were appended to a minibatch.
-pub(super) struct Filled {
+struct Filled {
     /// How many.
-    pub rows: usize,
+    rows: usize,
     /// True if the input has no more rows; an error if the next row is unavailable. Earlier rows
     /// are complete.
-    pub is_over: Result<bool, SourceError>,
+    is_over: Result<bool, SourceError>,
 }
 
 /// The receiver of row ids.
@@ -49,7 +49,33 @@ pub(super) enum Ids<'a> {
     Batches(&'a mut Vec<RecordBatch>),
 }
 
-impl Ids<'_> {
+/// What the ids of a segment are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum IdUse {
+    /// They are not read.
+    None,
+    /// Display: they become null if they cannot be read, and no file with usable features is
+    /// refused because of them.
+    Display,
+    /// Output: they are read or the file is refused.
+    Output,
+}
+
+impl<'a> Ids<'a> {
+    /// Texts for display, if an encoder is given.
+    pub(super) fn texts(id_encoder: Option<&'a mut RowIdEncoder>) -> Self {
+        id_encoder.map_or(Self::Nobody, Self::Texts)
+    }
+
+    /// What they are for.
+    pub(super) fn id_use(&self) -> IdUse {
+        match self {
+            Self::Nobody => IdUse::None,
+            Self::Texts(_) => IdUse::Display,
+            Self::Batches(_) => IdUse::Output,
+        }
+    }
+
     /// Delivers the ids of the `accepted` rows of a chunk that passed.
     fn take(
         &mut self,
@@ -93,8 +119,8 @@ pub struct SegmentReader {
     /// Row to stop after.
     until: u64,
     filter: RowFilter,
-    with_ids: bool,
-    /// The segment; `None` for an input that is read as is.
+    id_use: IdUse,
+    /// The segment; `None` for standard input.
     held: Option<Held>,
     failed: Option<SourceError>,
 }
@@ -110,22 +136,37 @@ impl SegmentReader {
         feature_schema: &FeatureSchema,
         with_ids: bool,
     ) -> Result<Self, SourceError> {
-        Self::open_behind(&read.segment, feature_schema, read.rows, with_ids)
+        let id_use = if with_ids {
+            IdUse::Display
+        } else {
+            IdUse::None
+        };
+        Self::open_for(read, feature_schema, id_use)
+    }
+
+    /// The same, with ids for this use.
+    ///
+    /// # Errors
+    /// As [`SegmentReader::open`].
+    pub(super) fn open_for(
+        read: &SegmentRead,
+        feature_schema: &FeatureSchema,
+        id_use: IdUse,
+    ) -> Result<Self, SourceError> {
+        Self::open_behind(&read.segment, feature_schema, read.rows, id_use)
     }
 
     fn open_behind(
         segment: &Segment,
         feature_schema: &FeatureSchema,
         skip: u64,
-        with_ids: bool,
+        id_use: IdUse,
     ) -> Result<Self, SourceError> {
         let path = &segment.path;
-        let with_ids = with_ids && !feature_schema.plan.params.ids.is_empty();
         let mut held = segment.hold()?;
-        let opened = held.read_schema().and_then(|mut opened| {
-            let leaves = feature_schema.columns(path, &mut opened)?;
-            Self::new((path, opened, leaves), feature_schema, skip, with_ids)
-        });
+        let opened = held
+            .read_schema()
+            .and_then(|opened| Self::new(path, opened, feature_schema, skip, id_use));
         match opened {
             Ok(mut reader) => {
                 reader.held = Some(held);
@@ -133,27 +174,35 @@ impl SegmentReader {
             }
             // Perhaps only the id columns cannot be read; without them the features may still be
             // learned.
-            Err(_) if with_ids => Self::open_behind(segment, feature_schema, skip, false),
+            Err(_) if id_use == IdUse::Display => {
+                Self::open_behind(segment, feature_schema, skip, IdUse::None)
+            }
             Err(error) => Err(held.blamed(error)),
         }
     }
 
-    /// The rows after the first `skip` of an open input, from its columns for the features.
+    /// The rows after the first `skip` of an open input.
     ///
     /// # Errors
-    /// If they cannot be decoded, or there are too few.
+    /// If it disagrees with the features, its rows cannot be decoded, or there are too few.
     pub(super) fn new(
-        (path, opened, leaves): (&Path, Opened, Vec<Leaf>),
+        path: &Path,
+        mut opened: Opened,
         feature_schema: &FeatureSchema,
         skip: u64,
-        with_ids: bool,
+        id_use: IdUse,
     ) -> Result<Self, SourceError> {
         let plan = &feature_schema.plan;
+        let id_use = if plan.params.ids.is_empty() {
+            IdUse::None
+        } else {
+            id_use
+        };
         let task = Task {
-            leaves,
+            leaves: feature_schema.columns(path, &mut opened)?,
             path: path.to_owned(),
             plan: Arc::clone(plan),
-            with_ids,
+            with_ids: id_use != IdUse::None,
         };
         let decoder = catch_panic::catch(path, || {
             let mut decoder = opened.into_decoder(task)?;
@@ -173,7 +222,7 @@ impl SegmentReader {
             row: skipped,
             until: u64::MAX,
             filter: RowFilter::default(),
-            with_ids,
+            id_use,
             held: None,
             failed: None,
         };
@@ -191,11 +240,6 @@ impl SegmentReader {
     /// Rows delivered or skipped.
     pub fn rows(&self) -> u64 {
         self.row
-    }
-
-    /// Bytes of the input that have been read, as stored.
-    pub(super) fn bytes_read(&self) -> u64 {
-        self.decoder.bytes_read()
     }
 
     fn pass_over(&mut self, mut rows: u64) -> Result<(), SourceError> {
@@ -231,26 +275,39 @@ impl SegmentReader {
         batch: &mut Minibatch,
         at: usize,
         want: usize,
-        mut id_encoder: Option<&mut RowIdEncoder>,
+        id_encoder: Option<&mut RowIdEncoder>,
+    ) -> Result<Appended, SourceError> {
+        self.append(batch, at, want, &mut Ids::texts(id_encoder))
+    }
+
+    /// The same, with the ids delivered to `ids`.
+    ///
+    /// # Errors
+    /// As [`SegmentReader::next`].
+    ///
+    /// # Panics
+    /// As [`SegmentReader::next`].
+    pub(super) fn append(
+        &mut self,
+        batch: &mut Minibatch,
+        at: usize,
+        want: usize,
+        ids: &mut Ids<'_>,
     ) -> Result<Appended, SourceError> {
         let m = self.feature_schema.features().len();
         assert_eq!(batch.features(), m, "features of the minibatch");
         if let Some(error) = self.failed.take() {
             return Err(self.blamed(error));
         }
-        let ids = self.feature_schema.plan.params.ids.len();
+        if let Ids::Texts(id_encoder) = ids {
+            id_encoder.begin(self.feature_schema.plan.params.ids.len());
+        }
         let mut counts = RowCounts::of(m);
-        let filled = {
-            let mut ids = match &mut id_encoder {
-                None => Ids::Nobody,
-                Some(id_encoder) => {
-                    id_encoder.begin(ids);
-                    Ids::Texts(id_encoder)
-                }
-            };
-            self.fill((&mut *batch, at), want, &mut counts, &mut ids)
+        let filled = self.fill((&mut *batch, at), want, &mut counts, ids);
+        let row_ids = match ids {
+            Ids::Texts(id_encoder) => Some(id_encoder.end()),
+            Ids::Nobody | Ids::Batches(_) => None,
         };
-        let row_ids = id_encoder.map(RowIdEncoder::end);
         let is_last = match filled.is_over {
             Ok(is_over) => is_over,
             Err(error) if counts.rows_read == 0 => return Err(self.blamed(error)),
@@ -265,6 +322,7 @@ impl SegmentReader {
             counts,
             is_last,
             row_ids,
+            bytes_read: self.decoder.bytes_read(),
         })
     }
 
@@ -277,7 +335,7 @@ impl SegmentReader {
 
     /// Appends up to `want` accepted rows to `batch` after its first `at`, and counts them in
     /// `counts`.
-    pub(super) fn fill(
+    fn fill(
         &mut self,
         (batch, at): (&mut Minibatch, usize),
         want: usize,
@@ -293,7 +351,7 @@ impl SegmentReader {
                 Ok(Some(taken)) => rows += taken,
                 Ok(None) => break Ok(true),
                 // It may be the ids that cannot be read: without them the file says what it is worth.
-                Err(error) if self.with_ids => match self.reopen_without_ids() {
+                Err(error) if self.id_use == IdUse::Display => match self.reopen_without_ids() {
                     None => break Err(error),
                     Some(Err(error)) => break Err(error),
                     Some(Ok(())) => {}
@@ -351,7 +409,7 @@ impl SegmentReader {
     /// do not change.
     fn reopen_without_ids(&mut self) -> Option<Result<(), SourceError>> {
         let segment = self.held.as_ref()?.segment();
-        let again = Self::open_behind(segment, &self.feature_schema, self.row, false);
+        let again = Self::open_behind(segment, &self.feature_schema, self.row, IdUse::None);
         let until = self.until;
         Some(again.map(|again| *self = Self { until, ..again }))
     }

@@ -105,9 +105,8 @@ const INSIDE: [(&str, &[&[&str]]); 4] = [
             &["feature_schema"],
             &["segment", "id_encoder"],
             &["segment_reader"],
-            &["reader"],
             &["worker"],
-            &["follow"],
+            &["follow", "reader"],
         ],
     ),
     (
@@ -123,7 +122,7 @@ const INSIDE: [(&str, &[&[&str]]); 4] = [
     (
         "source/worker",
         &[
-            &["in_process", "limits", "lost", "protocol"],
+            &["append", "in_process", "limits", "lost", "protocol"],
             &["slot_pool"],
             &["subprocess", "serve"],
         ],

@@ -25,6 +25,7 @@ mod faults;
 mod feeds;
 mod first_file;
 mod fit;
+mod fit_worker;
 mod following;
 mod footers;
 mod framing;

@@ -5,8 +5,11 @@ use std::path::Path;
 
 use super::{Decode, Job, Next, Refusal};
 use crate::rows::Minibatch;
+use crate::source::open::Opened;
+use crate::source::segment_reader::{IdUse, Ids};
 use crate::source::{
-    FeatureSchema, Frames, RowIdEncoder, Segment, SegmentReader, SourceError, SourceParams,
+    Appended, FeatureSchema, Frames, RowIdEncoder, Segment, SegmentReader, SourceError,
+    SourceParams,
 };
 
 /// Reads segments with the decoders of this process.
@@ -14,6 +17,8 @@ pub struct InProcess {
     params: SourceParams,
     feature_schema: Option<FeatureSchema>,
     jobs: VecDeque<Job>,
+    /// The input of the first job, if it was opened already.
+    opened: Option<Opened>,
     open: Option<SegmentReader>,
     /// Encoder of ids, where they are wanted.
     id_encoder: Option<RowIdEncoder>,
@@ -26,8 +31,20 @@ impl InProcess {
             params,
             feature_schema: None,
             jobs: VecDeque::new(),
+            opened: None,
             open: None,
             id_encoder: None,
+        }
+    }
+
+    /// The same, for jobs of these features.
+    pub(in crate::source) fn for_schema(
+        params: SourceParams,
+        feature_schema: FeatureSchema,
+    ) -> Self {
+        Self {
+            feature_schema: Some(feature_schema),
+            ..Self::new(params)
         }
     }
 
@@ -38,32 +55,48 @@ impl InProcess {
         self
     }
 
-    /// Rows of the first job, behind the first `at` of `batch`.
-    fn read(&mut self, batch: &mut Minibatch, at: usize) -> Result<Next, SourceError> {
+    /// Queues a job, the only one, for an input that cannot be opened twice.
+    pub(in crate::source) fn queue_opened(&mut self, job: Job, opened: Opened) {
+        self.jobs.push_back(job);
+        self.opened = Some(opened);
+    }
+
+    /// Appends rows as [`Decode::next`] does, with their ids delivered to `ids`.
+    ///
+    /// # Errors
+    /// What is wrong with the segment; its job ends.
+    pub(in crate::source) fn read(
+        &mut self,
+        (batch, at): (&mut Minibatch, usize),
+        ids: &mut Ids<'_>,
+    ) -> Result<Appended, SourceError> {
+        let id_use = ids.id_use();
+        let appended = self
+            .open(id_use)
+            .and_then(|open| open.append(batch, at, batch.capacity() - at, ids));
+        // After an error nothing may be read from it again.
+        if appended.as_ref().map_or(true, |piece| piece.is_last) {
+            self.drop_first();
+        }
+        appended
+    }
+
+    /// The segment of the first job.
+    fn open(&mut self, id_use: IdUse) -> Result<&mut SegmentReader, SourceError> {
         let (Some(job), Some(feature_schema)) = (self.jobs.front(), &self.feature_schema) else {
             return Err(SourceError::Ended);
         };
-        // Put back only after success, because after an error nothing may be read from it again.
-        let mut open = if let Some(open) = self.open.take() {
-            open
-        } else {
-            let with_ids = self.id_encoder.is_some();
-            SegmentReader::open(&job.read, feature_schema, with_ids)?.until(job.until)
+        let opened = match (self.open.take(), self.opened.take()) {
+            (Some(open), _) => open,
+            (None, Some(opened)) => {
+                let path = &job.read.segment.path;
+                SegmentReader::new(path, opened, feature_schema, job.read.rows, id_use)?
+            }
+            (None, None) => {
+                SegmentReader::open_for(&job.read, feature_schema, id_use)?.until(job.until)
+            }
         };
-        let want = batch.capacity() - at;
-        let piece = open.next(batch, at, want, self.id_encoder.as_mut())?;
-        let next = Next::Rows {
-            ticket: job.ticket,
-            counts: piece.counts,
-            is_last: piece.is_last,
-            row_ids: piece.row_ids,
-        };
-        if piece.is_last {
-            self.jobs.pop_front();
-        } else {
-            self.open = Some(open);
-        }
-        Ok(next)
+        Ok(self.open.insert(opened))
     }
 }
 
@@ -96,20 +129,27 @@ impl Decode for InProcess {
     }
 
     fn drop_first(&mut self) {
-        self.open = None;
+        (self.open, self.opened) = (None, None);
         self.jobs.pop_front();
     }
 
     fn next(&mut self, batch: &mut Minibatch, at: usize) -> Next {
-        match self.read(batch, at) {
-            Ok(next) => next,
-            Err(error) => {
-                self.open = None;
-                Next::Failed {
-                    ticket: self.jobs.pop_front().map_or(0, |job| job.ticket),
-                    refusal: Refusal::of(&error),
-                }
-            }
+        let ticket = self.jobs.front().map_or(0, |job| job.ticket);
+        let mut id_encoder = self.id_encoder.take();
+        let appended = self.read((batch, at), &mut Ids::texts(id_encoder.as_mut()));
+        self.id_encoder = id_encoder;
+        match appended {
+            Ok(piece) => Next::Rows {
+                ticket,
+                counts: piece.counts,
+                is_last: piece.is_last,
+                row_ids: piece.row_ids,
+                bytes_read: piece.bytes_read,
+            },
+            Err(error) => Next::Failed {
+                ticket,
+                refusal: Refusal::of(&error),
+            },
         }
     }
 }

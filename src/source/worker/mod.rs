@@ -2,9 +2,10 @@
 //!
 //! [`Subprocess`] hands segments to a worker process of the same binary and takes rows back through
 //! shared memory; a worker that dies or is silent for too long is replaced, and the error names its
-//! current file. [`InProcess`] does the same work in this process, for `isolation = "none"` and for
-//! tests. Both give the same pieces.
+//! current file. [`InProcess`] does the same work in this process, for `isolation = "none"`, for
+//! standard input, and for rows whose ids are passed on. Both give the same pieces.
 
+mod append;
 mod in_process;
 mod limits;
 mod lost;
@@ -49,6 +50,8 @@ pub enum Next {
         is_last: bool,
         /// Ids of its rows, if requested and available.
         row_ids: Option<RowIds>,
+        /// Bytes of the segment that have been read so far, as stored.
+        bytes_read: u64,
     },
     /// The job ends here; later ones continue.
     Failed {
@@ -143,6 +146,23 @@ impl Refusal {
             fault,
             // It goes into the journal, every checkpoint and the log.
             reason: bounded(error.to_string(), MESSAGE_BYTES_MAX),
+        }
+    }
+}
+
+impl SourceError {
+    /// The error for the file at `path` that a worker process refused, or was lost over.
+    pub(super) fn refused(path: &Path, refusal: Refusal) -> Self {
+        let Refusal { fault, reason } = refusal;
+        match fault {
+            Fault::Died | Fault::Silent => Self::Worker {
+                path: path.to_owned(),
+                reason,
+            },
+            // It is an error of this type, as text: it names the file.
+            Fault::File | Fault::Changed | Fault::Gone | Fault::Unreadable => {
+                Self::Refused { reason }
+            }
         }
     }
 }

@@ -82,6 +82,7 @@ pub(super) struct Sent {
     pub is_last: bool,
     pub counts: RowCounts,
     pub row_ids: Option<RowIds>,
+    pub bytes_read: u64,
 }
 
 /// Sends a message.
@@ -240,6 +241,7 @@ impl Reply {
                 if let Some(row_ids) = &sent.row_ids {
                     row_ids.encode(&mut to);
                 }
+                to.u64(sent.bytes_read);
             }
             Self::Failed(ticket, refusal) => {
                 to.u8(4);
@@ -283,6 +285,7 @@ impl Reply {
                 } else {
                     None
                 },
+                bytes_read: from.u64()?,
             }),
             4 => Self::Failed(from.u64()?, decode_refusal(&mut from)?),
             5 => Self::Ready,

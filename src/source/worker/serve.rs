@@ -194,6 +194,7 @@ impl Worker {
             is_last: piece.is_last,
             counts: piece.counts,
             row_ids: piece.row_ids,
+            bytes_read: piece.bytes_read,
         };
         // The place is the daemon's from here on.
         drop(batch);

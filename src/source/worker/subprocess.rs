@@ -13,12 +13,13 @@ use std::time::Duration;
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
+use super::append::append;
 use super::limits::{MEMORY_VARIABLE, RESERVE_KIB, RESERVE_VARIABLE, environment};
 use super::lost::{Lost, last_words, lost, not_started};
 use super::protocol::{Reply, Request, Sent, receive, send};
 use super::slot_pool::{Control, SlotPool};
 use super::{Decode, Fault, Job, Next, Refusal};
-use crate::rows::{Layout, Minibatch, Values, Width};
+use crate::rows::{Minibatch, Width};
 use crate::source::{Decoders, FeatureSchema, Frames, Segment, SourceParams};
 
 /// Bytes of the slots for pieces: enough for the worker to continue while the trainer learns.
@@ -102,6 +103,15 @@ impl Subprocess {
     pub fn with_ids(mut self, with_ids: bool) -> Self {
         self.with_ids = with_ids && !self.params.source.ids.is_empty();
         self
+    }
+
+    /// Starts a worker, if none is running, before the first job.
+    ///
+    /// # Errors
+    /// Why the system cannot start it.
+    pub fn start_now(&mut self) -> Result<(), Refusal> {
+        let started = self.running().map(|_| ());
+        started.map_err(|reason| self.reap(reason))
     }
 
     /// The process id of the current worker.
@@ -300,6 +310,7 @@ impl Subprocess {
             is_last: sent.is_last,
             counts: sent.counts,
             row_ids: sent.row_ids,
+            bytes_read: sent.bytes_read,
         };
         self.taken += rows_read;
         (self.deaths, self.unstarted) = (0, 0);
@@ -462,37 +473,5 @@ impl Decode for Subprocess {
                 }
             }
         }
-    }
-}
-
-/// Copies a piece to `batch` after its first `at` rows.
-fn append(batch: &mut Minibatch, at: usize, piece: &Minibatch) {
-    let rows = piece.rows();
-    let to = (batch.layout(), batch.row_stride(), batch.col_stride());
-    match (batch.values_mut(), piece.values()) {
-        (Values::F32(into), Values::F32(values)) => copy(into, to, at, values, piece),
-        (Values::F64(into), Values::F64(values)) => copy(into, to, at, values, piece),
-        // A piece of another width was refused.
-        _ => {}
-    }
-    batch.set_rows(at + rows);
-}
-
-fn copy<T: Copy>(
-    into: &mut [T],
-    (layout, row_stride, col_stride): (Layout, usize, usize),
-    at: usize,
-    values: &[T],
-    piece: &Minibatch,
-) {
-    let rows = piece.rows();
-    if layout == Layout::RowMajor {
-        let len = rows * row_stride;
-        into[at * row_stride..][..len].copy_from_slice(&values[..len]);
-        return;
-    }
-    let columns = values.chunks_exact(piece.col_stride());
-    for (from, to) in columns.zip(into.chunks_exact_mut(col_stride)) {
-        to[at..at + rows].copy_from_slice(&from[..rows]);
     }
 }
