@@ -5,8 +5,8 @@
     python3 benches/daemon.py latency    --ojad target/release/ojad --files 10000
     python3 benches/daemon.py start      --ojad target/release/ojad --files 100000
 
-`throughput` reads the same files by `ojad fit` and by `ojad run --until-idle` with a worker process
-and without one, in turn, and prints the medians and their ratios. `latency` renames files into a
+`throughput` reads the same files by `ojad fit` and by `ojad run --until-idle`, each with a worker process
+and without one, in turn, and prints the medians and their ratios to `fit` without one. `latency` renames files into a
 directory that holds old ones already and prints the time to the line that says that their rows are in
 the state, and the processor time of the daemon while nothing happens. `start` learns many files, and
 measures a second start. Needs numpy and pyarrow.
@@ -71,16 +71,19 @@ def throughput():
     files = [str(p) for p in sorted(feed.iterdir())]
     configs = {name: config(name, isolation=name) for name in ["process", "none"]}
     commands = {name: run(path, "--until-idle", "--reset-state") for name, path in configs.items()}
-    commands["fit"] = [args.ojad, "fit", "-k", "10", "--output", str(root / "fitted"), *files]
+    commands = {f"run, {name}": command for name, command in commands.items()}
+    for name, path in configs.items():
+        fit = [args.ojad, "fit", "--config", str(path), "-k", "10"]
+        commands[f"fit, {name}"] = [*fit, "--output", str(root / f"fitted-{name}"), *files]
     times = {name: [] for name in commands}
     for _ in range(args.rounds):
         for name, command in commands.items():
             times[name].append(seconds(command))
     for name, of in times.items():
         middle = statistics.median(of)
-        ratio = statistics.median(a / b for a, b in zip(of, times["fit"]))
+        ratio = statistics.median(a / b for a, b in zip(of, times["fit, none"]))
         rate = count * args.rows / middle
-        print(f"{name:8} {middle:.3f} s, least {min(of):.3f} s  {ratio:.3f} x fit  {rate:,.0f} rows/s")
+        print(f"{name:12} {middle:.3f} s, least {min(of):.3f} s  {ratio:.3f} x fit without a worker  {rate:,.0f} rows/s")
 
 
 class Daemon:

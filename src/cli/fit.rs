@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::cli::overrides::Overrides;
 use crate::cli::progress::Bar;
 use crate::cli::{CliError, is_unicode, print, say};
-use crate::config::Plan;
+use crate::config::{IsolationKey, Plan};
 use crate::daemon::{Fitted, Room, Shutdown, fit};
 use crate::learner::{self, Learner};
 use crate::rows::Features;
@@ -36,6 +36,10 @@ pub struct Args {
     /// Directory to write the snapshot to, with `latest` pointing to it.
     #[arg(long, short, value_name = "DIR")]
     output: Option<PathBuf>,
+    /// Decode files in a worker process: one that kills its decoder, or stops it, is named. Default: what
+    /// `source.isolation` says.
+    #[arg(long)]
+    worker: bool,
     /// Print the snapshot's metadata and components as JSON instead of the table.
     #[arg(long)]
     json: bool,
@@ -68,14 +72,10 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         channel_minibatches: plan.run.channel_minibatches.value(),
         threads: plan.run.threads,
     };
-    // Whoever allows one thread does not want a second process to work beside it.
-    if room.threads > 1
-        && let Some(worker) = super::worker(&plan.source_keys, &plan.source)?
-        && let Err(reason) = reader.use_worker(worker, room.minibatch_rows)
-    {
-        say(&format!(
-            "{reason}; reading goes on without it, in this process"
-        ));
+    if args.worker || plan.source_keys.isolation == IsolationKey::Process {
+        let worker = super::worker(&plan.source_keys, &plan.source)?;
+        let started = reader.use_worker(worker, room.minibatch_rows);
+        started.map_err(|reason| CliError::Failed(reason + "; or leave `--worker` out"))?;
     }
     let mut bar = Bar::new(reader.extent());
     let fitted = fit(

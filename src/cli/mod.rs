@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{IsolationKey, SourceKeys};
+use crate::config::SourceKeys;
 use crate::source::SourceParams;
 use crate::source::worker::{Subprocess, SubprocessParams};
 use crate::text::bounded;
@@ -130,19 +130,16 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The process that decodes files, unless `source.isolation` is "none".
-fn worker(keys: &SourceKeys, source: &SourceParams) -> Result<Option<Subprocess>, CliError> {
-    if keys.isolation == IsolationKey::None {
-        return Ok(None);
-    }
+/// A process that decodes files.
+fn worker(keys: &SourceKeys, source: &SourceParams) -> Result<Subprocess, CliError> {
     let program = std::env::current_exe().map_err(|error| CliError::Failed(error.to_string()))?;
-    Ok(Some(Subprocess::new(SubprocessParams {
+    Ok(Subprocess::new(SubprocessParams {
         program,
         argument: "decode-worker",
         memory_mib: keys.worker_memory_mib,
         deadline: Duration::from_secs(keys.decode_deadline_s),
         source: source.clone(),
-    })))
+    }))
 }
 
 /// Environment variables that are valid UTF-8.

@@ -57,9 +57,11 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let disk: Arc<dyn Disk> = super::faults::disk().unwrap_or_else(|| Arc::new(RealDisk));
     // Only the page shows ids: nobody else pays for them.
     let with_ids = serving.is_some();
-    let decode: Box<dyn Decode> = match super::worker(&params.keys.source, &params.source)? {
-        Some(worker) => Box::new(worker.with_ids(with_ids)),
-        None => Box::new(InProcess::new(params.source.clone()).with_ids(with_ids)),
+    let decode: Box<dyn Decode> = if params.keys.source.isolation.is_isolated() {
+        let worker = super::worker(&params.keys.source, &params.source)?;
+        Box::new(worker.with_ids(with_ids))
+    } else {
+        Box::new(InProcess::new(params.source.clone()).with_ids(with_ids))
     };
     let published = serving
         .as_ref()

@@ -56,7 +56,7 @@ keys! {
         /// How long rows may wait for a full minibatch.
         latency_max_ms: Option<u64> = None, in 1..=3_600_000, "use 1 to 3600000 ms";
         /// The process that decodes files.
-        isolation: IsolationKey = IsolationKey::Process;
+        isolation: IsolationKey = IsolationKey::Auto;
         /// Address space of the worker process.
         worker_memory_mib: u64 = 4096, in 256..=1 << 20, "use 256 MiB to 1 TiB";
         /// Longest silence of the worker process.

@@ -83,10 +83,19 @@ pub enum OnChanged {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum IsolationKey {
+    /// In a process of their own by `run`, in the program itself by `fit`.
+    Auto,
     /// In a process of their own.
     Process,
-    /// In the daemon.
+    /// In the program itself.
     None,
+}
+
+impl IsolationKey {
+    /// True if `run` decodes in a process of its own.
+    pub fn is_isolated(self) -> bool {
+        self != Self::None
+    }
 }
 
 /// Policy for refused files.

@@ -145,7 +145,7 @@ impl Reader {
     /// wanted, are decoded in this process.
     ///
     /// # Errors
-    /// Why the system cannot start it: all inputs are decoded in this process then.
+    /// Why the system cannot start it.
     pub fn use_worker(
         &mut self,
         mut worker: Subprocess,

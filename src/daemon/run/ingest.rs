@@ -13,7 +13,6 @@ use tracing::{debug, info};
 
 use self::put_off::End;
 use crate::checkpoint::{Journal, StateLock};
-use crate::config::IsolationKey;
 use crate::daemon::run::crash_marker::CrashMarker;
 use crate::daemon::run::decision::Decision;
 use crate::daemon::run::messages::{IngestMessage, RunError};
@@ -334,7 +333,7 @@ impl Loop {
         if is_new {
             self.begin(ticket, &reading);
         }
-        let is_isolated = self.ingest.params.keys.source.isolation == IsolationKey::Process;
+        let is_isolated = self.ingest.params.keys.source.isolation.is_isolated();
         if !is_isolated && (is_new || !self.is_noted(ticket)) {
             let rows = self.ingest.state.reading.as_ref().map_or(0, |r| r.rows);
             if self.marker.begin(ticket, rows) {
