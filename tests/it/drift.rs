@@ -25,6 +25,8 @@ struct Feed {
     /// Angle by which the first feature turns into the last.
     angle: f64,
     mean: f64,
+    /// Correlation of two features outside the components.
+    outside: f64,
     /// Student's law with three degrees of freedom, and not the normal one.
     is_heavy: bool,
     /// Correlation of a row with the one before.
@@ -41,6 +43,7 @@ impl Feed {
             deviations,
             angle: 0.0,
             mean: 0.0,
+            outside: 0.0,
             is_heavy: false,
             memory: 0.0,
             before: [0.0; M],
@@ -68,6 +71,7 @@ impl Feed {
                 *before = self.memory * *before + fresh * z * deviation;
             }
             let mut x = self.before;
+            x[8] = self.outside * x[7] + (1.0 - self.outside * self.outside).sqrt() * x[8];
             let last = M - 1;
             (x[0], x[last]) = (cos * x[0] - sin * x[last], sin * x[0] + cos * x[last]);
             for (j, x) in x.iter().enumerate() {
@@ -95,7 +99,7 @@ impl Watched {
         Self {
             feed,
             learner: new(&learner, M).unwrap(),
-            drift: Drift::new(params, M),
+            drift: Drift::new(params),
             batch: Minibatch::new(Width::F32, Layout::ColumnMajor, B, M),
         }
     }
@@ -164,7 +168,7 @@ fn heavy_tails_and_memory_are_no_drift() {
 /// What changes, and what it is called.
 type Change = (&'static str, fn(&mut Feed), DriftKind);
 
-const CHANGES: [Change; 5] = [
+const CHANGES: [Change; 7] = [
     (
         "rotation by 10°",
         |feed| feed.angle = 10_f64.to_radians(),
@@ -194,7 +198,83 @@ const CHANGES: [Change; 5] = [
         DriftKind::Variance,
     ),
     ("mean + 0.2", |feed| feed.mean = 0.2, DriftKind::Mean),
+    (
+        "variance of a feature outside the components × 1.2",
+        |feed| feed.deviations[6] *= 1.2_f64.sqrt(),
+        DriftKind::Variance,
+    ),
+    (
+        "correlation of two features outside the components",
+        |feed| feed.outside = 0.2,
+        DriftKind::Rotation,
+    ),
 ];
+
+#[test]
+fn rows_that_depend_on_each_other_for_long_are_no_drift_and_that_is_told() {
+    // A block of an eighth of the time that rows depend on each other, and of a hundredth.
+    let feed = |seed| Feed {
+        memory: 0.999,
+        ..Feed::new(seed)
+    };
+    let short = 16 * B as u64;
+    let mut watched = Watched::new(feed(31), params(short, 0.1));
+    assert_eq!(watched.until_event(2_000_000), None);
+    let unjudged = watched.drift.news().expect("it cannot be judged");
+    // The means of all features, at least; products forget twice as fast.
+    assert!(unjudged.statistics >= M, "{unjudged:?}");
+    assert_eq!(watched.drift.news(), None, "said once");
+    let report = watched.drift.report().unwrap();
+    assert_eq!(report.unjudged, unjudged.statistics);
+    let short = unjudged.needed_half_life_rows;
+    println!("{unjudged:?}");
+    assert!((20_000..=100_000).contains(&short), "{short}");
+    // With the half-life that it proposes everything can be judged.
+    let mut watched = Watched::new(feed(32), params(short, 0.1));
+    assert_eq!(watched.until_event(15 * short), None);
+    assert!(watched.drift.report().is_some());
+    assert_eq!(watched.drift.news(), None);
+}
+
+#[test]
+fn a_state_of_version_1_starts_over_and_keeps_its_count() {
+    let of = params(4_000, 0.1);
+    let (k, c, statistics) = (3_usize, 12_usize, 46_usize);
+    let mut to = Encoder::new();
+    to.u8(1);
+    to.u64(of.short_half_life_rows);
+    to.u64(of.long_half_life_rows);
+    to.usize(of.components);
+    to.f64(of.false_alarms_per_row);
+    to.u64(of.seed);
+    to.u64(7);
+    to.u64(0);
+    to.bool(true);
+    // The frame.
+    to.usize(k);
+    to.usize(c);
+    to.f64s(&[0.0; M]);
+    to.f64s(&[1.0; M]);
+    to.f64s(&[9.0, 4.0, 2.25]);
+    to.f64(9.0);
+    (0..c).for_each(|_| to.f32s(&[0.1; M]));
+    // Its states.
+    let zeros = vec![0.0; statistics];
+    to.f64s(&zeros);
+    to.u64(100);
+    to.usize(2);
+    (0..2).for_each(|_| to.f64s(&zeros));
+    to.u64(5);
+    to.f64(5.0);
+    to.f64(5.0);
+    (0..4).for_each(|_| to.f64s(&zeros));
+    let saved = to.into_bytes();
+    let mut from = Decoder::new("drift", &saved);
+    let drift = Drift::restore(&mut from, M).unwrap();
+    from.finish().unwrap();
+    assert_eq!((drift.events(), drift.params()), (7, &of));
+    assert_eq!(drift.report(), None);
+}
 
 #[test]
 fn a_change_is_found_within_one_short_half_life() {

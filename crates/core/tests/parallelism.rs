@@ -107,7 +107,7 @@ fn drift_does_without_it_too() {
         false_alarms_per_row: 1e-6,
         seed: 0,
     };
-    let mut drift = Drift::new(params, M);
+    let mut drift = Drift::new(params);
     let mut learner = new(&LearnerParams::default(), M).expect("k <= m");
     let mut reports = 0;
     for piece in rows(6000, M).chunks(8 * M) {

@@ -11,7 +11,7 @@ fn normal_tail(u: f64) -> f64 {
 }
 
 /// The u with Q(u) = `tail`, at least 1.
-fn normal_quantile(tail: f64) -> f64 {
+pub(super) fn normal_quantile(tail: f64) -> f64 {
     // Beyond 37 the tail is no normal number any more.
     let (mut low, mut high) = (1.0, 37.0);
     for _ in 0..80 {
@@ -23,12 +23,6 @@ fn normal_quantile(tail: f64) -> f64 {
         }
     }
     0.5 * (low + high)
-}
-
-/// The value that a variable of Student's law with `freedom` ≥ 30 degrees of freedom exceeds with
-/// probability `tail` ≤ 0.1.
-pub(super) fn student_quantile(tail: f64, freedom: f64) -> f64 {
-    student(normal_quantile(tail), freedom)
 }
 
 /// The value that a variable of Student's law with `freedom` degrees of freedom exceeds as often as a
@@ -58,7 +52,7 @@ pub(super) fn chi_square(u: f64, freedom: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{chi_square, normal_quantile, student, student_quantile};
+    use super::{chi_square, normal_quantile, student};
 
     #[test]
     fn quantiles_are_those_of_the_tables() {
@@ -77,7 +71,7 @@ mod tests {
             (1e-6, 400.0, 4.824_434_071_463_169),
             (1e-8, 100.0, 6.101_573_472_029_795),
         ] {
-            let found = student_quantile(tail, freedom);
+            let found = student(normal_quantile(tail), freedom);
             assert!(
                 (found / quantile - 1.0).abs() < 2e-3,
                 "{tail} {freedom} {found}"

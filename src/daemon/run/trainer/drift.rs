@@ -19,6 +19,15 @@ impl Trainer<'_> {
             return Ok(false);
         };
         let Some(report) = drift.update(batch, learner.as_ref())? else {
+            if let Some(unjudged) = drift.news() {
+                warn!(
+                    statistics = unjudged.statistics,
+                    of = unjudged.of,
+                    needed_half_life_rows = unjudged.needed_half_life_rows,
+                    "some changes cannot be found: rows depend on each other for about as long as \
+                     drift.short_half_life_rows; raise it to needed_half_life_rows"
+                );
+            }
             return Ok(false);
         };
         warn!(
@@ -56,7 +65,7 @@ impl Trainer<'_> {
         if let Some(params) = wanted {
             warn_if_short(params, self.learned.learner.as_deref(), features);
         }
-        self.learned.drift = wanted.map(|params| Drift::new(params.clone(), features));
+        self.learned.drift = wanted.map(|params| Drift::new(params.clone()));
     }
 }
 

@@ -1,33 +1,35 @@
 //! Drift detection: do the latest rows still come from the same distribution as the earlier ones?
 //!
-//! At some moment the learner's components, together with random directions, become a `Frame`. From
-//! then on every row yields bounded statistics in these coordinates: products of pairs (the
-//! components' variances, and rotation out of the subspace or into each other), the coordinates
-//! themselves (the mean), and the squared norm outside the components. Two states keep means of
-//! these over blocks of rows: the short-term state over the last two short half-lives, the
-//! long-term state over everything before. Whatever the frame, an unchanged feed has the same means
-//! in both: the quality of the components decides which changes are found, but never the rate of
-//! false alarms.
+//! At some moment the learner's components, with a sketch of what lies outside them, become a
+//! `Frame`. From then on every row yields bounded statistics in these coordinates: products of pairs
+//! (variances, rotation out of the subspace or into each other, correlations outside it), the
+//! coordinates themselves (the mean), the squared norm outside the components, and each feature and
+//! its square. Two states keep means of these over blocks of rows: the short-term state over the
+//! last two short half-lives, the long-term state over everything before. Whatever the frame, an
+//! unchanged feed has the same means in both: the quality of the components decides which changes
+//! are found, but never the rate of false alarms.
 //!
 //! After every block each of the p differences is divided by its standard error. By the union bound
 //! over the p statistics and both signs, an alarm level of
 //!
-//!   u = t⁻¹(1 − r·n/(2p))    n rows per block, r false alarms per row, t: Student's law
+//!   u = Φ⁻¹(1 − r·n/(2p))    n rows per block, r false alarms per row
 //!
-//! gives at most r false alarms per row, however the statistics are correlated. It assumes that the
-//! means of a block are close to normal (the statistics are bounded, and a block covers a sixteenth
-//! of a half-life) and that the autocorrelation of rows dies out within a few blocks (its first lag
-//! is estimated and corrected for).
+//! gives at most r false alarms per row, however the statistics are correlated. The standard errors
+//! include the autocorrelation of the blocks; where a difference is further from normal than that
+//! (few independent rows, squares, heavy tails, a standard error from few blocks), it is scaled to
+//! the same probability. Where rows depend on each other for so long that the short-term state is
+//! worth fewer than four independent blocks, no law is known well enough: that statistic is not
+//! judged, and [`Drift::news`] says so with the half-life that it takes.
 
 mod frame;
 mod windows;
 
 use faer::Mat;
 
-use self::frame::Frame;
+use self::frame::{Frame, Statistic};
 use self::windows::{BLOCKS, Difference, Windows};
 use crate::codec::{CodecError, Decoder, Encoder};
-use crate::learner::quantile::student_quantile;
+use crate::learner::quantile::normal_quantile;
 use crate::learner::saved::finite;
 use crate::learner::{LearnError, Learner};
 use crate::linalg::{mean_sin2, thin_q};
@@ -85,6 +87,13 @@ pub struct DriftReport {
     pub explained_variance_long: f64,
     /// Number of drifts so far.
     pub events: u64,
+    /// Statistics that cannot be judged, because rows depend on each other for about as long as the
+    /// short half-life.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub unjudged: usize,
+    /// Short half-life, in rows, with which they could be judged.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub needed_half_life_rows: Option<u64>,
 }
 
 impl DriftReport {
@@ -100,28 +109,41 @@ impl DriftReport {
     }
 }
 
+/// Statistics that cannot be judged with the short half-life, because rows depend on each other for
+/// about as long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unjudged {
+    /// How many.
+    pub statistics: usize,
+    /// The number of all.
+    pub of: usize,
+    /// Short half-life, in rows, with which they could be judged.
+    pub needed_half_life_rows: u64,
+}
+
 /// Watches a feed alongside its learner.
 #[derive(Debug)]
 pub struct Drift {
     params: DriftParams,
-    features: usize,
     /// Rows seen since the frame was dropped.
     rows: u64,
     watched: Option<(Frame, Windows)>,
     last: Option<Difference>,
     events: u64,
+    /// True if it was told that something cannot be judged.
+    has_told: bool,
 }
 
 impl Drift {
-    /// A detector for `features` features that has seen no rows.
-    pub fn new(params: DriftParams, features: usize) -> Self {
+    /// A detector that has seen no rows.
+    pub fn new(params: DriftParams) -> Self {
         Self {
             params,
-            features,
             rows: 0,
             watched: None,
             last: None,
             events: 0,
+            has_told: false,
         }
     }
 
@@ -133,6 +155,18 @@ impl Drift {
     /// Number of drifts so far.
     pub fn events(&self) -> u64 {
         self.events
+    }
+
+    /// What cannot be judged, the first time that there is something.
+    pub fn news(&mut self) -> Option<Unjudged> {
+        let found = self.last.as_ref().filter(|_| !self.has_told)?;
+        let unjudged = Unjudged {
+            statistics: found.unjudged,
+            of: found.scores.len(),
+            needed_half_life_rows: found.half_life_rows?,
+        };
+        self.has_told = true;
+        Some(unjudged)
     }
 
     /// Takes in a minibatch that `learner` has not learned yet, in O(b·m·(k + 16)) time. If it
@@ -164,7 +198,8 @@ impl Drift {
         if !windows.end_block(rows) {
             return Ok(None);
         }
-        self.last = windows.difference();
+        let u = self.params.limit(frame);
+        self.last = windows.difference(frame.statistics(), u);
         let report = self.report().filter(DriftReport::is_drift);
         if report.is_some() {
             self.events += 1;
@@ -195,19 +230,19 @@ impl Drift {
         Some(DriftReport {
             kind: kinds[largest],
             scores,
-            threshold: self
-                .params
-                .threshold(frame.statistics(), difference.freedom),
+            threshold: (self.params.false_alarms_per_row > 0.0).then(|| self.params.limit(frame)),
             subspace_distance: self.subspace_distance(frame, difference),
             explained_variance_short: explained_variance(frame, &difference.short),
             explained_variance_long: explained_variance(frame, &difference.long),
             events: self.events,
+            unjudged: difference.unjudged,
+            needed_half_life_rows: difference.half_life_rows,
         })
     }
 
     fn subspace_distance(&self, frame: &Frame, difference: &Difference) -> f64 {
-        let short = subspace(frame, &difference.short, self.features);
-        let long = subspace(frame, &difference.long, self.features);
+        let short = subspace(frame, &difference.short);
+        let long = subspace(frame, &difference.long);
         let k = frame.components as f64;
         (k * mean_sin2(short.as_ref().transpose(), long.as_ref().transpose())).sqrt()
     }
@@ -235,7 +270,7 @@ impl Drift {
     /// If the bytes are not a saved state.
     pub fn restore(from: &mut Decoder<'_>, features: usize) -> Result<Self, CodecError> {
         let version = from.u8()?;
-        if version != VERSION {
+        if !(1..=VERSION).contains(&version) {
             return Err(from.refuse(format!("version {version}")));
         }
         let params = DriftParams {
@@ -245,14 +280,18 @@ impl Drift {
             false_alarms_per_row: finite(from)?,
             seed: from.u64()?,
         };
-        let mut drift = Self::new(params, features);
+        let mut drift = Self::new(params);
         drift.events = from.u64()?;
         drift.rows = from.u64()?;
-        if from.bool()? {
+        let is_watched = from.bool()?;
+        if is_watched && version == 1 {
+            // Its statistics are not those of today: watching starts over.
+            skip_version_1(from)?;
+        } else if is_watched {
             let frame = Frame::restore(from, features)?;
             let mut windows = drift.params.windows(&frame);
             windows.restore(from)?;
-            drift.last = windows.difference();
+            drift.last = windows.difference(frame.statistics(), drift.params.limit(&frame));
             drift.watched = Some((frame, windows));
         }
         Ok(drift)
@@ -260,7 +299,31 @@ impl Drift {
 }
 
 /// Version of the section `drift`.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+
+/// Passes over a frame and windows of version 1.
+fn skip_version_1(from: &mut Decoder<'_>) -> Result<(), CodecError> {
+    let (_, directions) = (from.usize()?, from.usize()?);
+    for _ in 0..3 {
+        from.f64s()?;
+    }
+    from.f64()?;
+    for _ in 0..directions {
+        from.f32s()?;
+    }
+    from.f64s()?;
+    from.u64()?;
+    for _ in 0..from.usize()? {
+        from.f64s()?;
+    }
+    from.u64()?;
+    from.f64()?;
+    from.f64()?;
+    for _ in 0..4 {
+        from.f64s()?;
+    }
+    Ok(())
+}
 
 impl DriftParams {
     /// The shortest short half-life that minibatches of this size allow: a block is at least one
@@ -276,56 +339,53 @@ impl DriftParams {
     fn windows(&self, frame: &Frame) -> Windows {
         let rows = self.block_rows();
         let long_blocks = self.long_half_life_rows as f64 / rows as f64;
-        Windows::new(frame.statistics(), rows, long_blocks.max(1.0))
+        Windows::new(values(frame), rows, long_blocks.max(1.0))
     }
 
     /// u of the module documentation.
-    fn threshold(&self, statistics: usize, freedom: f64) -> Option<f64> {
-        if self.false_alarms_per_row <= 0.0 {
-            return None;
-        }
+    fn limit(&self, frame: &Frame) -> f64 {
         let a_block = self.false_alarms_per_row * self.block_rows() as f64;
-        // The expansion of the quantile holds for small tails only.
-        let tail = (a_block / (2.0 * statistics as f64)).min(0.05);
-        Some(student_quantile(tail, freedom))
+        let statistics = frame.statistics().count() as f64;
+        // The quantile's expansion holds for small tails; without alarms, scores are only shown.
+        normal_quantile((a_block / (2.0 * statistics)).clamp(1e-12, 0.05))
     }
 }
 
 /// The largest score of each kind.
 fn scores(frame: &Frame, difference: &Difference) -> [f64; 3] {
-    let (k, c) = (frame.components, frame.width());
     let mut largest = [0.0_f64; 3];
-    let mut scores = difference.scores.iter();
-    let mut put = |kind: usize| {
-        let score = scores.next().map_or(0.0, |score| score.abs());
-        largest[kind] = largest[kind].max(score);
-    };
-    for a in 0..k {
-        put(1);
-        (a + 1..c).for_each(|_| put(0));
+    for (statistic, score) in frame.statistics().zip(&difference.scores) {
+        let kind = match statistic {
+            Statistic::Product => 0,
+            Statistic::Variance => 1,
+            Statistic::Mean => 2,
+        };
+        largest[kind] = largest[kind].max(score.abs());
     }
-    (0..c).for_each(|_| put(2));
-    put(1);
     largest
 }
 
-/// E zₐzⱼ of `means`, for a < k and j from a on.
+/// Number of values that a state keeps means of.
+fn values(frame: &Frame) -> usize {
+    frame.statistics().count() + frame.reported()
+}
+
+/// E zₐzⱼ of the `means` that are reported, for a < k.
 fn product(frame: &Frame, means: &[f64], a: usize, j: usize) -> f64 {
     let (a, j) = (a.min(j), a.max(j));
     let c = frame.width();
-    means[a * c - a * a.saturating_sub(1) / 2 + (j - a)]
+    let reported = &means[frame.statistics().count()..];
+    reported[a * c - a * a.saturating_sub(1) / 2 + (j - a)]
 }
 
 /// Orthonormal columns that span the principal subspace of a state, (k+q)×k: one step of the power
-/// method from the frame's components. The q random directions stand for all m − k that are
-/// orthogonal to the components.
-fn subspace(frame: &Frame, means: &[f64], features: usize) -> Mat<f64> {
+/// method from the frame's components. The coordinates of the rest stand for a vector outside the
+/// components: its entries, or sums of them with random signs, whose squares have the right mean.
+fn subspace(frame: &Frame, means: &[f64]) -> Mat<f64> {
     let (k, c) = (frame.components, frame.width());
-    let beside = (features - k) as f64;
     let unit = |j: usize| match frame.eigenvalues.get(j) {
         Some(eigenvalue) => eigenvalue.sqrt(),
-        // Their standard deviation, times √(directions that each of them stands for).
-        None => (frame.outside / beside).sqrt() * (beside / (c - k) as f64).sqrt(),
+        None => frame.deviations[j - k],
     };
     let image = Mat::from_fn(c, k, |j, a| unit(j) * product(frame, means, a, j) * unit(a));
     thin_q(image.as_ref())
