@@ -195,6 +195,7 @@ fn small() -> Estimate {
         determined: 2,
         unresolved: None,
         is_widened: false,
+        limits: None,
     }
 }
 

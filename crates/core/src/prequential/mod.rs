@@ -96,3 +96,65 @@ impl Learner for Prequential {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(rows: usize, from: usize) -> Minibatch {
+        let values =
+            (from * 6..(from + rows) * 6).map(|i| (i as f64 * 0.7).sin() + (i as f64).cos());
+        Minibatch::from_rows(&values.collect::<Vec<_>>(), 6)
+    }
+
+    #[test]
+    fn a_state_from_before_limits_goes_on_and_measures_them() {
+        let params = LearnerParams {
+            components: 2,
+            ..LearnerParams::default()
+        };
+        let mut old = learner::new(&params, 6).unwrap();
+        old.update(batch(1_000, 0)).unwrap();
+        let mut bytes = Encoder::new();
+        old.save(&mut bytes);
+        let bytes = bytes.into_bytes();
+        let mut from = Decoder::new("learner", &bytes);
+        let mut read = new(&params, 6).unwrap();
+        read.restore(&mut from).unwrap();
+        from.finish().unwrap();
+        assert_eq!(read.summary().unwrap().limits, None);
+        for i in 1..5 {
+            old.update(batch(1_000, 1_000 * i)).unwrap();
+            read.update(batch(1_000, 1_000 * i)).unwrap();
+        }
+        let estimate = read.estimate().unwrap();
+        assert!(estimate.limits.is_some());
+        // What is learned is the same.
+        let limits = None;
+        assert_eq!(
+            learner::Estimate { limits, ..estimate },
+            old.estimate().unwrap()
+        );
+    }
+
+    #[test]
+    fn a_damaged_state_is_refused() {
+        let params = LearnerParams {
+            components: 2,
+            ..LearnerParams::default()
+        };
+        let mut one = new(&params, 6).unwrap();
+        for i in 0..4 {
+            one.update(batch(1_000, 1_000 * i)).unwrap();
+        }
+        let mut bytes = Encoder::new();
+        one.save(&mut bytes);
+        let bytes = bytes.into_bytes();
+        // Cut anywhere, it is an error and no panic.
+        for end in (0..bytes.len()).step_by(97) {
+            let mut other = new(&params, 6).unwrap();
+            let mut from = Decoder::new("learner", &bytes[..end]);
+            assert!(other.restore(&mut from).is_err(), "{end}");
+        }
+    }
+}

@@ -1,19 +1,20 @@
 //! Which rows are scored, by which components, and for how long they count.
 //!
 //! The components that score are copies of the learner's, made anew whenever the weight of all rows has grown by a
-//! quarter. Scores are gathered in periods: one ends when it has as many rows as there was weight when it began, so
-//! that periods double, or, under forgetting, are as long as the memory. The distributions are those of the period
+//! quarter. Scores are gathered in periods: one ends when it has as many rows as there was weight when it began (half as
+//! many at first), so that periods double, or, under forgetting, are as long as the memory. The distributions are those of the period
 //! under way and of the one before. So they are never of components much poorer than the present ones, and follow the
 //! half-life.
 //!
-//! Of the rows, one in √(weight/1000) is scored, at most one in 32: enough for the tail (some 10⁴ of 10⁶ rows), and a
-//! few percent of an update's cost. They are chosen by a hash of their position: rows of many sources often take turns,
-//! and every 32nd might be of the same source.
+//! Of the rows, one in (weight/1024)^¾ is scored, at least one in 64: scoring a row in f64 costs about as much as
+//! learning it. They are chosen by a hash of their position: rows of many sources often take turns, and every 64th might
+//! be of the same source.
 
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::{Estimate, Forgetting, Limits};
+use crate::linalg::Real;
 use crate::prequential::sketch::Sketch;
-use crate::rows::Minibatch;
+use crate::rows::{Layout, Minibatch, Values};
 use crate::score::{Projection, Rows, ScoreBuffers};
 
 /// Growth of the weight after which the components that score are renewed.
@@ -22,11 +23,21 @@ const GROWTH: f64 = 1.25;
 /// Minibatches between two renewals at least, once there were eight times as many.
 const MINIBATCHES_APART: u64 = 16;
 
-/// Every row is scored up to this weight.
-const ALL_ROWS: f64 = 1000.0;
+/// Twice as many rows are all scored.
+const ALL_ROWS: f64 = 1024.0;
+
+/// Then one row in (weight/1024)^this is.
+const GROWTH_APART: f64 = 0.75;
+
+/// Up to this weight periods are half as long: the components still improve a lot from one to the next.
+const EARLY: f64 = 10_000.0;
 
 /// One row in so many is scored at least.
-const ROWS_APART: f64 = 32.0;
+const ROWS_APART: f64 = 64.0;
+
+/// One row in so many of a minibatch is scored at least, if any is: one product with many rows costs less than many
+/// products with a few.
+const ROWS_TOGETHER: u64 = 4;
 
 /// Scores of a period.
 #[derive(Clone, Debug, Default)]
@@ -60,6 +71,7 @@ pub(super) struct Tracker {
     frame: Option<Frame>,
     period: Period,
     before: Option<Period>,
+    chosen: Vec<usize>,
     values: Vec<f64>,
     buffers: ScoreBuffers,
 }
@@ -84,18 +96,18 @@ impl Tracker {
     /// Scores some rows of a minibatch that is about to be learned; `first` rows were before it.
     pub fn score(&mut self, batch: &Minibatch, first: u64) {
         let Some(frame) = &self.frame else { return };
-        let apart = (self.weight / ALL_ROWS)
-            .sqrt()
-            .floor()
-            .clamp(1.0, ROWS_APART) as u64;
-        let m = batch.features();
-        self.values.clear();
-        for i in 0..batch.rows() {
-            if hash(first + i as u64).is_multiple_of(apart) {
-                self.values.extend((0..m).map(|j| batch.value(i, j)));
-            }
+        let apart = (self.weight / ALL_ROWS).powf(GROWTH_APART);
+        let apart = apart.floor().clamp(1.0, ROWS_APART) as u64;
+        let (of_minibatch, minibatches) = (apart.min(ROWS_TOGETHER), apart.div_ceil(ROWS_TOGETHER));
+        if !hash(self.minibatches).is_multiple_of(minibatches) {
+            return;
         }
-        let rows = Rows::from_f64(&self.values, m);
+        let chosen =
+            (0..batch.rows() as u64).filter(|i| hash(first + i).is_multiple_of(of_minibatch));
+        self.chosen.clear();
+        self.chosen.extend(chosen.map(|i| i as usize));
+        gather(batch, &self.chosen, &mut self.values);
+        let rows = Rows::from_f64(&self.values, batch.features());
         let scores = frame.projection.statistics(&rows, &mut self.buffers);
         for (to, values) in [
             (&mut self.period.residual, &scores.residual),
@@ -126,7 +138,7 @@ impl Tracker {
         self.period.rows += b;
         if self.period.rows >= self.period.length {
             let next = Period {
-                length: self.weight,
+                length: length(self.weight),
                 ..Period::default()
             };
             self.before = Some(std::mem::replace(&mut self.period, next));
@@ -144,7 +156,7 @@ impl Tracker {
     /// Scores by these components from now on.
     pub fn renew(&mut self, estimate: Estimate) {
         if self.frame.is_none() {
-            self.period.length = self.weight;
+            self.period.length = length(self.weight);
         }
         self.frame = Some(Frame {
             projection: Projection::of(&estimate),
@@ -299,6 +311,36 @@ fn finite(from: &mut Decoder<'_>) -> Result<f64, CodecError> {
     } else {
         Err(from.refuse(format!("{value} is not a finite number")))
     }
+}
+
+/// Copies the `chosen` rows of a minibatch, row by row.
+fn gather(batch: &Minibatch, chosen: &[usize], to: &mut Vec<f64>) {
+    match batch.values() {
+        Values::F32(values) => gather_of(&values[..], batch, chosen, to),
+        Values::F64(values) => gather_of(&values[..], batch, chosen, to),
+    }
+}
+
+fn gather_of<T: Real>(values: &[T], batch: &Minibatch, chosen: &[usize], to: &mut Vec<f64>) {
+    let (m, row) = (batch.features(), batch.row_stride());
+    if batch.layout() == Layout::RowMajor {
+        to.clear();
+        let rows = chosen.iter().map(|i| &values[i * row..][..m]);
+        to.extend(rows.flatten().map(|v| v.wide()));
+        return;
+    }
+    to.resize(chosen.len() * m, 0.0);
+    for j in 0..m {
+        let column = &values[j * batch.col_stride()..];
+        for (at, i) in chosen.iter().enumerate() {
+            to[at * m + j] = column[*i].wide();
+        }
+    }
+}
+
+/// Rows of a period that begins at this weight.
+fn length(weight: f64) -> f64 {
+    if weight < EARLY { 0.5 * weight } else { weight }
 }
 
 /// Mixes the bits of a position. Source: Steele, Lea, Flood 2014 (SplitMix64).

@@ -14,8 +14,8 @@
 
 use crate::learner::limits::{ParetoTail, ReferenceDistribution};
 
-/// Rows from which quantiles tell more than two moments: a hundred beyond the threshold.
-const ROWS_EMPIRICAL: f64 = 1000.0;
+/// Rows from which quantiles tell more than two moments: fifty beyond the threshold.
+const ROWS_EMPIRICAL: f64 = 500.0;
 
 /// Rows wanted beyond the threshold.
 const EXCESSES: f64 = 500.0;
@@ -137,7 +137,7 @@ mod tests {
             (0..25).map(|i| 0.7_f64.powi(i) * one.sample(random)).sum()
         };
         let heavy = |random: &mut ChaCha8Rng| -> f64 {
-            (0..25).map(|_| student.sample(random).powi(2)).sum()
+            (0..25).map(|_| f64::powi(student.sample(random), 2)).sum()
         };
         for (name, [one_percent, per_mille]) in [
             ("Gaussian", flagged(6_000, |random| gaussian.sample(random))),

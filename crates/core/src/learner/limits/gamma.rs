@@ -117,7 +117,7 @@ mod tests {
     /// Made by mpmath: `mpmath.log(mpmath.gammainc(a, x, regularized=True))`, 40 digits.
     #[test]
     fn tails_are_those_of_the_incomplete_gamma_function() {
-        for (a, x, expected) in [
+        let expected: &[(f64, f64, f64)] = &[
             (0.05, 0.001, -1.2989402160759926),
             (0.05, 30.0, -36.23025715336331),
             (0.5, 0.3, -0.8242175443879222),
@@ -135,7 +135,8 @@ mod tests {
             (12345.6, 12500.0, -2.4920071711737286),
             (250_000.0, 252_000.0, -10.318099917337342),
             (30.2, 100000.0, -99735.75688735154),
-        ] {
+        ];
+        for &(a, x, expected) in expected {
             let found = ln_upper(a, x);
             let scale = f64::max(1.0, expected.abs());
             assert!(

@@ -7,7 +7,7 @@
 //! 1. **χ²**, none: the law of Gaussian rows whose rest is the same in every direction.
 //! 2. **Box**, some: g·χ²_h with the mean and the variance of the rows, g = variance/2·mean, h = 2·mean²/variance
 //!    (Box 1954, theorem 3.1; with moments measured on rows, Nomikos and MacGregor 1995).
-//! 3. **Empirical**, a thousand or more: quantiles of the rows, and beyond the last of them a generalized Pareto
+//! 3. **Empirical**, five hundred or more: quantiles of the rows, and beyond the last of them a generalized Pareto
 //!    distribution (Pickands 1975), see [`fit`].
 
 mod fit;
