@@ -85,11 +85,11 @@ fn p_values_are_false_alarm_rates_for_a_decaying_rest_and_for_heavy_tails() {
             by_chi_squared += shares(&scored(&plain, &fresh).residual_p_value)[0] / sets as f64;
         }
         // What this replaces.
-        assert!(by_chi_squared > 0.06, "{by_chi_squared}");
+        assert!(by_chi_squared > 0.04, "{by_chi_squared}");
         for [one_percent, per_mille] in found {
-            // Some 4,000 rows behind each of eight limits: 40 and 4 beyond, standard errors of 5% and 15%.
+            // Some 2,000 rows behind each of eight limits: standard errors of 6% and 20% with the fitted tail.
             assert!(
-                (0.0086..0.0118).contains(&one_percent),
+                (0.008..0.0125).contains(&one_percent),
                 "{freedom:?}: {found:?}"
             );
             assert!(

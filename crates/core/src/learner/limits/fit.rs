@@ -158,12 +158,16 @@ mod tests {
 
     #[test]
     fn gaussian_rows_are_extrapolated_by_boxs_law() {
-        let mut random = ChaCha8Rng::seed_from_u64(3);
         let draw = ChiSquared::new(25.0).unwrap();
-        let law = of((0..40_000).map(|_| draw.sample(&mut random)).collect());
-        // χ²₂₅ exceeds 76.8 once in 10⁶ (scipy.stats.chi2.isf(1e-6, 25) = 76.757…).
-        let p = law.p_value(76.757);
-        assert!((0.25e-6..4e-6).contains(&p), "{p}");
+        let mut random = ChaCha8Rng::seed_from_u64(3);
+        let laws: Vec<_> = (0..16)
+            .map(|_| of((0..40_000).map(|_| draw.sample(&mut random)).collect()))
+            .collect();
+        // χ²₂₅ exceeds 76.757 once in 10⁶ (scipy.stats.chi2.isf(1e-6, 25)). Of a thousand excesses, ln p that far out
+        // has a standard deviation of 1.8 (equation 12 of Hosking and Wallis), the mean of sixteen one of 0.45.
+        let mean = laws.iter().map(|law| law.ln_p_value(76.757)).sum::<f64>() / 16.0;
+        assert!((mean - 1e-6_f64.ln()).abs() < 3.0 * 0.45, "{mean}");
+        let law = &laws[0];
         // Nothing is impossible, and farther is less probable.
         assert!(law.ln_p_value(1e4) < law.ln_p_value(1e3));
         assert!(law.p_value(0.0) == 1.0 && law.p_value(f64::INFINITY) == 0.0);
