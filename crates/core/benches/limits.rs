@@ -278,7 +278,7 @@ fn measure(case: Case, rows: usize, runs: u64) {
         method = in_force
             .residual
             .as_ref()
-            .map_or(String::new(), |law| law.in_words());
+            .map_or(String::new(), ojad_core::ReferenceDistribution::in_words);
         let projection = Projection::of(&estimate);
         let mut buffers = ScoreBuffers::default();
         let share = 1.0 / (FRESH as f64 * runs as f64);

@@ -198,7 +198,7 @@ fn merged_parts_keep_the_limits_if_they_are_alike_and_else_say_chi_squared() {
     assert!((0.0005..0.0018).contains(&per_mille), "{per_mille}");
     // Other components are left than those by which its rows were scored.
     let mut turned = rows(8_000, Some(5.0), 9);
-    turned.chunks_exact_mut(M).for_each(|row| row.reverse());
+    turned.chunks_exact_mut(M).for_each(<[f64]>::reverse);
     let merged = Pca::merge([&parts[0], &learned(&turned)]).expect("as many features");
     let limits = merged.estimate(K, penalty).limits_in_force();
     assert_eq!(

@@ -7,6 +7,17 @@
 use crate::learner::estimate::Estimate;
 use crate::learner::limits::{Limits, ReferenceDistribution};
 
+/// What lies beyond some components.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Rest {
+    /// Nothing varies, or nothing is left but rounding: there is no density.
+    Unknown,
+    /// Every direction in which features vary is held.
+    Empty,
+    /// So many directions, of this mean variance σ².
+    Noise { variance: f64, directions: usize },
+}
+
 impl Estimate {
     /// The distributions by which rows are judged: measured ones, and χ² laws where there are none.
     pub fn limits_in_force(&self) -> Limits {
@@ -18,15 +29,21 @@ impl Estimate {
             let measured = measured.filter(|law| law.is_known()).cloned();
             Some(measured.unwrap_or(chi_squared))
         };
-        let residual = self
-            .rest(held)
-            .flatten()
-            .map(|(noise, left)| ReferenceDistribution::chi_squared(noise, left as f64));
+        let residual = match self.rest(held) {
+            Rest::Noise {
+                variance,
+                directions,
+            } => Some(ReferenceDistribution::chi_squared(
+                variance,
+                directions as f64,
+            )),
+            _ => None,
+        };
         let t2 = (held > 0).then(|| ReferenceDistribution::chi_squared(1.0, held as f64));
         let active = self.active_components();
-        let distance = self
-            .rest(active)
-            .map(|_| ReferenceDistribution::chi_squared(1.0, self.varying(active) as f64));
+        let degrees = self.varying(active) as f64;
+        let has_density = self.rest(active) != Rest::Unknown;
+        let distance = has_density.then(|| ReferenceDistribution::chi_squared(1.0, degrees));
         Limits {
             components: self.components(),
             residual: law(measured.and_then(|all| all.residual.as_ref()), residual),
@@ -42,21 +59,27 @@ impl Estimate {
         active.count()
     }
 
-    /// σ² of the directions beyond the first `held` components, and how many those are; the inner one is `None` where
-    /// there is none, the outer one where there is no density: nothing varies, or nothing is left but rounding.
-    pub(crate) fn rest(&self, held: usize) -> Option<Option<(f64, usize)>> {
+    /// The directions beyond the first `held` components.
+    pub(crate) fn rest(&self, held: usize) -> Rest {
         let m = self.varying(held);
         if m == 0 || m < held {
-            return None;
+            return Rest::Unknown;
         }
         if m == held {
-            return Some(None);
+            return Rest::Empty;
         }
         let total = self.total_variance;
         let left = total - self.eigenvalues[..held].iter().sum::<f64>();
         let rounding = m as f64 * f64::EPSILON * total;
-        let is_there = left.is_finite() && left > rounding;
-        is_there.then(|| Some((left / (m - held) as f64, m - held)))
+        if left.is_finite() && left > rounding {
+            let directions = m - held;
+            Rest::Noise {
+                variance: left / directions as f64,
+                directions,
+            }
+        } else {
+            Rest::Unknown
+        }
     }
 
     /// Features that vary; without centring, those too that are a constant other than zero, which the

@@ -39,6 +39,7 @@ mod widening;
 
 pub use estimate::{Certainty, Estimate, Unresolved};
 use full_covariance::FullCovariance;
+pub(crate) use in_force::Rest;
 pub(crate) use limits::fit;
 pub use limits::{Limits, Method, ParetoTail, ReferenceDistribution};
 pub use long_run::LongRun;

@@ -20,7 +20,7 @@
 
 use std::f64::consts::PI;
 
-use crate::learner::Estimate;
+use crate::learner::{Estimate, Rest};
 
 /// The model of one estimate.
 #[derive(Clone, Debug)]
@@ -37,10 +37,12 @@ impl Probability {
     /// The model, if there is one.
     pub fn new(estimate: &Estimate) -> Option<Self> {
         let q = estimate.active_components();
-        let (m, noise) = (
-            estimate.varying(q),
-            estimate.rest(q)?.map(|(noise, _)| noise),
-        );
+        let m = estimate.varying(q);
+        let noise = match estimate.rest(q) {
+            Rest::Unknown => return None,
+            Rest::Empty => None,
+            Rest::Noise { variance, .. } => Some(variance),
+        };
         let eigenvalues = estimate.eigenvalues[..q].to_vec();
         let determinant = eigenvalues.iter().map(|value| value.ln()).sum::<f64>()
             + noise.map_or(0.0, |noise| (m - q) as f64 * noise.ln());

@@ -346,8 +346,7 @@ impl ReferenceDistribution {
         let rows = self.rows;
         match (self.method(), self.probabilities.last()) {
             (Method::Empirical, Some(share)) => format!(
-                "empirical, of {rows:.0} rows, with a generalized Pareto tail below {:.3}",
-                share
+                "empirical, of {rows:.0} rows, with a generalized Pareto tail below {share:.3}"
             ),
             (Method::Box, _) => format!("box, of {rows:.0} rows"),
             _ => "chi-squared".to_owned(),
