@@ -31,7 +31,7 @@ fn rows(count: usize, freedom: Option<f64>, seed: u64) -> Vec<f64> {
             let normal: f64 = StandardNormal.sample(&mut random);
             let deviation = match j {
                 0..K => 5.0 - j as f64,
-                _ => 0.6_f64.powi((j - K) as i32).sqrt(),
+                _ => 0.6_f64.powf((j - K) as f64).sqrt(),
             };
             values.push(7.0 + common * deviation * normal);
         }
@@ -164,7 +164,7 @@ fn the_method_is_told_and_depends_on_the_rows() {
 fn boxs_law_has_the_traces_of_the_rest() {
     let estimate = learned(&rows(200_000, None, 6)).estimate().expect("finite");
     let law = estimate.limits_in_force().residual.expect("a rest");
-    let eigenvalues = || (0..M - K).map(|i| 0.6_f64.powi(i as i32));
+    let eigenvalues = || (0..M - K).map(|i| 0.6_f64.powf(i as f64));
     let (theta1, theta2): (f64, f64) = (eigenvalues().sum(), eigenvalues().map(|v| v * v).sum());
     let (g, h) = (
         law.variance / (2.0 * law.mean),
