@@ -149,7 +149,7 @@ impl Source {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let rest = |j: usize| match case.rest {
             Rest::Isotropic => 1.0,
-            Rest::Decaying(factor) => 3.0 * factor.powi(j as i32),
+            Rest::Decaying(factor) => 3.0 * factor.powf(j as f64),
             Rest::Unequal(most) => f64::powf(most, j as f64 / (m - K - 1) as f64),
         };
         let variances = (0..m).map(|j| if j < K { SPIKES[j] } else { rest(j - K) });
