@@ -1,5 +1,5 @@
 //! The update ÷ its own bare products, side by side: what learning costs beside the flops that it
-//! cannot do without.
+//! cannot do without, and what it costs more where the run measures the limits of its scores (`limits`).
 //!
 //! `cargo bench --bench update`
 
@@ -10,6 +10,7 @@ mod products;
 use std::time::{Duration, Instant};
 
 use ojad::learner::{self, Learner, LearnerParams};
+use ojad::prequential;
 use ojad::rows::{Layout, Minibatch, Values, Width};
 use products::Products;
 use rand::SeedableRng as _;
@@ -27,8 +28,8 @@ const RUNS: usize = 9;
 
 fn main() {
     println!(
-        "{:>7} {:>4} {:>5} {:>10} {:>12} {:>12} {:>6}",
-        "m", "k", "b", "layout", "update µs", "products µs", "ratio"
+        "{:>7} {:>4} {:>5} {:>10} {:>12} {:>12} {:>6} {:>7}",
+        "m", "k", "b", "layout", "update µs", "products µs", "ratio", "limits"
     );
     let only: Option<usize> = std::env::args().find_map(|a| a.parse().ok());
     for (m, k) in [(784, 10), (784, 20), (100, 10), (20_000, 50)]
@@ -51,27 +52,34 @@ fn compare(m: usize, k: usize, layout: Layout) {
     let batches = planted(m, k, b, layout);
     let mut learner = learner::new(&params, m).expect("k <= m");
     let mut storage = batches.clone();
-    let mut updates_of = |count| learn(learner.as_mut(), &batches, &mut storage, count);
-    updates_of(WARM_UP);
+    let mut measuring = prequential::new(&params, m).expect("k <= m");
+    let mut learn_with =
+        |learner: &mut dyn Learner, count| learn(learner, &batches, &mut storage, count);
+    learn_with(learner.as_mut(), WARM_UP);
+    learn_with(measuring.as_mut(), WARM_UP);
     let r = params.max_rank(m);
     let mut products = Products::new(m, r, b);
     let each = (1_000_000_000 / (m * b * r)).max(4);
-    let (mut updates, mut bare) = (Vec::new(), Vec::new());
+    let (mut updates, mut with_limits, mut bare) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..RUNS {
-        updates.push(updates_of(each).as_secs_f64() / each as f64);
+        let mut timed =
+            |learner: &mut dyn Learner| learn_with(learner, each).as_secs_f64() / each as f64;
+        updates.push(timed(learner.as_mut()));
+        with_limits.push(timed(measuring.as_mut()));
         let start = Instant::now();
         for i in 0..each {
             products.run(&batches[i % MINIBATCHES]);
         }
         bare.push(start.elapsed().as_secs_f64() / each as f64);
     }
-    let (update, bare) = (median(updates), median(bare));
+    let (update, bare, with_limits) = (median(updates), median(bare), median(with_limits));
     println!(
-        "{m:>7} {k:>4} {b:>5} {:>10} {:>12.1} {:>12.1} {:>6.2}",
+        "{m:>7} {k:>4} {b:>5} {:>10} {:>12.1} {:>12.1} {:>6.2} {:>7.3}",
         format!("{layout:?}").trim_end_matches("Major"),
         update * 1e6,
         bare * 1e6,
         update / bare,
+        with_limits / update,
     );
 }
 

@@ -42,6 +42,6 @@ pub mod source;
 pub mod synth;
 pub mod text;
 
-pub use ojad_core::{codec, learner, linalg};
+pub use ojad_core::{codec, learner, linalg, prequential};
 #[cfg(feature = "plot")]
 pub use ojad_plot as plot;

@@ -8,7 +8,8 @@ use crate::cli::progress::Bar;
 use crate::cli::{CliError, is_unicode, print, say};
 use crate::config::{IsolationKey, Plan};
 use crate::daemon::{Fitted, Room, Shutdown, fit};
-use crate::learner::{self, Learner};
+use crate::learner::Learner;
+use crate::prequential;
 use crate::rows::Features;
 use crate::snapshot::{Provenance, Snapshot, share, table, warnings, write};
 use crate::source::{self, SourceError};
@@ -65,7 +66,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     super::say_left_out(reader.left_out());
     say(&reader.selection().to_string());
     let features = reader.features().clone();
-    let mut learner = learner::new(&plan.learner, features.len())
+    let mut learner = prequential::new(&plan.learner, features.len())
         .map_err(|error| CliError::Usage(error.to_string()))?;
     let room = Room {
         minibatch_rows: plan.learner.minibatch_rows(features.len()),

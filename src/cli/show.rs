@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::cli::{CliError, is_unicode, print};
-use crate::snapshot::{Snapshot, read, table};
+use crate::snapshot::{LimitsView, Snapshot, limits_table, read, table};
 
 /// Shows the components, eigenvalues, explained variance and error bars of a snapshot.
 #[derive(Debug, clap::Args)]
@@ -41,6 +41,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         return print(&json(&snapshot, args.vectors)?);
     }
     let mut text = table(&snapshot.estimate, &snapshot.features, is_unicode());
+    text.push_str(&limits_table(&snapshot.estimate));
     text.push_str(&bad_values(&snapshot));
     if let Some(run) = snapshot.provenance.run_id {
         // Writing to a String cannot fail.
@@ -167,6 +168,7 @@ pub(super) fn json(snapshot: &Snapshot, with_vectors: bool) -> Result<String, Cl
         "feature_schema_hash": snapshot.features.schema_hash(),
         "run_id": snapshot.provenance.run_id,
         "widened_to_f64": estimate.is_widened,
+        "limits": LimitsView::of(&estimate.limits_in_force()),
         "interrupted": snapshot.provenance.interrupted,
         "warnings": snapshot.provenance.warnings,
         "components": components,

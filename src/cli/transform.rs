@@ -1,5 +1,6 @@
 //! `ojad transform`: scores, residual, T² and likelihood of rows by a snapshot, as a stream.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,16 +18,28 @@ use crate::source;
 /// Rows scored at a time: enough for the products, few enough for the cache.
 const ROWS: usize = 1_024;
 
+/// Key of the schema's metadata that says how p-values were found.
+const LIMITS: &str = "ojad.limits";
+
 /// Columns written in addition to the components.
-const OTHER_SCORES: [&str; 4] = ["residual", "t2", "log_likelihood", "p_value"];
+const OTHER_SCORES: [&str; 6] = [
+    "residual",
+    "t2",
+    "log_likelihood",
+    "p_value",
+    "residual_p_value",
+    "t2_p_value",
+];
 
 /// Scores rows by the components of a snapshot.
 ///
 /// Adds pc1…pck (centred, scaled row · component), `residual` (squared reconstruction error in
 /// scaled units), `t2` (Hotelling's T², Σ score²/eigenvalue), `log_likelihood` (of the centred, scaled
-/// row under the probabilistic-PCA model of the active components) and `p_value` (chance that a row
-/// of that model lies as far out) to the columns named by --id. The last two are null where the model
-/// has no density: nothing varies, or nothing beside the active components.
+/// row under the probabilistic-PCA model of the active components), `p_value` (chance that a row lies as
+/// far out in that model), `residual_p_value` and `t2_p_value` (chance that a row's are as large) to the
+/// columns named by --id. Log-likelihood and `p_value` are null where the model has no density: nothing
+/// varies, or nothing beside the active components. The schema's metadata (`ojad.limits`) say how
+/// p-values were found: by the rows that the model was learned from, or by the chi-squared law.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -88,6 +101,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         }
     }
     say(&format!("{rows} rows scored"));
+    say(&format!("p-values: {}", projection.limits().in_words()));
     Ok(())
 }
 
@@ -97,7 +111,7 @@ fn columns_of_model(snapshot: &Snapshot, read: &Features) -> Result<Vec<usize>, 
     if model == read {
         return Ok((0..model.len()).collect());
     }
-    let at: std::collections::HashMap<&str, usize> = read
+    let at: HashMap<&str, usize> = read
         .names()
         .iter()
         .enumerate()
@@ -147,7 +161,7 @@ fn check_ids(ids: &RecordBatch, components: usize) -> Result<(), CliError> {
     })
 }
 
-/// Ids, pc1…pck, residual, t2, log_likelihood, p_value.
+/// Ids, pc1…pck and the other scores; the schema says by which distributions p-values were found.
 fn table(
     projection: &Projection,
     batch: &Minibatch,
@@ -179,10 +193,14 @@ fn table(
         scores.t2,
         scores.log_likelihood,
         scores.p_value,
+        scores.residual_p_value,
+        scores.t2_p_value,
     ];
     for (name, score) in OTHER_SCORES.into_iter().zip(others) {
         add(name.into(), score);
     }
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+    let told = [(LIMITS.to_owned(), projection.limits().in_words())];
+    let schema = Schema::new(fields).with_metadata(HashMap::from(told));
+    RecordBatch::try_new(Arc::new(schema), columns)
         .map_err(|error| CliError::Failed(format!("cannot assemble the scores: {error}")))
 }

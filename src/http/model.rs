@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::{Asked, Named, answer, blocking, problem, tagged};
 use super::shared::Shared;
-use crate::snapshot::{Snapshot, Warning};
+use crate::snapshot::{LimitsView, Snapshot, Warning};
 
 /// Whether long vectors are wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -39,6 +39,7 @@ pub(super) struct ComponentsView<'a> {
     components_above_noise: Option<usize>,
     components_above_noise_is_lower_bound: bool,
     widened_to_f64: bool,
+    limits: LimitsView,
     warnings: &'a [Warning],
     #[serde(skip_serializing_if = "Option::is_none")]
     features: Option<&'a [String]>,
@@ -110,6 +111,7 @@ impl<'a> ComponentsView<'a> {
             components_above_noise: estimate.components_above_noise,
             components_above_noise_is_lower_bound: estimate.above_noise_is_lower_bound,
             widened_to_f64: estimate.is_widened,
+            limits: LimitsView::of(&estimate.limits_in_force()),
             warnings: &snapshot.provenance.warnings,
             components: components.collect(),
             features: has_vectors.then(|| snapshot.features.names()),

@@ -5,6 +5,7 @@
 
 mod disk;
 mod error;
+mod limits;
 mod output;
 #[cfg(feature = "plot")]
 mod plot;
@@ -18,6 +19,7 @@ mod write;
 use serde::{Deserialize, Serialize};
 
 pub use error::SnapshotError;
+pub use limits::{LawView, LimitsView, limits_table};
 pub use ojad_core::score::{Cells, Lane, Projection, Rows, ScoreBuffers, Scores};
 pub use output::{Latest, Output, latest, share};
 #[cfg(feature = "plot")]

@@ -11,7 +11,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::{Deserialize, Serialize};
 
 use crate::disk::Disk;
-use crate::learner::{Certainty, Estimate, Unresolved};
+use crate::learner::{Certainty, Estimate, Limits, Unresolved};
 use crate::rows::{Features, RowCounts, RunId, Watermark, unix_s};
 use crate::snapshot::disk::checksum;
 use crate::snapshot::{FORMAT_VERSION, Provenance, Snapshot, SnapshotError};
@@ -42,6 +42,9 @@ pub(super) struct Metadata {
     unresolved: Option<Unresolved>,
     #[serde(default)]
     widened_to_f64: bool,
+    /// Distributions measured on rows before they were learned; none in files from before they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    limits: Option<Limits>,
     constant_features: Vec<usize>,
     feature_schema_hash: String,
     learner: Provenance,
@@ -72,6 +75,7 @@ impl Metadata {
             components_above_noise_is_lower_bound: estimate.above_noise_is_lower_bound,
             unresolved: estimate.unresolved,
             widened_to_f64: estimate.is_widened,
+            limits: estimate.limits.clone(),
             constant_features: (0..estimate.features)
                 .filter(|j| estimate.constant[*j])
                 .collect(),
@@ -415,5 +419,6 @@ fn estimate_of(
         above_noise_is_lower_bound: metadata.components_above_noise_is_lower_bound,
         unresolved: metadata.unresolved,
         is_widened: metadata.widened_to_f64,
+        limits: metadata.limits.clone(),
     })
 }

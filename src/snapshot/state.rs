@@ -64,6 +64,7 @@ pub fn summary_of(snapshot: &Snapshot) -> Summary {
         long_run: LongRun::from_diagonal((0..h).map(square).collect()),
         eigenvalues,
         is_widened: estimate.is_widened,
+        limits: estimate.limits.clone(),
     };
     let gaussian = summary.estimate(h, Penalty::Auto).angle_stderr_rad;
     let told = estimate.angle_stderr_rad.iter();

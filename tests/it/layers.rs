@@ -25,15 +25,16 @@ const RANKS: [(&str, u8); 17] = [
 ];
 
 /// The same of `crates/core`: what its modules are made of.
-const CORE: [(&str, u8); 8] = [
+const CORE: [(&str, u8); 9] = [
     ("linalg", 0),
     ("codec", 0),
     ("rows", 1),
     ("learner", 2),
     ("score", 3),
     ("arrow", 4),
-    ("pca", 4),
-    ("lib", 5),
+    ("prequential", 4),
+    ("pca", 5),
+    ("lib", 6),
 ];
 
 /// The same of `crates/plot`.

@@ -40,6 +40,7 @@ fn estimate(m: usize, eigenvalues: &[f64], stderr: impl Fn(f64) -> f64) -> Estim
         determined: k,
         unresolved: None,
         is_widened: false,
+        limits: None,
     }
 }
 

@@ -195,6 +195,7 @@ fn small() -> Estimate {
         determined: 2,
         unresolved: None,
         is_widened: false,
+        limits: None,
     }
 }
 
@@ -419,7 +420,9 @@ fn http_says_what_transform_says() {
             "residual",
             "t2",
             "log_likelihood",
-            "p_value"
+            "p_value",
+            "residual_p_value",
+            "t2_p_value"
         ]
     );
     let scorer = Scorer::new(Some(model.clone()), 1 << 26, 1_000_000);

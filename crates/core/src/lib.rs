@@ -43,7 +43,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `arrow` | [`ArrowRows`]: rows of an Arrow record batch |
-//! | `serde` | `Serialize` and `Deserialize` for [`Unresolved`] |
+//! | `serde` | `Serialize` and `Deserialize` for [`Unresolved`] and [`Limits`] |
 //! | `internals` | the modules that the program `ojad` is built on; they change without notice |
 
 // The program uses what the face does not; its build finds what nobody uses.
@@ -67,6 +67,10 @@ mod linalg;
 pub mod linalg;
 mod pca;
 #[cfg(not(feature = "internals"))]
+mod prequential;
+#[cfg(feature = "internals")]
+pub mod prequential;
+#[cfg(not(feature = "internals"))]
 mod rows;
 #[cfg(feature = "internals")]
 pub mod rows;
@@ -79,8 +83,8 @@ pub mod score;
 pub use arrow::{ArrowRows, ArrowRowsError};
 pub use codec::CodecError;
 pub use learner::{
-    Certainty, Estimate, Forgetting, LearnError, LearnerParams, MergeError, Penalty, Precision,
-    Rule, Scale, Step, Unresolved,
+    Certainty, Estimate, Forgetting, LearnError, LearnerParams, Limits, MergeError, Method,
+    ParetoTail, Penalty, Precision, ReferenceDistribution, Rule, Scale, Step, Unresolved,
 };
 pub use linalg::LinalgError;
 pub use pca::{BuildError, Merged, Missing, Pca, PcaBuilder, UpdateError};

@@ -11,6 +11,7 @@ pub use error::{BuildError, UpdateError};
 pub use merged::Merged;
 
 use crate::learner::{self, Estimate, LearnError, Learner, LearnerParams, MergeError, Summary};
+use crate::prequential;
 use crate::score::{Projection, Rows, ScoreBuffers, Scores};
 use waiting::Waiting;
 
@@ -67,7 +68,7 @@ impl Pca {
     }
 
     fn new(params: LearnerParams, missing: Missing, features: usize) -> Result<Self, BuildError> {
-        let learner = learner::new(&params, features)?;
+        let learner = prequential::new(&params, features)?;
         let waiting = Waiting::new(params.minibatch_rows(features), features);
         Ok(Self {
             params,

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every public name of the crate without the feature `internals`.
-const FACE: [&str; 28] = [
+const FACE: [&str; 32] = [
     "ArrowRows",
     "ArrowRowsError",
     "BuildError",
@@ -22,14 +22,18 @@ const FACE: [&str; 28] = [
     "LearnError",
     "LearnerParams",
     "LinalgError",
+    "Limits",
     "MergeError",
     "Merged",
+    "Method",
     "Missing",
+    "ParetoTail",
     "Pca",
     "PcaBuilder",
     "Penalty",
     "Precision",
     "Projection",
+    "ReferenceDistribution",
     "ScoreBuffers",
     "Rows",
     "Rule",

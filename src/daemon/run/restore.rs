@@ -21,7 +21,8 @@ use crate::daemon::run::messages::RunError;
 use crate::daemon::run::params::RunParams;
 use crate::disk::Disk;
 use crate::learner::drift::{Drift, DriftReport};
-use crate::learner::{self, Learner, Monitor};
+use crate::learner::{Learner, Monitor};
+use crate::prequential;
 use crate::rows::{Minibatch, RunId, hex, unix_s};
 use crate::source::SourceParams;
 use crate::source::follow::{FileLoader, FileTable, IngestState, Spool};
@@ -318,7 +319,7 @@ impl Learned {
             });
         };
         let m = feature_schema.features().len();
-        let mut learner = learner::new(&params.learner, m).map_err(|e| e.to_string())?;
+        let mut learner = prequential::new(&params.learner, m).map_err(|e| e.to_string())?;
         let mut from = Decoder::new("learner", checkpoint.section(Section::Learner));
         learner.restore(&mut from).map_err(wrong)?;
         from.finish().map_err(wrong)?;

@@ -2,7 +2,7 @@
 //!
 //! Record batches are scored as they arrive; those of the answer are smaller if a batch is more
 //! than one step's work. The answer's schema says in its metadata how many rows the model was
-//! learned from (`ojad.rows`).
+//! learned from (`ojad.rows`), and how p-values were found (`ojad.limits`).
 
 use std::sync::Arc;
 
@@ -128,7 +128,13 @@ impl Open {
             Field::new(name, DataType::Float64, is_nullable)
         });
         fields.extend(scores.map(Arc::new));
-        let told = [("ojad.rows".to_owned(), model.rows().to_string())];
+        let told = [
+            ("ojad.rows".to_owned(), model.rows().to_string()),
+            (
+                "ojad.limits".to_owned(),
+                model.projection.limits().in_words(),
+            ),
+        ];
         let told = std::collections::HashMap::from(told);
         let schema = Arc::new(Schema::new(fields).with_metadata(told));
         Ok(Self {

@@ -12,7 +12,7 @@ use super::drive::{Step, Work};
 use super::model::{Model, parts};
 use super::parse::{Kept, Table, parse};
 use super::{Order, Refusal};
-use crate::snapshot::ScoreBuffers;
+use crate::snapshot::{LimitsView, ScoreBuffers};
 
 /// Numbers written in one step: some milliseconds.
 const STEP_NUMBERS: usize = 1 << 15;
@@ -115,7 +115,7 @@ impl Work for Document {
                     let names = model.columns(self.order.what);
                     let all = table.kept.iter().map(|kept| &kept.name).chain(&names);
                     self.state = State::Writing(Writing {
-                        head: format!("{{\"rows\":{},\"columns\":{{", model.rows()).into_bytes(),
+                        head: head(model).map_err(failed)?,
                         names: all.cloned().collect(),
                         kept: std::mem::take(&mut table.kept),
                         scores: std::mem::take(scores),
@@ -175,6 +175,14 @@ impl Writing {
         }
         Ok(text)
     }
+}
+
+/// The answer up to its first column.
+fn head(model: &Model) -> Result<Vec<u8>, serde_json::Error> {
+    let mut text = format!("{{\"rows\":{},\"limits\":", model.rows()).into_bytes();
+    serde_json::to_writer(&mut text, &LimitsView::of(model.projection.limits()))?;
+    text.extend_from_slice(b",\"columns\":{");
+    Ok(text)
 }
 
 #[allow(clippy::needless_pass_by_value)] // What `map_err` gives.

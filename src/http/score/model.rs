@@ -54,14 +54,21 @@ impl Model {
             What::Transform => self.projection.components(),
             What::Score => 0,
         };
-        let rest = ["residual", "t2", "log_likelihood", "p_value"];
+        let rest = [
+            "residual",
+            "t2",
+            "log_likelihood",
+            "p_value",
+            "residual_p_value",
+            "t2_p_value",
+        ];
         let scores = (1..=scores).map(|i| format!("pc{i}"));
         scores.chain(rest.map(str::to_owned)).collect()
     }
 
     /// Rows of one step.
     pub fn step_rows(&self) -> usize {
-        let values = self.features() + self.projection.components() + 4;
+        let values = self.features() + self.projection.components() + 6;
         (STEP_VALUES / values).max(1)
     }
 
@@ -116,6 +123,8 @@ pub(super) fn parts(what: What, scores: Scores) -> Vec<Vec<f64>> {
         scores.t2,
         scores.log_likelihood,
         scores.p_value,
+        scores.residual_p_value,
+        scores.t2_p_value,
     ];
     columns.extend(rest);
     columns

@@ -1,5 +1,7 @@
 //! What a learner says at any moment: the boundary between learning and publishing.
 
+use crate::learner::limits::Limits;
+
 /// Components, eigenvalues and moments read off a learner's state, in f64.
 ///
 /// m features, k components. Vectors live in scaled units (feature ÷ `scale`), eigenvalues in
@@ -22,7 +24,7 @@
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Estimate {
     /// Number of features, m.
     pub features: usize,
@@ -81,6 +83,9 @@ pub struct Estimate {
     /// True if the state is kept in f64 products because f32 would lose wanted components. False where
     /// the rule has but one width.
     pub is_widened: bool,
+    /// Distributions of residual, T² and distance, measured on rows before they were learned; `None` where too few
+    /// were. [`Estimate::limits_in_force`] has χ² laws instead then.
+    pub limits: Option<Limits>,
 }
 
 /// A component of the law that the rows were drawn from, as far as they tell it; at 95%.

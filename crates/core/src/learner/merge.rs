@@ -9,6 +9,7 @@
 
 use faer::Mat;
 
+use crate::learner::limits::Limits;
 use crate::learner::merge_bars::{Parts, merged_bars};
 use crate::learner::moments::CONSTANT_SHARE;
 use crate::learner::summary::Summary;
@@ -124,7 +125,9 @@ pub fn merge_all(states: &[&Summary]) -> Result<Summary, MergeError> {
     let long_run = merged_bars(&parts, &vectors, &eigenvalues);
     let total = (0..m).filter(|j| carries(*j)).map(second).sum();
     let active = (0..m).filter(|j| carries(*j)).count();
+    let limits = merged_limits(states, &shares, total, &eigenvalues);
     Ok(Summary {
+        limits,
         rows: states.iter().map(|state| state.rows).sum(),
         weight,
         squared_weight: states.iter().map(|state| state.squared_weight).sum(),
@@ -145,6 +148,19 @@ pub fn merge_all(states: &[&Summary]) -> Result<Summary, MergeError> {
         long_run,
         is_widened: states.iter().any(|state| state.is_widened),
     })
+}
+
+/// Distributions of the parts' statistics together, where the parts are alike.
+fn merged_limits(
+    states: &[&Summary],
+    shares: &[f64],
+    total: f64,
+    eigenvalues: &[f64],
+) -> Option<Limits> {
+    let parts: Vec<Option<&Limits>> = states.iter().map(|state| state.limits.as_ref()).collect();
+    let totals: Vec<f64> = states.iter().map(|state| state.total).collect();
+    let rest = |k: usize| total - eigenvalues.iter().take(k).sum::<f64>();
+    Limits::merged(&parts, shares, rest, &totals)
 }
 
 /// Divisor of each feature, length m, where states like `first` have this variance.

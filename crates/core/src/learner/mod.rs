@@ -13,6 +13,8 @@ mod error_bars;
 mod estimate;
 pub mod fourth_moments;
 pub mod full_covariance;
+mod in_force;
+mod limits;
 pub mod long_run;
 pub mod low_rank;
 pub mod merge;
@@ -37,6 +39,9 @@ mod widening;
 
 pub use estimate::{Certainty, Estimate, Unresolved};
 use full_covariance::FullCovariance;
+pub(crate) use in_force::Rest;
+pub(crate) use limits::fit;
+pub use limits::{Limits, Method, ParetoTail, ReferenceDistribution};
 pub use long_run::LongRun;
 pub use merge::{MergeError, merge, merge_all};
 pub use monitor::Monitor;
@@ -166,6 +171,14 @@ pub trait Learner: Send {
     /// Number of rows learned from.
     fn rows(&self) -> u64;
 
+    /// A learner of the same kind and parameters that has learned nothing.
+    ///
+    /// # Errors
+    /// If there are fewer features than components.
+    fn fresh(&self, features: usize) -> Result<Box<dyn Learner>, LearnError> {
+        new(self.params(), features)
+    }
+
     /// Writes everything that later updates depend on.
     fn save(&self, to: &mut Encoder);
 
@@ -196,7 +209,7 @@ pub fn summary_with(learner: &dyn Learner, mut waiting: Minibatch) -> Result<Sum
     let mut bytes = Encoder::new();
     learner.save(&mut bytes);
     let bytes = bytes.into_bytes();
-    let mut copy = new(learner.params(), waiting.features())?;
+    let mut copy = learner.fresh(waiting.features())?;
     // What was just written is refused only where a number of it is not finite.
     let restored = copy.restore(&mut Decoder::new("learner", &bytes));
     restored.map_err(|_| LearnError::NotFinite {

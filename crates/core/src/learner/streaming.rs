@@ -182,6 +182,7 @@ where
             typical_variance: self.moments.typical_variance.variance(),
             long_run: self.fourth_moments.long_run(),
             is_widened: false,
+            limits: None,
         })
     }
 

@@ -3,6 +3,7 @@
 use faer::Mat;
 
 use crate::learner::estimate::{Estimate, Unresolved};
+use crate::learner::limits::Limits;
 use crate::learner::long_run::LongRun;
 use crate::learner::noise::{above_noise, beyond_rounding};
 use crate::learner::params::Penalty;
@@ -57,6 +58,8 @@ pub struct Summary {
     pub long_run: LongRun,
     /// True if the state is kept in f64 products because f32 would lose wanted components.
     pub is_widened: bool,
+    /// Distributions of residual, T² and distance, where they were measured.
+    pub limits: Option<Limits>,
 }
 
 impl Summary {
@@ -185,6 +188,8 @@ impl Summary {
             above_noise_is_lower_bound: real.is_lower_bound,
             unresolved,
             is_widened: self.is_widened,
+            // They are those of one number of components.
+            limits: self.limits.clone().filter(|all| all.components == k),
         }
     }
 

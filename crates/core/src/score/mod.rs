@@ -7,6 +7,7 @@
 
 mod cells;
 mod copy;
+mod laws;
 mod probability;
 mod tail;
 
@@ -16,11 +17,12 @@ use faer::{Accum, Mat, MatMut, MatRef, Par};
 pub use crate::rows::Cells;
 pub use cells::{Lane, Rows};
 
-use crate::learner::Estimate;
+use crate::learner::{Estimate, Limits};
 use crate::linalg::product;
 #[cfg(feature = "internals")]
 use crate::rows::Minibatch;
 use cells::Shifts;
+use laws::Laws;
 use probability::Probability;
 
 /// Values of a block of centred rows: half a megabyte.
@@ -64,6 +66,7 @@ pub struct Projection {
     skew: Option<Mat<f64>>,
     eigenvalues: Vec<f64>,
     probability: Option<Probability>,
+    laws: Laws,
 }
 
 /// Scores of b rows.
@@ -97,18 +100,26 @@ pub struct Scores {
     /// where the estimate has no density (nothing varies, or nothing outside the active
     /// components).
     pub log_likelihood: Vec<f64>,
-    /// Chance that a row of that model lies as far out or farther, length b; NaN the same.
+    /// Chance that a row lies as far out or farther by its Mahalanobis distance in that model, length b; NaN the
+    /// same. [`Limits`] says by which distribution.
     pub p_value: Vec<f64>,
+    /// Chance that a row has such a residual or a larger one, length b; NaN where there is nothing beyond the
+    /// components.
+    pub residual_p_value: Vec<f64>,
+    /// Chance that a row has such a T² or a larger one, length b; NaN without components.
+    pub t2_p_value: Vec<f64>,
+    /// Squared Mahalanobis distance in that model, length b; NaN where the estimate has no density.
+    pub distance: Vec<f64>,
     /// Squared length of each row, ‖z‖², length b.
     pub squared_norm: Vec<f64>,
 }
 
 impl Scores {
-    /// True if the column of this name may lack values: where the estimate has no density, log-likelihood and p-value
+    /// True if the column of this name may lack values: where the estimate has no density, log-likelihood and p-values
     /// are NaN, which tables show as null.
     #[cfg(feature = "internals")]
     pub fn may_lack(column: &str) -> bool {
-        matches!(column, "log_likelihood" | "p_value")
+        column == "log_likelihood" || column.ends_with("p_value")
     }
 }
 
@@ -177,6 +188,7 @@ impl Projection {
             vectors,
             eigenvalues: estimate.eigenvalues.clone(),
             probability: Probability::new(estimate),
+            laws: Laws::of(estimate),
         }
     }
 
@@ -190,6 +202,11 @@ impl Projection {
         self.vectors.ncols()
     }
 
+    /// The distributions behind the p-values.
+    pub fn limits(&self) -> &Limits {
+        &self.laws.limits
+    }
+
     /// Scores every row; a missing value (NaN) counts as the mean.
     #[cfg(feature = "internals")]
     pub fn score(&self, batch: &Minibatch) -> Scores {
@@ -201,6 +218,15 @@ impl Projection {
     ///
     /// An infinite value makes the `squared_norm` of its row infinite or NaN.
     pub fn score_rows(&self, rows: &Rows<'_>, buffers: &mut ScoreBuffers) -> Scores {
+        let mut scores = self.statistics(rows, buffers);
+        scores.p_value = self.laws.distance.upper(&scores.distance);
+        scores.residual_p_value = self.laws.residual.upper(&scores.residual);
+        scores.t2_p_value = self.laws.t2.upper(&scores.t2);
+        scores
+    }
+
+    /// Scores every row, without p-values.
+    pub(crate) fn statistics(&self, rows: &Rows<'_>, buffers: &mut ScoreBuffers) -> Scores {
         let (b, m, k) = (rows.len(), self.features(), self.components());
         let mut scores = Scores {
             components: vec![Vec::with_capacity(b); k],
@@ -223,7 +249,7 @@ impl Projection {
                 both.for_each(|(t2, score)| *t2 += score * score / value);
             }
         }
-        (scores.log_likelihood, scores.p_value) = match &self.probability {
+        (scores.log_likelihood, scores.distance) = match &self.probability {
             Some(model) => model.of(&scores.components, &scores.residual),
             None => (vec![f64::NAN; b], vec![f64::NAN; b]),
         };

@@ -10,8 +10,7 @@
 //! D² = zᵀC⁻¹z = Σ_{i≤q} sᵢ²/λᵢ + Q_q/σ²                               Jackson 1991, chapter 2: T² and Q
 //! ```
 //!
-//! m counts the features that vary, Q_q is the squared length beyond the q components, and the p-value is
-//! P(χ²_m ≥ D²): of rows that the model made, one in 1/p is as far out. The density is that of the
+//! m counts the features that vary, Q_q is the squared length beyond the q components. The density is that of the
 //! scaled row: with `scale = "none"` that is the row's own. A feature that has been constant so far
 //! adds its deviation to Q_q, so that a row in which it moves is an outlier.
 //!
@@ -21,8 +20,7 @@
 
 use std::f64::consts::PI;
 
-use super::tail::ChiSquared;
-use crate::learner::Estimate;
+use crate::learner::{Estimate, Rest};
 
 /// The model of one estimate.
 #[derive(Clone, Debug)]
@@ -33,39 +31,29 @@ pub(super) struct Probability {
     noise: Option<f64>,
     /// m·ln 2π + ln|C|.
     norm: f64,
-    law: ChiSquared,
 }
 
 impl Probability {
     /// The model, if there is one.
     pub fn new(estimate: &Estimate) -> Option<Self> {
-        let active = estimate.active.iter().zip(&estimate.eigenvalues);
-        let active = active.take_while(|(active, value)| **active && **value > 0.0);
-        let eigenvalues: Vec<f64> = active.map(|(_, value)| *value).collect();
-        let (m, q) = (varying(estimate, eigenvalues.len()), eigenvalues.len());
-        if m == 0 || m < q {
-            return None;
-        }
-        let total = estimate.total_variance;
-        let noise = if m == q {
-            None
-        } else {
-            let left = total - eigenvalues.iter().sum::<f64>();
-            let rounding = m as f64 * f64::EPSILON * total;
-            let is_there = left.is_finite() && left > rounding;
-            Some(is_there.then(|| left / (m - q) as f64)?)
+        let q = estimate.active_components();
+        let m = estimate.varying(q);
+        let noise = match estimate.rest(q) {
+            Rest::Unknown => return None,
+            Rest::Empty => None,
+            Rest::Noise { variance, .. } => Some(variance),
         };
+        let eigenvalues = estimate.eigenvalues[..q].to_vec();
         let determinant = eigenvalues.iter().map(|value| value.ln()).sum::<f64>()
             + noise.map_or(0.0, |noise| (m - q) as f64 * noise.ln());
         Some(Self {
             eigenvalues,
             noise,
             norm: m as f64 * (2.0 * PI).ln() + determinant,
-            law: ChiSquared::new(m),
         })
     }
 
-    /// Log-likelihoods and p-values of rows with these scores, a column each, and residuals beyond
+    /// Log-likelihoods and squared distances D² of rows with these scores, a column each, and residuals beyond
     /// all components.
     pub fn of(&self, scores: &[Vec<f64>], residual: &[f64]) -> (Vec<f64>, Vec<f64>) {
         let q = self.eigenvalues.len();
@@ -83,16 +71,6 @@ impl Probability {
             both.for_each(|(squared, score)| *squared += score * score / value);
         }
         let log_likelihood = squared.iter().map(|squared| -0.5 * (self.norm + squared));
-        (log_likelihood.collect(), self.law.upper(&squared))
+        (log_likelihood.collect(), squared)
     }
-}
-
-/// Features that vary; without centring, those too that are a constant other than zero, which the
-/// components then hold.
-fn varying(estimate: &Estimate, q: usize) -> usize {
-    let is_centered = estimate.mean.iter().any(|mean| *mean != 0.0);
-    let is_held = |j: usize| (0..q).any(|i| estimate.vector(i)[j] != 0.0);
-    (0..estimate.features)
-        .filter(|&j| !estimate.constant[j] || (!is_centered && is_held(j)))
-        .count()
 }

@@ -2,7 +2,8 @@
 
 use super::Trainer;
 use crate::daemon::run::messages::RunError;
-use crate::learner::{self, Monitor};
+use crate::learner::Monitor;
+use crate::prequential;
 use crate::source::follow::Event;
 
 impl Trainer<'_> {
@@ -11,7 +12,7 @@ impl Trainer<'_> {
         for event in events {
             if let Event::Resolved(agreement) = event {
                 let m = agreement.features().len();
-                let learner = learner::new(&self.params.learner, m);
+                let learner = prequential::new(&self.params.learner, m);
                 self.learned.learner = Some(learner?);
                 self.learned.monitor = Some(Monitor::new(m));
             }
