@@ -79,8 +79,8 @@ pub mod score;
 pub use arrow::{ArrowRows, ArrowRowsError};
 pub use codec::CodecError;
 pub use learner::{
-    Certainty, Estimate, Forgetting, LearnError, LearnerParams, MergeError, Penalty, Precision,
-    Rule, Scale, Step, Unresolved,
+    Certainty, Estimate, Forgetting, LearnError, LearnerParams, MergeError, NoiseRule, Penalty,
+    Precision, Rule, Scale, Step, Unresolved,
 };
 pub use linalg::LinalgError;
 pub use pca::{BuildError, Merged, Missing, Pca, PcaBuilder, UpdateError};

@@ -1,5 +1,7 @@
 //! What a learner says at any moment: the boundary between learning and publishing.
 
+use crate::learner::above_noise::NoiseRule;
+
 /// Components, eigenvalues and moments read off a learner's state, in f64.
 ///
 /// m features, k components. Vectors live in scaled units (feature ÷ `scale`), eigenvalues in
@@ -75,6 +77,8 @@ pub struct Estimate {
     pub components_above_noise: Option<usize>,
     /// True if that number is limited by the directions held, so that it is a lower bound.
     pub above_noise_is_lower_bound: bool,
+    /// The rule that told that number; `None` where it cannot be told.
+    pub above_noise_rule: Option<NoiseRule>,
     /// Of the components asked for, those that rounding hides. Their eigenvalues are the mean variance
     /// of what is left, their vectors zero rows, and none of them is active.
     pub unresolved: Option<Unresolved>,

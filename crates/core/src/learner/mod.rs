@@ -5,6 +5,7 @@
 //! all directions or in full precision; Oja's rule; the matrix step) learns from it, and
 //! [`fourth_moments`] gathers what the error bars need. A [`Summary`] is the state as plain data.
 
+mod above_noise;
 pub mod block;
 pub mod center;
 pub mod drift;
@@ -20,12 +21,15 @@ mod merge_bars;
 pub mod moments;
 mod monitor;
 pub mod noise;
+mod noise_edge;
+mod noise_gap;
 pub mod oja;
 mod params;
 pub mod product_float;
 pub mod qr_f64;
 mod quantile;
 mod ramp;
+mod row_noise;
 pub mod run_means;
 mod saved;
 mod state;
@@ -35,6 +39,7 @@ mod tails;
 mod typical;
 mod widening;
 
+pub use above_noise::NoiseRule;
 pub use estimate::{Certainty, Estimate, Unresolved};
 use full_covariance::FullCovariance;
 pub use long_run::LongRun;
@@ -44,6 +49,7 @@ use oja::{MatrixStep, Oja};
 pub use params::{Forgetting, LearnerParams, Penalty, Precision, Rule, Scale, Step};
 use qr_f64::QrF64;
 use streaming::Streaming;
+pub use row_noise::NoiseRows;
 pub use summary::Summary;
 use widening::Widening;
 
