@@ -7,48 +7,12 @@
 //! Where both say the same, that is the number. Where they differ, what the rows show of their noise decides, and
 //! where it does not, the number cannot be told.
 
-use crate::learner::noise::{AboveNoise, TRACY_WIDOM_995, above_noise, beyond_rounding};
+use crate::learner::noise::{AboveNoise, TRACY_WIDOM_995, beyond_rounding};
 use crate::learner::noise_edge::{Edge, Profile, edge};
 use crate::learner::noise_gap::before_gap;
+use crate::learner::noise_rule::NoiseRule;
 use crate::learner::row_noise::NoiseRows;
 use crate::learner::summary::Summary;
-
-/// How the number of components above noise was told.
-///
-/// ```
-/// use ojad_core::NoiseRule;
-///
-/// assert_eq!(NoiseRule::Gap.name(), "gap");
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(rename_all = "kebab-case")
-)]
-pub enum NoiseRule {
-    /// By the edge and by the gap, which agree.
-    EdgeAndGap,
-    /// By the largest eigenvalue of noise whose features have these variances (Dobriban and Owen 2019).
-    Edge,
-    /// By the gap before noise of any kind (Onatski 2010).
-    Gap,
-    /// By the largest eigenvalue of equal Gaussian noise (Kritchman and Nadler 2008), or by a test whether the smallest
-    /// eigenvalues are equal (Bartlett 1954): where the state holds too few directions for the others.
-    EqualNoise,
-}
-
-impl NoiseRule {
-    /// Its name in every output.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::EdgeAndGap => "edge-and-gap",
-            Self::Edge => "edge",
-            Self::Gap => "gap",
-            Self::EqualNoise => "equal-noise",
-        }
-    }
-}
 
 /// The number, if it can be told, and the rule.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -93,14 +57,20 @@ const FEATURES_PER_ROW: f64 = 3.0;
 /// The same where rows differ in size, so that the largest of them look like components.
 const FEATURES_PER_UNEQUAL_ROW: f64 = 0.05;
 
+/// So many more beyond the edge than before the gap that noise is correlated among features.
+const CORRELATED: usize = 4;
+
+/// tr Σ² as a multiple of what it would be without correlation, from which on it is no matter of few components.
+const CLEARLY_CORRELATED: f64 = 1.5;
+
+/// The same, up to which noise is called so.
+const CORRELATED_NOISE: f64 = 2.5;
+
 /// Σ of squared correlations, as a share of what independent noise has, that may be missed.
 const WEAK: f64 = 0.1;
 
 /// An eigenvalue of noise beyond so many times the edge would be noise that nobody calls so.
 const BEYOND_NOISE: f64 = 4.0;
-
-/// The least share of a feature that is left to noise, where components have nearly all of it.
-const ALONE: f64 = 0.1;
 
 /// Rounds in which the noise variance and the components' own variances find each other.
 const ROUNDS: usize = 8;
@@ -153,10 +123,11 @@ impl Summary {
         let count = beyond.count;
         let rows = self.rows_without(gap);
         let is_unequal = rows.sizes > UNEQUAL_ROWS;
-        let ratio = self.active as f64 * rows.dependence * rows.sizes.max(1.0)
-            / self.effective_sample();
+        let ratio =
+            self.active as f64 * rows.dependence * rows.sizes.max(1.0) / self.effective_sample();
         let is_dependent = rows.dependence > 1.0;
-        if is_dependent && ratio > FEATURES_PER_ROW || is_unequal && ratio > FEATURES_PER_UNEQUAL_ROW
+        if is_dependent && ratio > FEATURES_PER_ROW
+            || is_unequal && ratio > FEATURES_PER_UNEQUAL_ROW
         {
             return Told::UNKNOWN;
         }
@@ -166,10 +137,6 @@ impl Summary {
         if is_unequal {
             return Told::UNKNOWN;
         }
-        if is_dependent {
-            // Of the rows' dependence the edge knows only the strength.
-            return Told::by(NoiseRule::Gap, gap);
-        }
         // A gap may come about by chance; what lies below the edge is noise.
         if count < gap {
             return Told::by(NoiseRule::Edge, count);
@@ -177,11 +144,24 @@ impl Summary {
         if (gap..count).all(|i| self.is_of_few_values(i)) {
             return Told::by(NoiseRule::Gap, gap);
         }
+        if is_dependent {
+            // Products of dependent rows do not tell whether features are correlated.
+            let is_near = count - gap < CORRELATED;
+            return if is_near {
+                Told::by(NoiseRule::Edge, count)
+            } else {
+                Told::UNKNOWN
+            };
+        }
+        // Components that the gap has missed are correlations too, but few.
+        let more = self.rows_without(gap).squares / independent(&self.features_without(gap));
+        let is_far = count - gap >= CORRELATED || more > CLEARLY_CORRELATED;
+        let is_like_noise =
+            self.eigenvalues[gap] < BEYOND_NOISE * beyond.edges[gap] && more < CORRELATED_NOISE;
         match self.is_noise_correlated(gap, count) {
-            Some(false) => Told::by(NoiseRule::Edge, count),
-            Some(true) if self.eigenvalues[gap] < BEYOND_NOISE * beyond.edges[gap] => {
-                Told::by(NoiseRule::Gap, gap)
-            }
+            Some(false) if 3 * count <= self.active => Told::by(NoiseRule::Edge, count),
+            Some(true) if is_far && is_like_noise => Told::by(NoiseRule::Gap, gap),
+            _ if 3 * count > self.active && is_like_noise => Told::by(NoiseRule::Gap, gap),
             _ => Told::UNKNOWN,
         }
     }
@@ -195,7 +175,8 @@ impl Summary {
             let rows = self.rows_without(count);
             let sample = self.effective_sample() / rows.sizes.max(1.0);
             let in_time = Profile::of_rows(sample, rows.dependence);
-            let Some(features) = Profile::of(&self.features_without(count)) else {
+            let variances = self.features_of_law(count, sample / rows.dependence);
+            let Some(features) = Profile::of(&variances) else {
                 break;
             };
             let Edge { position, spread } = edge(&features, &in_time, sample);
@@ -209,23 +190,58 @@ impl Summary {
         Beyond { count: h, edges }
     }
 
-    /// Variances of the features that carry any, as noise has them: without the first `count` components, and without
-    /// what noise lacks for their directions.
+    /// Variances of the features that carry any, as noise has them beside the first `count` components.
+    ///
+    /// With C = S + D, S of rank `count` and CV = VΛ, S is SV(VᵀSV)⁻¹VᵀS and SV = VΛ − DV, so that its diagonal is
+    /// Σ((λᵢ − dⱼ)vᵢⱼ)²/(λᵢ − vᵢᵀDvᵢ) where V is nearly S's own; D is what is left, found in rounds.
     fn features_without(&self, count: usize) -> Vec<f64> {
-        let varying = (0..self.features()).filter(|j| !self.constant[*j]);
-        varying
+        let varying: Vec<usize> = (0..self.features())
+            .filter(|j| !self.constant[*j])
+            .collect();
+        let own: Vec<f64> = varying
+            .iter()
             .map(|j| {
-                let mean = if self.is_centered { 0.0 } else { self.mean[j] };
-                let own = (self.variance[j] + mean * mean) / (self.scale[j] * self.scale[j]);
-                let (mut told, mut share) = (0.0, 0.0);
-                for i in 0..count {
-                    let square = self.vectors[(i, j)] * self.vectors[(i, j)];
-                    told += self.eigenvalues[i] * square;
-                    share += square;
-                }
-                (own - told).max(0.0) / (1.0 - share).max(ALONE)
+                let mean = if self.is_centered { 0.0 } else { self.mean[*j] };
+                (self.variance[*j] + mean * mean) / (self.scale[*j] * self.scale[*j])
             })
-            .collect()
+            .collect();
+        let mut noise = own.clone();
+        for _ in 0..if count > 0 { ROUNDS } else { 0 } {
+            let mut signal = vec![0.0; own.len()];
+            for i in 0..count {
+                let square = |j: usize| self.vectors[(i, j)] * self.vectors[(i, j)];
+                let places = || varying.iter().zip(&noise);
+                let along: f64 = places().map(|(j, d)| square(*j) * d).sum();
+                let value = self.eigenvalues[i];
+                let rest = (value - along).max(f64::MIN_POSITIVE);
+                for (sum, (j, d)) in signal.iter_mut().zip(places()) {
+                    *sum += square(*j) * ((value - d) / rest) * (value - d);
+                }
+            }
+            for (noise, (own, signal)) in noise.iter_mut().zip(own.iter().zip(&signal)) {
+                *noise = (own - signal).clamp(0.0, *own);
+            }
+        }
+        noise
+    }
+
+    /// The same without what chance of few rows has spread them by.
+    fn features_of_law(&self, count: usize, sample: f64) -> Vec<f64> {
+        let mut variances = self.features_without(count);
+        let m = variances.len() as f64;
+        let mean = variances.iter().sum::<f64>() / m;
+        let square = variances.iter().map(|d| d * d).sum::<f64>() / m;
+        let spread = square - mean * mean;
+        let chance = 2.0 * square / sample;
+        let kept = if spread > chance {
+            (1.0 - chance / spread).sqrt()
+        } else {
+            0.0
+        };
+        variances
+            .iter_mut()
+            .for_each(|d| *d = mean + kept * (*d - mean));
+        variances
     }
 
     /// σ², the mean variance of noise beside `count` components, each of which has taken some noise with it: ℓ of
@@ -257,7 +273,9 @@ impl Summary {
     /// feature has most of it.
     fn is_of_few_values(&self, i: usize) -> bool {
         let chance = KURTOSIS_CHANCE * (24.0 / self.effective_sample()).sqrt();
-        let one: f64 = (0..self.features()).map(|j| self.vectors[(i, j)].powi(4)).sum();
+        let one: f64 = (0..self.features())
+            .map(|j| self.vectors[(i, j)].powi(4))
+            .sum();
         self.long_run.alone_of(i) > 2.0 + chance && one > LOCALIZED
     }
 
@@ -267,16 +285,13 @@ impl Summary {
         if self.eigenvalues.len() == self.active && self.features() == self.active {
             return Some(self.are_covariances_correlated(count));
         }
-        let variances = self.features_without(gap);
-        let sum: f64 = variances.iter().sum();
-        let own: f64 = variances.iter().map(|d| d * d).sum::<f64>() / (sum * sum);
         let rows = self.rows_without(gap);
-        let more = rows.squares / own - 1.0;
+        let more = rows.squares / independent(&self.features_without(gap)) - 1.0;
         let chance = CHANCE * rows.squares_error;
         if more > chance {
             Some(true)
         } else {
-            (chance < WEAK).then_some(false)
+            (chance < WEAK && count - gap < CORRELATED).then_some(false)
         }
     }
 
@@ -307,4 +322,10 @@ impl Summary {
         let more = squares - own - left * left / sample;
         more > CHANCE * 2.0 * whole / sample
     }
+}
+
+/// tr Σ²/(tr Σ)² of features that are not correlated.
+fn independent(variances: &[f64]) -> f64 {
+    let sum: f64 = variances.iter().sum();
+    variances.iter().map(|d| (d / sum) * (d / sum)).sum()
 }

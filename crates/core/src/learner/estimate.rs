@@ -1,6 +1,6 @@
 //! What a learner says at any moment: the boundary between learning and publishing.
 
-use crate::learner::above_noise::NoiseRule;
+use crate::learner::noise_rule::NoiseRule;
 
 /// Components, eigenvalues and moments read off a learner's state, in f64.
 ///
@@ -67,13 +67,13 @@ pub struct Estimate {
     pub active: Vec<bool>,
     /// λ, squared scaled units.
     pub penalty: f64,
-    /// Mean variance of the directions other than those that stand above noise; 0 where it cannot be
+    /// Mean variance of the directions other than those that stand above equal noise; 0 where it cannot be
     /// told which do.
     pub noise_variance: f64,
     /// Trace of the covariance in scaled units.
     pub total_variance: f64,
-    /// Number of components that stand above noise. `None` where every direction is held and nothing
-    /// among them looks like noise: then it cannot be told.
+    /// Number of components that stand above noise. `None` where it cannot be told: nothing among the
+    /// directions held looks like the same noise, or the rules contradict each other.
     pub components_above_noise: Option<usize>,
     /// True if that number is limited by the directions held, so that it is a lower bound.
     pub above_noise_is_lower_bound: bool,

@@ -144,7 +144,9 @@ fn noise_rows(seen: &[Seen<'_>]) -> Vec<NoiseRows> {
     (0..length)
         .map(|i| {
             let sum = |of: &dyn Fn(&NoiseRows, f64) -> f64| -> f64 {
-                known().map(|part| of(&part.part.noise[i], part.share / weight)).sum()
+                known()
+                    .map(|part| of(&part.part.noise[i], part.share / weight))
+                    .sum()
             };
             NoiseRows {
                 sizes: sum(&|rows, share| share * rows.sizes),

@@ -23,6 +23,7 @@ mod monitor;
 pub mod noise;
 mod noise_edge;
 mod noise_gap;
+mod noise_rule;
 pub mod oja;
 mod params;
 pub mod product_float;
@@ -39,17 +40,17 @@ mod tails;
 mod typical;
 mod widening;
 
-pub use above_noise::NoiseRule;
 pub use estimate::{Certainty, Estimate, Unresolved};
 use full_covariance::FullCovariance;
 pub use long_run::LongRun;
 pub use merge::{MergeError, merge, merge_all};
 pub use monitor::Monitor;
+pub use noise_rule::NoiseRule;
 use oja::{MatrixStep, Oja};
 pub use params::{Forgetting, LearnerParams, Penalty, Precision, Rule, Scale, Step};
 use qr_f64::QrF64;
-use streaming::Streaming;
 pub use row_noise::NoiseRows;
+use streaming::Streaming;
 pub use summary::Summary;
 use widening::Widening;
 

@@ -83,7 +83,10 @@ impl Profile {
     }
 
     fn largest(&self) -> f64 {
-        self.bins.iter().map(|(value, _)| *value).fold(0.0, f64::max)
+        self.bins
+            .iter()
+            .map(|(value, _)| *value)
+            .fold(0.0, f64::max)
     }
 
     /// Σ v/(1 − vt).
@@ -177,14 +180,19 @@ mod tests {
             assert!((found.position / right - 1.0).abs() < 1e-6, "{found:?}");
             // Johnstone 2001: (√n + √p)(1/√n + 1/√p)^(1/3)/n.
             let right = (m + n) * (1.0 / m + 1.0 / n).cbrt() / rows;
-            assert!((found.spread / right - 1.0).abs() < 1e-3, "{found:?} {right}");
+            assert!(
+                (found.spread / right - 1.0).abs() < 1e-3,
+                "{found:?} {right}"
+            );
         }
     }
 
     #[test]
     fn unequal_noise_ends_where_el_karoui_says() {
         // scipy's brentq on his equation (1): ∫(λc/(1 − λc))²dH = n/p, variances 10^(2j/99), n = 500, p = 100.
-        let variances: Vec<f64> = (0..100).map(|j| 100.0_f64.powf(f64::from(j) / 99.0)).collect();
+        let variances: Vec<f64> = (0..100)
+            .map(|j| 100.0_f64.powf(f64::from(j) / 99.0))
+            .collect();
         let found = edge(&Profile::of(&variances).unwrap(), &alone(500.0), 500.0);
         assert!((found.position / POSITION - 1.0).abs() < 2e-3, "{found:?}");
         assert!((found.spread / SPREAD - 1.0).abs() < 2e-2, "{found:?}");
@@ -201,16 +209,25 @@ mod tests {
         assert!((mean - 1.0).abs() < 1e-9, "{mean}");
         let one = edge(&Profile::of(&[1.0; 50]).unwrap(), &rows, 200.0);
         let other = edge(&rows, &Profile::of_rows(50.0, 1.0), 200.0);
-        assert!((one.position / other.position - 1.0).abs() < 1e-6, "{one:?} {other:?}");
-        assert!((one.spread / other.spread - 1.0).abs() < 1e-2, "{one:?} {other:?}");
+        assert!(
+            (one.position / other.position - 1.0).abs() < 1e-6,
+            "{one:?} {other:?}"
+        );
+        assert!(
+            (one.spread / other.spread - 1.0).abs() < 1e-2,
+            "{one:?} {other:?}"
+        );
     }
 
     #[test]
     fn rows_that_follow_each_other_show_larger_eigenvalues() {
         // The mean of the largest eigenvalue ÷ the mean variance in 20 simulations by numpy, ρ = 0.9.
-        for (features, rows, right) in
-            [(100, 500.0, 6.47), (320, 400.0, 18.8), (400, 100.0, 75.5), (20, 4_000.0, 1.441)]
-        {
+        for (features, rows, right) in [
+            (100, 500.0, 6.47),
+            (320, 400.0, 18.8),
+            (400, 100.0, 75.5),
+            (20, 4_000.0, 1.441),
+        ] {
             let found = edge(
                 &Profile::of(&vec![1.0; features]).unwrap(),
                 &Profile::of_rows(rows, 1.81 / 0.19),

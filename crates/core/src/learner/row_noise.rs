@@ -20,6 +20,9 @@ const FOLLOWED: f64 = 0.1;
 /// Σ r² up to which rows count as independent: chance alone leaves a few hundredths.
 const INDEPENDENT: f64 = 1.05;
 
+/// E ρ⁴/(E ρ²)² up to which rows count as alike.
+const ALIKE: f64 = 1.05;
+
 /// How the rows of noise are related.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NoiseRows {
@@ -81,7 +84,9 @@ impl RowNoise {
     pub(super) fn decay(&mut self, factor: f64) {
         self.ramp.decay(factor);
         self.pair_ramp.decay(factor);
-        self.lag_ramps.iter_mut().for_each(|ramp| ramp.decay(factor));
+        self.lag_ramps
+            .iter_mut()
+            .for_each(|ramp| ramp.decay(factor));
     }
 
     /// Takes the squared lengths of some rows outside in.
@@ -142,7 +147,7 @@ impl RowNoise {
             *r = lagged[left_out] / length;
         }
         NoiseRows {
-            sizes,
+            sizes: if sizes > ALIKE { sizes } else { 1.0 },
             dependence: dependence(r),
             squares: self.paired[left_out] / (length * length),
             // Squares of what is nearly Gaussian.
@@ -158,7 +163,11 @@ impl RowNoise {
 
 /// Σ r² over all distances, those before and those after.
 fn dependence(r: [f64; LAGS.len()]) -> f64 {
-    let mut sum: f64 = r.iter().zip(WEIGHTS).map(|(r, weight)| weight * r * r).sum();
+    let mut sum: f64 = r
+        .iter()
+        .zip(WEIGHTS)
+        .map(|(r, weight)| weight * r * r)
+        .sum();
     let [.., before, last] = r;
     if last > FOLLOWED && last < before {
         // As it fell over the last eight rows.
@@ -193,7 +202,10 @@ mod tests {
             let right = (1.0 + square) / (1.0 - square);
             let found = noise.of(1, 2.0, 1.0);
             // By trapezoids, a sum of five values.
-            assert!((found.dependence / right - 1.0).abs() < 0.05, "{found:?} {right}");
+            assert!(
+                (found.dependence / right - 1.0).abs() < 0.05,
+                "{found:?} {right}"
+            );
         }
     }
 }
