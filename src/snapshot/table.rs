@@ -75,8 +75,8 @@ pub fn table(estimate: &Estimate, features: &Features, is_unicode: bool) -> Stri
 }
 
 fn footer(estimate: &Estimate, features: &Features) -> String {
-    let noise = match estimate.components_above_noise {
-        Some(_) => short(estimate.noise_variance),
+    let noise = match estimate.known_noise_variance() {
+        Some(noise) => short(noise),
         None => "unknown".into(),
     };
     let above = match estimate.components_above_noise {

@@ -81,6 +81,10 @@ const KURTOSIS_CHANCE: f64 = 3.0;
 /// Σvⱼ⁴ of a direction from which on it is one of few features: 3/m where all have their part.
 const LOCALIZED: f64 = 0.1;
 
+/// Standard errors of the mean square of products beyond which it is no chance: it is asked only where something lies
+/// beyond the edge.
+const CHANCE_OF_PAIRS: f64 = 2.0;
+
 /// Deviations beyond which covariances are no chance.
 const CHANCE: f64 = 3.0;
 
@@ -287,7 +291,7 @@ impl Summary {
         }
         let rows = self.rows_without(gap);
         let more = rows.squares / independent(&self.features_without(gap)) - 1.0;
-        let chance = CHANCE * rows.squares_error;
+        let chance = CHANCE_OF_PAIRS * rows.squares_error;
         if more > chance {
             Some(true)
         } else {

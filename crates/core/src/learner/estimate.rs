@@ -156,9 +156,10 @@ pub struct Unresolved {
 }
 
 impl Estimate {
-    /// Mean variance of what is not above noise, where it can be told what is.
+    /// Mean variance of what is not above equal noise, where it can be told what is.
     pub fn known_noise_variance(&self) -> Option<f64> {
-        self.components_above_noise.map(|_| self.noise_variance)
+        let is_known = self.components_above_noise.is_some() || self.noise_variance > 0.0;
+        is_known.then_some(self.noise_variance)
     }
 
     /// k, the number of components.
