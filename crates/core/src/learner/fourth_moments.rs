@@ -32,8 +32,11 @@ const WINDOWS_APART: u64 = 24;
 /// One row in so many tells the length outside: it costs all features of the row.
 const OUTSIDE_EVERY: usize = 4;
 
-/// One row in so many is multiplied by later ones.
-const PAIRS_EVERY: usize = 4;
+/// One row in so many is multiplied by later ones: at first, and once there are enough pairs.
+const PAIRS_EVERY: [usize; 2] = [4, 64];
+
+/// Pairs that tell the mean of squares to 2%.
+const PAIRS_ENOUGH: f64 = 5_000.0;
 
 /// A squared length outside that is a smaller share of that inside is rounding.
 const ROUNDING: f64 = 1e-6;
@@ -286,9 +289,10 @@ impl FourthMoments {
     fn look_at_later_rows<T: Real>(&mut self, y: MatRef<'_, T>) {
         let (count, h) = (y.nrows(), self.square.len());
         let Buffers { scores, roots, .. } = &self.buffers;
+        let every = PAIRS_EVERY[usize::from(self.noise.pair_ramp.weight >= PAIRS_ENOUGH)];
         for (number, lag) in LAGS.iter().enumerate() {
             self.noise.begin_pairs();
-            for i in (0..count.saturating_sub(*lag)).step_by(PAIRS_EVERY) {
+            for i in (0..count.saturating_sub(*lag)).step_by(every) {
                 let l = i + lag;
                 let whole = (y.row(i) * y.row(l).transpose()).wide();
                 let product = whole * (self.unit * roots[i]) * (self.unit * roots[l]);
