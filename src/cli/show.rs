@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::cli::{CliError, is_unicode, print};
+use crate::learner::NoiseRule;
 use crate::snapshot::{LimitsView, Snapshot, limits_table, read, table};
 
 /// Shows the components, eigenvalues, explained variance and error bars of a snapshot.
@@ -165,6 +166,7 @@ pub(super) fn json(snapshot: &Snapshot, with_vectors: bool) -> Result<String, Cl
         "components_determined": estimate.determined,
         "components_above_noise": estimate.components_above_noise,
         "components_above_noise_is_lower_bound": estimate.above_noise_is_lower_bound,
+        "components_above_noise_rule": estimate.above_noise_rule.map(NoiseRule::name),
         "feature_schema_hash": snapshot.features.schema_hash(),
         "run_id": snapshot.provenance.run_id,
         "widened_to_f64": estimate.is_widened,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::{Asked, Named, answer, blocking, problem, tagged};
 use super::shared::Shared;
+use crate::learner::NoiseRule;
 use crate::snapshot::{LimitsView, Snapshot, Warning};
 
 /// Whether long vectors are wanted.
@@ -38,6 +39,7 @@ pub(super) struct ComponentsView<'a> {
     components_determined: usize,
     components_above_noise: Option<usize>,
     components_above_noise_is_lower_bound: bool,
+    components_above_noise_rule: Option<&'static str>,
     widened_to_f64: bool,
     limits: LimitsView,
     warnings: &'a [Warning],
@@ -110,6 +112,7 @@ impl<'a> ComponentsView<'a> {
             components_determined: estimate.determined,
             components_above_noise: estimate.components_above_noise,
             components_above_noise_is_lower_bound: estimate.above_noise_is_lower_bound,
+            components_above_noise_rule: estimate.above_noise_rule.map(NoiseRule::name),
             widened_to_f64: estimate.is_widened,
             limits: LimitsView::of(&estimate.limits_in_force()),
             warnings: &snapshot.provenance.warnings,

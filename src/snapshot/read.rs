@@ -11,7 +11,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::{Deserialize, Serialize};
 
 use crate::disk::Disk;
-use crate::learner::{Certainty, Estimate, Limits, Unresolved};
+use crate::learner::{Certainty, Estimate, Limits, NoiseRule, Unresolved};
 use crate::rows::{Features, RowCounts, RunId, Watermark, unix_s};
 use crate::snapshot::disk::checksum;
 use crate::snapshot::{FORMAT_VERSION, Provenance, Snapshot, SnapshotError};
@@ -38,6 +38,9 @@ pub(super) struct Metadata {
     total_variance: f64,
     components_above_noise: Option<usize>,
     components_above_noise_is_lower_bound: bool,
+    /// Absent in files from before it was recorded.
+    #[serde(default)]
+    components_above_noise_rule: Option<NoiseRule>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unresolved: Option<Unresolved>,
     #[serde(default)]
@@ -73,6 +76,7 @@ impl Metadata {
             total_variance: estimate.total_variance,
             components_above_noise: estimate.components_above_noise,
             components_above_noise_is_lower_bound: estimate.above_noise_is_lower_bound,
+            components_above_noise_rule: estimate.above_noise_rule,
             unresolved: estimate.unresolved,
             widened_to_f64: estimate.is_widened,
             limits: estimate.limits.clone(),
@@ -417,6 +421,7 @@ fn estimate_of(
         total_variance: metadata.total_variance,
         components_above_noise: metadata.components_above_noise,
         above_noise_is_lower_bound: metadata.components_above_noise_is_lower_bound,
+        above_noise_rule: metadata.components_above_noise_rule,
         unresolved: metadata.unresolved,
         is_widened: metadata.widened_to_f64,
         limits: metadata.limits.clone(),

@@ -75,8 +75,8 @@ pub fn table(estimate: &Estimate, features: &Features, is_unicode: bool) -> Stri
 }
 
 fn footer(estimate: &Estimate, features: &Features) -> String {
-    let noise = match estimate.components_above_noise {
-        Some(_) => short(estimate.noise_variance),
+    let noise = match estimate.known_noise_variance() {
+        Some(noise) => short(noise),
         None => "unknown".into(),
     };
     let above = match estimate.components_above_noise {
@@ -84,11 +84,13 @@ fn footer(estimate: &Estimate, features: &Features) -> String {
             format!("at least {count} components stand above noise")
         }
         Some(count) => format!("{count} components stand above noise"),
-        None => {
-            "the number of components above noise cannot be determined: every direction in which \
-                 the rows vary is held, and no two of the smallest look like the same noise"
-                .into()
-        }
+        None => "the number of components above noise cannot be determined: nothing among the directions held \
+                 looks like the same noise, or the rules contradict each other"
+            .into(),
+    };
+    let above = match estimate.above_noise_rule {
+        Some(rule) => format!("{above} (rule: {})", rule.name()),
+        None => above,
     };
     let mut text = format!(
         "\n{} rows × {} features; total variance {}, noise variance {noise}, penalty {}\n{above}\n",

@@ -10,6 +10,7 @@
     missing_docs
 )]
 
+mod above_noise;
 mod accuracy;
 mod allocation;
 mod bad_input;

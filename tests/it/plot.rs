@@ -37,6 +37,7 @@ fn estimate(m: usize, eigenvalues: &[f64], stderr: impl Fn(f64) -> f64) -> Estim
         total_variance: eigenvalues.iter().sum::<f64>(),
         components_above_noise: Some(k),
         above_noise_is_lower_bound: false,
+        above_noise_rule: None,
         determined: k,
         unresolved: None,
         is_widened: false,

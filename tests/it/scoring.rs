@@ -192,6 +192,7 @@ fn small() -> Estimate {
         total_variance: 7.5,
         components_above_noise: Some(1),
         above_noise_is_lower_bound: false,
+        above_noise_rule: None,
         determined: 2,
         unresolved: None,
         is_widened: false,

@@ -48,7 +48,7 @@ function draw() {
   const told = shown.components_determined;
   const words = `${active} of ${k} active${told < k ? `, ${k - told} not determined` : ""}. Largest ${number(first?.eigenvalue)}${first?.eigenvalue_stderr == null ? "" : ` ± ${number(first.eigenvalue_stderr, 2)}`}, `
     + `penalty ${number(shown.penalty)}, noise ${shown.noise_variance == null ? "unknown" : number(shown.noise_variance)}`
-    + (above == null ? "; the number above noise cannot be determined." : `; ${shown.components_above_noise_is_lower_bound ? "at least " : ""}${count(above)} above noise.`);
+    + (above == null ? "; the number above noise cannot be determined." : `; ${shown.components_above_noise_is_lower_bound ? "at least " : ""}${count(above)} above noise (rule: ${shown.components_above_noise_rule}).`);
   show(scree, { words, data, draw: (c) => drawScree(c, all, k) });
   const last = all.at(-1);
   show(explained, {

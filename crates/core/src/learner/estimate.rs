@@ -1,6 +1,7 @@
 //! What a learner says at any moment: the boundary between learning and publishing.
 
 use crate::learner::limits::Limits;
+use crate::learner::noise_rule::NoiseRule;
 
 /// Components, eigenvalues and moments read off a learner's state, in f64.
 ///
@@ -67,16 +68,18 @@ pub struct Estimate {
     pub active: Vec<bool>,
     /// λ, squared scaled units.
     pub penalty: f64,
-    /// Mean variance of the directions other than those that stand above noise; 0 where it cannot be
+    /// Mean variance of the directions other than those that stand above equal noise; 0 where it cannot be
     /// told which do.
     pub noise_variance: f64,
     /// Trace of the covariance in scaled units.
     pub total_variance: f64,
-    /// Number of components that stand above noise. `None` where every direction is held and nothing
-    /// among them looks like noise: then it cannot be told.
+    /// Number of components that stand above noise. `None` where it cannot be told: nothing among the
+    /// directions held looks like the same noise, or the rules contradict each other.
     pub components_above_noise: Option<usize>,
     /// True if that number is limited by the directions held, so that it is a lower bound.
     pub above_noise_is_lower_bound: bool,
+    /// The rule that told that number; `None` where it cannot be told.
+    pub above_noise_rule: Option<NoiseRule>,
     /// Of the components asked for, those that rounding hides. Their eigenvalues are the mean variance
     /// of what is left, their vectors zero rows, and none of them is active.
     pub unresolved: Option<Unresolved>,
@@ -157,9 +160,10 @@ pub struct Unresolved {
 }
 
 impl Estimate {
-    /// Mean variance of what is not above noise, where it can be told what is.
+    /// Mean variance of what is not above equal noise, where it can be told what is.
     pub fn known_noise_variance(&self) -> Option<f64> {
-        self.components_above_noise.map(|_| self.noise_variance)
+        let is_known = self.components_above_noise.is_some() || self.noise_variance > 0.0;
+        is_known.then_some(self.noise_variance)
     }
 
     /// k, the number of components.

@@ -15,6 +15,7 @@ use crate::learner::block::Block;
 use crate::learner::engine::Engine;
 use crate::learner::long_run::LongRun;
 use crate::learner::ramp::Ramp;
+use crate::learner::row_noise::{LAGS, NoiseRows, RowNoise};
 use crate::learner::run_means::RunMeans;
 use crate::learner::tails::Tails;
 use crate::linalg::Real;
@@ -30,6 +31,12 @@ const WINDOWS_APART: u64 = 24;
 
 /// One row in so many tells the length outside: it costs all features of the row.
 const OUTSIDE_EVERY: usize = 4;
+
+/// One row in so many is multiplied by later ones: at first, and once there are enough pairs.
+const PAIRS_EVERY: [usize; 2] = [4, 64];
+
+/// Pairs that tell the mean of squares to 2%.
+const PAIRS_ENOUGH: f64 = 5_000.0;
 
 /// A squared length outside that is a smaller share of that inside is rounding.
 const ROUNDING: f64 = 1e-6;
@@ -62,6 +69,7 @@ pub struct FourthMoments {
     /// The row behind the last one that was looked at.
     pub(super) next_row: u64,
     pub(super) runs: RunMeans,
+    pub(super) noise: RowNoise,
     /// True if the block under way is one of the first.
     is_early: bool,
     buffers: Buffers,
@@ -76,6 +84,8 @@ struct Buffers {
     /// 1 ÷ the roots of the rows' weights.
     roots: Vec<f64>,
     quartic: Mat<f64>,
+    /// Squared lengths outside of the rows that tell it.
+    outside: Vec<f64>,
 }
 
 impl Default for FourthMoments {
@@ -90,12 +100,14 @@ impl Default for FourthMoments {
             ramp: Ramp::default(),
             next_row: 0,
             runs: RunMeans::default(),
+            noise: RowNoise::default(),
             is_early: true,
             buffers: Buffers {
                 scores: Vec::new(),
                 squares: Mat::new(),
                 roots: Vec::new(),
                 quartic: Mat::new(),
+                outside: Vec::new(),
             },
         }
     }
@@ -130,6 +142,7 @@ impl FourthMoments {
         if block.decay < 1.0 {
             self.ramp.decay(block.decay);
             self.runs.decay(block.decay);
+            self.noise.decay(block.decay);
         }
         self.is_early =
             block.prior_weight < (EARLY_BLOCKS * block.weight).max(EARLY_ROWS * h as f64);
@@ -169,6 +182,7 @@ impl FourthMoments {
         if self.runs.directions() != h {
             self.runs.begin(h);
         }
+        self.noise.resize(h);
         self.square.resize(h, 0.0);
         self.with_outside.resize(h, 0.0);
         self.quartic.resize_with(h, h, |_, _| 0.0);
@@ -245,9 +259,11 @@ impl FourthMoments {
             column.iter_mut().for_each(|v| *v *= four);
         }
         self.runs.multiply(two);
+        self.noise.multiply(two);
     }
 
     fn look_outside<T: Real>(&mut self, y: MatRef<'_, T>, share: f64) {
+        self.buffers.outside.clear();
         let squares = &self.buffers.squares;
         let h = squares.ncols();
         let each = 1.0 / y.nrows().div_ceil(OUTSIDE_EVERY) as f64;
@@ -257,11 +273,33 @@ impl FourthMoments {
             let inside: f64 = (0..h).map(|j| squares[(i, j)]).sum();
             let root = self.buffers.roots[i];
             let length = self.squared_length(y.row(i)) * root * root;
-            let outside = (length - inside).max(0.0) * each * share;
+            let outside = (length - inside).max(0.0);
+            self.buffers.outside.push(outside);
+            let outside = outside * each * share;
             self.outside += outside;
             for (j, v) in self.with_outside.iter_mut().enumerate() {
                 *v += squares[(i, j)] * outside;
             }
+        }
+        self.noise.add_lengths(&self.buffers.outside, self.is_early);
+        self.look_at_later_rows(y);
+    }
+
+    /// Products of some rows with later ones.
+    fn look_at_later_rows<T: Real>(&mut self, y: MatRef<'_, T>) {
+        let (count, h) = (y.nrows(), self.square.len());
+        let Buffers { scores, roots, .. } = &self.buffers;
+        let every = PAIRS_EVERY[usize::from(self.noise.pair_ramp.weight >= PAIRS_ENOUGH)];
+        for (number, lag) in LAGS.iter().enumerate() {
+            self.noise.begin_pairs();
+            for i in (0..count.saturating_sub(*lag)).step_by(every) {
+                let l = i + lag;
+                let whole = (y.row(i) * y.row(l).transpose()).wide();
+                let product = whole * (self.unit * roots[i]) * (self.unit * roots[l]);
+                let inside = (0..h).map(|j| scores[j * count + i] * scores[j * count + l]);
+                self.noise.add_pair(product, inside);
+            }
+            self.noise.end_pairs(number, self.is_early);
         }
     }
 
@@ -333,9 +371,34 @@ impl FourthMoments {
                 .map(|found| found.map_or(f64::INFINITY, |(_, freedom)| freedom))
                 .collect(),
             heavy: self.tails.are_too_heavy(self.ramp.weight),
+            noise: self.noise_rows(),
             alone,
             pairs,
         }
+    }
+
+    /// How rows are related beside the leading directions, for every number of these from none to all; empty where it
+    /// is not known.
+    fn noise_rows(&self) -> Vec<NoiseRows> {
+        let h = self.square.len();
+        if !self.noise.is_known() {
+            return Vec::new();
+        }
+        // E ρ², E ρ⁴ and Σλ² of what lies beside them, from the last direction to the first.
+        let (mut length, mut square) = (self.outside, self.noise.square);
+        let mut squares = 0.0;
+        let mut rows = vec![self.noise.of(h, length, square / (length * length))];
+        for i in (0..h).rev() {
+            let others: f64 = (i + 1..h).map(|j| self.quartic[(i, j)]).sum();
+            square += self.quartic[(i, i)] + 2.0 * (self.with_outside[i] + others);
+            length += self.square[i];
+            squares += self.square[i] * self.square[i];
+            // The length of a Gaussian row varies by 2Σλ², where all rows are alike.
+            let alike = 2.0 * squares / (length * length);
+            rows.push(self.noise.of(i, length, square / (length * length) - alike));
+        }
+        rows.reverse();
+        rows
     }
 
     /// E zᵢ²zⱼ² ÷ (E zᵢ²·E zⱼ²): 3 on the diagonal and 1 off it for Gaussian rows.

@@ -3,6 +3,7 @@
 use faer::Mat;
 
 use crate::learner::quantile::student;
+use crate::learner::row_noise::NoiseRows;
 
 /// Standard normal quantile of a two-sided 95%.
 pub(super) const NORMAL_975: f64 = 1.959_964;
@@ -21,6 +22,8 @@ pub struct LongRun {
     pub freedom: Vec<f64>,
     /// True where the fourth moment does not seem to exist, so that none of these does, length h.
     pub heavy: Vec<bool>,
+    /// How rows are related beside the leading directions, for none to h of them; empty where it is not known.
+    pub noise: Vec<NoiseRows>,
 }
 
 impl Default for LongRun {
@@ -38,6 +41,7 @@ impl LongRun {
             outside: vec![1.0; h],
             freedom: vec![f64::INFINITY; h],
             heavy: vec![false; h],
+            noise: Vec::new(),
             alone: diagonal,
         }
     }

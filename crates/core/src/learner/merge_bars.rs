@@ -7,6 +7,7 @@
 use faer::Mat;
 
 use crate::learner::long_run::LongRun;
+use crate::learner::row_noise::NoiseRows;
 use crate::learner::summary::Summary;
 
 /// States that are merged, by their share of the rows, into units of `scale`.
@@ -122,6 +123,7 @@ pub(super) fn merged_bars(parts: &Parts<'_>, vectors: &Mat<f64>, eigenvalues: &[
         if all > 0.0 { rows * sum(&each) } else { 1.0 }
     };
     LongRun {
+        noise: noise_rows(&seen),
         pairs: Mat::from_fn(h, h, |i, j| rows * sum(&|part| pair(i, j, part))),
         outside: (0..h).map(outside).collect(),
         alone: (0..h)
@@ -132,4 +134,26 @@ pub(super) fn merged_bars(parts: &Parts<'_>, vectors: &Mat<f64>, eigenvalues: &[
             .map(|i| seen.iter().any(|part| part.part.is_heavy(part.nearest[i])))
             .collect(),
     }
+}
+
+/// The mean by rows of what the parts know, for as many directions as all of them know.
+fn noise_rows(seen: &[Seen<'_>]) -> Vec<NoiseRows> {
+    let known = || seen.iter().filter(|part| !part.part.noise.is_empty());
+    let weight: f64 = known().map(|part| part.share).sum();
+    let length = known().map(|part| part.part.noise.len()).min().unwrap_or(0);
+    (0..length)
+        .map(|i| {
+            let sum = |of: &dyn Fn(&NoiseRows, f64) -> f64| -> f64 {
+                known()
+                    .map(|part| of(&part.part.noise[i], part.share / weight))
+                    .sum()
+            };
+            NoiseRows {
+                sizes: sum(&|rows, share| share * rows.sizes),
+                dependence: sum(&|rows, share| share * rows.dependence),
+                squares: sum(&|rows, share| share * rows.squares),
+                squares_error: sum(&|rows, share| (share * rows.squares_error).powi(2)).sqrt(),
+            }
+        })
+        .collect()
 }

@@ -5,6 +5,7 @@
 //! all directions or in full precision; Oja's rule; the matrix step) learns from it, and
 //! [`fourth_moments`] gathers what the error bars need. A [`Summary`] is the state as plain data.
 
+mod above_noise;
 pub mod block;
 pub mod center;
 pub mod drift;
@@ -22,12 +23,16 @@ mod merge_bars;
 pub mod moments;
 mod monitor;
 pub mod noise;
+mod noise_edge;
+mod noise_gap;
+mod noise_rule;
 pub mod oja;
 mod params;
 pub mod product_float;
 pub mod qr_f64;
 mod quantile;
 mod ramp;
+mod row_noise;
 pub mod run_means;
 mod saved;
 mod state;
@@ -45,9 +50,11 @@ pub use limits::{Limits, Method, ParetoTail, ReferenceDistribution};
 pub use long_run::LongRun;
 pub use merge::{MergeError, merge, merge_all};
 pub use monitor::Monitor;
+pub use noise_rule::NoiseRule;
 use oja::{MatrixStep, Oja};
 pub use params::{Forgetting, LearnerParams, Penalty, Precision, Rule, Scale, Step};
 use qr_f64::QrF64;
+pub use row_noise::NoiseRows;
 use streaming::Streaming;
 pub use summary::Summary;
 use widening::Widening;

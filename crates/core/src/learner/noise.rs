@@ -4,7 +4,7 @@ use crate::learner::quantile::chi_square;
 
 /// Quantile of the Tracy–Widom law (β = 1) at 99.5%: a false component in one of 200 data sets.
 /// Source: Bejan 2005, table of the quantiles of F₁.
-const TRACY_WIDOM_995: f64 = 2.4224;
+pub(super) const TRACY_WIDOM_995: f64 = 2.4224;
 
 /// Upper 0.5% point of the standard normal law.
 const NORMAL_995: f64 = 2.575_829;

@@ -35,4 +35,9 @@ impl Ramp {
             0.0
         }
     }
+
+    /// The number of parts that tell as much, where each brought as many as its weight at first.
+    pub(super) fn effective_parts(&self) -> f64 {
+        self.weight.max(1.0)
+    }
 }

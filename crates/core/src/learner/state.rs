@@ -7,19 +7,23 @@ use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::fourth_moments::FourthMoments;
 use crate::learner::moments::Moments;
 use crate::learner::ramp::Ramp;
+use crate::learner::row_noise::RowNoise;
 use crate::learner::run_means::{RunMeans, Runs, SHORTEST, SIZES_AT_MOST};
 use crate::learner::saved::{finite, finites, restore_mat, save_mat};
 use crate::learner::typical::TypicalVariance;
 
 /// Version of the section. Version 1 lacks the variance of ordinary rows, version 2 the runs of consecutive rows, version 3
-/// the unit of the fourth moments.
-pub(super) const VERSION: u8 = 4;
+/// the unit of the fourth moments, version 4 how the rows of noise are related.
+pub(super) const VERSION: u8 = 5;
 
 /// The first version with runs of consecutive rows.
 const WITH_RUNS: u8 = 3;
 
 /// The first version with a unit of the fourth moments.
 const WITH_UNIT: u8 = 4;
+
+/// The first version that says how the rows of noise are related.
+const WITH_NOISE: u8 = 5;
 
 impl Moments {
     /// Writes everything that later minibatches depend on.
@@ -79,6 +83,7 @@ impl FourthMoments {
         to.f64s(&self.tails.beyond);
         to.f64s(&self.tails.logarithm);
         self.runs.save(to);
+        self.noise.save(to);
     }
 
     /// Reads what was written in this version of the section; at most `most` directions.
@@ -111,11 +116,41 @@ impl FourthMoments {
         self.with_outside = finites(from, h)?;
         self.quartic = restore_mat(from, h, h)?;
         self.runs.begin(h);
+        if h > 0 {
+            self.noise.resize(h);
+        }
         if version >= WITH_RUNS {
             self.tails.beyond = finites(from, h)?;
             self.tails.logarithm = finites(from, h)?;
             self.runs.restore(from)?;
         }
+        if version >= WITH_NOISE {
+            self.noise.restore(from)?;
+        }
+        Ok(())
+    }
+}
+
+impl RowNoise {
+    fn save(&self, to: &mut Encoder) {
+        self.ramp.save(to);
+        to.f64(self.square);
+        self.lag_ramps.iter().for_each(|ramp| ramp.save(to));
+        self.pair_ramp.save(to);
+        to.f64s(&self.lagged);
+        to.f64s(&self.paired);
+    }
+
+    /// Reads what was written, of as many directions.
+    fn restore(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError> {
+        self.ramp.restore(from)?;
+        self.square = finite(from)?;
+        for ramp in &mut self.lag_ramps {
+            ramp.restore(from)?;
+        }
+        self.pair_ramp.restore(from)?;
+        self.lagged = finites(from, self.lagged.len())?;
+        self.paired = finites(from, self.paired.len())?;
         Ok(())
     }
 }

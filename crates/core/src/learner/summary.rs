@@ -139,6 +139,7 @@ impl Summary {
             self.rank_at_most(),
             self.effective_sample(),
         );
+        let told = self.told_from_noise(k, real);
         let penalty = match penalty {
             Penalty::Auto => real.threshold,
             Penalty::Fixed(value) => value,
@@ -184,8 +185,9 @@ impl Summary {
                 0.0
             },
             total_variance: self.total,
-            components_above_noise: real.count,
-            above_noise_is_lower_bound: real.is_lower_bound,
+            components_above_noise: told.count,
+            above_noise_is_lower_bound: told.is_lower_bound,
+            above_noise_rule: told.rule,
             unresolved,
             is_widened: self.is_widened,
             // They are those of one number of components.
