@@ -2,7 +2,7 @@
 //!
 //! In: minibatches on their way to a learner. Out: the distributions of residual, T² and distance over rows that the
 //! components have not seen, as [`Limits`] of the learner's summary. A part of the rows is scored, which
-//! [`tracker`] chooses by their positions alone, so that the bits do not depend on how rows came, on threads or stops.
+//! `tracker` chooses by their positions alone, so that the bits do not depend on how rows came, on threads or stops.
 
 mod sketch;
 mod tracker;

@@ -212,9 +212,12 @@ impl Frame {
     pub(super) fn statistics(&self) -> impl Iterator<Item = Statistic> + use<> {
         let (c, m) = (self.width(), self.mean.len());
         let pairs = (0..c).flat_map(move |a| {
-            (a..c).map(move |j| match a == j {
-                true => Statistic::Variance,
-                false => Statistic::Product,
+            (a..c).map(move |j| {
+                if a == j {
+                    Statistic::Variance
+                } else {
+                    Statistic::Product
+                }
             })
         });
         pairs
@@ -426,6 +429,7 @@ pub(super) enum Statistic {
 }
 
 /// A value in standard deviations.
+#[allow(clippy::manual_clamp)]
 #[inline(always)]
 fn clipped(y: f32, per_deviation: f32) -> f32 {
     // In this order a NaN becomes a number.

@@ -231,20 +231,13 @@ impl Drift {
             kind: kinds[largest],
             scores,
             threshold: (self.params.false_alarms_per_row > 0.0).then(|| self.params.limit(frame)),
-            subspace_distance: self.subspace_distance(frame, difference),
+            subspace_distance: subspace_distance(frame, difference),
             explained_variance_short: explained_variance(frame, &difference.short),
             explained_variance_long: explained_variance(frame, &difference.long),
             events: self.events,
             unjudged: difference.unjudged,
             needed_half_life_rows: difference.half_life_rows,
         })
-    }
-
-    fn subspace_distance(&self, frame: &Frame, difference: &Difference) -> f64 {
-        let short = subspace(frame, &difference.short);
-        let long = subspace(frame, &difference.long);
-        let k = frame.components as f64;
-        (k * mean_sin2(short.as_ref().transpose(), long.as_ref().transpose())).sqrt()
     }
 
     /// Writes everything that later minibatches depend on.
@@ -376,6 +369,14 @@ fn product(frame: &Frame, means: &[f64], a: usize, j: usize) -> f64 {
     let c = frame.width();
     let reported = &means[frame.statistics().count()..];
     reported[a * c - a * a.saturating_sub(1) / 2 + (j - a)]
+}
+
+/// √Σsin² of the angles between the principal subspaces of the two states.
+fn subspace_distance(frame: &Frame, difference: &Difference) -> f64 {
+    let short = subspace(frame, &difference.short);
+    let long = subspace(frame, &difference.long);
+    let k = frame.components as f64;
+    (k * mean_sin2(short.as_ref().transpose(), long.as_ref().transpose())).sqrt()
 }
 
 /// Orthonormal columns that span the principal subspace of a state, (k+q)×k: one step of the power

@@ -278,7 +278,7 @@ impl Long {
         self.last = block;
         self.life_blocks += 1;
         if self.life_blocks == BLOCKS as u64 {
-            self.end_life(decay.powi(BLOCKS as i32));
+            self.end_life(decay.powf(BLOCKS as f64));
         }
     }
 
