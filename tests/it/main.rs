@@ -28,6 +28,7 @@ mod first_file;
 mod fit;
 mod following;
 mod footers;
+mod fraction;
 mod framing;
 mod handmade;
 mod hidden;
