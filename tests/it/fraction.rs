@@ -75,7 +75,7 @@ fn standardized(rows: &Rows) -> Rows {
 
 /// Eigenvalues that fall by a tenth from one to the next, features of different sizes.
 fn falling(n: usize, m: usize) -> Rows {
-    let spectrum: Vec<f64> = (0..m).map(|j| 0.9_f64.powi(j as i32)).collect();
+    let spectrum: Vec<f64> = (0..m).map(|j| 0.9_f64.powf(j as f64)).collect();
     let (mut rows, _) = planted(n, &spectrum, 2.0, 8, &StandardNormal);
     for (at, v) in rows.values.iter_mut().enumerate() {
         *v *= 1.0 + (at % m) as f64 / 10.0;
