@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use crate::cli::overrides::Overrides;
 use crate::cli::progress::Bar;
 use crate::cli::{CliError, is_unicode, print, say};
-use crate::config::{IsolationKey, Plan};
+use crate::config::{ComponentsKey, IsolationKey, Plan};
 use crate::daemon::{Fitted, Room, Shutdown, fit};
-use crate::learner::Learner;
+use crate::learner::{Learner, Summary};
 use crate::prequential;
 use crate::rows::Features;
 use crate::snapshot::{Provenance, Snapshot, share, table, warnings, write};
@@ -19,6 +19,7 @@ use crate::source::{self, SourceError};
 #[command(after_help = "\
 Examples:
   ojad fit data.parquet --components 10
+  ojad fit data.parquet --components 0.95      as few as explain 95% of the variance
   ojad fit 'plant/2026-*/' --components 5 --scale standard --id machine --output model/
   ojad fit genotypes.parquet --on-null mean --half-life-rows 100000 --components 20
   producer | ojad fit - --components 10 --json
@@ -30,10 +31,11 @@ pub struct Args {
     /// Parquet or Arrow IPC files, directories, globs, or `-`.
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<OsString>,
-    /// Components to report, at most the number of features. Those that the rows do not determine are marked. Default:
-    /// 10, or what the configuration says.
-    #[arg(long, short = 'k', value_name = "K")]
-    components: Option<usize>,
+    /// Components to report, at most the number of features; or a fraction of the variance between 0 and 1, such as
+    /// 0.95: then as few components as explain it. Components that the rows do not determine are marked. Default: 10,
+    /// or what the configuration says.
+    #[arg(long, short = 'k', value_name = "K", allow_negative_numbers = true)]
+    components: Option<ComponentsKey>,
     /// Directory to write the snapshot to, with `latest` pointing to it.
     #[arg(long, short, value_name = "DIR")]
     output: Option<PathBuf>,
@@ -66,6 +68,10 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     super::say_left_out(reader.left_out());
     say(&reader.selection().to_string());
     let features = reader.features().clone();
+    if plan.variance.is_some() {
+        // What there may be of them; the fraction tells at the end.
+        plan.learner.components = plan.learner.components.min(features.len());
+    }
     let mut learner = prequential::new(&plan.learner, features.len())
         .map_err(|error| CliError::Usage(error.to_string()))?;
     let room = Room {
@@ -110,6 +116,25 @@ fn check_writable(directory: &Path) -> Result<(), CliError> {
     Ok(())
 }
 
+/// The fewest components that explain `fraction` of the total variance; if those learned do not, all of them.
+fn explaining(fraction: f64, summary: &Summary, capacity: usize) -> usize {
+    let m = summary.features();
+    // Where all directions are held, so are all components, whatever the capacity.
+    let most = if summary.max_rank >= m { m } else { capacity };
+    if summary.total <= 0.0 {
+        // Nothing varies, so that no component is missing.
+        return 1;
+    }
+    let wanted = fraction - super::show::rounding(m);
+    let ratios = summary.eigenvalues.iter().take(most);
+    let explained = ratios.scan(0.0, |sum, value| {
+        *sum += value / summary.total;
+        Some(*sum)
+    });
+    let short = explained.take_while(|explained| *explained < wanted);
+    (short.count() + 1).min(most)
+}
+
 fn report(
     args: &Args,
     plan: &Plan,
@@ -136,7 +161,12 @@ fn report(
     }
     let mut provenance = Provenance::new(&plan.learner, features.len(), summary.squared_weight);
     provenance.interrupted = fitted.is_interrupted;
-    let estimate = summary.estimate(plan.learner.components, plan.learner.penalty);
+    provenance.variance_asked = plan.variance;
+    let components = match plan.variance {
+        Some(fraction) => explaining(fraction, &summary, plan.learner.components),
+        None => plan.learner.components,
+    };
+    let estimate = summary.estimate(components, plan.learner.penalty);
     let counting = fitted.monitor.counting();
     provenance.warnings = warnings(&estimate, &features, summary.is_scaled, &counting);
     for warning in &provenance.warnings {
@@ -149,6 +179,9 @@ fn report(
         watermark: fitted.watermark,
         provenance,
     };
+    if let Some(text) = super::show::shortfall(&snapshot) {
+        say(&format!("warning: {text}"));
+    }
     let written = plan.output.as_ref().map(|to| write(&snapshot, to));
     if let Some(Ok(path)) = &written {
         say(&format!("snapshot: {}", path.display()));

@@ -53,6 +53,8 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let mut provenance = first.provenance.clone();
     // It is of several.
     provenance.run_id = None;
+    // It was asked of other rows.
+    provenance.variance_asked = None;
     provenance.squared_weight = merged.squared_weight;
     provenance.interrupted = snapshots
         .iter()

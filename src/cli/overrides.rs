@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use serde::de::DeserializeOwned;
 
-use crate::config::{AutoOr, Config, ForgettingKey, Plan, RuleKey, load};
+use crate::config::{AutoOr, ComponentsKey, Config, ForgettingKey, Plan, RuleKey, load};
 use crate::learner::{Precision, Scale};
 
 use super::columns::{Columns, word};
@@ -75,7 +75,7 @@ impl Overrides {
     ///
     /// # Errors
     /// If the file or a value does not fit.
-    pub(super) fn plan(&self, components: Option<usize>) -> Result<Plan, CliError> {
+    pub(super) fn plan(&self, components: Option<ComponentsKey>) -> Result<Plan, CliError> {
         let refused = |error: crate::config::ConfigError| CliError::BadConfig(error.to_string());
         let loaded = load(self.config.as_deref(), environment()).map_err(refused)?;
         let mut config = loaded.config;

@@ -55,6 +55,10 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "warning: {}", warning.text);
     }
+    if let Some(warning) = shortfall(&snapshot) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "warning: {warning}");
+    }
     if let Some(count) = args.loadings {
         text.push_str(&loadings(&snapshot, count));
     }
@@ -81,6 +85,30 @@ fn picture(_: &Snapshot, _: &Path) -> Result<(), CliError> {
 /// Printed where f32 was not precise enough.
 pub(super) const WIDENED: &str = "learned with f64 products: beside the largest direction, f32 \
      would lose wanted components\n";
+
+/// Eigenvalues of m features add up to their total but for this part of it: the rounding of as many terms.
+pub(super) fn rounding(features: usize) -> f64 {
+    features as f64 * f64::EPSILON
+}
+
+/// A warning if the components explain less of the variance than was asked for: more of them were never learned.
+pub(super) fn shortfall(snapshot: &Snapshot) -> Option<String> {
+    let (estimate, asked) = (&snapshot.estimate, snapshot.provenance.variance_asked?);
+    let k = estimate.components();
+    let ratios = (0..k).map(|i| estimate.explained_variance_ratio(i));
+    let explained: f64 = ratios.sum();
+    let is_short = estimate.total_variance > 0.0
+        && k < estimate.features
+        && explained + rounding(estimate.features) < asked;
+    is_short.then(|| {
+        format!(
+            "the {k} components learned explain {:.3}% of the variance, less than the fraction asked for ({asked}); fit \
+             again with a number of components above {k} (`--components {}`)",
+            100.0 * explained,
+            2 * k
+        )
+    })
+}
 
 /// Counts of non-finite values, or nothing.
 pub(super) fn bad_values(snapshot: &Snapshot) -> String {
@@ -171,6 +199,7 @@ pub(super) fn json(snapshot: &Snapshot, with_vectors: bool) -> Result<String, Cl
         "run_id": snapshot.provenance.run_id,
         "widened_to_f64": estimate.is_widened,
         "limits": LimitsView::of(&estimate.limits_in_force()),
+        "variance_asked": snapshot.provenance.variance_asked,
         "interrupted": snapshot.provenance.interrupted,
         "warnings": snapshot.provenance.warnings,
         "components": components,

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::ops::RangeBounds;
 
 use crate::config::auto::AutoOr;
+use crate::config::values::ComponentsKey;
 use crate::config::{ConfigError, refuse};
 
 /// A key that can have a range.
@@ -13,6 +14,18 @@ pub(super) trait Ranged {
 
     /// The number; none where the key is unset or `"auto"`.
     fn number(&self) -> Option<Self::Number>;
+}
+
+impl Ranged for ComponentsKey {
+    type Number = usize;
+
+    fn number(&self) -> Option<usize> {
+        match self {
+            Self::Count(count) => Some(*count),
+            // It has a check in `rules.rs`.
+            Self::Variance(_) => None,
+        }
+    }
 }
 
 macro_rules! numbers {

@@ -11,8 +11,8 @@ use crate::config::ConfigError;
 use crate::config::auto::AutoOr;
 use crate::config::declare::{keys, within};
 use crate::config::values::{
-    ControlKey, ForgettingKey, IsolationKey, LogFormat, LogLevel, NamedStep, NoForgetting,
-    OnChanged, OnEventKey, QuarantineKey, RuleKey, StepKey,
+    ComponentsKey, ControlKey, ForgettingKey, IsolationKey, LogFormat, LogLevel, NamedStep,
+    NoForgetting, OnChanged, OnEventKey, QuarantineKey, RuleKey, StepKey,
 };
 use crate::learner::{Precision, Scale};
 use crate::source::follow::{OnCopy, Order, Symlinks};
@@ -79,8 +79,9 @@ keys! {
 
     /// How to learn.
     [learner] LearnerKeys {
-        /// Number of components k: the r×r algebra of more would dwarf the products.
-        components: usize = 10, in 1..=10_000, "use 1 to 10000";
+        /// Number of components k (the r×r algebra of more would dwarf the products), or the fraction of the
+        /// variance that they are to explain.
+        components: ComponentsKey = ComponentsKey::Count(10), in 1..=10_000, "use 1 to 10000";
         /// p: `"auto"` is max(10, k).
         oversampling: AutoOr<usize> = AutoOr::AUTO, in 0..=10_000, "use \"auto\" or 0 to 10000";
         /// The rule.

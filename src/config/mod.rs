@@ -26,8 +26,8 @@ pub use load::{Loaded, Origin, load};
 pub use plan::Plan;
 pub use state::{describe_state_changes, state_text};
 pub use values::{
-    ControlKey, ForgettingKey, IsolationKey, LogFormat, LogLevel, OnChanged, OnEventKey,
-    QuarantineKey, RuleKey, StepKey,
+    ComponentsKey, ControlKey, ForgettingKey, IsolationKey, LogFormat, LogLevel, OnChanged,
+    OnEventKey, QuarantineKey, RuleKey, StepKey,
 };
 
 use std::path::PathBuf;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::config::ConfigError;
 use crate::config::keys::{Config, LearnerKeys, RunKeys, SourceKeys};
-use crate::config::values::{ForgettingKey, RuleKey, StepKey};
+use crate::config::values::{ComponentsKey, ForgettingKey, RuleKey, StepKey};
 use crate::learner::drift::DriftParams;
 use crate::learner::{Forgetting, LearnerParams, Penalty, Precision, Rule, Step};
 use crate::source::{Decoders, Limit, SourceParams};
@@ -14,11 +14,18 @@ const DRIFT_LONG: u64 = 20;
 /// Components watched, where nobody says.
 const DRIFT_COMPONENTS: usize = 10;
 
+/// Components learned where a fraction of the variance says how many are reported: reading them out at the end of the
+/// one pass needs all that could be wanted. Where all directions are held anyway, more can be reported.
+const CAPACITY: usize = 100;
+
 /// A configuration that can run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// Parameters of the learner.
+    /// Parameters of the learner. If `variance` is set, its components are the most that it learns, and may be more
+    /// than there are features.
     pub learner: LearnerParams,
+    /// The fraction of the total variance that the components reported are to explain, if that is what was asked for.
+    pub variance: Option<f64>,
     /// Parameters of drift detection, if it is on.
     pub drift: Option<DriftParams>,
     /// How to read.
@@ -37,6 +44,7 @@ impl TryFrom<&Config> for Plan {
     fn try_from(config: &Config) -> Result<Self, ConfigError> {
         config.check()?;
         let learner = learner(config);
+        let variance = config.learner.components.variance();
         let run = config.run.clone();
         let (features, source) = (&config.features, &config.source);
         Ok(Self {
@@ -53,7 +61,7 @@ impl TryFrom<&Config> for Plan {
                     Precision::F32 => Limit::F32,
                     Precision::F64 => Limit::F64,
                 },
-                features_least: learner.components,
+                features_least: variance.map_or(learner.components, |_| 1),
                 decoders: if run.threads > 1 {
                     Decoders::Two
                 } else {
@@ -61,8 +69,9 @@ impl TryFrom<&Config> for Plan {
                 },
             },
             source_keys: source.clone(),
+            drift: drift(config, learner.components),
             learner,
-            drift: drift(config),
+            variance,
             run,
             output: config.output.dir.clone(),
         })
@@ -72,7 +81,10 @@ impl TryFrom<&Config> for Plan {
 fn learner(config: &Config) -> LearnerParams {
     let keys = &config.learner;
     LearnerParams {
-        components: keys.components,
+        components: match keys.components {
+            ComponentsKey::Count(count) => count,
+            ComponentsKey::Variance(_) => CAPACITY,
+        },
         oversampling: keys.oversampling.value(),
         rule: rule(keys),
         precision: keys.precision,
@@ -104,7 +116,7 @@ fn rule(keys: &LearnerKeys) -> Rule {
     }
 }
 
-fn drift(config: &Config) -> Option<DriftParams> {
+fn drift(config: &Config, learned: usize) -> Option<DriftParams> {
     let keys = &config.drift;
     let short = keys.short_half_life_rows?;
     let long = keys.long_half_life_rows.value();
@@ -112,7 +124,7 @@ fn drift(config: &Config) -> Option<DriftParams> {
     Some(DriftParams {
         short_half_life_rows: short,
         long_half_life_rows: long.unwrap_or(DRIFT_LONG * short),
-        components: components.min(config.learner.components),
+        components: components.min(learned),
         false_alarms_per_row: keys.false_alarms_per_million_rows * 1e-6,
         seed: config.learner.seed,
     })

@@ -27,6 +27,13 @@ impl Config {
 
     fn check_learner(&self) -> Result<(), ConfigError> {
         let keys = &self.learner;
+        if let Some(fraction) = keys.components.variance()
+            && !keys.components.is_sound()
+        {
+            let remedy = "use a whole number of components, or, for `ojad fit`, a fraction of the variance between 0 \
+                          and 1, such as 0.95";
+            return Err(refuse("learner.components", fraction, remedy));
+        }
         let refused = |value, remedy| Err(refuse("learner.step", value, remedy));
         match keys.step {
             StepKey::Constant { constant: value } | StepKey::COverT { c_over_t: value }

@@ -1,6 +1,54 @@
 //! What keys are that are neither numbers nor texts: words and small tables.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
+
+/// A number of components, or the fraction of the variance that they are to explain.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected a number of components, or a fraction of the variance in (0, 1)"
+)]
+pub enum ComponentsKey {
+    /// k.
+    Count(usize),
+    /// As few as explain this fraction of the total variance.
+    Variance(f64),
+}
+
+impl ComponentsKey {
+    /// True unless it is a fraction that is not one.
+    pub(super) fn is_sound(self) -> bool {
+        match self {
+            Self::Count(_) => true,
+            Self::Variance(fraction) => fraction > 0.0 && fraction < 1.0,
+        }
+    }
+
+    /// The fraction, if it is one.
+    pub fn variance(self) -> Option<f64> {
+        match self {
+            Self::Count(_) => None,
+            Self::Variance(fraction) => Some(fraction),
+        }
+    }
+}
+
+impl FromStr for ComponentsKey {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(count) = text.parse() {
+            return Ok(Self::Count(count));
+        }
+        let fraction = text.parse().ok().map(Self::Variance);
+        fraction.filter(|key| key.is_sound()).ok_or_else(|| {
+            "use a whole number of components (1 to 10000), or a fraction of the variance between 0 and 1, such as 0.95"
+                .to_owned()
+        })
+    }
+}
 
 /// Name of the rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]

@@ -69,6 +69,9 @@ pub struct Provenance {
     pub standard_scale: bool,
     /// Sum of the squared row weights: `effective_rows²` ÷ it is the effective sample size.
     pub squared_weight: f64,
+    /// The fraction of the total variance that the components were to explain, if that is what was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variance_asked: Option<f64>,
     /// True if a signal interrupted the pass.
     pub interrupted: bool,
     /// Rows that were read but are not in the components because they wait for a full minibatch;
@@ -96,6 +99,7 @@ impl Provenance {
             center: params.center,
             standard_scale: params.scale == crate::learner::Scale::Standard,
             squared_weight,
+            variance_asked: None,
             interrupted: false,
             rows_waiting: 0,
             drift: None,

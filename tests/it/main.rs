@@ -29,6 +29,7 @@ mod fit;
 mod fit_worker;
 mod following;
 mod footers;
+mod fraction;
 mod framing;
 mod handmade;
 mod hidden;

@@ -64,6 +64,14 @@ impl TryFrom<&Config> for RunParams {
 
     fn try_from(config: &Config) -> Result<Self, ConfigError> {
         let plan = Plan::try_from(config)?;
+        if let Some(fraction) = plan.variance {
+            return Err(ConfigError::Value {
+                key: "learner.components",
+                value: fraction.to_string(),
+                remedy: "use a whole number of components: a fraction of the variance tells how many only once all rows \
+                         have been read, as `ojad fit` does, and a stream has no end",
+            });
+        }
         let (source, state, output) = (&config.source, &config.state, &config.output);
         let missing = |key, remedy| ConfigError::Missing { key, remedy };
         let (places, streams) = inputs(&source.inputs)?;
