@@ -195,6 +195,14 @@ fn rows_that_hardly_vary_have_all_of_their_variance_explained() {
     let five = planted(5, &[1.0; 20], 0.0, 5, &StandardNormal).0;
     let output = fit(&file(place.path(), &five), "0.999999", &[]);
     assert_eq!(components(&json(&output)).len(), 4);
+    // The three ratios add up to 1 but for rounding, which is no component that is missing.
+    let mut spectrum = [0.0; 20];
+    spectrum[..3].copy_from_slice(&[9.0, 4.0, 1.0]);
+    for seed in 0..8 {
+        let three = planted(500, &spectrum, 0.0, seed, &StandardNormal).0;
+        let output = fit(&file(place.path(), &three), "0.9999999999999999", &[]);
+        assert_eq!(components(&json(&output)).len(), 3, "seed {seed}");
+    }
     let constant = Rows::new([3.7, -2.0, 0.0].repeat(100), 3);
     let output = fit(&file(place.path(), &constant), "0.95", &[]);
     let found = json(&output);
