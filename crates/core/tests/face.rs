@@ -27,6 +27,7 @@ const FACE: [&str; 32] = [
     "Merged",
     "Method",
     "Missing",
+    "NoiseRule",
     "ParetoTail",
     "Pca",
     "PcaBuilder",
