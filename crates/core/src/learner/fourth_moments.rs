@@ -8,8 +8,9 @@
 //! All rows are looked at in the beginning; later one window of 2,048 rows in so many, so that the looking costs
 //! a few percent of an update.
 
+use faer::linalg::matmul::dot::inner_prod;
 use faer::linalg::matmul::matmul;
-use faer::{Accum, Mat, MatRef, Par, RowRef};
+use faer::{Accum, Conj, Mat, MatRef, Par, RowRef};
 
 use crate::learner::block::Block;
 use crate::learner::engine::Engine;
@@ -294,7 +295,7 @@ impl FourthMoments {
             self.noise.begin_pairs();
             for i in (0..count.saturating_sub(*lag)).step_by(every) {
                 let l = i + lag;
-                let whole = (y.row(i) * y.row(l).transpose()).wide();
+                let whole = inner_prod(y.row(i), Conj::No, y.row(l).transpose(), Conj::No).wide();
                 let product = whole * (self.unit * roots[i]) * (self.unit * roots[l]);
                 let inside = (0..h).map(|j| scores[j * count + i] * scores[j * count + l]);
                 self.noise.add_pair(product, inside);
