@@ -21,16 +21,6 @@ const ROWS: usize = 1_024;
 /// Key of the schema's metadata that says how p-values were found.
 const LIMITS: &str = "ojad.limits";
 
-/// Columns written in addition to the components.
-const OTHER_SCORES: [&str; 6] = [
-    "residual",
-    "t2",
-    "log_likelihood",
-    "p_value",
-    "residual_p_value",
-    "t2_p_value",
-];
-
 /// Scores rows by the components of a snapshot.
 ///
 /// Adds pc1…pck (centred, scaled row · component), `residual` (squared reconstruction error in
@@ -149,7 +139,7 @@ fn check_ids(ids: &RecordBatch, components: usize) -> Result<(), CliError> {
             .strip_prefix("pc")
             .and_then(|n| n.parse::<usize>().ok());
         let is_component = |i: usize| (1..=components).contains(&i) && name == format!("pc{i}");
-        OTHER_SCORES.contains(&name) || number.is_some_and(is_component)
+        Scores::OTHERS.contains(&name) || number.is_some_and(is_component)
     };
     let schema = ids.schema();
     let taken = schema.fields().iter().find(|field| is_score(field.name()));
@@ -185,18 +175,11 @@ fn table(
             Float64Array::from(values)
         }));
     };
-    for (i, score) in scores.components.into_iter().enumerate() {
+    let (components, others) = scores.into_columns();
+    for (i, score) in components.into_iter().enumerate() {
         add(format!("pc{}", i + 1), score);
     }
-    let others = [
-        scores.residual,
-        scores.t2,
-        scores.log_likelihood,
-        scores.p_value,
-        scores.residual_p_value,
-        scores.t2_p_value,
-    ];
-    for (name, score) in OTHER_SCORES.into_iter().zip(others) {
+    for (name, score) in Scores::OTHERS.into_iter().zip(others) {
         add(name.into(), score);
     }
     let told = [(LIMITS.to_owned(), projection.limits().in_words())];

@@ -54,16 +54,8 @@ impl Model {
             What::Transform => self.projection.components(),
             What::Score => 0,
         };
-        let rest = [
-            "residual",
-            "t2",
-            "log_likelihood",
-            "p_value",
-            "residual_p_value",
-            "t2_p_value",
-        ];
         let scores = (1..=scores).map(|i| format!("pc{i}"));
-        scores.chain(rest.map(str::to_owned)).collect()
+        scores.chain(Scores::OTHERS.map(str::to_owned)).collect()
     }
 
     /// Rows of one step.
@@ -114,19 +106,12 @@ impl Model {
 
 /// The columns of an answer, in the order of their names.
 pub(super) fn parts(what: What, scores: Scores) -> Vec<Vec<f64>> {
+    let (components, others) = scores.into_columns();
     let mut columns = match what {
-        What::Transform => scores.components,
+        What::Transform => components,
         What::Score => Vec::new(),
     };
-    let rest = [
-        scores.residual,
-        scores.t2,
-        scores.log_likelihood,
-        scores.p_value,
-        scores.residual_p_value,
-        scores.t2_p_value,
-    ];
-    columns.extend(rest);
+    columns.extend(others);
     columns
 }
 

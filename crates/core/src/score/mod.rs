@@ -115,6 +115,31 @@ pub struct Scores {
 }
 
 impl Scores {
+    /// Names of the columns beside the scores, in the order of [`Scores::into_columns`].
+    #[cfg(feature = "internals")]
+    pub const OTHERS: [&str; 6] = [
+        "residual",
+        "t2",
+        "log_likelihood",
+        "p_value",
+        "residual_p_value",
+        "t2_p_value",
+    ];
+
+    /// The columns: k of scores, and the others.
+    #[cfg(feature = "internals")]
+    pub fn into_columns(self) -> (Vec<Vec<f64>>, [Vec<f64>; 6]) {
+        let others = [
+            self.residual,
+            self.t2,
+            self.log_likelihood,
+            self.p_value,
+            self.residual_p_value,
+            self.t2_p_value,
+        ];
+        (self.components, others)
+    }
+
     /// True if the column of this name may lack values: where the estimate has no density, log-likelihood and p-values
     /// are NaN, which tables show as null.
     #[cfg(feature = "internals")]
