@@ -259,7 +259,7 @@ impl<T: ProductFloat> LowRank<T> {
         // Weakest last: the i-th found replaces the i-th weakest while it outweighs it.
         for (i, variance) in found.variances.iter().enumerate().take(h) {
             let at = h - 1 - i;
-            let gained = (variance - noise) * share;
+            let gained = (variance - noise) * share * found.shares[i];
             if gained <= self.core[(at, at)] - noise {
                 break;
             }

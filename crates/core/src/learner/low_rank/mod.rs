@@ -247,9 +247,11 @@ impl<T: ProductFloat> LowRank<T> {
             accumulate(&mut self.next, rows, scores, block, coefficients, u);
         }
         if self.probes.are_sampling() {
-            let m = self.features;
-            self.probes
-                .add(&self.next[met * m..(met + self.probes.count()) * m], block);
+            let (m, c) = (self.features, self.probes.count());
+            let all = scores.leading(met + c);
+            let of_probes = all.subcols(met, c);
+            let products = &self.next[met * m..(met + c) * m];
+            self.probes.add(products, of_probes, block);
         }
         if !(may_step && self.matrix_step(scores, history, block)?) {
             self.exact(scores, history.matrix.as_ref(), block)?;

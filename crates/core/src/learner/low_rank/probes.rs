@@ -54,6 +54,11 @@ pub struct Probes<T> {
     weight: f64,
     /// Weight of all rows of this epoch.
     elapsed: f64,
+    /// Σ(weight of a block)² over the blocks sampled in this epoch.
+    squared_weight: f64,
+    /// ΣkₛₜKᵤᵥ over the blocks sampled, k = P̃ᵀP̃ of a block: how unevenly the blocks share what was
+    /// found. p×p for the p = c(c+1)/2 pairs s ≤ t, column by column.
+    unevenness: Vec<f64>,
     weight_at_start: f64,
     is_sampling: bool,
     blocks: u64,
@@ -67,6 +72,8 @@ pub struct Found<T> {
     pub vectors: Vec<T>,
     /// Variance along each, descending.
     pub variances: Vec<f64>,
+    /// Share of the epoch in which each is certain to have had that variance.
+    pub shares: Vec<f64>,
     /// Weight of the epoch.
     pub weight: f64,
 }
@@ -83,6 +90,8 @@ impl<T: ProductFloat> Probes<T> {
             gathered: vec![T::of(0.0); count * features],
             weight: 0.0,
             elapsed: 0.0,
+            squared_weight: 0.0,
+            unevenness: vec![0.0; pairs(count) * pairs(count)],
             weight_at_start: 0.0,
             is_sampling: false,
             blocks: 0,
@@ -98,6 +107,8 @@ impl<T: ProductFloat> Probes<T> {
         (self.seed, self.blocks) = (other.seed, other.blocks);
         self.gathered.clone_from(&other.gathered);
         (self.weight, self.elapsed) = (other.weight, other.elapsed);
+        self.squared_weight = other.squared_weight;
+        self.unevenness.clone_from(&other.unevenness);
         self.weight_at_start = other.weight_at_start;
     }
 
@@ -111,6 +122,8 @@ impl<T: ProductFloat> Probes<T> {
             gathered: converted(&self.gathered),
             weight: self.weight,
             elapsed: self.elapsed,
+            squared_weight: self.squared_weight,
+            unevenness: self.unevenness.clone(),
             weight_at_start: self.weight_at_start,
             is_sampling: self.is_sampling,
             blocks: self.blocks,
@@ -182,19 +195,63 @@ impl<T: ProductFloat> Probes<T> {
     pub fn advance(&mut self, block: &Block<T>) {
         self.blocks += 1;
         self.weight *= block.decay;
+        let decay = block.decay * block.decay;
+        self.squared_weight *= decay;
+        self.unevenness.iter_mut().for_each(|v| *v *= decay);
         self.elapsed = self.elapsed * block.decay + block.weight;
         let is_long = EPOCH_SHARE * self.weight_at_start > LONG_EPOCH_BLOCKS * block.weight;
         self.is_sampling = !is_long || self.blocks.wrapping_mul(GOLDEN) >> 62 == 0;
     }
 
-    /// Adds `products` = P̃ᵀỸ/N of a block, c×m.
-    pub fn add(&mut self, products: &[T], block: &Block<T>) {
+    /// Adds `products` = P̃ᵀỸ/N of a block, c×m, whose scores in the probes are `scores`, P̃ (b×c).
+    pub fn add(&mut self, products: &[T], scores: MatRef<'_, T>, block: &Block<T>) {
+        self.add_unevenness(scores);
+        self.squared_weight += block.weight * block.weight;
         let before = self.weight;
         self.weight += block.weight;
         let (old, new) = (before / self.weight, block.total() / self.weight);
         for (sum, v) in self.gathered.iter_mut().zip(products) {
             *sum = *sum * T::of(old) + *v * T::of(new);
         }
+    }
+
+    fn add_unevenness(&mut self, scores: MatRef<'_, T>) {
+        let second = product(scores.transpose(), scores);
+        let second = second.as_ref();
+        let of = |(s, t): (usize, usize)| second[(s, t)].wide();
+        let all = || (0..self.count).flat_map(|t| (0..=t).map(move |s| (s, t)));
+        let values: Vec<f64> = all().map(of).collect();
+        for (column, v) in self.unevenness.chunks_exact_mut(values.len().max(1)).zip(&values) {
+            for (sum, w) in column.iter_mut().zip(&values) {
+                *sum += v * w;
+            }
+        }
+    }
+
+    /// The share of `elapsed` that a variance counts for that was seen in the sampled blocks
+    /// through the combination `a` of the probes, aᵀKa = 1 (length c).
+    ///
+    /// The sampled blocks stand for all of them only as far as they agree: what they saw happened
+    /// at least in them, and at most, but for one standard error, everywhere.
+    fn certain(&self, a: &[f64]) -> f64 {
+        let sampled = self.weight / self.elapsed;
+        if sampled >= 1.0 || self.weight <= 0.0 {
+            return 1.0;
+        }
+        let all = || (0..self.count).flat_map(|t| (0..=t).map(move |s| (s, t)));
+        let weights: Vec<f64> = all()
+            .map(|(s, t)| if s == t { a[s] * a[t] } else { 2.0 * a[s] * a[t] })
+            .collect();
+        let p = weights.len();
+        let squares: f64 = (0..p)
+            .flat_map(|j| (0..p).map(move |i| (i, j)))
+            .map(|(i, j)| weights[i] * weights[j] * self.unevenness[j * p + i])
+            .sum();
+        // Blocks, as if all weighed the same, and the squared coefficient of variation of theirs.
+        let of_mean = self.squared_weight / (self.weight * self.weight);
+        let variation = (squares / (self.weight * self.weight) / of_mean - 1.0).max(0.0);
+        let error = ((1.0 - sampled) * variation * of_mean).sqrt();
+        (1.0 - error).max(sampled)
     }
 
     /// True if the epoch is complete.
@@ -209,6 +266,8 @@ impl<T: ProductFloat> Probes<T> {
         self.is_active = self.count > 0;
         self.weight = 0.0;
         self.elapsed = 0.0;
+        self.squared_weight = 0.0;
+        self.unevenness.fill(0.0);
         self.weight_at_start = weight;
         if was_active {
             probes.copy_from_slice(&self.gathered);
@@ -273,8 +332,9 @@ impl<T: ProductFloat> Probes<T> {
     /// If a gathered value is not finite.
     pub fn extract(&mut self, basis: MatRef<'_, T>, probes: &[T]) -> Result<Found<T>, LinalgError> {
         let (c, m) = (self.count, self.features);
-        deflate(basis, &mut self.gathered, c, m);
-        // K = ZVᵀ, c×c; F = K^(−1/2)Z, so that FᵀF is the Nyström form.
+        // K = ZVᵀ, c×c; F = K^(−1/2)Z, so that FᵀF ≤ C is the Nyström form of all of the epoch's
+        // covariance. U has moved since V was chosen, so only F may lose what U holds now: taken
+        // from Z, where K keeps it, it would leave directions with more variance than there is.
         let k = Mat::<f64>::from_fn(c, c, |i, j| {
             let half = |i: usize, j: usize| {
                 dot(
@@ -294,20 +354,34 @@ impl<T: ProductFloat> Probes<T> {
             // The rest is rounding, which K^(−1/2) would blow up.
             .filter(|v| **v > 1e-6 * top && **v > 0.0)
             .count();
-        let factors = self.combine(&self.gathered, kept, |i| {
+        let inverse_root = Mat::<f64>::from_fn(c, kept, |i, j| {
+            self.spectrum.vectors[(i, j)] / self.spectrum.values[j].sqrt()
+        });
+        let mut factors = self.combine(&self.gathered, kept, |i| {
             1.0 / self.spectrum.values[i].sqrt()
         });
+        deflate(basis, &mut factors, kept, m);
+        // What the next epoch goes on from.
+        deflate(basis, &mut self.gathered, c, m);
         let gram = Mat::<f64>::from_fn(kept, kept, |i, j| {
             dot(&factors[i * m..(i + 1) * m], &factors[j * m..(j + 1) * m])
         });
         self.scratch.eigen(gram.as_ref(), &mut self.spectrum)?;
         let variances = self.spectrum.values.clone();
+        let of_probes = product(&inverse_root, &self.spectrum.vectors);
         let vectors = self.combine(&factors, kept, |i| {
             1.0 / variances[i].max(f64::MIN_POSITIVE).sqrt()
         });
+        let shares = (0..kept)
+            .map(|i| {
+                let a: Vec<f64> = of_probes.col(i).iter().copied().collect();
+                self.certain(&a)
+            })
+            .collect();
         Ok(Found {
             vectors,
             variances,
+            shares,
             weight: self.elapsed,
         })
     }
@@ -348,6 +422,11 @@ impl<T: ProductFloat> Probes<T> {
             }
         }
     }
+}
+
+/// Pairs s ≤ t of `count` probes.
+fn pairs(count: usize) -> usize {
+    count * (count + 1) / 2
 }
 
 /// rows ← rows − (rows·Uᵀ)U.
