@@ -175,6 +175,32 @@ def drift():
     return Dataset("drift", rows + rng.standard_normal((n, m)))
 
 
+def turn():
+    """Ten components that become ten others midway, and a mean that drifts."""
+    rng = np.random.default_rng(9)
+    n, m, k = 40_000, 300, 10
+    basis = directions(rng, 2 * k + 1, m)
+    scores = rng.standard_normal((n, k)) * np.sqrt(np.linspace(20, 5, k))
+    rows = rng.standard_normal((n, m))
+    rows[: n // 2] += scores[: n // 2] @ basis[:k]
+    rows[n // 2 :] += scores[n // 2 :] @ basis[k : 2 * k]
+    rows += np.linspace(0, 10, n)[:, None] * basis[2 * k]
+    return Dataset("turn", rows)
+
+
+def bursts():
+    """A weak direction, and a hundred bursts of fifty rows, each along a direction of its own."""
+    rng = np.random.default_rng(10)
+    n, m, every, length = 20_000, 300, 200, 50
+    rows = rng.standard_normal((n, m))
+    rows += np.sqrt(3) * rng.standard_normal((n, 1)) * directions(rng, 1, m)
+    for start in range(0, n, every):
+        size = np.sqrt(3_000 * rng.uniform(0.5, 1.5))
+        along = directions(rng, 1, m)
+        rows[start : start + length] += size * rng.standard_normal((length, 1)) * along
+    return Dataset("bursts", rows, k=5)
+
+
 def fashion(shared):
     """10,000 images of Fashion-MNIST."""
     return Dataset("fashion", pixels(shared / "fashion.parquet")[0])
@@ -258,6 +284,8 @@ LOCAL = {
     "wide-k50": lambda: wide(50),
     "drip": drip,
     "drift": drift,
+    "turn": turn,
+    "bursts": bursts,
 }
 
 # Those that need `--shared DIR`.

@@ -78,6 +78,7 @@ mod sources;
 mod state;
 mod stops;
 mod streams;
+mod sudden;
 mod tables;
 #[cfg(feature = "top")]
 mod top;

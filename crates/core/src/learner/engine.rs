@@ -63,11 +63,11 @@ pub trait Engine: Send {
     /// Writes everything that later updates depend on.
     fn save(&self, to: &mut Encoder);
 
-    /// Reads what an engine with the same parameters and features wrote.
+    /// Reads what an engine with the same parameters and features wrote, in this `version` of the section.
     ///
     /// # Errors
     /// If the bytes are not what was written.
-    fn restore(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError>;
+    fn restore(&mut self, from: &mut Decoder<'_>, version: u8) -> Result<(), CodecError>;
 
     /// The state as directions and eigenvalues.
     ///

@@ -135,7 +135,7 @@ impl Engine for FullCovariance {
         save_mat(&self.basis, to);
     }
 
-    fn restore(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError> {
+    fn restore(&mut self, from: &mut Decoder<'_>, _version: u8) -> Result<(), CodecError> {
         expect(from, EngineTag::FullCovariance)?;
         let m = self.covariance.nrows();
         self.weight_at_refresh = finite(from)?;

@@ -265,7 +265,7 @@ impl Engine for Oja {
         to.f64s(&self.ada);
     }
 
-    fn restore(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError> {
+    fn restore(&mut self, from: &mut Decoder<'_>, _version: u8) -> Result<(), CodecError> {
         expect(from, EngineTag::Oja)?;
         self.weights.restore(from)?;
         self.ada = finites(from, self.ada.len())?;
@@ -335,7 +335,7 @@ impl Engine for MatrixStep {
         self.weights.save(to);
     }
 
-    fn restore(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError> {
+    fn restore(&mut self, from: &mut Decoder<'_>, _version: u8) -> Result<(), CodecError> {
         expect(from, EngineTag::MatrixStep)?;
         self.weights.restore(from)
     }

@@ -134,7 +134,7 @@ impl Engine for QrF64 {
         save_mat(&self.vectors, to);
     }
 
-    fn restore(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError> {
+    fn restore(&mut self, from: &mut Decoder<'_>, _version: u8) -> Result<(), CodecError> {
         expect(from, EngineTag::QrF64)?;
         self.tail = finite(from)?;
         let rank = from.clone().usize()?;

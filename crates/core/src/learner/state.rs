@@ -13,8 +13,9 @@ use crate::learner::saved::{finite, finites, restore_mat, save_mat};
 use crate::learner::typical::TypicalVariance;
 
 /// Version of the section. Version 1 lacks the variance of ordinary rows, version 2 the runs of consecutive rows, version 3
-/// the unit of the fourth moments, version 4 how the rows of noise are related.
-pub(super) const VERSION: u8 = 5;
+/// the unit of the fourth moments, version 4 how the rows of noise are related, version 5 what recent
+/// rows begin.
+pub(super) const VERSION: u8 = 6;
 
 /// The first version with runs of consecutive rows.
 const WITH_RUNS: u8 = 3;
@@ -24,6 +25,9 @@ const WITH_UNIT: u8 = 4;
 
 /// The first version that says how the rows of noise are related.
 const WITH_NOISE: u8 = 5;
+
+/// The first version with a state of recent rows, and with how unevenly blocks share what probes find.
+pub(super) const WITH_RECENT: u8 = 6;
 
 impl Moments {
     /// Writes everything that later minibatches depend on.
@@ -261,6 +265,44 @@ mod tests {
         other.restore(&mut Decoder::new("learner", &bytes)).unwrap();
         one.update(batch(2_000)).unwrap();
         other.update(batch(2_000)).unwrap();
+        assert_eq!(one.estimate().unwrap(), other.estimate().unwrap());
+    }
+
+    /// What version 5 of the section has of a learner that holds directions: no state of recent rows, and nothing of how
+    /// unevenly blocks share what probes find.
+    fn in_version_5(mut bytes: Vec<u8>, probes: usize) -> Vec<u8> {
+        let pairs = probes * (probes + 1) / 2;
+        let uneven = 8 + 8 + 8 * pairs * pairs;
+        let recent = 8 * 8 + 2;
+        bytes.truncate(bytes.len() - uneven - recent);
+        bytes[0] = 5;
+        bytes
+    }
+
+    #[test]
+    fn a_state_without_recent_rows_is_read() {
+        let params = LearnerParams {
+            components: 2,
+            oversampling: Some(2),
+            ..LearnerParams::default()
+        };
+        let rows = |from: usize| {
+            let value =
+                |i: usize| ((i + from) as f64 * 0.7).sin() + ((i * i + from) as f64 * 0.3).cos();
+            Minibatch::from_rows(&(0..40 * 60).map(value).collect::<Vec<f64>>(), 60)
+        };
+        let mut one = new(&params, 60).unwrap();
+        (0..20).for_each(|t| drop(one.update(rows(31 * t)).unwrap()));
+        let mut to = Encoder::new();
+        one.save(&mut to);
+        let old = in_version_5(to.into_bytes(), 4);
+        let mut other = new(&params, 60).unwrap();
+        let mut from = Decoder::new("learner", &old);
+        other.restore(&mut from).unwrap();
+        from.finish().unwrap();
+        assert_eq!(one.estimate().unwrap(), other.estimate().unwrap());
+        one.update(rows(7)).unwrap();
+        other.update(rows(7)).unwrap();
         assert_eq!(one.estimate().unwrap(), other.estimate().unwrap());
     }
 }

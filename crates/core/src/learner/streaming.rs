@@ -39,11 +39,13 @@ impl<E: Engine> Streaming<E> {
         }
     }
 
-    /// Reads what [`Learner::save`] wrote up to the engine.
-    pub(super) fn restore_moments(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError> {
+    /// Reads what [`Learner::save`] wrote up to the engine,
+    /// and returns the version of the section.
+    pub(super) fn restore_moments(&mut self, from: &mut Decoder<'_>) -> Result<u8, CodecError> {
         let version = self.moments.restore(from)?;
         let most = self.moments.features();
-        self.fourth_moments.restore(from, version, most)
+        self.fourth_moments.restore(from, version, most)?;
+        Ok(version)
     }
 
     /// Totals of all rows, in units of `scale`.
@@ -193,8 +195,8 @@ where
     }
 
     fn restore(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError> {
-        self.restore_moments(from)?;
-        self.engine.restore(from)
+        let version = self.restore_moments(from)?;
+        self.engine.restore(from, version)
     }
 
     fn params(&self) -> &LearnerParams {

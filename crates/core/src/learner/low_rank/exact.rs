@@ -10,6 +10,7 @@ use faer::{Accum, Mat, MatMut, MatRef, Par};
 
 use crate::learner::block::Block;
 use crate::learner::engine::CovarianceTotals;
+use crate::learner::low_rank::probes::Found;
 use crate::learner::low_rank::scores::{Scores, rows_of, rows_of_mut};
 use crate::learner::low_rank::{Buffers, LowRank};
 use crate::learner::product_float::ProductFloat;
@@ -240,11 +241,6 @@ impl<T: ProductFloat> LowRank<T> {
 
     /// Replaces the weakest held directions by what the probes gathered, if that outweighs them.
     pub(super) fn absorb(&mut self, totals: CovarianceTotals) -> Result<(), LinalgError> {
-        let CovarianceTotals {
-            total,
-            active,
-            weight: n,
-        } = totals;
         let (h, m, c) = (self.rank, self.features, self.probes.count());
         if !self.probes.are_active() || h == 0 {
             return Ok(());
@@ -253,9 +249,18 @@ impl<T: ProductFloat> LowRank<T> {
         self.rotate()?;
         let (basis, rest) = self.weights.split_at_mut(h * m);
         let found = self.probes.extract(rows_of(basis, h, m), &rest[..c * m])?;
+        self.replace_weakest(&found, totals);
+        Ok(())
+    }
+
+    /// Replaces the weakest held directions, sorted, by those found that outweigh them; true if any was.
+    pub(super) fn replace_weakest(&mut self, found: &Found<T>, totals: CovarianceTotals) -> bool {
+        let (h, m) = (self.rank, self.features);
         let sum: f64 = (0..h).map(|i| self.core[(i, i)]).sum();
-        let noise = (total - sum).max(0.0) / active.saturating_sub(h).max(1) as f64;
-        let share = found.weight / n;
+        let outside = totals.active.saturating_sub(h).max(1) as f64;
+        let noise = (totals.total - sum).max(0.0) / outside;
+        let share = found.weight / totals.weight;
+        let mut has_replaced = false;
         // Weakest last: the i-th found replaces the i-th weakest while it outweighs it.
         for (i, variance) in found.variances.iter().enumerate().take(h) {
             let at = h - 1 - i;
@@ -265,9 +270,18 @@ impl<T: ProductFloat> LowRank<T> {
             }
             self.core[(at, at)] = gained + noise;
             self.weights[at * m..(at + 1) * m].copy_from_slice(&found.vectors[i * m..(i + 1) * m]);
+            has_replaced = true;
         }
         self.measure();
-        Ok(())
+        has_replaced
+    }
+
+    /// Replaces the weakest held directions by what is new in recent rows.
+    pub(super) fn absorb_recent(&mut self, totals: CovarianceTotals) -> Result<bool, LinalgError> {
+        self.rotate()?;
+        let basis = rows_of(&self.weights, self.rank, self.features);
+        let found = self.recent.found(basis)?;
+        Ok(found.is_some_and(|found| self.replace_weakest(&found, totals)))
     }
 
     /// Follows a change of units: with D = diag(`ratios`), the covariance becomes DCD.
@@ -275,6 +289,7 @@ impl<T: ProductFloat> LowRank<T> {
     /// U·D is orthonormalized again and the core absorbs the rest, so nothing is lost.
     pub(super) fn rescale_state(&mut self, ratios: &[f64]) -> Result<(), LinalgError> {
         let (h, m) = (self.rank, self.features);
+        self.recent.rescale(ratios)?;
         for row in self.weights[..h * m].chunks_exact_mut(m) {
             for (v, ratio) in row.iter_mut().zip(ratios) {
                 *v = T::of(v.wide() * ratio);

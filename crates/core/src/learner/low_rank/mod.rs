@@ -20,6 +20,7 @@
 
 mod exact;
 mod probes;
+mod recent;
 mod scores;
 mod step;
 
@@ -31,12 +32,14 @@ use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::block::Block;
 use crate::learner::engine::{CovarianceTotals, Directions, Engine};
 use crate::learner::low_rank::probes::Probes;
+use crate::learner::low_rank::recent::Recent;
 use crate::learner::low_rank::scores::{
     History, Remembered, Rounded, Scores, rows_of, rows_of_mut, squared_length,
 };
 use crate::learner::low_rank::step::{StepFactors, accumulate};
 use crate::learner::product_float::{ProductFloat, converted};
 use crate::learner::saved::{expect, finite, finites};
+use crate::learner::state::WITH_RECENT;
 use crate::linalg::{LinalgError, Scratch, Spectrum, product};
 
 /// Steps between two rotations of U to the core's eigenvectors; only round-off asks for them.
@@ -59,6 +62,7 @@ pub struct LowRank<T> {
     lengths: Vec<f64>,
     core: Mat<f64>,
     probes: Probes<T>,
+    recent: Recent<T>,
     steps_since_rotation: u32,
     buffers: Buffers<T>,
 }
@@ -102,6 +106,47 @@ impl<T: ProductFloat> Engine for LowRank<T> {
     }
 
     fn save(&self, to: &mut Encoder) {
+        self.save_held(to);
+        self.recent.save(to);
+    }
+
+    fn restore(&mut self, from: &mut Decoder<'_>, version: u8) -> Result<(), CodecError> {
+        self.restore_held(from, version)?;
+        self.recent = if version >= WITH_RECENT {
+            Recent::restore(from, version, || {
+                LowRank::of_recent(self.features, self.components, self.max_rank)
+            })?
+        } else {
+            Recent::default()
+        };
+        Ok(())
+    }
+    fn directions(&self, totals: CovarianceTotals) -> Result<Directions, LinalgError> {
+        // Works on a copy, because reading an estimate must not change what is learned next.
+        let mut copy = self.clone();
+        copy.absorb(totals)?;
+        copy.absorb_recent(totals)?;
+        copy.rotate()?;
+        let (h, sum) = (copy.rank, trace(copy.core()));
+        let outside = (totals.total - sum).max(0.0);
+        let noise = if copy.is_full() && totals.active > h {
+            outside / (totals.active - h) as f64
+        } else {
+            0.0
+        };
+        let (vectors, eigenvalues) = copy.in_f64()?;
+        Ok(Directions {
+            vectors,
+            eigenvalues,
+            noise,
+            max_rank: self.max_rank,
+        })
+    }
+}
+
+impl<T: ProductFloat> LowRank<T> {
+    /// Writes all but the second state.
+    fn save_held(&self, to: &mut Encoder) {
         let (h, m, r) = (self.rank, self.features, self.max_rank);
         to.u8(T::ENGINE as u8);
         to.usize(h);
@@ -122,7 +167,8 @@ impl<T: ProductFloat> Engine for LowRank<T> {
         self.probes.save(to);
     }
 
-    fn restore(&mut self, from: &mut Decoder<'_>) -> Result<(), CodecError> {
+    /// Reads what [`LowRank::save_held`] wrote.
+    fn restore_held(&mut self, from: &mut Decoder<'_>, version: u8) -> Result<(), CodecError> {
         expect(from, T::ENGINE)?;
         let (m, r) = (self.features, self.max_rank);
         self.rank = from.usize()?;
@@ -150,33 +196,13 @@ impl<T: ProductFloat> Engine for LowRank<T> {
         let weights = T::restore(from, len)?;
         self.weights.fill(T::of(0.0));
         self.weights[..len].copy_from_slice(&weights);
-        self.probes
-            .restore(from, is_active.is_some_and(|is_active| is_active > 0))
+        self.probes.restore(
+            from,
+            version,
+            is_active.is_some_and(|is_active| is_active > 0),
+        )
     }
 
-    fn directions(&self, totals: CovarianceTotals) -> Result<Directions, LinalgError> {
-        // Works on a copy, because reading an estimate must not change what is learned next.
-        let mut copy = self.clone();
-        copy.absorb(totals)?;
-        copy.rotate()?;
-        let (h, sum) = (copy.rank, trace(copy.core()));
-        let outside = (totals.total - sum).max(0.0);
-        let noise = if copy.is_full() && totals.active > h {
-            outside / (totals.active - h) as f64
-        } else {
-            0.0
-        };
-        let (vectors, eigenvalues) = copy.in_f64()?;
-        Ok(Directions {
-            vectors,
-            eigenvalues,
-            noise,
-            max_rank: self.max_rank,
-        })
-    }
-}
-
-impl<T: ProductFloat> LowRank<T> {
     /// An empty state that reports `components` and holds up to `max_rank` directions.
     pub fn new(features: usize, components: usize, max_rank: usize, seed: u64) -> Self {
         let probes = Probes::new(features, max_rank, seed);
@@ -192,9 +218,17 @@ impl<T: ProductFloat> LowRank<T> {
             lengths: vec![1.0; max_rank],
             core: Mat::zeros(max_rank, max_rank),
             probes,
+            recent: Recent::default(),
             steps_since_rotation: 0,
             buffers: Buffers::default(),
         }
+    }
+
+    /// An empty second state, which learns only recent rows and has neither probes nor a third.
+    fn of_recent(features: usize, components: usize, max_rank: usize) -> Self {
+        let mut state = Self::new(features, components, max_rank, 0);
+        state.probes.retire();
+        state
     }
 
     /// The core D, h×h.
@@ -202,14 +236,18 @@ impl<T: ProductFloat> LowRank<T> {
         self.core.as_ref().submatrix(0, 0, self.rank, self.rank)
     }
 
-    fn learn(&mut self, block: &Block<T>, totals: CovarianceTotals) -> Result<(), LinalgError> {
+    fn learn(&mut self, block: &mut Block<T>, totals: CovarianceTotals) -> Result<(), LinalgError> {
         // Out of the state for as long as a block is learned, so that each stage names what it reads.
         let mut scores = std::mem::take(&mut self.buffers.scores);
         let mut history = std::mem::take(&mut self.buffers.history);
         let learned = self.learn_with(block, totals, &mut scores, &mut history);
         self.buffers.scores = scores;
         self.buffers.history = history;
-        learned
+        learned?;
+        self.recent.learn(block, totals.active)?;
+        let has_found = self.recent.is_due() && self.absorb_recent(totals)?;
+        self.recent.end_if_done(totals, has_found);
+        Ok(())
     }
 
     fn learn_with(
@@ -234,6 +272,14 @@ impl<T: ProductFloat> LowRank<T> {
         } else {
             0.0
         };
+        // Only what is cut can be missed, and a second state has no third.
+        if self.is_full() && self.probes.count() > 0 && kept > 0.0 && tail > 0.0 {
+            let outside = block.squared_norm - self.inside(scores, block);
+            if self.recent.begins(outside / block.weight / (tail / kept)) {
+                let state = Self::of_recent(self.features, self.components, self.max_rank);
+                self.recent.start(state);
+            }
+        }
         history.set(self.core(), &self.lengths, kept, noise);
         let may_step = self.may_step(scores, block);
         // One product serves both: the probes are stored right behind U.
@@ -329,6 +375,7 @@ impl<T: ProductFloat> LowRank<T> {
         self.core.resize_with(r, r, |_, _| 0.0);
         self.core.copy_from(&other.core);
         self.probes.copy_from(&other.probes);
+        self.recent = other.recent.clone();
         self.steps_since_rotation = other.steps_since_rotation;
     }
 
@@ -352,6 +399,7 @@ impl<T: ProductFloat> LowRank<T> {
             lengths: self.lengths.clone(),
             core: self.core.clone(),
             probes: self.probes.converted(),
+            recent: self.recent.converted(),
             steps_since_rotation: self.steps_since_rotation,
             buffers: Buffers::default(),
         };

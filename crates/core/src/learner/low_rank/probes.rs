@@ -20,7 +20,8 @@ use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::block::Block;
 use crate::learner::low_rank::scores::rows_of;
 use crate::learner::product_float::{ProductFloat, converted};
-use crate::learner::saved::finite;
+use crate::learner::saved::{finite, finites};
+use crate::learner::state::WITH_RECENT;
 use crate::linalg::{LinalgError, Scratch, Spectrum, product};
 
 /// c: the number of columns that the microkernels of f32 products process at a time.
@@ -72,6 +73,8 @@ pub struct Found<T> {
     pub vectors: Vec<T>,
     /// Variance along each, descending.
     pub variances: Vec<f64>,
+    /// The factors' combination that each is, a column each.
+    combination: Mat<f64>,
     /// Share of the epoch in which each is certain to have had that variance.
     pub shares: Vec<f64>,
     /// Weight of the epoch.
@@ -142,12 +145,15 @@ impl<T: ProductFloat> Probes<T> {
         to.f64(self.elapsed);
         to.f64(self.weight_at_start);
         T::save(if self.is_active { &self.gathered } else { &[] }, to);
+        to.f64(self.squared_weight);
+        to.f64s(&self.unevenness);
     }
 
-    /// Reads what was written; `has_weights` says whether their rows are there.
+    /// Reads what was written in this `version`; `has_weights` says whether their rows are there.
     pub(super) fn restore(
         &mut self,
         from: &mut Decoder<'_>,
+        version: u8,
         has_weights: bool,
     ) -> Result<(), CodecError> {
         self.seed = from.u64()?;
@@ -163,6 +169,11 @@ impl<T: ProductFloat> Probes<T> {
             0
         };
         let gathered = T::restore(from, len)?;
+        (self.squared_weight, self.unevenness) = (0.0, vec![0.0; self.unevenness.len()]);
+        if version >= WITH_RECENT {
+            self.squared_weight = finite(from)?;
+            self.unevenness = finites(from, self.unevenness.len())?;
+        }
         self.gathered.fill(T::of(0.0));
         self.gathered[..len].copy_from_slice(&gathered);
         if self.is_active != has_weights {
@@ -184,6 +195,14 @@ impl<T: ProductFloat> Probes<T> {
     /// True if the block that [`Probes::advance`] was given is one to sample.
     pub fn are_sampling(&self) -> bool {
         self.is_active && self.is_sampling
+    }
+
+    /// Never to start.
+    pub fn retire(&mut self) {
+        self.count = 0;
+        self.is_active = false;
+        self.gathered.clear();
+        self.unevenness.clear();
     }
 
     /// Ends the epoch without a result.
@@ -215,14 +234,17 @@ impl<T: ProductFloat> Probes<T> {
         }
     }
 
+    /// Adds the second moments of a block's `scores` (b×c) among each other.
     fn add_unevenness(&mut self, scores: MatRef<'_, T>) {
-        let second = product(scores.transpose(), scores);
-        let second = second.as_ref();
-        let of = |(s, t): (usize, usize)| second[(s, t)].wide();
-        let all = || (0..self.count).flat_map(|t| (0..=t).map(move |s| (s, t)));
-        let values: Vec<f64> = all().map(of).collect();
-        for (column, v) in self.unevenness.chunks_exact_mut(values.len().max(1)).zip(&values) {
-            for (sum, w) in column.iter_mut().zip(&values) {
+        let mut second = [0.0; pairs(PROBES)];
+        let of_pairs = &mut second[..pairs(self.count)];
+        for (v, (s, t)) in of_pairs.iter_mut().zip(each_pair(self.count)) {
+            let both = scores.col(s).iter().zip(scores.col(t).iter());
+            *v = both.map(|(a, b)| a.wide() * b.wide()).sum();
+        }
+        let columns = self.unevenness.chunks_exact_mut(of_pairs.len().max(1));
+        for (column, v) in columns.zip(&*of_pairs) {
+            for (sum, w) in column.iter_mut().zip(&*of_pairs) {
                 *sum += v * w;
             }
         }
@@ -238,9 +260,14 @@ impl<T: ProductFloat> Probes<T> {
         if sampled >= 1.0 || self.weight <= 0.0 {
             return 1.0;
         }
-        let all = || (0..self.count).flat_map(|t| (0..=t).map(move |s| (s, t)));
-        let weights: Vec<f64> = all()
-            .map(|(s, t)| if s == t { a[s] * a[t] } else { 2.0 * a[s] * a[t] })
+        let weights: Vec<f64> = each_pair(self.count)
+            .map(|(s, t)| {
+                if s == t {
+                    a[s] * a[t]
+                } else {
+                    2.0 * a[s] * a[t]
+                }
+            })
             .collect();
         let p = weights.len();
         let squares: f64 = (0..p)
@@ -357,49 +384,15 @@ impl<T: ProductFloat> Probes<T> {
         let inverse_root = Mat::<f64>::from_fn(c, kept, |i, j| {
             self.spectrum.vectors[(i, j)] / self.spectrum.values[j].sqrt()
         });
-        let mut factors = self.combine(&self.gathered, kept, |i| {
-            1.0 / self.spectrum.values[i].sqrt()
-        });
-        deflate(basis, &mut factors, kept, m);
+        let factors = combine(&self.gathered, m, inverse_root.as_ref());
         // What the next epoch goes on from.
         deflate(basis, &mut self.gathered, c, m);
-        let gram = Mat::<f64>::from_fn(kept, kept, |i, j| {
-            dot(&factors[i * m..(i + 1) * m], &factors[j * m..(j + 1) * m])
-        });
-        self.scratch.eigen(gram.as_ref(), &mut self.spectrum)?;
-        let variances = self.spectrum.values.clone();
-        let of_probes = product(&inverse_root, &self.spectrum.vectors);
-        let vectors = self.combine(&factors, kept, |i| {
-            1.0 / variances[i].max(f64::MIN_POSITIVE).sqrt()
-        });
-        let shares = (0..kept)
-            .map(|i| {
-                let a: Vec<f64> = of_probes.col(i).iter().copied().collect();
-                self.certain(&a)
-            })
+        let mut found = Found::outside(basis, factors, kept, self.elapsed)?;
+        let of_probes = product(&inverse_root, &found.combination);
+        found.shares = (0..kept)
+            .map(|i| self.certain(&of_probes.col(i).iter().copied().collect::<Vec<f64>>()))
             .collect();
-        Ok(Found {
-            vectors,
-            variances,
-            shares,
-            weight: self.elapsed,
-        })
-    }
-
-    /// Row i = factor(i) · Σⱼ Q[j, i]·row j, for i < `count`.
-    fn combine(&self, rows: &[T], count: usize, factor: impl Fn(usize) -> f64) -> Vec<T> {
-        let m = self.features;
-        let q = &self.spectrum.vectors;
-        let mut out = vec![T::of(0.0); count * m];
-        for (i, into) in out.chunks_exact_mut(m).enumerate() {
-            for (j, row) in rows.chunks_exact(m).enumerate().take(q.nrows()) {
-                let share = T::of(q[(j, i)] * factor(i));
-                into.iter_mut()
-                    .zip(row)
-                    .for_each(|(v, r)| *v = *v + share * *r);
-            }
-        }
-        out
+        Ok(found)
     }
 
     /// Follows a change of units: with D = diag(`ratios`), C becomes DCD, V becomes D⁻¹V.
@@ -424,9 +417,66 @@ impl<T: ProductFloat> Probes<T> {
     }
 }
 
+impl<T: ProductFloat> Found<T> {
+    /// The directions of FᵀF outside `basis`, for F (`count`×m, row-major) of rows that weigh `weight`.
+    pub(super) fn outside(
+        basis: MatRef<'_, T>,
+        mut factors: Vec<T>,
+        count: usize,
+        weight: f64,
+    ) -> Result<Self, LinalgError> {
+        let m = basis.ncols();
+        if count == 0 {
+            return Ok(Self {
+                vectors: Vec::new(),
+                variances: Vec::new(),
+                combination: Mat::new(),
+                shares: Vec::new(),
+                weight,
+            });
+        }
+        deflate(basis, &mut factors, count, m);
+        let gram = Mat::<f64>::from_fn(count, count, |i, j| {
+            dot(&factors[i * m..(i + 1) * m], &factors[j * m..(j + 1) * m])
+        });
+        let mut spectrum = Spectrum::default();
+        Scratch::default().eigen(gram.as_ref(), &mut spectrum)?;
+        let Spectrum { values, vectors } = spectrum;
+        let scaled = Mat::<f64>::from_fn(count, count, |i, j| {
+            vectors[(i, j)] / values[j].max(f64::MIN_POSITIVE).sqrt()
+        });
+        Ok(Self {
+            vectors: combine(&factors, m, scaled.as_ref()),
+            shares: vec![1.0; count],
+            variances: values,
+            combination: vectors,
+            weight,
+        })
+    }
+}
+
+/// QᵀF, row-major, for Q (c×j) and F (c×m, row-major).
+fn combine<T: ProductFloat>(rows: &[T], m: usize, q: MatRef<'_, f64>) -> Vec<T> {
+    let mut out = vec![T::of(0.0); q.ncols() * m];
+    for (i, into) in out.chunks_exact_mut(m).enumerate() {
+        for (j, row) in rows.chunks_exact(m).enumerate().take(q.nrows()) {
+            let share = T::of(q[(j, i)]);
+            into.iter_mut()
+                .zip(row)
+                .for_each(|(v, r)| *v = *v + share * *r);
+        }
+    }
+    out
+}
+
 /// Pairs s ≤ t of `count` probes.
-fn pairs(count: usize) -> usize {
+const fn pairs(count: usize) -> usize {
     count * (count + 1) / 2
+}
+
+/// The pairs (s, t), s ≤ t, of `count` probes.
+fn each_pair(count: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..count).flat_map(|t| (0..=t).map(move |s| (s, t)))
 }
 
 /// rows ← rows − (rows·Uᵀ)U.

@@ -282,10 +282,15 @@ impl<T: ProductFloat> LowRank<T> {
         if self.is_full() {
             return true;
         }
-        let inside = scores.squared_norm(self.rank);
+        let outside = block.squared_norm - self.inside(scores, block);
+        outside <= T::IN_SPAN * block.squared_norm
+    }
+
+    /// Squared norm of the block's rows within U.
+    pub(super) fn inside(&self, scores: &Scores<T>, block: &Block<T>) -> f64 {
         let means = scores.means[..self.rank].iter();
         let missing = Scores::shortfall(block) * means.map(|v| v * v).sum::<f64>();
-        block.squared_norm - inside - missing <= T::IN_SPAN * block.squared_norm
+        scores.squared_norm(self.rank) + missing
     }
 
     /// One matrix step, or two, from the block's scores in U and from Z in `next`. Returns false,
