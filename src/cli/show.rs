@@ -198,7 +198,7 @@ pub(super) fn json(snapshot: &Snapshot, with_vectors: bool) -> Result<String, Cl
         "feature_schema_hash": snapshot.features.schema_hash(),
         "run_id": snapshot.provenance.run_id,
         "widened_to_f64": estimate.is_widened,
-        "limits": LimitsView::of(&estimate.limits_in_force()),
+        "limits": LimitsView::of(&estimate.limits_in_force(), estimate.noise_model()),
         "variance_asked": snapshot.provenance.variance_asked,
         "interrupted": snapshot.provenance.interrupted,
         "warnings": snapshot.provenance.warnings,

@@ -21,15 +21,19 @@ const ROWS: usize = 1_024;
 /// Key of the schema's metadata that says how p-values were found.
 const LIMITS: &str = "ojad.limits";
 
+/// Key of the metadata that name the model behind the log-likelihood.
+const NOISE_MODEL: &str = "ojad.noise_model";
+
 /// Scores rows by the components of a snapshot.
 ///
 /// Adds pc1…pck (centred, scaled row · component), `residual` (squared reconstruction error in
 /// scaled units), `t2` (Hotelling's T², Σ score²/eigenvalue), `log_likelihood` (of the centred, scaled
-/// row under the probabilistic-PCA model of the active components), `p_value` (chance that a row lies as
-/// far out in that model), `residual_p_value` and `t2_p_value` (chance that a row's are as large) to the
+/// row under the model of the active components and the noise beyond them), `p_value` (chance that a row
+/// lies as far out under equal noise), `residual_p_value` and `t2_p_value` (chance that a row's are as large) to the
 /// columns named by --id. Log-likelihood and `p_value` are null where the model has no density: nothing
 /// varies, or nothing beside the active components. The schema's metadata (`ojad.limits`) say how
-/// p-values were found: by the rows that the model was learned from, or by the chi-squared law.
+/// p-values were found: by the rows that the model was learned from, or by the chi-squared law; and
+/// (`ojad.noise_model`) whether noise is equal (probabilistic PCA) or has a variance for each feature.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -182,7 +186,13 @@ fn table(
     for (name, score) in Scores::OTHERS.into_iter().zip(others) {
         add(name.into(), score);
     }
-    let told = [(LIMITS.to_owned(), projection.limits().in_words())];
+    let told = [
+        (LIMITS.to_owned(), projection.limits().in_words()),
+        (
+            NOISE_MODEL.to_owned(),
+            projection.noise_model().as_str().to_owned(),
+        ),
+    ];
     let schema = Schema::new(fields).with_metadata(HashMap::from(told));
     RecordBatch::try_new(Arc::new(schema), columns)
         .map_err(|error| CliError::Failed(format!("cannot assemble the scores: {error}")))

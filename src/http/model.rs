@@ -114,7 +114,7 @@ impl<'a> ComponentsView<'a> {
             components_above_noise_is_lower_bound: estimate.above_noise_is_lower_bound,
             components_above_noise_rule: estimate.above_noise_rule.map(NoiseRule::name),
             widened_to_f64: estimate.is_widened,
-            limits: LimitsView::of(&estimate.limits_in_force()),
+            limits: LimitsView::of(&estimate.limits_in_force(), estimate.noise_model()),
             warnings: &snapshot.provenance.warnings,
             components: components.collect(),
             features: has_vectors.then(|| snapshot.features.names()),

@@ -4,11 +4,13 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::learner::{Estimate, Limits, Method, ReferenceDistribution};
+use crate::learner::{Estimate, Limits, Method, NoiseModel, ReferenceDistribution};
 
 /// What is in force for each statistic; `None` where the model has no such number.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LimitsView {
+    /// The model of noise behind `log_likelihood`.
+    pub noise_model: NoiseModel,
     /// Of `residual` and `residual_p_value`.
     pub residual: Option<LawView>,
     /// Of `t2` and `t2_p_value`.
@@ -35,10 +37,11 @@ pub struct LawView {
 }
 
 impl LimitsView {
-    /// Of the distributions in force.
-    pub fn of(limits: &Limits) -> Self {
+    /// Of the distributions in force and the model of noise.
+    pub fn of(limits: &Limits, noise_model: NoiseModel) -> Self {
         let view = |law: &Option<ReferenceDistribution>| law.as_ref().map(LawView::of);
         Self {
+            noise_model,
             residual: view(&limits.residual),
             t2: view(&limits.t2),
             distance: view(&limits.distance),
@@ -78,6 +81,11 @@ pub fn limits_table(estimate: &Estimate) -> String {
                 law.in_words()
             );
         }
+    }
+    if estimate.noise_model() == NoiseModel::Unequal {
+        text.push_str(
+            "log-likelihood: features have noise of unequal variance (factor analysis)\n",
+        );
     }
     text
 }

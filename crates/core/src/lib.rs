@@ -84,8 +84,8 @@ pub use arrow::{ArrowRows, ArrowRowsError};
 pub use codec::CodecError;
 pub use learner::{
     Certainty, Estimate, Forgetting, LearnError, LearnerParams, Limits, MergeError, Method,
-    NoiseRule, ParetoTail, Penalty, Precision, ReferenceDistribution, Rule, Scale, Step,
-    Unresolved,
+    NoiseModel, NoiseRule, ParetoTail, Penalty, Precision, ReferenceDistribution, Rule, Scale,
+    Step, Unresolved,
 };
 pub use linalg::LinalgError;
 pub use pca::{BuildError, Merged, Missing, Pca, PcaBuilder, UpdateError};

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every public name of the crate without the feature `internals`.
-const FACE: [&str; 33] = [
+const FACE: [&str; 34] = [
     "ArrowRows",
     "ArrowRowsError",
     "BuildError",
@@ -27,6 +27,7 @@ const FACE: [&str; 33] = [
     "Merged",
     "Method",
     "Missing",
+    "NoiseModel",
     "NoiseRule",
     "ParetoTail",
     "Pca",

@@ -2,7 +2,8 @@
 //!
 //! Record batches are scored as they arrive; those of the answer are smaller if a batch is more
 //! than one step's work. The answer's schema says in its metadata how many rows the model was
-//! learned from (`ojad.rows`), and how p-values were found (`ojad.limits`).
+//! learned from (`ojad.rows`), and how p-values were found (`ojad.limits`), and
+//! the model behind the log-likelihood (`ojad.noise_model`).
 
 use std::sync::Arc;
 
@@ -133,6 +134,10 @@ impl Open {
             (
                 "ojad.limits".to_owned(),
                 model.projection.limits().in_words(),
+            ),
+            (
+                "ojad.noise_model".to_owned(),
+                model.projection.noise_model().as_str().to_owned(),
             ),
         ];
         let told = std::collections::HashMap::from(told);

@@ -180,7 +180,10 @@ impl Writing {
 /// The answer up to its first column.
 fn head(model: &Model) -> Result<Vec<u8>, serde_json::Error> {
     let mut text = format!("{{\"rows\":{},\"limits\":", model.rows()).into_bytes();
-    serde_json::to_writer(&mut text, &LimitsView::of(model.projection.limits()))?;
+    serde_json::to_writer(
+        &mut text,
+        &LimitsView::of(model.projection.limits(), model.projection.noise_model()),
+    )?;
     text.extend_from_slice(b",\"columns\":{");
     Ok(text)
 }

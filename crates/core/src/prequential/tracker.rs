@@ -159,7 +159,7 @@ impl Tracker {
             self.period.length = length(self.weight);
         }
         self.frame = Some(Frame {
-            projection: Projection::of(&estimate),
+            projection: Projection::with_equal_noise(&estimate),
             estimate,
             weight: self.weight,
             minibatches: self.minibatches,
@@ -212,7 +212,7 @@ impl Tracker {
                 return Err(from.refuse("components copied after the last minibatch"));
             }
             self.frame = Some(Frame {
-                projection: Projection::of(&estimate),
+                projection: Projection::with_equal_noise(&estimate),
                 estimate,
                 weight,
                 minibatches,

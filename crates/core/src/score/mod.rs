@@ -17,7 +17,7 @@ use faer::{Accum, Mat, MatMut, MatRef, Par};
 pub use crate::rows::Cells;
 pub use cells::{Lane, Rows};
 
-use crate::learner::{Estimate, Limits};
+use crate::learner::{Estimate, Limits, NoiseModel, UnequalNoise};
 use crate::linalg::product;
 #[cfg(feature = "internals")]
 use crate::rows::Minibatch;
@@ -66,6 +66,7 @@ pub struct Projection {
     skew: Option<Mat<f64>>,
     eigenvalues: Vec<f64>,
     probability: Option<Probability>,
+    unequal_noise: Option<UnequalNoise>,
     laws: Laws,
 }
 
@@ -96,19 +97,20 @@ pub struct Scores {
     ///
     /// Source: Hotelling 1931; Jackson 1991, chapter 2.
     pub t2: Vec<f64>,
-    /// Log-density of z under the probabilistic-PCA model of the active components, length b; NaN
+    /// Log-density of z under the model of the active components and the noise beyond them
+    /// ([`Estimate::noise_model`]: equal, or unequal where the rows speak for it), length b; NaN
     /// where the estimate has no density (nothing varies, or nothing outside the active
     /// components).
     pub log_likelihood: Vec<f64>,
-    /// Chance that a row lies as far out or farther by its Mahalanobis distance in that model, length b; NaN the
-    /// same. [`Limits`] says by which distribution.
+    /// Chance that a row lies as far out or farther by its Mahalanobis distance under equal noise, length b; NaN
+    /// the same. [`Limits`] says by which distribution.
     pub p_value: Vec<f64>,
     /// Chance that a row has such a residual or a larger one, length b; NaN where there is nothing beyond the
     /// components.
     pub residual_p_value: Vec<f64>,
     /// Chance that a row has such a T² or a larger one, length b; NaN without components.
     pub t2_p_value: Vec<f64>,
-    /// Squared Mahalanobis distance in that model, length b; NaN where the estimate has no density.
+    /// Squared Mahalanobis distance under equal noise, length b; NaN where the estimate has no density.
     pub distance: Vec<f64>,
     /// Squared length of each row, ‖z‖², length b.
     pub squared_norm: Vec<f64>,
@@ -184,6 +186,37 @@ impl Default for ScoreBuffers {
     }
 }
 
+/// The first `b` centred rows in `z`, b×m, in the layout of `rows`.
+fn of_block<'a>(z: &'a [f64], rows: &Rows<'_>, b: usize, m: usize) -> MatRef<'a, f64> {
+    if rows.is_row_major() {
+        MatRef::from_row_major_slice(&z[..b * m], b, m)
+    } else {
+        MatRef::from_column_major_slice(&z[..b * m], b, m)
+    }
+}
+
+impl UnequalNoise {
+    /// Appends the log-likelihoods −½(m·ln 2π + ln|C| + zᵀΨ⁻¹z − ‖Gᵀz‖²) of the rows `z` (b×m).
+    fn add(&self, z: MatRef<'_, f64>, to: &mut Vec<f64>) {
+        let (b, m) = z.shape();
+        let mut distance = vec![0.0; b];
+        for (j, precision) in self.precision.iter().enumerate().take(m) {
+            let both = distance.iter_mut().zip(z.col(j).iter());
+            both.for_each(|(sum, v)| *sum += v * v * precision);
+        }
+        let within = product(z, &self.factors); // b×q
+        for col in within.col_iter() {
+            let both = distance.iter_mut().zip(col.iter());
+            both.for_each(|(sum, v)| *sum -= v * v);
+        }
+        to.extend(
+            distance
+                .iter()
+                .map(|distance| -0.5 * (self.norm + distance)),
+        );
+    }
+}
+
 impl Projection {
     /// Components of `estimate`; `order[j]` is the column of feature j in a minibatch.
     #[cfg(feature = "internals")]
@@ -213,7 +246,24 @@ impl Projection {
             vectors,
             eigenvalues: estimate.eigenvalues.clone(),
             probability: Probability::new(estimate),
+            unequal_noise: estimate.unequal_noise(),
             laws: Laws::of(estimate),
+        }
+    }
+
+    /// The same without the model of unequal noise, for which nobody asks where only distances count.
+    pub(crate) fn with_equal_noise(estimate: &Estimate) -> Self {
+        Self {
+            unequal_noise: None,
+            ..Self::of(estimate)
+        }
+    }
+
+    /// The model of noise behind `log_likelihood`.
+    pub fn noise_model(&self) -> NoiseModel {
+        match self.unequal_noise {
+            Some(_) => NoiseModel::Unequal,
+            None => NoiseModel::Equal,
         }
     }
 
@@ -264,8 +314,13 @@ impl Projection {
         let least = BLOCK_ROWS.0.min((BLOCK_VALUES_MAX / m.max(1)).max(1));
         let block = (BLOCK_VALUES / m.max(1)).clamp(least, BLOCK_ROWS.1).min(b);
         buffers.z.resize(block * m, 0.0);
+        let mut unequal = Vec::new();
         for at in (0..b).step_by(block.max(1)) {
             self.block(rows, (at, block.min(b - at)), buffers, &mut scores);
+            if let Some(model) = &self.unequal_noise {
+                let b = block.min(b - at);
+                model.add(of_block(&buffers.z, rows, b, m), &mut unequal);
+            }
         }
         scores.t2 = vec![0.0; b];
         for (score, value) in scores.components.iter().zip(&self.eigenvalues) {
@@ -278,6 +333,9 @@ impl Projection {
             Some(model) => model.of(&scores.components, &scores.residual),
             None => (vec![f64::NAN; b], vec![f64::NAN; b]),
         };
+        if self.unequal_noise.is_some() {
+            scores.log_likelihood = unequal;
+        }
         scores
     }
 
@@ -300,11 +358,7 @@ impl Projection {
         squared_norm.clear();
         squared_norm.resize(b, 0.0);
         rows.centre((at, b), &self.shifts, z, squared_norm);
-        let z: MatRef<'_, f64> = if rows.is_row_major() {
-            MatRef::from_row_major_slice(z, b, m)
-        } else {
-            MatRef::from_column_major_slice(z, b, m)
-        };
+        let z = of_block(z, rows, b, m);
         scores.resize_with(b, k, |_, _| 0.0);
         let to_scores = scores.as_mut();
         // zVᵀ: b×m · m×k
