@@ -1,7 +1,7 @@
 //! A likelihood of rows whose features have noise of unequal variance.
 //!
 //! In: an estimate. Out: the model of factor analysis where the rows speak for it, nothing where equal noise
-//! (probabilistic PCA, [`crate::score`]) describes them as well. The model of a scaled row z: Gaussian of mean zero and
+//! (probabilistic PCA) describes them as well. The model of a scaled row z: Gaussian of mean zero and
 //!
 //! ```text
 //! C = WWᵀ + Ψ,  W = U·√(Λ − σ²),  ψⱼ = variance of feature j − Σᵢ wⱼᵢ²          Lawley and Maxwell 1971, chapter 2
@@ -96,6 +96,11 @@ impl Estimate {
             self.vector(i)[j] * (self.eigenvalues[i] - variance).max(0.0).sqrt()
         };
         let of_feature = |j: usize| self.variance[j] / (self.scale[j] * self.scale[j]);
+        // Each feature's variance must be its part of the total, which an estimate made by hand may not keep to.
+        let sum: f64 = (0..m).map(of_feature).sum();
+        if (sum - self.total_variance).abs() > 1e-6 * self.total_variance {
+            return None;
+        }
         let noise: Vec<f64> = (0..m)
             .map(|j| {
                 let common: f64 = (0..q).map(|i| loading(j, i).powi(2)).sum();
