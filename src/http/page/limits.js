@@ -12,6 +12,8 @@ const ALARM = "limit_99";
 const HEIGHT = 340;
 /** Share of the rows, the smallest, that an axis need not reach down to. */
 const LEFT_OUT = 0.02;
+/** Room above the largest, for its label, in lengths of an axis. */
+const ROOM = 0.08;
 /** Distance of two labels, in lengths of an axis. */
 const LABEL_APART = 0.04;
 
@@ -91,7 +93,8 @@ function range({ of, lines: limits_ }, rows) {
   const values = rows.map(of).filter((value) => value > 0).sort((a, b) => a - b);
   const smallest = Math.min(values[Math.floor(LEFT_OUT * values.length)], ...limits_.slice(0, 1).map(({ value }) => value / 100));
   const largest = Math.max(values.at(-1), ...limits_.map(({ value }) => value));
-  return [Math.log10(smallest), Math.log10(1.15 * largest)];
+  const span = Math.log10(largest / smallest);
+  return [Math.log10(smallest), Math.log10(largest) + ROOM * span];
 }
 
 /** Labels of lines that lie too close to each other to have one each stand at the last of them. */

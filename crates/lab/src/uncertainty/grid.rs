@@ -31,7 +31,7 @@ pub enum Sets {
 pub struct Options {
     /// Data sets a line.
     pub sets: Sets,
-    /// The published tables have seed 0. Seeds share no data set.
+    /// Of all rows. Seeds share no data set.
     pub seed: u64,
     /// Only lines whose name contains this.
     pub only: Option<String>,
