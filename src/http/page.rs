@@ -88,6 +88,7 @@ const ASSETS: &[Asset] = &[
     ),
     asset("history.js", JAVASCRIPT, include_bytes!("page/history.js")),
     asset("recent.js", JAVASCRIPT, include_bytes!("page/recent.js")),
+    asset("limits.js", JAVASCRIPT, include_bytes!("page/limits.js")),
     asset("files.js", JAVASCRIPT, include_bytes!("page/files.js")),
     asset("theme.js", JAVASCRIPT, include_bytes!("page/theme.js")),
 ];

@@ -8,7 +8,7 @@ mod read;
 
 pub use ojad_lab::{
     LabError, algorithm, align, compare, data, figures, loss, problem, scalar, theory, train,
-    weights,
+    uncertainty, weights,
 };
 
 pub use data::Data;

@@ -272,3 +272,33 @@ def test_recent_rows_have_their_ids(look, start):
         residual = np.sum((centred - scores @ vectors) ** 2)
         np.testing.assert_allclose(row["residual"], residual, rtol=1e-6, atol=1e-6)
         assert row["ids"] == [table["machine"][row["row"]].as_py(), str(table["stamp"][row["row"]].as_py())]
+
+
+def test_rows_are_shown_beside_the_limits_in_force(look, start):
+    """Lines where the API has them, the method by name, and as many rows beyond them as numpy counts."""
+    daemon = start(SENSOR_KEYS + "learner.minibatch = 100\n")
+    daemon.give("a", sensors(9000, 1))
+    daemon.wait_for_rows(9000)
+    page = look()
+    page.goto(daemon.url)
+    words = page.locator('[data-picture="limits"] figcaption')
+    expect(words).to_contain_text("empirical, of", timeout=PATIENCE_MS)
+    expect(page.locator("#limits .main-svg").first).to_be_visible(timeout=PATIENCE_MS)
+    # Nothing more comes: page and API agree once the last minibatch is published.
+    expect(page.locator("#rows")).to_have_text(re.compile(r"^9.?000$"), timeout=PATIENCE_MS)
+    limits = daemon.json("/api/v1/components")["limits"]
+    drawn = page.locator("#limits").evaluate(
+        "plot => plot.data.filter(trace => trace.mode === 'lines+text').map(trace => [trace.text[1], trace.x, trace.y])"
+    )
+    keys = ["limit_95", "limit_99", "limit_99_9"]
+    for share, key, across, up in zip(["5%", "1%", "0.1%"], keys, drawn[:3], drawn[3:]):
+        assert [across[0], up[0]] == [share, share]
+        np.testing.assert_allclose(across[2], 2 * [limits["residual"][key]], rtol=1e-9)
+        np.testing.assert_allclose(up[1], 2 * [limits["t2"][key]], rtol=1e-9)
+    # The picture follows the rows within seconds, with thousands apart by a narrow space.
+    rows = daemon.json("/api/v1/recent")["rows"]
+    beyond = [r for r in rows if any(r[of] > limits[of]["limit_99"] for of in ("t2", "residual"))]
+    expect(words).to_contain_text(f"{len(beyond)} of {len(rows):,} rows".replace(",", "\u202f"), timeout=PATIENCE_MS)
+    # One row in a hundred is beyond each limit.
+    assert 0 < len(beyond) < 0.06 * len(rows)
+    assert page.complaints == []

@@ -56,7 +56,7 @@ const PLOT: [(&str, u8); 14] = [
 ];
 
 /// The same of `crates/lab`.
-const LAB: [(&str, u8); 13] = [
+const LAB: [(&str, u8); 14] = [
     ("data", 0),
     ("align", 1),
     ("problem", 1),
@@ -68,6 +68,7 @@ const LAB: [(&str, u8); 13] = [
     ("compare", 6),
     ("figures", 6),
     ("scalar", 6),
+    ("uncertainty", 6),
     ("page", 7),
     ("lib", 8),
 ];

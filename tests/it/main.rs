@@ -42,6 +42,7 @@ mod lab_align;
 mod lab_commands;
 #[cfg(feature = "lab")]
 mod lab_theorems;
+mod lab_uncertainty;
 mod late;
 mod layers;
 #[cfg(not(any(feature = "lab", feature = "plot", feature = "top")))]

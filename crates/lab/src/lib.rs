@@ -10,7 +10,8 @@
 //! Linear Autoencoders* (ICML 2019; "Kunin 2019" below) and Bao, Lucas, Sachdeva, Grosse,
 //! *Regularized linear autoencoders recover the principal components, eventually* (NeurIPS 2020;
 //! "Bao 2020"). [`align`] follows Kunin, Nayebi, Sagastuy-Brena, Ganguli, Bloom, Yamins, *Two
-//! Routes to Scalable Credit Assignment without Weight Symmetry* (ICML 2020).
+//! Routes to Scalable Credit Assignment without Weight Symmetry* (ICML 2020). [`uncertainty`] stands
+//! apart: it measures how far the streaming learner's own numbers can be trusted.
 
 pub mod algorithm;
 pub mod align;
@@ -23,10 +24,10 @@ pub mod problem;
 pub mod scalar;
 pub mod theory;
 pub mod train;
+pub mod uncertainty;
 pub mod weights;
 
-use ojad_core::learner::LearnError;
-use ojad_core::linalg::LinalgError;
+use ojad_core::{BuildError, LearnError, LinalgError, MergeError, UpdateError};
 
 /// A reason why an experiment has no result.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +45,21 @@ pub enum LabError {
     /// The streaming learner refused.
     #[error(transparent)]
     Learn(#[from] LearnError),
+    /// The library refused its settings.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The library refused rows.
+    #[error(transparent)]
+    Update(#[from] UpdateError),
+    /// The library refused to merge.
+    #[error(transparent)]
+    Merge(#[from] MergeError),
+    /// A law of rows without a variance.
+    #[error("degrees of freedom: {freedom} leave Student's t without a variance; use more than 2")]
+    Law {
+        /// Degrees of freedom.
+        freedom: f64,
+    },
 }
 
 impl From<LinalgError> for LabError {

@@ -7,6 +7,7 @@ mod model;
 mod page;
 mod rows;
 mod train;
+mod uncertainty;
 
 use clap::Subcommand;
 
@@ -25,6 +26,7 @@ Examples:
   ojad lab figures --output figures/        the papers' experiments, predicted and found
   ojad lab train tied-gradient              one algorithm, every iterate
   ojad lab align tests/data/fashion-sample.parquet --exclude id
+  ojad lab uncertainty                      every claim about error bars, ranks, limits and drift
 
 See `ojad lab COMMAND --help` for more. docs/why-it-works.md uses these figures to derive the
 learner of `ojad fit` from Oja's rule."
@@ -43,6 +45,7 @@ enum What {
     Compare(Box<compare::Args>),
     Figures(Box<figures::Args>),
     Align(Box<align::Args>),
+    Uncertainty(Box<uncertainty::Args>),
 }
 
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
@@ -52,6 +55,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         Some(What::Compare(args)) => compare::run(args),
         Some(What::Figures(args)) => figures::run(args),
         Some(What::Align(args)) => align::run(args),
+        Some(What::Uncertainty(args)) => uncertainty::run(args),
     }
 }
 

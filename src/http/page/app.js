@@ -6,6 +6,7 @@ import { chosen, onChoice, showChoices, showComponent, showNames, showShape } fr
 import { showLog, showQuarantine, showSources } from "./files.js";
 import { showStatus, tick } from "./headline.js";
 import { showHistory } from "./history.js";
+import { showLimitsOf, showRowsWithLimits } from "./limits.js";
 import { catchUp, redrawAll } from "./pictures.js";
 import { showRecent } from "./recent.js";
 import { showSpectrum } from "./spectrum.js";
@@ -34,13 +35,17 @@ const components = new Resource(`${API}/components?vectors=none`, 2000, (model) 
   showParts(model !== null);
   if (model === null) return;
   showSpectrum(model);
+  showLimitsOf(model);
   showChoices(model);
   component.move(`${API}/components/${chosen()}`);
   component.renew();
   // Names stay; the moments beside them are not shown here.
   if (features.text === undefined || features.text === "null") features.renew();
 });
-const recent = new Resource(`${API}/recent`, 3000, showRecent);
+const recent = new Resource(`${API}/recent`, 3000, (rows) => {
+  showRecent(rows);
+  showRowsWithLimits(rows);
+});
 const history = new Resource(`${API}/history`, 5000, showHistory);
 const sources = new Resource(`${API}/sources`, 3000, showSources);
 const quarantine = new Resource(`${API}/quarantine`, 5000, showQuarantine);

@@ -24,7 +24,7 @@ pub mod moments;
 mod monitor;
 pub mod noise;
 mod noise_edge;
-mod noise_gap;
+pub mod noise_gap;
 mod noise_model;
 mod noise_rule;
 pub mod oja;

@@ -13,7 +13,7 @@ const TELLING: usize = 5;
 const ROUNDS: usize = 8;
 
 /// How many of the first `most` eigenvalues lie before a gap; `None` where too few lie behind.
-pub(super) fn before_gap(eigenvalues: &[f64], most: usize) -> Option<usize> {
+pub fn before_gap(eigenvalues: &[f64], most: usize) -> Option<usize> {
     if most == 0 || eigenvalues.len() < most + TELLING {
         return None;
     }
