@@ -13,8 +13,9 @@ use crate::learner::saved::{finite, finites, restore_mat, save_mat};
 use crate::learner::typical::TypicalVariance;
 
 /// Version of the section. Version 1 lacks the variance of ordinary rows, version 2 the runs of consecutive rows, version 3
-/// the unit of the fourth moments, version 4 how the rows of noise are related.
-pub(super) const VERSION: u8 = 5;
+/// the unit of the fourth moments, version 4 how the rows of noise are related, version 5 how concentrated the variance of
+/// each feature is.
+pub(super) const VERSION: u8 = 6;
 
 /// The first version with runs of consecutive rows.
 const WITH_RUNS: u8 = 3;
@@ -24,6 +25,9 @@ const WITH_UNIT: u8 = 4;
 
 /// The first version that says how the rows of noise are related.
 const WITH_NOISE: u8 = 5;
+
+/// The first version that says how concentrated the variance of each feature is.
+const WITH_CONCENTRATION: u8 = 6;
 
 impl Moments {
     /// Writes everything that later minibatches depend on.
@@ -38,6 +42,7 @@ impl Moments {
         to.f64s(&self.observed);
         to.f64(self.typical_variance.log);
         to.f64(self.typical_variance.blocks);
+        to.f64s(&self.concentration);
     }
 
     /// Reads a saved state, preceded by its version, with as many features; returns that version.
@@ -61,6 +66,10 @@ impl Moments {
         if version > 1 {
             self.typical_variance.log = finite(from)?;
             self.typical_variance.blocks = finite(from)?;
+        }
+        self.concentration.fill(1.0);
+        if version >= WITH_CONCENTRATION {
+            self.concentration = finites(from, self.concentration.len())?;
         }
         let is_fine = self.weight >= 0.0 && self.scale.iter().all(|scale| *scale > 0.0);
         if !is_fine {
@@ -215,7 +224,7 @@ impl RunMeans {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::learner::{LearnerParams, new};
+    use crate::learner::{LearnerParams, Scale, new};
     use crate::rows::Minibatch;
 
     fn batch(rows: usize) -> Minibatch {
@@ -262,5 +271,31 @@ mod tests {
         one.update(batch(2_000)).unwrap();
         other.update(batch(2_000)).unwrap();
         assert_eq!(one.estimate().unwrap(), other.estimate().unwrap());
+    }
+
+    #[test]
+    fn moments_of_the_version_before_are_read() {
+        let params = LearnerParams {
+            scale: Scale::Standard,
+            ..LearnerParams::default()
+        };
+        let mut moments = Moments::new(&params, 3);
+        (moments.rows, moments.weight) = (40, 40.0);
+        moments.mean = vec![1.0, 2.0, 3.0];
+        moments.concentration = vec![1.0, 7.0, 2.0];
+        let mut to = Encoder::new();
+        moments.save(&mut to);
+        let mut bytes = to.into_bytes();
+        let mut again = Moments::new(&params, 3);
+        let version = again.restore(&mut Decoder::new("learner", &bytes));
+        assert_eq!(version, Ok(6));
+        assert_eq!(again.concentration, moments.concentration);
+        // A length and three numbers less.
+        bytes.truncate(bytes.len() - 32);
+        bytes[0] = 5;
+        let version = again.restore(&mut Decoder::new("learner", &bytes));
+        assert_eq!(version, Ok(5));
+        assert_eq!((again.rows, &again.mean), (40, &moments.mean));
+        assert_eq!(again.concentration, vec![1.0; 3]);
     }
 }
