@@ -1,6 +1,6 @@
 //! Running scale, centring, missing values, layouts.
 
-use ojad::learner::{self, LearnerParams, Scale};
+use ojad::learner::{self, LearnerParams, Precision, Scale};
 use ojad::rows::{Layout, Minibatch, Values, Width};
 use rand_distr::StandardNormal;
 
@@ -48,6 +48,81 @@ fn standard_scale_is_batch_pca_of_standardized_rows_without_a_warm_up_pass() {
         assert!((ours / batch - 1.0).abs() < 2e-3, "{ours} {batch}");
     }
     assert!((estimate.total_variance - 200.0).abs() < 1e-9);
+}
+
+/// Rows whose first half of the features changes its unit by `factor` at row `at`.
+fn moved(rows: &Rows, factor: f64, at: usize) -> Rows {
+    let m = rows.m;
+    let values = rows.values.iter().enumerate();
+    let moved = values.map(|(i, v)| {
+        if i / m >= at && i % m < m / 2 {
+            v * factor
+        } else {
+            *v
+        }
+    });
+    Rows::new(moved.collect(), m)
+}
+
+/// The same rows, each feature divided by its deviation.
+fn standardized(rows: &Rows) -> Rows {
+    let (n, m, x) = (rows.n(), rows.m, rows.as_mat());
+    let mut values = vec![0.0; n * m];
+    for j in 0..m {
+        let mean = x.col(j).iter().sum::<f64>() / n as f64;
+        let square = |v: &f64| (v - mean) * (v - mean);
+        let deviation = (x.col(j).iter().map(square).sum::<f64>() / n as f64).sqrt();
+        for i in 0..n {
+            values[i * m + j] = (x[(i, j)] - mean) / deviation;
+        }
+    }
+    Rows::new(values, m)
+}
+
+#[test]
+fn a_unit_that_moves_does_not_push_out_what_earlier_rows_have_shown() {
+    let (rows, _) = planted(8_000, &spikes(200, 5, 20.0, 6.0), 3.0, 5, &StandardNormal);
+    // The row at which it moves, the factor, and how far each eigenvalue and sin² may be off.
+    for (at, factor, off, angle) in [
+        (4_000, 1_000.0, 0.05, 2e-3),
+        (4_000, 1e-3, 0.02, 3e-3),
+        (7_700, 1_000.0, 0.03, 8e-3),
+    ] {
+        let rows = moved(&rows, factor, at);
+        let (values, truth) = batch(&standardized(&rows), 5, |_| 1.0);
+        for precision in [Precision::F32, Precision::F64] {
+            let params = LearnerParams {
+                components: 5,
+                scale: Scale::Standard,
+                precision,
+                ..LearnerParams::default()
+            };
+            let estimate = fitted(&rows, &params);
+            let apart = distance(&estimate, &truth);
+            assert!(apart < angle, "× {factor} at {at}: {apart}");
+            for (ours, batch) in estimate.eigenvalues.iter().zip(&values) {
+                let ratio = ours / batch;
+                assert!((ratio - 1.0).abs() < off, "× {factor} at {at}: {ratio}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_unit_that_moves_is_exact_where_all_directions_are_held() {
+    let (rows, _) = planted(4_000, &spikes(30, 3, 9.0, 4.0), 3.0, 6, &StandardNormal);
+    let rows = moved(&rows, 1_000.0, 2_000);
+    let (values, truth) = batch(&standardized(&rows), 3, |_| 1.0);
+    let params = LearnerParams {
+        components: 3,
+        scale: Scale::Standard,
+        ..LearnerParams::default()
+    };
+    let estimate = fitted(&rows, &params);
+    assert!(distance(&estimate, &truth) < 1e-12);
+    for (ours, batch) in estimate.eigenvalues.iter().zip(&values) {
+        assert!((ours / batch - 1.0).abs() < 1e-10, "{ours} {batch}");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use faer::{Mat, MatRef};
 
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::block::Block;
-use crate::linalg::{LinalgError, Real};
+use crate::linalg::{LinalgError, Real, Scratch, Spectrum, ThinSvd, product, thin_svd};
 
 /// Totals of the covariance of all rows at the moment a block is learned or a state is read.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +28,50 @@ pub struct Directions {
     pub noise: f64,
     /// r, the maximum number of directions held.
     pub max_rank: usize,
+}
+
+impl Directions {
+    /// The same in other units, each value of feature j times `ratios[j]`; `own` is the variance of each feature there.
+    ///
+    /// What lies outside is σ² in all directions of the old units only. In the new ones it is what each feature lacks of
+    /// its own variance, and the directions are those of largest variance in the span of the ones held.
+    ///
+    /// # Errors
+    /// If a value is not finite.
+    pub fn in_units(
+        &self,
+        ratios: &[f64],
+        own: &[f64],
+        totals: CovarianceTotals,
+    ) -> Result<Self, LinalgError> {
+        let (h, m) = self.vectors.shape();
+        let rows = Mat::<f64>::from_fn(h, m, |i, j| {
+            let above = (self.eigenvalues[i] - self.noise).max(0.0);
+            above.sqrt() * self.vectors[(i, j)] * ratios[j]
+        });
+        let ThinSvd { u, s } = thin_svd(rows.transpose())?;
+        let outside: Vec<f64> = (0..m)
+            .map(|j| {
+                let held = s.iter().enumerate().map(|(i, s)| (s * u[(j, i)]).powi(2));
+                (own[j] - held.sum::<f64>()).max(0.0)
+            })
+            .collect();
+        let weighted = Mat::<f64>::from_fn(m, s.len(), |j, i| outside[j] * u[(j, i)]);
+        let mut core = product(u.transpose(), &weighted);
+        for (i, s) in s.iter().enumerate() {
+            core[(i, i)] += s * s;
+        }
+        let mut spectrum = Spectrum::default();
+        Scratch::default().eigen(core.as_ref(), &mut spectrum)?;
+        let sum: f64 = spectrum.values.iter().sum();
+        let left = totals.active.saturating_sub(h).max(1) as f64;
+        Ok(Self {
+            vectors: product(spectrum.vectors.transpose(), u.transpose()),
+            eigenvalues: spectrum.values,
+            noise: (totals.total - sum).max(0.0) / left,
+            max_rank: self.max_rank,
+        })
+    }
 }
 
 /// A rule that learns from centred, scaled blocks.

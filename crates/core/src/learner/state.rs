@@ -13,8 +13,8 @@ use crate::learner::saved::{finite, finites, restore_mat, save_mat};
 use crate::learner::typical::TypicalVariance;
 
 /// Version of the section. Version 1 lacks the variance of ordinary rows, version 2 the runs of consecutive rows, version 3
-/// the unit of the fourth moments, version 4 how the rows of noise are related, version 5 what recent
-/// rows begin.
+/// the unit of the fourth moments, version 4 how the rows of noise are related, version 5 what recent rows begin and how
+/// concentrated the variance of each feature is.
 pub(super) const VERSION: u8 = 6;
 
 /// The first version with runs of consecutive rows.
@@ -28,6 +28,8 @@ const WITH_NOISE: u8 = 5;
 
 /// The first version with a state of recent rows, and with how unevenly blocks share what probes find.
 pub(super) const WITH_RECENT: u8 = 6;
+/// The first version that says how concentrated the variance of each feature is.
+const WITH_CONCENTRATION: u8 = 6;
 
 impl Moments {
     /// Writes everything that later minibatches depend on.
@@ -42,6 +44,7 @@ impl Moments {
         to.f64s(&self.observed);
         to.f64(self.typical_variance.log);
         to.f64(self.typical_variance.blocks);
+        to.f64s(&self.concentration);
     }
 
     /// Reads a saved state, preceded by its version, with as many features; returns that version.
@@ -65,6 +68,10 @@ impl Moments {
         if version > 1 {
             self.typical_variance.log = finite(from)?;
             self.typical_variance.blocks = finite(from)?;
+        }
+        self.concentration.fill(1.0);
+        if version >= WITH_CONCENTRATION {
+            self.concentration = finites(from, self.concentration.len())?;
         }
         let is_fine = self.weight >= 0.0 && self.scale.iter().all(|scale| *scale > 0.0);
         if !is_fine {
@@ -219,7 +226,7 @@ impl RunMeans {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::learner::{LearnerParams, new};
+    use crate::learner::{LearnerParams, Scale, new};
     use crate::rows::Minibatch;
 
     fn batch(rows: usize) -> Minibatch {
@@ -268,13 +275,16 @@ mod tests {
         assert_eq!(one.estimate().unwrap(), other.estimate().unwrap());
     }
 
-    /// What version 5 of the section has of a learner that holds directions: no state of recent rows, and nothing of how
-    /// unevenly blocks share what probes find.
-    fn in_version_5(mut bytes: Vec<u8>, probes: usize) -> Vec<u8> {
+    /// What version 5 of the section has of a learner of `m` features that holds directions: no state of recent rows, and
+    /// nothing of how unevenly blocks share what probes find, or of how concentrated variances are.
+    fn in_version_5(mut bytes: Vec<u8>, m: usize, probes: usize) -> Vec<u8> {
         let pairs = probes * (probes + 1) / 2;
         let uneven = 8 + 8 + 8 * pairs * pairs;
         let recent = 8 * 8 + 2;
         bytes.truncate(bytes.len() - uneven - recent);
+        // The length of an empty list behind version, rows, two weights, three lists of m, one of none, two numbers.
+        let at = 1 + 3 * 8 + 3 * (8 + 8 * m) + 8 + 2 * 8;
+        bytes.drain(at..at + 8);
         bytes[0] = 5;
         bytes
     }
@@ -295,7 +305,7 @@ mod tests {
         (0..20).for_each(|t| drop(one.update(rows(31 * t)).unwrap()));
         let mut to = Encoder::new();
         one.save(&mut to);
-        let old = in_version_5(to.into_bytes(), 4);
+        let old = in_version_5(to.into_bytes(), 60, 4);
         let mut other = new(&params, 60).unwrap();
         let mut from = Decoder::new("learner", &old);
         other.restore(&mut from).unwrap();
@@ -304,5 +314,31 @@ mod tests {
         one.update(rows(7)).unwrap();
         other.update(rows(7)).unwrap();
         assert_eq!(one.estimate().unwrap(), other.estimate().unwrap());
+    }
+
+    #[test]
+    fn moments_of_the_version_before_are_read() {
+        let params = LearnerParams {
+            scale: Scale::Standard,
+            ..LearnerParams::default()
+        };
+        let mut moments = Moments::new(&params, 3);
+        (moments.rows, moments.weight) = (40, 40.0);
+        moments.mean = vec![1.0, 2.0, 3.0];
+        moments.concentration = vec![1.0, 7.0, 2.0];
+        let mut to = Encoder::new();
+        moments.save(&mut to);
+        let mut bytes = to.into_bytes();
+        let mut again = Moments::new(&params, 3);
+        let version = again.restore(&mut Decoder::new("learner", &bytes));
+        assert_eq!(version, Ok(6));
+        assert_eq!(again.concentration, moments.concentration);
+        // A length and three numbers less.
+        bytes.truncate(bytes.len() - 32);
+        bytes[0] = 5;
+        let version = again.restore(&mut Decoder::new("learner", &bytes));
+        assert_eq!(version, Ok(5));
+        assert_eq!((again.rows, &again.mean), (40, &moments.mean));
+        assert_eq!(again.concentration, vec![1.0; 3]);
     }
 }

@@ -5,7 +5,7 @@ use faer::Mat;
 use crate::codec::{CodecError, Decoder, Encoder};
 use crate::learner::block::Block;
 use crate::learner::center::{Centred, Centring};
-use crate::learner::engine::{CovarianceTotals, Engine};
+use crate::learner::engine::{CovarianceTotals, Directions, Engine};
 use crate::learner::fourth_moments::{FourthMoments, Place};
 use crate::learner::moments::{Moments, UNDERFLOW};
 use crate::learner::params::{LearnerParams, Scale};
@@ -13,6 +13,9 @@ use crate::learner::summary::Summary;
 use crate::learner::{LearnError, Learner};
 use crate::linalg::LinalgError;
 use crate::rows::Minibatch;
+
+/// Where a feature's unit becomes smaller by this factor, what lies outside is not the same in all directions.
+const MOVED: f64 = 1.05;
 
 /// Learns from minibatches by the rule `E`.
 pub struct Streaming<E: Engine> {
@@ -46,6 +49,30 @@ impl<E: Engine> Streaming<E> {
         let most = self.moments.features();
         self.fourth_moments.restore(from, version, most)?;
         Ok(version)
+    }
+
+    /// What is held, in units of `scale`; the engine's are those of the last block.
+    fn directions(&self, scale: &[f64], totals: CovarianceTotals) -> Result<Directions, LinalgError>
+    where
+        E: Clone,
+    {
+        if self.params.scale != Scale::Standard {
+            return self.engine.directions(totals);
+        }
+        let pairs = self.moments.scale.iter().zip(scale);
+        let ratios: Vec<f64> = pairs.map(|(old, new)| old / new).collect();
+        if ratios.iter().any(|ratio| *ratio > MOVED) {
+            let held = self.engine.directions(self.totals(&self.moments.scale))?;
+            if held.noise > 0.0 {
+                let own: Vec<f64> = (0..scale.len())
+                    .map(|j| self.moments.second_moment(j) / (scale[j] * scale[j]))
+                    .collect();
+                return held.in_units(&ratios, &own, totals);
+            }
+        }
+        let mut copy = self.engine.clone();
+        copy.rescale(&ratios)?;
+        copy.directions(totals)
     }
 
     /// Totals of all rows, in units of `scale`.
@@ -149,21 +176,7 @@ where
         let m = self.moments.features();
         let scale: Vec<f64> = (0..m).map(|j| self.moments.current_scale(j)).collect();
         let totals = self.totals(&scale);
-        let directions = if self.params.scale == Scale::Standard {
-            // The engine is in the scale of the last block, the estimate in that of all rows.
-            let ratios: Vec<f64> = self
-                .moments
-                .scale
-                .iter()
-                .zip(&scale)
-                .map(|(old, new)| old / new)
-                .collect();
-            let mut copy = self.engine.clone();
-            copy.rescale(&ratios).map_err(failed)?;
-            copy.directions(totals).map_err(failed)?
-        } else {
-            self.engine.directions(totals).map_err(failed)?
-        };
+        let directions = self.directions(&scale, totals).map_err(failed)?;
         Ok(Summary {
             rows: self.moments.rows,
             weight: self.moments.weight,

@@ -3,8 +3,10 @@
 //! In: minibatches. Out: [`Block`]s, and the moments of all rows so far, in f64 and O(m) memory.
 //! Exact for any split into minibatches: even a mean 10⁶ times the signal costs no digits.
 
+mod units;
 mod weighted;
 
+use self::units::concentrated;
 use self::weighted::{Follow, Rows, Shares, Write};
 use crate::learner::block::Block;
 use crate::learner::center::{Apart, Centred, Centring, ColumnSums, InPlace, Shape, center};
@@ -51,6 +53,9 @@ pub struct Moments {
     pub scale: Vec<f64>,
     /// Weight of the observed values of each feature; empty until a value was missing.
     pub observed: Vec<f64>,
+    /// Mean square ÷ squared mean of each feature's mean squares over blocks, by rows: 1 where all blocks vary alike,
+    /// N/n where n rows make up all of the variance. Empty unless features are divided by their deviation.
+    pub(super) concentration: Vec<f64>,
     /// A feature whose latest values differ by so little that their squares underflow.
     pub(super) underflowing: Option<usize>,
     /// Variance of ordinary rows, ignoring a few extreme ones.
@@ -87,6 +92,10 @@ impl Moments {
             variance: vec![0.0; features],
             scale: vec![1.0; features],
             observed: Vec::new(),
+            concentration: match params.scale {
+                Scale::Standard => vec![1.0; features],
+                Scale::None => Vec::new(),
+            },
             underflowing: None,
             typical_variance: TypicalVariance::default(),
             block_center: vec![0.0; features],
@@ -108,6 +117,7 @@ impl Moments {
             variance,
             scale,
             observed,
+            concentration,
             underflowing: _,
             typical_variance,
             block_center: _,
@@ -123,6 +133,7 @@ impl Moments {
             self.scale.clone_from(scale);
         }
         self.observed.clone_from(observed);
+        self.concentration.clone_from(concentration);
         self.typical_variance = *typical_variance;
     }
 
@@ -169,43 +180,22 @@ impl Moments {
         }
     }
 
-    /// Current divisor of feature `j` in blocks: [`Moments::current_scale`] while no value is
-    /// missing, otherwise as if at least m rows had a value.
-    ///
-    /// If a feature were divided by the root of a variance to which few rows contribute, those rows
-    /// would weigh as much as all others: b rows of p late features have p eigenvalues up to (1 +
-    /// √(p/b))² for a noise of 1 (Marchenko and Pastur 1967), and those push out of U what all
-    /// earlier rows have shown. From p rows on it is 4 at most.
-    fn block_scale(&self, j: usize) -> f64 {
-        let scale = self.current_scale(j);
-        let observed = self.observed_weight(j);
-        let least = self.weight.min(self.features() as f64);
-        if self.scaled && observed < least && !self.is_constant(j) {
-            scale * (least / observed.max(f64::MIN_POSITIVE * least)).sqrt()
+    /// What feature `j` adds to the trace of the matrix that is learned, squared feature units.
+    pub fn second_moment(&self, j: usize) -> f64 {
+        if !self.center {
+            self.variance[j] + self.mean[j] * self.mean[j]
+        } else if self.is_constant(j) {
+            // What is left of a constant is rounding of its mean.
+            0.0
         } else {
-            scale
+            self.variance[j]
         }
     }
 
     /// Trace of the matrix that is learned, in units of `scale`.
     pub fn total_variance(&self, scale: &[f64]) -> f64 {
-        let second = |j: usize| {
-            if self.center {
-                // What is left of a constant is rounding of its mean.
-                if self.is_constant(j) {
-                    0.0
-                } else {
-                    self.variance[j]
-                }
-            } else {
-                self.variance[j] + self.mean[j] * self.mean[j]
-            }
-        };
-        scale
-            .iter()
-            .enumerate()
-            .map(|(j, s)| second(j) / (s * s))
-            .sum()
+        let features = scale.iter().enumerate();
+        features.map(|(j, s)| self.second_moment(j) / (s * s)).sum()
     }
 
     /// Kish's effective number of rows, (Σw)²/Σw².
@@ -378,6 +368,14 @@ impl Moments {
         let (pivot, block_mean) = (&pivot[..m], &mut block_mean[..m]);
         let (each, share, kept) = (1.0 / s, s / n, 1.0 - s / n);
         let mut squared_norm = [0.0; NORM_LANES];
+        for (j, concentration) in self.concentration.iter_mut().enumerate() {
+            let y = sum[j] * each;
+            let about = (squares[j] * each - y * y).max(0.0) * scale[j] * scale[j];
+            let moved = pivot[j] + y * scale[j] - mean[j];
+            let block = about + kept * moved * moved;
+            let (before, after) = (variance[j], kept * variance[j] + share * block);
+            *concentration = concentrated(*concentration, before, block, share, after);
+        }
         for j in 0..m {
             let y = sum[j] * each; // ȳ in block units
             block_mean[j] = y;

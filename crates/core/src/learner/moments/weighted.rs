@@ -11,6 +11,7 @@
 
 use crate::learner::block::Block;
 use crate::learner::center::{Centred, Pivot, Shape};
+use crate::learner::moments::units::concentrated;
 use crate::learner::moments::{Moments, UNDERFLOW};
 use crate::linalg::Real;
 use crate::rows::Layout;
@@ -166,7 +167,12 @@ impl<X: Real> pulp::NullaryFnOnce for Follow<'_, X> {
                 let moved = center[l] - previous[j + l];
                 let between = between[l] * moved * moved;
                 let variance = &mut moments.variance[j + l];
+                let before = *variance;
                 *variance = kept * *variance + (about[l] + between) / n;
+                if let Some(concentration) = moments.concentration.get_mut(j + l) {
+                    let block = (about[l] + between) / s;
+                    *concentration = concentrated(*concentration, before, block, s / n, *variance);
+                }
                 // A constant deviates by the rounding of its mean.
                 let has_moved = largest[l] > MOVED * center[l].abs();
                 if has_moved && largest[l] < TINY && *variance < UNDERFLOW {
