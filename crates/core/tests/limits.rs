@@ -125,6 +125,28 @@ fn limits_follow_the_rows_under_forgetting() {
 }
 
 #[test]
+fn limits_are_those_of_the_rows_after_a_change() {
+    // A level jumps, or two features come in other units: what was scored right after it has residuals of another size.
+    let jump: fn(&mut [f64]) = |row| row[M - 1] += 300.0;
+    let units: fn(&mut [f64]) = |row| row[M - 4..M - 2].iter_mut().for_each(|v| *v *= 100.0);
+    for change in [jump, units] {
+        let mut shares_of_one_percent = 0.0;
+        for seed in 0..8 {
+            let mut values = rows(8_500, None, seed);
+            values.chunks_exact_mut(M).skip(6_000).for_each(change);
+            let estimate = learned(&values).estimate().expect("finite");
+            let mut fresh = rows(20_000, None, 100 + seed);
+            fresh.chunks_exact_mut(M).for_each(change);
+            shares_of_one_percent += shares(&scored(&estimate, &fresh).residual_p_value)[0] / 8.0;
+        }
+        assert!(
+            (0.004..0.03).contains(&shares_of_one_percent),
+            "{shares_of_one_percent}"
+        );
+    }
+}
+
+#[test]
 fn limits_do_not_depend_on_how_the_rows_come_or_on_saving() {
     let values = rows(9_000, None, 4);
     let expected = learned(&values).estimate().expect("finite");

@@ -41,6 +41,11 @@ impl Sketch {
         }
     }
 
+    /// The mean of the values so far, if there are `least` or more.
+    pub fn mean_of(&self, least: f64) -> Option<f64> {
+        (self.count >= least).then_some(self.mean)
+    }
+
     fn flush(&mut self) {
         for value in self.waiting.drain(..) {
             self.digest.update(value);

@@ -4,14 +4,15 @@
 //! quarter. Scores are gathered in periods: one ends when it has as many rows as there was weight when it began (half as
 //! many at first), so that periods double, or, under forgetting, are as long as the memory. The distributions are those of the period
 //! under way and of the one before. So they are never of components much poorer than the present ones, and follow the
-//! half-life.
+//! half-life. If the components have become others, so that what was scored is far from what they leave of rows, all
+//! that was scored before is dropped.
 //!
 //! Of the rows, one in (weight/1024)^¾ is scored, at least one in 64: scoring a row in f64 costs about as much as
 //! learning it. They are chosen by a hash of their position: rows of many sources often take turns, and every 64th might
 //! be of the same source.
 
 use crate::codec::{CodecError, Decoder, Encoder};
-use crate::learner::{Estimate, Forgetting, Limits};
+use crate::learner::{Estimate, Forgetting, Limits, Rest};
 use crate::linalg::Real;
 use crate::prequential::sketch::Sketch;
 use crate::rows::{Layout, Minibatch, Values};
@@ -38,6 +39,13 @@ const ROWS_APART: f64 = 64.0;
 /// One row in so many of a minibatch is scored at least, if any is: one product with many rows costs less than many
 /// products with a few.
 const ROWS_TOGETHER: u64 = 4;
+
+/// A mean residual beyond this multiple of the one expected, or below its inverse, is of other rows than the present ones:
+/// neither few rows nor heavy tails make so much of a difference.
+const ALIKE: f64 = 8.0;
+
+/// Rows scored before that is judged.
+const ROWS_TO_TELL: f64 = 32.0;
 
 /// Scores of a period.
 #[derive(Clone, Debug, Default)]
@@ -155,8 +163,12 @@ impl Tracker {
 
     /// Scores by these components from now on.
     pub fn renew(&mut self, estimate: Estimate) {
-        if self.frame.is_none() {
-            self.period.length = length(self.weight);
+        if self.frame.is_none() || self.is_outdated(&estimate) {
+            self.before = None;
+            self.period = Period {
+                length: length(self.weight),
+                ..Period::default()
+            };
         }
         self.frame = Some(Frame {
             projection: Projection::with_equal_noise(&estimate),
@@ -164,6 +176,23 @@ impl Tracker {
             weight: self.weight,
             minibatches: self.minibatches,
         });
+    }
+
+    /// True if the rows that were scored are far from how `estimate` says that rows are: something has changed (a unit, a
+    /// level, the components), and was scored by what had been before. Its residuals would be the limits for long.
+    fn is_outdated(&self, estimate: &Estimate) -> bool {
+        let Rest::Noise {
+            variance,
+            directions,
+        } = estimate.rest(estimate.components().min(estimate.determined))
+        else {
+            return false;
+        };
+        let expected = variance * directions as f64;
+        let alike = expected / ALIKE..expected * ALIKE;
+        let periods = std::iter::once(&self.period).chain(&self.before);
+        let mut means = periods.filter_map(|period| period.residual.mean_of(ROWS_TO_TELL));
+        means.any(|mean| !alike.contains(&mean))
     }
 
     /// The distributions of what was scored.
