@@ -95,6 +95,7 @@ impl FourthMoments {
         to.f64s(&self.tails.logarithm);
         self.runs.save(to);
         self.noise.save(to);
+        to.f64s(&self.standardized.alone);
     }
 
     /// Reads what was written in this version of the section; at most `most` directions.
@@ -104,7 +105,7 @@ impl FourthMoments {
         version: u8,
         most: usize,
     ) -> Result<(), CodecError> {
-        *self = Self::default();
+        *self = Self::new(self.standardized.is_on);
         if version < WITH_RUNS {
             // Blocks of sixteen rows; what came after each other was not written down.
             self.ramp.weight = 16.0 * from.usize()? as f64;
@@ -137,6 +138,18 @@ impl FourthMoments {
         }
         if version >= WITH_NOISE {
             self.noise.restore(from)?;
+        }
+        self.standardized.resize(h);
+        let alone = &mut self.standardized.alone;
+        if version >= WITH_CONCENTRATION {
+            *alone = finites(from, alone.len())?;
+        } else {
+            // Those of a covariance matrix, until rows have said more.
+            let squares = (0..h).map(|i| self.quartic[(i, i)] - self.square[i].powi(2));
+            alone
+                .iter_mut()
+                .zip(squares)
+                .for_each(|(v, square)| *v = square);
         }
         Ok(())
     }
@@ -276,13 +289,21 @@ mod tests {
     }
 
     /// What version 5 of the section has of a learner of `m` features that holds directions: no state of recent rows, and
-    /// nothing of how unevenly blocks share what probes find, or of how concentrated variances are.
+    /// nothing of how unevenly blocks share what probes find, of how concentrated variances are, or of a scale.
     fn in_version_5(mut bytes: Vec<u8>, m: usize, probes: usize) -> Vec<u8> {
         let pairs = probes * (probes + 1) / 2;
         let uneven = 8 + 8 + 8 * pairs * pairs;
         let recent = 8 * 8 + 2;
         bytes.truncate(bytes.len() - uneven - recent);
-        // The length of an empty list behind version, rows, two weights, three lists of m, one of none, two numbers.
+        // The length of an empty list in front of the engine.
+        let mut from = Decoder::new("learner", &bytes);
+        let mut moments = Moments::new(&LearnerParams::default(), m);
+        let version = moments.restore(&mut from).unwrap();
+        let mut error_bars = FourthMoments::default();
+        error_bars.restore(&mut from, version, m).unwrap();
+        let engine = from.refuse("").offset;
+        bytes.drain(engine - 8..engine);
+        // That of another behind version, rows, two weights, three lists of m, one of none, two numbers.
         let at = 1 + 3 * 8 + 3 * (8 + 8 * m) + 8 + 2 * 8;
         bytes.drain(at..at + 8);
         bytes[0] = 5;
