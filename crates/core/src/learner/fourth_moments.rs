@@ -4,7 +4,7 @@
 //! zᵢ²ρ² (z the scores, ρ² the squared length outside), as of rows that do not know of each other, and the
 //! long-run variances of [`RunMeans`], as rows follow each other. The weights of the first minibatches grow in
 //! proportion to the rows that went before, so that early, poor directions fade. With a scale, the variances are
-//! those of a correlation matrix ([`Standardized`]).
+//! those of a correlation matrix (`standardized.rs`).
 //!
 //! All rows are looked at in the beginning; later one window of 2,048 rows in so many, so that the looking costs
 //! a few percent of an update.
