@@ -17,14 +17,14 @@ use crate::lab::uncertainty::{Cell, Event, Head, Number, Options, Row, Sets, Sub
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  ojad lab uncertainty                              all tables, a few data sets a line: three minutes
-  ojad lab uncertainty coverage --only AR           error bars on dependent rows
-  ojad lab uncertainty ranks --sets 50 --seed 7     rows that nobody has tuned anything on
-  ojad lab uncertainty --full --markdown            the tables of docs/statistics.md: forty minutes
+  ojad lab uncertainty                            all tables, few data sets: minutes
+  ojad lab uncertainty coverage --only AR         error bars on dependent rows
+  ojad lab uncertainty ranks --sets 50 --seed 7   rows that nobody has tuned anything on
+  ojad lab uncertainty --full --markdown          the published tables: forty minutes
 
-Times are those of two cores. The result does not depend on the number of threads. No two seeds share a data
-set; docs/statistics.md names the seed of each of its tables, if it is not 0. The command fails if a line does not
-agree with its claim.")]
+Times are those of two cores; the result does not depend on the number of threads. No two
+seeds share a data set. docs/statistics.md names the seed of each of its tables, if it is not
+0. The command fails if a line does not agree with its claim.")]
 pub struct Args {
     /// Tables to run. Default: all.
     #[arg(value_name = "TABLE", value_enum)]
