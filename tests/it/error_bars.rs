@@ -4,9 +4,11 @@
 //! has a standard error of √(0.95·0.05/200) = 0.015; three of them and the n = 3,000 bias of a
 //! fourth moment are allowed for.
 
-use ojad::learner::{LearnerParams, Penalty, Summary, merge_all};
+use ojad::learner::{LearnerParams, Penalty, Scale, Summary, merge_all};
 use ojad::rows::{Features, RowCounts, Watermark};
 use ojad::snapshot::{Provenance, Snapshot, summary_of};
+use rand::SeedableRng as _;
+use rand::rngs::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal, StudentT};
 
 use crate::reference::{Rows, distance, fitted, learned, planted, spikes, vectors};
@@ -252,4 +254,37 @@ fn snapshot(rows: &Rows, params: &LearnerParams) -> Snapshot {
         watermark: Watermark::default(),
         provenance: Provenance::new(params, m, summary.squared_weight),
     }
+}
+
+#[test]
+fn with_a_scale_the_bars_are_those_of_a_correlation_matrix() {
+    // Six features, each pair correlated by 0.7: the first eigenvalue λ of the correlation matrix has the variance
+    // 2(m − 1)(1 − ρ)²λ²/(mn) (Lawley 1963; Konishi 1979), that of a covariance matrix 2λ²/n, 3.6² times as much.
+    let (m, n, rho) = (6_u32, 8_000_u32, 0.7_f64);
+    let (features, rows) = (f64::from(m), f64::from(n));
+    let value = 1.0 + (features - 1.0) * rho;
+    let right = (2.0 * (features - 1.0) / (features * rows)).sqrt() * (1.0 - rho) * value;
+    let params = LearnerParams {
+        components: 1,
+        scale: Scale::Standard,
+        ..LearnerParams::default()
+    };
+    let runs = 10_u8;
+    let mut sum = 0.0;
+    for seed in 0..runs {
+        let mut random = ChaCha8Rng::seed_from_u64(u64::from(seed));
+        let mut normal = || -> f64 { StandardNormal.sample(&mut random) };
+        let mut values = Vec::new();
+        for _ in 0..n {
+            let common = normal() * rho.sqrt();
+            // Each in its own unit, about its own mean.
+            values.extend((1..=m).map(|j| {
+                let own = common + normal() * (1.0 - rho).sqrt();
+                f64::from(j) * (5.0 + own)
+            }));
+        }
+        sum += fitted(&Rows::new(values, m as usize), &params).eigenvalue_stderr[0];
+    }
+    let ratio = sum / f64::from(runs) / right;
+    assert!((ratio - 1.0).abs() < 0.06, "{ratio}");
 }

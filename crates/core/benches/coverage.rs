@@ -146,6 +146,11 @@ fn settings() -> Vec<Case> {
             ..law("standard scale, AR 0.5", ar(0.5))
         },
         Case {
+            scale: Scale::Standard,
+            features: 8,
+            ..law("standard scale, m = 8", Law::Gaussian)
+        },
+        Case {
             shards: &[1.0, 1.0, 1.0, 1.0],
             ..law("merged, 4 shards", Law::Gaussian)
         },

@@ -3,10 +3,13 @@
 //! In: scores of the rows in the directions held when they came. Out: averages of zᵢ², zᵢ²zⱼ², ρ² and
 //! zᵢ²ρ² (z the scores, ρ² the squared length outside), as of rows that do not know of each other, and the
 //! long-run variances of [`RunMeans`], as rows follow each other. The weights of the first minibatches grow in
-//! proportion to the rows that went before, so that early, poor directions fade.
+//! proportion to the rows that went before, so that early, poor directions fade. With a scale, the variances are
+//! those of a correlation matrix ([`Standardized`]).
 //!
 //! All rows are looked at in the beginning; later one window of 2,048 rows in so many, so that the looking costs
 //! a few percent of an update.
+
+use std::ops::Range;
 
 use faer::linalg::matmul::dot::inner_prod;
 use faer::linalg::matmul::matmul;
@@ -18,6 +21,7 @@ use crate::learner::long_run::LongRun;
 use crate::learner::ramp::Ramp;
 use crate::learner::row_noise::{LAGS, NoiseRows, RowNoise};
 use crate::learner::run_means::RunMeans;
+use crate::learner::standardized::{Standardized, Weighted};
 use crate::learner::tails::Tails;
 use crate::linalg::Real;
 
@@ -71,6 +75,7 @@ pub struct FourthMoments {
     pub(super) next_row: u64,
     pub(super) runs: RunMeans,
     pub(super) noise: RowNoise,
+    pub(super) standardized: Standardized,
     /// True if the block under way is one of the first.
     is_early: bool,
     buffers: Buffers,
@@ -102,6 +107,7 @@ impl Default for FourthMoments {
             next_row: 0,
             runs: RunMeans::default(),
             noise: RowNoise::default(),
+            standardized: Standardized::default(),
             is_early: true,
             buffers: Buffers {
                 scores: Vec::new(),
@@ -124,6 +130,13 @@ pub struct Place {
 }
 
 impl FourthMoments {
+    /// Those of no rows; of a correlation matrix, if each feature is divided by its deviation.
+    pub fn new(is_standardized: bool) -> Self {
+        let mut empty = Self::default();
+        empty.standardized.is_on = is_standardized;
+        empty
+    }
+
     /// Looks at those of the block's rows that lie in a window, through the engine's directions; γ undoes the
     /// rows' weights.
     pub fn update<E: Engine>(
@@ -173,7 +186,7 @@ impl FourthMoments {
                     self.runs.interrupt();
                 }
                 self.next_row = stop;
-                self.look(seen, y, weight);
+                self.look(seen, y, basis, weight);
             }
             at = stop;
         }
@@ -184,6 +197,7 @@ impl FourthMoments {
             self.runs.begin(h);
         }
         self.noise.resize(h);
+        self.standardized.resize(h);
         self.square.resize(h, 0.0);
         self.with_outside.resize(h, 0.0);
         self.quartic.resize_with(h, h, |_, _| 0.0);
@@ -195,6 +209,7 @@ impl FourthMoments {
         &mut self,
         scores: MatRef<'_, T>,
         y: MatRef<'_, T>,
+        basis: MatRef<'_, T>,
         weight: impl Fn(usize) -> f64,
     ) {
         let (count, h) = scores.shape();
@@ -221,9 +236,20 @@ impl FourthMoments {
             }
         }
         self.fit_unit();
-        self.runs.add(&self.buffers.scores, count, self.is_early);
         let share = self.ramp.advance(count as f64, self.is_early);
         self.average(share);
+        let Buffers {
+            scores,
+            squares,
+            roots,
+            ..
+        } = &self.buffers;
+        let (rows, standardized) = (Weighted { y, roots }, &mut self.standardized);
+        standardized.look(rows, basis, squares.as_ref(), &self.square, share);
+        let correct = |which: Range<usize>, sums: &mut [f64]| {
+            standardized.correct(rows, which, sums);
+        };
+        self.runs.add(scores, count, self.is_early, correct);
         self.tails
             .update(self.buffers.squares.as_ref(), &self.square, share);
         self.look_outside(y, share);
@@ -260,6 +286,7 @@ impl FourthMoments {
             column.iter_mut().for_each(|v| *v *= four);
         }
         self.runs.multiply(two);
+        self.standardized.multiply(four);
         self.noise.multiply(two);
     }
 
@@ -340,7 +367,7 @@ impl FourthMoments {
     pub fn long_run(&self) -> LongRun {
         let h = self.square.len();
         let alone: Vec<f64> = (0..h)
-            .map(|i| match self.relative(i, i) - 1.0 {
+            .map(|i| match self.alone(i) {
                 known if known >= 0.0 => known,
                 // Unlike a NaN, what is negative is rounding.
                 unknown if unknown.is_nan() => unknown,
@@ -400,6 +427,14 @@ impl FourthMoments {
         }
         rows.reverse();
         rows
+    }
+
+    /// Variance that the eigenvalue's estimate would have by single rows, relative to its square.
+    fn alone(&self, i: usize) -> f64 {
+        match self.standardized.alone.get(i) {
+            Some(alone) => alone / (self.square[i] * self.square[i]),
+            None => self.relative(i, i) - 1.0,
+        }
     }
 
     /// E zᵢ²zⱼ² ÷ (E zᵢ²·E zⱼ²): 3 on the diagonal and 1 off it for Gaussian rows.

@@ -35,6 +35,7 @@ mod ramp;
 mod row_noise;
 pub mod run_means;
 mod saved;
+mod standardized;
 mod state;
 mod streaming;
 mod summary;

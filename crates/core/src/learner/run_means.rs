@@ -11,6 +11,8 @@
 //!
 //! Source: batch means, Flyvbjerg and Petersen 1989; the choice of size, Lee and others 2011, equation (14).
 
+use std::ops::Range;
+
 use crate::learner::ramp::Ramp;
 
 /// Rows of the shortest runs.
@@ -120,8 +122,15 @@ impl RunMeans {
         }
     }
 
-    /// Takes scores of `rows` consecutive rows, `rows`×h, column by column.
-    pub(super) fn add(&mut self, scores: &[f64], rows: usize, is_early: bool) {
+    /// Takes scores of `rows` consecutive rows, `rows`×h, column by column; `correct` is given some of these rows and
+    /// the sums of their products.
+    pub(super) fn add(
+        &mut self,
+        scores: &[f64],
+        rows: usize,
+        is_early: bool,
+        mut correct: impl FnMut(Range<usize>, &mut [f64]),
+    ) {
         let mut at = 0;
         while at < rows {
             let count = (SHORTEST - self.open_rows).min(rows - at);
@@ -133,6 +142,7 @@ impl RunMeans {
                     *sum += dot(left, part(j));
                 }
             }
+            correct(at..at + count, &mut self.open);
             self.open_rows += count;
             at += count;
             if self.open_rows == SHORTEST {

@@ -93,6 +93,7 @@ impl FourthMoments {
         to.f64s(&self.tails.logarithm);
         self.runs.save(to);
         self.noise.save(to);
+        to.f64s(&self.standardized.alone);
     }
 
     /// Reads what was written in this version of the section; at most `most` directions.
@@ -102,7 +103,7 @@ impl FourthMoments {
         version: u8,
         most: usize,
     ) -> Result<(), CodecError> {
-        *self = Self::default();
+        *self = Self::new(self.standardized.is_on);
         if version < WITH_RUNS {
             // Blocks of sixteen rows; what came after each other was not written down.
             self.ramp.weight = 16.0 * from.usize()? as f64;
@@ -135,6 +136,18 @@ impl FourthMoments {
         }
         if version >= WITH_NOISE {
             self.noise.restore(from)?;
+        }
+        self.standardized.resize(h);
+        let alone = &mut self.standardized.alone;
+        if version >= WITH_CONCENTRATION {
+            *alone = finites(from, alone.len())?;
+        } else {
+            // Those of a covariance matrix, until rows have said more.
+            let squares = (0..h).map(|i| self.quartic[(i, i)] - self.square[i].powi(2));
+            alone
+                .iter_mut()
+                .zip(squares)
+                .for_each(|(v, square)| *v = square);
         }
         Ok(())
     }

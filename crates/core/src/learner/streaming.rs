@@ -35,7 +35,7 @@ impl<E: Engine> Streaming<E> {
             moments: Moments::new(&params, features),
             centring: Centring::new(features),
             block: Block::new(rows, features),
-            fourth_moments: FourthMoments::default(),
+            fourth_moments: FourthMoments::new(params.center && params.scale == Scale::Standard),
             scores: Mat::new(),
             params,
             engine,
