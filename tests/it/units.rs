@@ -81,13 +81,17 @@ fn standardized(rows: &Rows) -> Rows {
 
 #[test]
 fn a_unit_that_moves_does_not_push_out_what_earlier_rows_have_shown() {
-    let (rows, _) = planted(8_000, &spikes(200, 5, 20.0, 6.0), 3.0, 5, &StandardNormal);
-    // The row at which it moves, the factor, and how far each eigenvalue and sin² may be off.
-    for (at, factor, off, angle) in [
-        (4_000, 1_000.0, 0.05, 2e-3),
-        (4_000, 1e-3, 0.02, 3e-3),
-        (7_700, 1_000.0, 0.03, 8e-3),
+    // The mean, the row at which it moves, the factor, and how far each eigenvalue and sin² may be off. A mean moves with
+    // its unit: then the rows before and after lie apart, which is a direction of its own.
+    for (mean, at, factor, off, angle) in [
+        (0.0, 4_000, 1_000.0, 0.03, 2e-3),
+        (0.0, 4_000, 1e-3, 0.02, 3e-3),
+        (3.0, 4_000, 1_000.0, 0.05, 2e-3),
+        (3.0, 4_000, 1e-3, 0.03, 3e-3),
+        (3.0, 7_700, 1_000.0, 0.03, 8e-3),
     ] {
+        let spectrum = spikes(200, 5, 20.0, 6.0);
+        let (rows, _) = planted(8_000, &spectrum, mean, 5, &StandardNormal);
         let rows = moved(&rows, factor, at);
         let (values, truth) = batch(&standardized(&rows), 5, |_| 1.0);
         for precision in [Precision::F32, Precision::F64] {
