@@ -12,30 +12,47 @@
 
 use std::ops::Range;
 
-use faer::MatRef;
+use faer::linalg::matmul::matmul;
+use faer::{Accum, Mat, MatRef, Par};
 
 use crate::linalg::Real;
 
 /// One row in so many tells the variance of single rows.
 const EVERY: usize = 4;
 
-/// Numbers in a sum that are added side by side.
-const LANES: usize = 8;
-
 /// The correction, with the directions of the rows looked at.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Standardized {
     /// True if each feature is divided by its deviation about its mean.
     pub(super) is_on: bool,
     /// E (zᵢ² − λᵢ Σ uᵢf² y_f²)², length h; empty if nothing is divided.
     pub(super) alone: Vec<f64>,
-    /// U, h×m, row by row.
-    basis: Vec<f64>,
+    /// Uᵀ, m×h, and its entries squared.
+    basis: Mat<f64>,
+    squared: Mat<f64>,
     /// λ as the scores have it so far, length h.
     values: Vec<f64>,
-    /// Sums of y² of a run, then one of these times a direction, length m each.
+    /// Sums of y² of a run, length m.
     squares: Vec<f64>,
-    product: Vec<f64>,
+    /// y² of the rows that tell the variance of single rows, m×rows; then diag(sums of y²)·Uᵀ, m×h.
+    product: Mat<f64>,
+    /// Σ uᵢf² y_f² of these rows, h×rows; then Σ uᵢf uⱼf y_f², h×h.
+    own: Mat<f64>,
+}
+
+impl Default for Standardized {
+    fn default() -> Self {
+        Self {
+            is_on: false,
+            alone: Vec::new(),
+            basis: Mat::new(),
+            squared: Mat::new(),
+            values: Vec::new(),
+            squares: Vec::new(),
+            product: Mat::new(),
+            own: Mat::new(),
+        }
+    }
 }
 
 /// Rows y and the roots that undo their weights.
@@ -49,12 +66,13 @@ impl<T: Real> Weighted<'_, T> {
     /// Σ y_f² of these rows, length m.
     fn squares(self, rows: Range<usize>, to: &mut Vec<f64>) {
         to.clear();
-        let roots = &self.roots[rows.clone()];
-        to.extend((0..self.y.ncols()).map(|f| {
-            let column = self.y.col(f).subrows(rows.start, rows.len());
-            let each = column.iter().zip(roots);
-            each.map(|(v, root)| (v.wide() * root).powi(2)).sum::<f64>()
-        }));
+        to.resize(self.y.ncols(), 0.0);
+        for row in rows {
+            let root = self.roots[row];
+            // Row by row, as rows lie in memory: columns are read as fast by so few rows.
+            let values = to.iter_mut().zip(self.y.row(row).iter());
+            values.for_each(|(sum, v)| *sum += (v.wide() * root).powi(2));
+        }
     }
 }
 
@@ -84,23 +102,41 @@ impl Standardized {
             return;
         }
         let (h, m) = basis.shape();
-        self.basis.clear();
+        self.basis.resize_with(m, h, |_, _| 0.0);
+        self.squared.resize_with(m, h, |_, _| 0.0);
         for i in 0..h {
-            self.basis.extend(basis.row(i).iter().map(|v| v.wide()));
+            for f in 0..m {
+                let v = basis[(i, f)].wide();
+                self.basis[(f, i)] = v;
+                self.squared[(f, i)] = v * v;
+            }
         }
         self.values.clear();
         self.values.extend_from_slice(values);
-        let count = scores.nrows();
-        let each = share / count.div_ceil(EVERY) as f64;
-        self.alone.iter_mut().for_each(|v| *v *= 1.0 - share);
-        for row in (0..count).step_by(EVERY) {
-            rows.squares(row..row + 1, &mut self.squares);
-            let directions = self.basis.chunks_exact(m).zip(&self.values).enumerate();
-            for (i, (direction, value)) in directions {
-                multiply(&self.squares, direction, &mut self.product);
-                let own = dot(&self.product, direction);
-                let apart = scores[(row, i)] - value * own;
-                self.alone[i] += each * apart * apart;
+        let told = scores.nrows().div_ceil(EVERY);
+        self.product.resize_with(m, told, |_, _| 0.0);
+        for k in 0..told {
+            let root = rows.roots[k * EVERY];
+            let to = self.product.col_mut(k).iter_mut();
+            let values = to.zip(rows.y.row(k * EVERY).iter());
+            values.for_each(|(to, v)| *to = (v.wide() * root).powi(2));
+        }
+        self.own.resize_with(h, told, |_, _| 0.0);
+        // h×m · m×rows
+        matmul(
+            self.own.as_mut(),
+            Accum::Replace,
+            self.squared.transpose(),
+            self.product.as_ref(),
+            1.0,
+            Par::Seq,
+        );
+        let each = share / told as f64;
+        for (i, alone) in self.alone.iter_mut().enumerate() {
+            *alone *= 1.0 - share;
+            for k in 0..told {
+                let apart = scores[(k * EVERY, i)] - self.values[i] * self.own[(i, k)];
+                *alone += each * apart * apart;
             }
         }
     }
@@ -115,36 +151,29 @@ impl Standardized {
         if !self.is_on {
             return;
         }
-        let m = rows.y.ncols();
         rows.squares(which, &mut self.squares);
+        let (m, h) = self.basis.shape();
+        self.product.resize_with(m, h, |_, _| 0.0);
+        for i in 0..h {
+            let from = self.squares.iter().zip(self.basis.col(i).iter());
+            let to = self.product.col_mut(i).iter_mut();
+            to.zip(from).for_each(|(to, (square, v))| *to = square * v);
+        }
+        self.own.resize_with(h, h, |_, _| 0.0);
+        // h×m · m×h
+        matmul(
+            self.own.as_mut(),
+            Accum::Replace,
+            self.basis.transpose(),
+            self.product.as_ref(),
+            1.0,
+            Par::Seq,
+        );
         let mut sums = sums.iter_mut();
-        for (i, direction) in self.basis.chunks_exact(m).enumerate() {
-            multiply(&self.squares, direction, &mut self.product);
-            let others = self.basis.chunks_exact(m).zip(&self.values).take(i + 1);
-            for ((other, value), sum) in others.zip(&mut sums) {
-                let both = 0.5 * (self.values[i] + value);
-                *sum -= both * dot(&self.product, other);
+        for i in 0..h {
+            for (j, sum) in (0..=i).zip(&mut sums) {
+                *sum -= 0.5 * (self.values[i] + self.values[j]) * self.own[(i, j)];
             }
         }
     }
-}
-
-/// Products of the entries of both.
-fn multiply(a: &[f64], b: &[f64], to: &mut Vec<f64>) {
-    to.clear();
-    to.extend(a.iter().zip(b).map(|(a, b)| a * b));
-}
-
-/// Σab, in sums side by side.
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    let mut sums = [0.0; LANES];
-    let (chunks, rest) = a.as_chunks::<LANES>();
-    let (others, other_rest) = b.as_chunks::<LANES>();
-    for (a, b) in chunks.iter().zip(others) {
-        for l in 0..LANES {
-            sums[l] += a[l] * b[l];
-        }
-    }
-    let rest: f64 = rest.iter().zip(other_rest).map(|(a, b)| a * b).sum();
-    sums.iter().sum::<f64>() + rest
 }
