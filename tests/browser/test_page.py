@@ -209,6 +209,8 @@ def test_a_screen_reader_is_told_news_and_no_figures(look, start):
     page = look()
     page.goto(daemon.url)
     is_drawn(page)
+    # The rows above may still be news on a slow machine.
+    page.locator("#spoken", has_text="Idle").wait_for(state="attached")
     page.evaluate("""
         window.spoken = [];
         window.shown = [];
