@@ -147,6 +147,24 @@ fn limits_are_those_of_the_rows_after_a_change() {
 }
 
 #[test]
+fn tails_without_a_mean_keep_their_limits() {
+    // Of Cauchy rows a single one may have most of all squares; whether it is among those scored changes no quantile.
+    for seed in 0..24 {
+        let estimate = learned(&rows(20_000, Some(1.0), seed))
+            .estimate()
+            .expect("finite");
+        let residual = estimate.limits_in_force().residual.expect("a rest");
+        assert_eq!(residual.method(), Method::Empirical, "{seed}");
+        let fresh = rows(20_000, Some(1.0), 100 + seed);
+        let [one_percent, _] = shares(&scored(&estimate, &fresh).residual_p_value);
+        assert!(
+            (0.003..0.03).contains(&one_percent),
+            "{seed}: {one_percent}"
+        );
+    }
+}
+
+#[test]
 fn limits_do_not_depend_on_how_the_rows_come_or_on_saving() {
     let values = rows(9_000, None, 4);
     let expected = learned(&values).estimate().expect("finite");

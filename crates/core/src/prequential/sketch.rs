@@ -12,6 +12,9 @@ use crate::learner::{ReferenceDistribution, fit};
 /// Values that wait; the digest compresses itself only beyond four times as many.
 const WAITING_AT_MOST: usize = 512;
 
+/// Values that make a share of all.
+const ROWS_TO_TELL: f64 = 4.0;
+
 /// Quantiles and moments of the values so far.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sketch {
@@ -41,9 +44,16 @@ impl Sketch {
         }
     }
 
-    /// The mean of the values so far, if there are `least` or more.
-    pub fn mean_of(&self, least: f64) -> Option<f64> {
-        (self.count >= least).then_some(self.mean)
+    /// True if the values, which are not negative, show by a share of `shares` that their mean is more than `most`: x is
+    /// exceeded by at most mean/x of all (Markov's inequality), whatever their law. A few huge values show nothing.
+    pub fn exceeds(&self, most: f64, shares: &[f64]) -> bool {
+        let mut all = self.clone();
+        all.flush();
+        let told = |share: &&f64| **share * self.count >= ROWS_TO_TELL;
+        shares.iter().filter(told).any(|share| {
+            let quantile = all.digest.quantile(1.0 - share).ok().flatten();
+            quantile.is_some_and(|quantile| share * quantile > most)
+        })
     }
 
     fn flush(&mut self) {

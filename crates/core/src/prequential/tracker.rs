@@ -40,12 +40,12 @@ const ROWS_APART: f64 = 64.0;
 /// products with a few.
 const ROWS_TOGETHER: u64 = 4;
 
-/// A mean residual beyond this multiple of the one expected, or below its inverse, is of other rows than the present ones:
-/// neither few rows nor heavy tails make so much of a difference.
-const ALIKE: f64 = 8.0;
+/// Residuals whose mean is beyond this multiple of what the components leave are of other rows than the present ones. Rows
+/// that were learned have smaller ones than those that were not, but not by so much.
+const BEYOND_MEAN: f64 = 2.0;
 
-/// Rows scored before that is judged.
-const ROWS_TO_TELL: f64 = 32.0;
+/// Shares of residuals by which that is told.
+const SHARES: [f64; 4] = [0.5, 0.2, 0.1, 0.05];
 
 /// Scores of a period.
 #[derive(Clone, Debug, Default)]
@@ -178,7 +178,7 @@ impl Tracker {
         });
     }
 
-    /// True if the rows that were scored are far from how `estimate` says that rows are: something has changed (a unit, a
+    /// True if the rows that were scored lie farther out than `estimate` says that rows are: something has changed (a unit, a
     /// level, the components), and was scored by what had been before. Its residuals would be the limits for long.
     fn is_outdated(&self, estimate: &Estimate) -> bool {
         let Rest::Noise {
@@ -188,11 +188,9 @@ impl Tracker {
         else {
             return false;
         };
-        let expected = variance * directions as f64;
-        let alike = expected / ALIKE..expected * ALIKE;
-        let periods = std::iter::once(&self.period).chain(&self.before);
-        let mut means = periods.filter_map(|period| period.residual.mean_of(ROWS_TO_TELL));
-        means.any(|mean| !alike.contains(&mean))
+        let most = BEYOND_MEAN * variance * directions as f64;
+        let mut periods = std::iter::once(&self.period).chain(&self.before);
+        periods.any(|period| period.residual.exceeds(most, &SHARES))
     }
 
     /// The distributions of what was scored.
