@@ -21,7 +21,7 @@ const ROWS: usize = 1_024;
 /// Key of the schema's metadata that says how p-values were found.
 const LIMITS: &str = "ojad.limits";
 
-/// Key of the metadata that name the model behind the log-likelihood.
+/// Key of the schema's metadata that names the model behind the log-likelihood.
 const NOISE_MODEL: &str = "ojad.noise_model";
 
 /// Scores rows by the components of a snapshot.

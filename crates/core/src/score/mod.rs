@@ -230,6 +230,14 @@ impl Projection {
 
     /// Components of `estimate`, for rows of its features in their order.
     pub fn of(estimate: &Estimate) -> Self {
+        Self {
+            unequal_noise: estimate.unequal_noise(),
+            ..Self::with_equal_noise(estimate)
+        }
+    }
+
+    /// The same without the model of unequal noise, which only log-likelihoods need.
+    pub(crate) fn with_equal_noise(estimate: &Estimate) -> Self {
         let (k, m) = (estimate.components(), estimate.features);
         let vectors = Mat::from_fn(m, k, |j, i| estimate.vector(i)[j]);
         let mut skew = product(vectors.transpose(), &vectors); // k×k
@@ -246,16 +254,8 @@ impl Projection {
             vectors,
             eigenvalues: estimate.eigenvalues.clone(),
             probability: Probability::new(estimate),
-            unequal_noise: estimate.unequal_noise(),
-            laws: Laws::of(estimate),
-        }
-    }
-
-    /// The same without the model of unequal noise, for which nobody asks where only distances count.
-    pub(crate) fn with_equal_noise(estimate: &Estimate) -> Self {
-        Self {
             unequal_noise: None,
-            ..Self::of(estimate)
+            laws: Laws::of(estimate),
         }
     }
 

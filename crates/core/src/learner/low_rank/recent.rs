@@ -146,16 +146,15 @@ impl<T: ProductFloat> Recent<T> {
     }
 
     /// The second state's directions outside `basis`, and their variance over its rows.
-    pub(super) fn found(&self, basis: MatRef<'_, T>) -> Result<Option<Found<T>>, LinalgError> {
-        let Some(state) = &self.state else {
+    pub(super) fn found(&mut self, basis: MatRef<'_, T>) -> Result<Option<Found<T>>, LinalgError> {
+        let Some(state) = &mut self.state else {
             return Ok(None);
         };
-        let mut copy = state.as_ref().clone();
-        copy.rotate()?;
-        let held = copy.rank;
-        let mut factors = copy.weights[..held * copy.features].to_vec();
-        for (i, row) in factors.chunks_exact_mut(copy.features).enumerate() {
-            let root = T::of(copy.core[(i, i)].max(0.0).sqrt());
+        state.rotate()?;
+        let (held, m) = (state.rank, state.features);
+        let mut factors = state.weights[..held * m].to_vec();
+        for (i, row) in factors.chunks_exact_mut(m).enumerate() {
+            let root = T::of(state.core[(i, i)].max(0.0).sqrt());
             row.iter_mut().for_each(|v| *v = *v * root);
         }
         Found::outside(basis, factors, held, self.weight).map(Some)
