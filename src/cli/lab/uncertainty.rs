@@ -107,7 +107,9 @@ fn check(tables: &[(Subject, Box<dyn Table>)], options: &Options) -> Result<(), 
         only: None,
         ..options.clone()
     });
-    names.dedup();
+    // Tables share some.
+    let mut seen = std::collections::HashSet::new();
+    names.retain(|name| seen.insert(name.clone()));
     Err(CliError::Usage(format!(
         "--only {}: no line is named like that; the names are: {}",
         options.only.as_deref().unwrap_or_default(),
